@@ -1,0 +1,56 @@
+// A progress bar with rate and time left on a terminal, a plain line now and
+// then elsewhere. Everything goes to stderr.
+
+#ifndef ROPEWALK_BASE_PROGRESS_H_
+#define ROPEWALK_BASE_PROGRESS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace ropewalk {
+
+// One thread at a time.
+class Progress {
+ public:
+  // Nothing is shown for work that ends within a second. `unit` is what is
+  // counted ("tokens"); `total` <= 0 means unknown.
+  Progress(std::string label, int64_t total, std::string unit);
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  ~Progress();
+
+  void Add(int64_t count);
+  void SetLabel(const std::string& label) { label_ = label; }
+
+  // Wipes the bar, so that a line of text can be printed above it; the next
+  // Add draws it again.
+  void Clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void Draw(Clock::time_point now);
+
+  std::string label_;
+  std::string unit_;
+  int64_t total_;
+  int64_t done_ = 0;
+  bool terminal_;
+  bool drawn_ = false;
+  Clock::time_point start_;
+  Clock::time_point next_draw_;
+};
+
+// "3m 20s", "45s", "2h 05m".
+std::string FormatDuration(double seconds);
+
+// "1.5 MiB".
+std::string FormatBytes(int64_t bytes);
+
+// "12.3k", "4.1M": three digits of a rate or a count.
+std::string FormatCount(double count);
+
+}  // namespace ropewalk
+
+#endif  // ROPEWALK_BASE_PROGRESS_H_
