@@ -54,12 +54,12 @@ TEST(HalfTest, EveryF16RoundTripsThroughFloat) {
 }
 
 TEST(HalfTest, RoundsToNearestEven) {
-  EXPECT_EQ(FloatToF16(1.0f + 0x1p-11f), 0x3c00);           // tie, even below
+  EXPECT_EQ(FloatToF16(1.0f + 0x1p-11f), 0x3c00);  // tie, even below
   EXPECT_EQ(FloatToF16(1.0f + 0x1p-11f + 0x1p-20f), 0x3c01);
-  EXPECT_EQ(FloatToF16(1.0f + 3 * 0x1p-11f), 0x3c02);       // tie, even above
+  EXPECT_EQ(FloatToF16(1.0f + 3 * 0x1p-11f), 0x3c02);  // tie, even above
   EXPECT_EQ(FloatToF16(65519.0f), 0x7bff);
-  EXPECT_EQ(FloatToF16(65520.0f), 0x7c00);                  // infinity
-  EXPECT_EQ(FloatToF16(0x1p-25f), 0x0000);                  // tie to zero
+  EXPECT_EQ(FloatToF16(65520.0f), 0x7c00);  // infinity
+  EXPECT_EQ(FloatToF16(0x1p-25f), 0x0000);  // tie to zero
   EXPECT_EQ(FloatToF16(0x1.8p-25f), 0x0001);
   EXPECT_EQ(FloatToBf16(1.0f + 0x1p-8f), 0x3f80);
   EXPECT_EQ(FloatToBf16(1.0f + 3 * 0x1p-8f), 0x3f82);
@@ -154,8 +154,8 @@ TEST(AtomicFileTest, WithoutCommitTheOldFileStays) {
 TEST(AtomicFileTest, KeepsModeAndFollowsLinks) {
   const fs::path folder = FreshFolder("mode");
   WriteFileAtomically((folder / "real").string(), "old");
-  fs::permissions(folder / "real", fs::perms::owner_read |
-                                       fs::perms::owner_write);
+  fs::permissions(folder / "real",
+                  fs::perms::owner_read | fs::perms::owner_write);
   fs::create_symlink("real", folder / "link");
   WriteFileAtomically((folder / "link").string(), "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
@@ -191,10 +191,10 @@ TEST(TextTest, FindsTheFirstIllFormedByte) {
   EXPECT_EQ(FindInvalidUtf8("plain, ü, 文, 🦙"), std::nullopt);
   EXPECT_EQ(FindInvalidUtf8(""), std::nullopt);
   EXPECT_EQ(FindInvalidUtf8("ab\xff"), 2);
-  EXPECT_EQ(FindInvalidUtf8("a\xc0\xaf"), 1);          // overlong
-  EXPECT_EQ(FindInvalidUtf8("\xed\xa0\x80"), 0);       // surrogate
-  EXPECT_EQ(FindInvalidUtf8("\xf4\x90\x80\x80"), 0);   // beyond U+10FFFF
-  EXPECT_EQ(FindInvalidUtf8("ok \xe6\x96"), 3);        // cut short
+  EXPECT_EQ(FindInvalidUtf8("a\xc0\xaf"), 1);         // overlong
+  EXPECT_EQ(FindInvalidUtf8("\xed\xa0\x80"), 0);      // surrogate
+  EXPECT_EQ(FindInvalidUtf8("\xf4\x90\x80\x80"), 0);  // beyond U+10FFFF
+  EXPECT_EQ(FindInvalidUtf8("ok \xe6\x96"), 3);       // cut short
 }
 
 TEST(TextTest, ParsesLengths) {

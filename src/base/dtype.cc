@@ -7,8 +7,8 @@ namespace ropewalk {
 const std::vector<DTypeInfo>& AllDTypes() {
   // q8_0: f16 scale, 32 int8. q4_0: f16 scale, 16 bytes of two nibbles.
   static const std::vector<DTypeInfo> kAll = {
-      {DType::kF32, "f32", 1, 4},      {DType::kF16, "f16", 1, 2},
-      {DType::kBf16, "bf16", 1, 2},    {DType::kQ8_0, "q8_0", 32, 34},
+      {DType::kF32, "f32", 1, 4},     {DType::kF16, "f16", 1, 2},
+      {DType::kBf16, "bf16", 1, 2},   {DType::kQ8_0, "q8_0", 32, 34},
       {DType::kQ4_0, "q4_0", 32, 18},
   };
   return kAll;

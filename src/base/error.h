@@ -51,11 +51,11 @@ inline void Require(bool holds, const std::string& message) {
 }  // namespace ropewalk
 
 // An invariant of ours. Always on: a broken one would give silent nonsense.
-#define ROPEWALK_CHECK(condition)                                   \
-  do {                                                              \
-    if (!(condition)) {                                             \
-      ::ropewalk::CheckFailed(__FILE__, __LINE__, #condition);      \
-    }                                                               \
+#define ROPEWALK_CHECK(condition)                              \
+  do {                                                         \
+    if (!(condition)) {                                        \
+      ::ropewalk::CheckFailed(__FILE__, __LINE__, #condition); \
+    }                                                          \
   } while (false)
 
 #endif  // ROPEWALK_BASE_ERROR_H_

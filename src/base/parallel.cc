@@ -90,8 +90,7 @@ class ThreadPool : public ParallelFor {
     uint64_t seen = 0;
     while (true) {
       for (int spin = 0;
-           spin < kSpins &&
-           generation_.load(std::memory_order_acquire) == seen;
+           spin < kSpins && generation_.load(std::memory_order_acquire) == seen;
            ++spin) {
         CpuRelax();
       }

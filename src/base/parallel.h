@@ -13,10 +13,11 @@ namespace ropewalk {
 // A non-owning view of a callable (task, worker); lives as long as the call.
 class TaskRef {
  public:
-  template <typename F, typename = std::enable_if_t<!std::is_same_v<
-                            std::remove_cvref_t<F>, TaskRef>>>
+  template <typename F, typename = std::enable_if_t<
+                            !std::is_same_v<std::remove_cvref_t<F>, TaskRef>>>
   TaskRef(const F& f)  // NOLINT(google-explicit-constructor): a view
-      : object_(&f), call_([](const void* object, int64_t task, int64_t worker) {
+      : object_(&f),
+        call_([](const void* object, int64_t task, int64_t worker) {
           (*static_cast<const F*>(object))(task, worker);
         }) {}
   void operator()(int64_t task, int64_t worker) const {

@@ -75,10 +75,10 @@ void Progress::Draw(Clock::time_point now) {
   }
   const int64_t columns = TerminalColumns();
   const int64_t room = columns - static_cast<int64_t>(tail.size()) - 6;
-  std::string label = label_.substr(
-      0, static_cast<size_t>(std::max<int64_t>(8, std::min<int64_t>(room, 44))));
-  const int64_t width = std::clamp<int64_t>(
-      room - static_cast<int64_t>(label.size()), 0, 40);
+  std::string label = label_.substr(0, static_cast<size_t>(std::max<int64_t>(
+                                           8, std::min<int64_t>(room, 44))));
+  const int64_t width =
+      std::clamp<int64_t>(room - static_cast<int64_t>(label.size()), 0, 40);
   std::string bar;
   const auto filled =
       static_cast<int64_t>(std::lround(fraction * static_cast<double>(width)));

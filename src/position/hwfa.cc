@@ -1,0 +1,103 @@
+// Hybrid window-full attention (post 9603) and its successor (post 9731).
+//
+// Most layers see a window with RoPE; the full layers gather over all of it,
+// without rotation (hwfa) or under ReRoPE (hwfa2), with the log n scale.
+
+#include <algorithm>
+#include <string>
+
+#include "position/definition.h"
+
+namespace ropewalk::position {
+
+extern const Definition kWindow, kReRope, kNope;
+
+namespace {
+
+using Kind = Parameter::Kind;
+
+Plan WindowLayer(const Scheme& resolved, const ModelPositions& model,
+                 int64_t length, Layer layer) {
+  Scheme window{.name = "window"};
+  window.Set("size", resolved.Get("window"));
+  return kWindow.build(window, model, length, layer);
+}
+
+// Full layers take log_512 n unless the spelling names another scale.
+void ScaleFullLayer(const Scheme& resolved, const ModelPositions& model,
+                    Plan& plan) {
+  plan.scale = resolved.logn == ScoreScale::Kind::kNone
+                   ? ScoreScale{.kind = ScoreScale::Kind::kLogN}
+                   : ScaleOf(resolved, model);
+}
+
+void ResolveHwfa(Scheme& scheme, const ModelPositions&, int64_t) {
+  Default(scheme, "window", 16);
+}
+
+Plan BuildHwfa(const Scheme& resolved, const ModelPositions& model,
+               int64_t length, Layer layer) {
+  if (layer.index + 1 < layer.count) {
+    return WindowLayer(resolved, model, length, layer);
+  }
+  Plan plan = OneBand({});
+  ScaleFullLayer(resolved, model, plan);
+  return plan;
+}
+
+void ResolveHwfa2(Scheme& scheme, const ModelPositions& model, int64_t) {
+  Default(scheme, "window", 64);
+  Default(scheme, "full", 2);
+  Default(scheme, "rerope",
+          static_cast<double>(std::max<int64_t>(1, model.train_length / 2)));
+}
+
+// Full layers stand at i L / (f + 1), i = 1 .. f: L/2 for one, L/3 and 2L/3
+// for two, counted from 1 as the post does.
+bool IsFullLayer(int64_t full, Layer layer) {
+  for (int64_t i = 1; i <= full; ++i) {
+    const int64_t at = i * layer.count / (full + 1);
+    if (layer.index + 1 == std::max<int64_t>(1, at)) return true;
+  }
+  return false;
+}
+
+Plan BuildHwfa2(const Scheme& resolved, const ModelPositions& model,
+                int64_t length, Layer layer) {
+  if (!IsFullLayer(resolved.GetLength("full"), layer)) {
+    return WindowLayer(resolved, model, length, layer);
+  }
+  Scheme rerope{.name = "rerope"};
+  rerope.Set("window", resolved.Get("rerope"));
+  Plan plan = kReRope.build(rerope, model, length, layer);
+  ScaleFullLayer(resolved, model, plan);
+  return plan;
+}
+
+}  // namespace
+
+extern const Definition kHwfa = {
+    .name = "hwfa",
+    .summary = "windows with RoPE, then one full layer without, log n on it",
+    .source = "post 9603",
+    .parameters = {{"window", Kind::kLength,
+                    "keys seen by the window layers; default 16"}},
+    .resolve = ResolveHwfa,
+    .build = BuildHwfa,
+    .owns_scale = true,
+};
+
+extern const Definition kHwfa2 = {
+    .name = "hwfa2",
+    .summary = "windows with RoPE, and a few full layers under ReRoPE",
+    .source = "post 9731",
+    .parameters =
+        {{"window", Kind::kLength, "keys seen by window layers; default 64"},
+         {"full", Kind::kCount, "full layers, evenly spread; default 2"},
+         {"rerope", Kind::kLength, "window of their ReRoPE; default N/2"}},
+    .resolve = ResolveHwfa2,
+    .build = BuildHwfa2,
+    .owns_scale = true,
+};
+
+}  // namespace ropewalk::position

@@ -1,0 +1,110 @@
+#include "position/model_positions.h"
+
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "position/frequencies.h"
+
+namespace ropewalk::position {
+namespace {
+
+void RequireFactors(const std::vector<double>& factors, int64_t pairs,
+                    const std::string& what) {
+  Require(static_cast<int64_t>(factors.size()) == pairs,
+          what + ": needs one factor for each of " + std::to_string(pairs) +
+              " pairs, got " + std::to_string(factors.size()));
+  for (const double factor : factors) {
+    Require(std::isfinite(factor) && factor > 0,
+            what + ": factors must be above 0, got " + FormatNumber(factor));
+  }
+}
+
+double LongRopeMagnitude(const ModelPositions& model) {
+  if (model.has_attention_factor) return model.attention_factor;
+  const double stretch = static_cast<double>(model.train_length) /
+                         static_cast<double>(model.original_length);
+  if (stretch <= 1) return 1;
+  return std::sqrt(1 + std::log(stretch) / std::log(static_cast<double>(
+                                               model.original_length)));
+}
+
+}  // namespace
+
+std::vector<double> GeometricFrequencies(int64_t d, double base) {
+  Require(d > 0 && d % 2 == 0,
+          "rotary width must be even and above 0, got " + std::to_string(d));
+  Require(std::isfinite(base) && base > 1,
+          "rope base must be above 1, got " + FormatNumber(base));
+  std::vector<double> out(static_cast<size_t>(d / 2));
+  for (size_t m = 0; m < out.size(); ++m) {
+    out[m] =
+        std::pow(base, -2 * static_cast<double>(m) / static_cast<double>(d));
+  }
+  return out;
+}
+
+FrequencyTable OwnTable(const ModelPositions& model, int64_t length) {
+  if (!model.rotates) return {};
+  FrequencyTable table{GeometricFrequencies(model.rotary_width, model.base),
+                       model.attention_factor};
+  Frequencies& theta = table.frequencies;
+  for (size_t m = 0; m < model.frequency_divisors.size(); ++m) {
+    theta[m] /= model.frequency_divisors[m];
+  }
+  switch (model.scaling) {
+    case ModelPositions::Scaling::kNone:
+      break;
+    case ModelPositions::Scaling::kLinear:
+      theta = PiFrequencies(theta, model.scaling_factor);
+      break;
+    case ModelPositions::Scaling::kYarn:
+      theta =
+          YarnFrequencies(theta, {.factor = model.scaling_factor,
+                                  .base = model.base,
+                                  .original_length = model.original_length});
+      table.magnitude *= YarnMagnitude(model.scaling_factor);
+      break;
+    case ModelPositions::Scaling::kLongRope: {
+      const std::vector<double>& factors = length <= model.original_length
+                                               ? model.short_factors
+                                               : model.long_factors;
+      for (size_t m = 0; m < theta.size(); ++m) theta[m] /= factors[m];
+      table.magnitude = LongRopeMagnitude(model);
+      break;
+    }
+  }
+  return table;
+}
+
+void Validate(const ModelPositions& model) {
+  Require(model.head_width > 0, "head width must be above 0, got " +
+                                    std::to_string(model.head_width));
+  Require(model.train_length > 0, "trained length must be above 0, got " +
+                                      std::to_string(model.train_length));
+  Require(model.original_length > 0,
+          "original context length must be above 0, got " +
+              std::to_string(model.original_length));
+  if (!model.rotates) return;
+  Require(model.rotary_width <= model.head_width,
+          "rotary width " + std::to_string(model.rotary_width) +
+              " exceeds the head width " + std::to_string(model.head_width));
+  const int64_t pairs = static_cast<int64_t>(
+      GeometricFrequencies(model.rotary_width, model.base).size());
+  if (!model.frequency_divisors.empty()) {
+    RequireFactors(model.frequency_divisors, pairs, "rope_freqs");
+  }
+  Require(std::isfinite(model.scaling_factor) && model.scaling_factor > 0,
+          "rope scaling factor must be above 0, got " +
+              FormatNumber(model.scaling_factor));
+  Require(std::isfinite(model.attention_factor) && model.attention_factor > 0,
+          "rope attention factor must be above 0, got " +
+              FormatNumber(model.attention_factor));
+  if (model.scaling == ModelPositions::Scaling::kLongRope) {
+    RequireFactors(model.short_factors, pairs, "longrope short factors");
+    RequireFactors(model.long_factors, pairs, "longrope long factors");
+  }
+}
+
+}  // namespace ropewalk::position

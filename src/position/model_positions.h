@@ -1,0 +1,55 @@
+// What a position scheme needs to know of a model.
+
+#ifndef ROPEWALK_POSITION_MODEL_POSITIONS_H_
+#define ROPEWALK_POSITION_MODEL_POSITIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "position/plan.h"
+
+namespace ropewalk::position {
+
+// The model's own frequency table, scaling included, is what `rope` means and
+// what every other scheme starts from.
+struct ModelPositions {
+  int64_t head_width = 0;    // D
+  int64_t rotary_width = 0;  // d: components that rotate, even, <= D
+  double base = 10000;
+  int64_t train_length = 0;     // N, tokens: windows, logn-clip, dca
+  int64_t original_length = 0;  // N_orig of the file's scaling, else N
+
+  // Divisors of the frequencies, from the file's rope_freqs.weight [d/2];
+  // empty for none. This is how GGUF files carry llama3 scaling.
+  std::vector<double> frequency_divisors;
+
+  enum class Scaling { kNone, kLinear, kYarn, kLongRope };
+  Scaling scaling = Scaling::kNone;
+  double scaling_factor = 1;
+  double attention_factor = 1;        // on top of the scaling's own magnitude
+  bool has_attention_factor = false;  // longrope: replaces its formula
+  std::vector<double> short_factors;  // longrope [d/2]
+  std::vector<double> long_factors;   // longrope [d/2]
+
+  // The law the file names for inference (`ropewalk.position`): a spelling,
+  // or one for each layer; empty for plain `rope`.
+  std::vector<std::string> own_spelling;
+  bool has_learned_logn = false;  // the file carries blk.N.attn_logn.weight
+  bool rotates = true;            // false for models trained without RoPE
+};
+
+// base^(-2m/d) for m in [0, d/2). Throws std::invalid_argument unless d is
+// even and positive and base above 1.
+std::vector<double> GeometricFrequencies(int64_t d, double base);
+
+// The model's own table for sequences of up to `length` tokens.
+FrequencyTable OwnTable(const ModelPositions& model, int64_t length);
+
+// The checks that every loader wants: throws std::invalid_argument naming the
+// field when widths, lengths, factors or table sizes make no sense.
+void Validate(const ModelPositions& model);
+
+}  // namespace ropewalk::position
+
+#endif  // ROPEWALK_POSITION_MODEL_POSITIONS_H_

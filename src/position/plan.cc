@@ -1,0 +1,147 @@
+#include "position/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace ropewalk::position {
+namespace {
+
+int64_t FloorDivide(int64_t a, int64_t b) {
+  return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
+
+}  // namespace
+
+KeyRange Selector::KeysOf(int64_t i) const {
+  switch (kind) {
+    case Kind::kDistance:
+      return {i - high + 1, i - low + 1};
+    case Kind::kKeyBelow:
+      return {0, high};
+    case Kind::kChunkStep: {
+      const int64_t own = FloorDivide(i, chunk);
+      // high may be kUnbounded; a million chunks back is far enough.
+      const int64_t back = std::min<int64_t>(high - 1, own);
+      return {(own - back) * chunk, (own - low + 1) * chunk};
+    }
+  }
+  return {};
+}
+
+double PositionMap::operator()(int64_t i) const {
+  double position = offset;
+  switch (kind) {
+    case Kind::kScaled:
+      position += scale * static_cast<double>(i);
+      break;
+    case Kind::kFloor:
+      position += static_cast<double>(FloorDivide(i, divisor));
+      break;
+    case Kind::kModulo:
+      position += static_cast<double>(i - FloorDivide(i, divisor) * divisor);
+      break;
+  }
+  return std::min(position, cap);
+}
+
+double ScoreScale::operator()(int64_t i) const {
+  const auto n = static_cast<double>(i + 1);
+  const auto base = static_cast<double>(length);
+  switch (kind) {
+    case Kind::kNone:
+      return 1;
+    case Kind::kLogN:
+      // Below 16 tokens the factor would flatten the row; bert4keras clips
+      // there, and so do we.
+      return std::log(std::max(n, 16.0)) / std::log(base);
+    case Kind::kClip:
+      return std::max(1.0, std::log(n) / std::log(base));
+    case Kind::kLearned:
+      return std::log(n);
+  }
+  return 1;
+}
+
+std::optional<int64_t> Plan::BandOf(int64_t i, int64_t j) const {
+  if (j > i || j < 0) return std::nullopt;
+  for (size_t b = 0; b < bands.size(); ++b) {
+    const KeyRange keys = bands[b].selector.KeysOf(i);
+    if (keys.first <= j && j < keys.last) return static_cast<int64_t>(b);
+  }
+  return std::nullopt;
+}
+
+std::optional<double> Plan::EffectiveDistance(int64_t i, int64_t j) const {
+  const std::optional<int64_t> b = BandOf(i, j);
+  if (!b) return std::nullopt;
+  const Band& band = bands[static_cast<size_t>(*b)];
+  return band.query(i) - band.key(j);
+}
+
+std::vector<KeyStore> Plan::KeyStores(std::vector<int64_t>* store_of) const {
+  struct Entry {
+    KeyStore store;
+    std::vector<size_t> served;
+  };
+  std::vector<Entry> entries;
+  for (size_t b = 0; b < bands.size(); ++b) {
+    const Band& band = bands[b];
+    const auto same = [&](const Entry& entry) {
+      return entry.store.key == band.key && entry.store.table == band.table;
+    };
+    auto entry = std::find_if(entries.begin(), entries.end(), same);
+    if (entry == entries.end()) {
+      entries.push_back({{.key = band.key, .table = band.table}, {}});
+      entry = entries.end() - 1;
+    }
+    entry->served.push_back(b);
+    KeyStore& store = entry->store;
+    switch (band.selector.kind) {
+      case Selector::Kind::kDistance:
+        store.reach = std::max(store.reach, band.selector.high);
+        break;
+      case Selector::Kind::kKeyBelow:
+        store.first_kept = std::max(store.first_kept, band.selector.high);
+        break;
+      case Selector::Kind::kChunkStep:
+        // Bounded steps could bound the reach; no scheme has them alone.
+        store.reach = kUnbounded;
+        break;
+    }
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) {
+                     return a.store.reach > b.store.reach;
+                   });
+  std::vector<KeyStore> stores;
+  if (store_of != nullptr) store_of->assign(bands.size(), 0);
+  for (const Entry& entry : entries) {
+    if (store_of != nullptr) {
+      for (const size_t b : entry.served) {
+        (*store_of)[b] = static_cast<int64_t>(stores.size());
+      }
+    }
+    stores.push_back(entry.store);
+  }
+  return stores;
+}
+
+int64_t Plan::Reach() const {
+  int64_t reach = 0;
+  for (const KeyStore& store : KeyStores(nullptr)) {
+    reach = std::max(reach, store.reach);
+  }
+  return reach;
+}
+
+int64_t Plan::FirstKept() const {
+  int64_t kept = 0;
+  for (const KeyStore& store : KeyStores(nullptr)) {
+    kept = std::max(kept, store.first_kept);
+  }
+  return kept;
+}
+
+}  // namespace ropewalk::position

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "position/definition.h"
+
+namespace ropewalk::position {
+
+extern const Definition kRope, kNope, kPi, kNtkOld, kNtkFixed, kNtkMixed,
+    kDynamicNtk, kYarn, kLlama3, kLongRope, kCope, kReRope, kLeakyReRope,
+    kInvLeaky, kSelfExtend, kDca, kWindow, kSinkWindow, kHwfa, kHwfa2;
+
+const std::vector<const Definition*>& AllDefinitions() {
+  static const std::vector<const Definition*> kAll = {
+      &kRope,       &kPi,          &kNtkOld,   &kNtkFixed,   &kNtkMixed,
+      &kDynamicNtk, &kYarn,        &kLlama3,   &kLongRope,   &kCope,
+      &kReRope,     &kLeakyReRope, &kInvLeaky, &kSelfExtend, &kDca,
+      &kWindow,     &kSinkWindow,  &kHwfa,     &kHwfa2,      &kNope};
+  return kAll;
+}
+
+const Definition& DefinitionOf(std::string_view name) {
+  std::string names;
+  for (const Definition* definition : AllDefinitions()) {
+    if (definition->name == name) return *definition;
+    names +=
+        std::string(names.empty() ? "" : ", ") + std::string(definition->name);
+  }
+  throw std::invalid_argument("position scheme '" + Printable(name, 40) +
+                              "' is unknown; known: " + names +
+                              ", auto, @FILE.toml");
+}
+
+void Default(Scheme& scheme, std::string_view key, double value) {
+  if (!scheme.Find(key)) scheme.Set(key, value);
+}
+
+void DefaultFactor(Scheme& scheme, const ModelPositions& model,
+                   int64_t length) {
+  Default(scheme, "factor",
+          std::max(1.0, static_cast<double>(length) /
+                            static_cast<double>(model.train_length)));
+}
+
+Plan OneBand(FrequencyTable table) {
+  Plan plan;
+  plan.bands.push_back({.query = Identity(), .key = Identity()});
+  plan.tables.push_back(std::move(table));
+  return plan;
+}
+
+ScoreScale ScaleOf(const Scheme& resolved, const ModelPositions& model) {
+  const bool clip = resolved.logn == ScoreScale::Kind::kClip;
+  return {.kind = resolved.logn,
+          .length = clip ? model.train_length : resolved.logn_base};
+}
+
+void RequireFor(const Scheme& scheme, bool holds, const std::string& what) {
+  Require(holds, scheme.name + ": " + what);
+}
+
+}  // namespace ropewalk::position

@@ -1,0 +1,396 @@
+#include "position/scheme.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "position/definition.h"
+
+namespace ropewalk::position {
+namespace {
+
+constexpr double kLargestLength = 1 << 30;  // tokens; far beyond any use
+
+// A value as written: its number, and its canonical text where the number
+// alone would not give it back.
+struct ParsedValue {
+  double number = 0;
+  std::string fraction;
+};
+
+std::optional<ParsedValue> ParseValue(std::string_view text,
+                                      const Parameter& parameter) {
+  using Kind = Parameter::Kind;
+  if (parameter.kind == Kind::kLength) {
+    const std::optional<int64_t> length = ParseLength(text);
+    if (!length) return std::nullopt;
+    return ParsedValue{static_cast<double>(*length), ""};
+  }
+  const size_t slash = text.find('/');
+  if (slash != std::string_view::npos) {
+    const auto top = ParseInt(text.substr(0, slash));
+    const auto bottom = ParseInt(text.substr(slash + 1));
+    if (!top || !bottom || *bottom <= 0 || *top == INT64_MIN) {
+      return std::nullopt;
+    }
+    const int64_t common = std::gcd(*top, *bottom);
+    const int64_t p = *top / common;
+    const int64_t q = *bottom / common;
+    std::string fraction =
+        q == 1 ? "" : std::to_string(p) + "/" + std::to_string(q);
+    return ParsedValue{static_cast<double>(p) / static_cast<double>(q),
+                       std::move(fraction)};
+  }
+  const std::optional<double> number = ParseNumber(text);
+  if (!number) return std::nullopt;
+  return ParsedValue{*number, ""};
+}
+
+// What the key allows, in words; empty when `value` is fine.
+std::string Complaint(const Parameter& parameter, double value) {
+  using Kind = Parameter::Kind;
+  const bool whole = value == std::floor(value);
+  switch (parameter.kind) {
+    case Kind::kLength:
+    case Kind::kCount:
+      if (whole && value >= parameter.least && value <= kLargestLength) {
+        return "";
+      }
+      return "must be an integer from " + FormatNumber(parameter.least) +
+             " to " + FormatNumber(kLargestLength);
+    case Kind::kPositive:
+      if (value <= 0) return "must be above 0";
+      // Outside, positions or frequencies stop being sensible float64 numbers.
+      return value >= 1e-9 && value <= 1e9 ? "" : "must be from 1e-9 to 1e9";
+    case Kind::kNumber:
+      return value >= parameter.least
+                 ? ""
+                 : "must be at least " + FormatNumber(parameter.least);
+    case Kind::kSwitch:
+      return value == 0 || value == 1 ? "" : "must be 0 or 1";
+  }
+  return "";
+}
+
+void ParseParameters(std::string_view text, const Definition& definition,
+                     Scheme& scheme) {
+  while (true) {
+    const size_t comma = text.find(',');
+    const std::string_view item = text.substr(0, comma);
+    const size_t equals = item.find('=');
+    RequireFor(scheme, equals != std::string_view::npos,
+               "expected key=value, got '" + Printable(item, 40) + "'");
+    const std::string_view key = item.substr(0, equals);
+    const std::string_view value = item.substr(equals + 1);
+    const auto known = std::find_if(
+        definition.parameters.begin(), definition.parameters.end(),
+        [&](const Parameter& parameter) { return parameter.key == key; });
+    if (known == definition.parameters.end()) {
+      std::string keys;
+      for (const Parameter& parameter : definition.parameters) {
+        keys +=
+            std::string(keys.empty() ? "" : ", ") + std::string(parameter.key);
+      }
+      RequireFor(scheme, false,
+                 "no parameter '" + Printable(key, 40) + "'; it takes " +
+                     (keys.empty() ? "none" : keys));
+    }
+    RequireFor(scheme, !scheme.Find(key), std::string(key) + " is given twice");
+    const std::optional<ParsedValue> parsed = ParseValue(value, *known);
+    RequireFor(scheme, parsed.has_value(),
+               std::string(key) + " must be a " +
+                   (known->kind == Parameter::Kind::kLength
+                        ? "length in tokens such as 512 or 2k"
+                        : "number such as 8, 0.5 or 1/16") +
+                   ", got '" + Printable(value, 40) + "'");
+    const std::string complaint = Complaint(*known, parsed->number);
+    RequireFor(
+        scheme, complaint.empty(),
+        std::string(key) + " " + complaint + ", got " + Printable(value, 40));
+    scheme.Set(key, parsed->number);
+    if (!parsed->fraction.empty()) {
+      scheme.spelled.emplace_back(key, parsed->fraction);
+    }
+    if (comma == std::string_view::npos) return;
+    text = text.substr(comma + 1);
+  }
+}
+
+void ParseSuffix(std::string_view suffix, Scheme& scheme) {
+  RequireFor(
+      scheme, scheme.logn == ScoreScale::Kind::kNone,
+      "one log n scale at most, got a second: +" + Printable(suffix, 40));
+  if (suffix == "logn-clip") {
+    scheme.logn = ScoreScale::Kind::kClip;
+    return;
+  }
+  if (suffix == "logn-learned") {
+    scheme.logn = ScoreScale::Kind::kLearned;
+    return;
+  }
+  scheme.logn = ScoreScale::Kind::kLogN;
+  if (suffix == "logn") return;
+  constexpr std::string_view kBase = "logn:base=";
+  RequireFor(scheme, suffix.starts_with(kBase),
+             "unknown suffix '+" + Printable(suffix, 40) +
+                 "'; known: +logn[:base=LEN], +logn-clip, +logn-learned");
+  const auto base = ParseLength(suffix.substr(kBase.size()));
+  RequireFor(scheme, base && *base >= 2 && *base <= kLargestLength,
+             "the base of +logn must be a length of at least 2, got '" +
+                 Printable(suffix.substr(kBase.size()), 40) + "'");
+  scheme.logn_base = *base;
+}
+
+Scheme ParseStackFile(std::string_view spelling) {
+  const std::string path(spelling.substr(1));
+  Require(!path.empty(), "position scheme '@': expected a file, @FILE.toml");
+  const auto fail = [&](const std::string& why) {
+    throw std::invalid_argument("position stack '" + path + "': " + why);
+  };
+  Scheme stack{.name = std::string(spelling)};
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    fail(std::string(error.description()) + " (line " +
+         std::to_string(error.source().begin.line) + ")");
+  }
+  const toml::array* layers = table["layers"].as_array();
+  if (layers == nullptr || table.size() != 1) {
+    fail("expected one key, layers = [\"SCHEME\", ...], one for each layer");
+  }
+  for (const toml::node& node : *layers) {
+    const auto* text = node.as_string();
+    if (text == nullptr) fail("layers must be strings");
+    Scheme layer = ParseScheme(text->get());
+    if (!layer.layers.empty()) fail("a layer cannot be a stack itself");
+    stack.layers.push_back(std::move(layer));
+  }
+  if (stack.layers.empty()) fail("layers is empty");
+  return stack;
+}
+
+std::string LognSuffix(const Scheme& scheme) {
+  switch (scheme.logn) {
+    case ScoreScale::Kind::kNone:
+      return "";
+    case ScoreScale::Kind::kLogN:
+      return scheme.logn_base == 512
+                 ? "+logn"
+                 : "+logn:base=" + std::to_string(scheme.logn_base);
+    case ScoreScale::Kind::kClip:
+      return "+logn-clip";
+    case ScoreScale::Kind::kLearned:
+      return "+logn-learned";
+  }
+  return "";
+}
+
+// "[window:size=16 x 4, nope+logn]": equal neighbours are counted.
+std::string LayersToString(const std::vector<Scheme>& layers) {
+  std::string out = "[";
+  for (size_t i = 0; i < layers.size();) {
+    const std::string one = ToString(layers[i]);
+    size_t same = i + 1;
+    while (same < layers.size() && ToString(layers[same]) == one) ++same;
+    if (i > 0) out += ", ";
+    out += one;
+    if (same - i > 1) out += " x " + std::to_string(same - i);
+    i = same;
+  }
+  return out + "]";
+}
+
+}  // namespace
+
+std::optional<double> Scheme::Find(std::string_view key) const {
+  for (const auto& [name, value] : parameters) {
+    if (name == key) return value;
+  }
+  return std::nullopt;
+}
+
+double Scheme::Get(std::string_view key) const {
+  const std::optional<double> value = Find(key);
+  ROPEWALK_CHECK(value.has_value());
+  return *value;
+}
+
+int64_t Scheme::GetLength(std::string_view key) const {
+  return static_cast<int64_t>(Get(key));
+}
+
+void Scheme::Set(std::string_view key, double value) {
+  for (auto& [name, old] : parameters) {
+    if (name == key) {
+      old = value;
+      return;
+    }
+  }
+  parameters.emplace_back(key, value);
+}
+
+Scheme ParseScheme(std::string_view spelling) {
+  if (spelling.starts_with('@')) return ParseStackFile(spelling);
+  const size_t plus = spelling.find('+');
+  std::string_view body = spelling.substr(0, plus);
+  const size_t colon = body.find(':');
+  Scheme scheme{.name = std::string(body.substr(0, colon))};
+  if (scheme.name == "auto") {
+    Require(plus == std::string_view::npos && colon == std::string_view::npos,
+            "auto: takes no parameters and no suffix, got '" +
+                Printable(spelling, 60) + "'");
+    return scheme;
+  }
+  const Definition& definition = DefinitionOf(scheme.name);
+  if (colon != std::string_view::npos) {
+    ParseParameters(body.substr(colon + 1), definition, scheme);
+  }
+  std::string_view rest =
+      plus == std::string_view::npos ? "" : spelling.substr(plus);
+  while (!rest.empty()) {
+    const size_t next = rest.find('+', 1);
+    ParseSuffix(
+        rest.substr(1, next == std::string_view::npos ? std::string_view::npos
+                                                      : next - 1),
+        scheme);
+    rest = next == std::string_view::npos ? "" : rest.substr(next);
+  }
+  return scheme;
+}
+
+std::string ToString(const Scheme& scheme) {
+  if (!scheme.layers.empty()) {
+    return scheme.name.starts_with('@') ? scheme.name
+                                        : LayersToString(scheme.layers);
+  }
+  std::string out = scheme.name;
+  if (scheme.name == "auto") return out;
+  char separator = ':';
+  // Declared order, so that equal schemes print alike.
+  for (const Parameter& parameter : DefinitionOf(scheme.name).parameters) {
+    const std::optional<double> value = scheme.Find(parameter.key);
+    if (!value) continue;
+    std::string text = FormatNumber(*value);
+    if (*value == std::floor(*value) && std::abs(*value) < 0x1p53) {
+      text = std::to_string(static_cast<int64_t>(*value));
+    }
+    for (const auto& [key, fraction] : scheme.spelled) {
+      if (key == parameter.key) text = fraction;
+    }
+    out += separator + std::string(parameter.key) + "=" + text;
+    separator = ',';
+  }
+  return out + LognSuffix(scheme);
+}
+
+std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
+  if (length <= model.train_length) return "rope";
+  return "rerope:window=" +
+         std::to_string(std::max<int64_t>(1, model.train_length / 2)) +
+         "+logn-clip";
+}
+
+Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
+               int64_t length) {
+  Require(length > 0, "length must be above 0, got " + std::to_string(length));
+  if (!scheme.layers.empty()) {
+    Scheme stack{.name = ""};
+    for (const Scheme& layer : scheme.layers) {
+      stack.layers.push_back(Resolve(layer, model, length));
+    }
+    return stack;
+  }
+  if (scheme.name == "auto") {
+    return Resolve(ParseScheme(AdvisedSpelling(model, length)), model, length);
+  }
+  const bool plain_rope =
+      scheme.name == "rope" && scheme.logn == ScoreScale::Kind::kNone;
+  if (plain_rope && !model.own_spelling.empty()) {
+    // `rope` means the model's own law, and this file spells it out.
+    ModelPositions bare = model;
+    bare.own_spelling.clear();
+    Scheme own{.name = ""};
+    for (const std::string& spelling : model.own_spelling) {
+      own.layers.push_back(Resolve(ParseScheme(spelling), bare, length));
+    }
+    return own.layers.size() == 1 ? own.layers.front() : own;
+  }
+  const Definition& definition = DefinitionOf(scheme.name);
+  Scheme resolved = scheme;
+  RequireFor(
+      scheme,
+      scheme.logn != ScoreScale::Kind::kLearned || model.has_learned_logn,
+      "+logn-learned needs a model trained with it (this file carries "
+      "no blk.N.attn_logn.weight)");
+  RequireFor(scheme,
+             scheme.logn != ScoreScale::Kind::kClip || model.train_length > 1,
+             "+logn-clip is undefined for a trained length of 1");
+  definition.resolve(resolved, model, length);
+  return resolved;
+}
+
+Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
+                 int64_t length, int64_t layers) {
+  const auto count = static_cast<int64_t>(resolved.layers.size());
+  Require(count == 0 || count == layers,
+          "position stack: " + std::to_string(count) +
+              " layers given, the model has " + std::to_string(layers));
+  Stack stack;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    const Scheme& scheme =
+        count == 0 ? resolved : resolved.layers[static_cast<size_t>(layer)];
+    const Definition& definition = DefinitionOf(scheme.name);
+    Plan plan = definition.build(scheme, model, length, {layer, layers});
+    if (!definition.owns_scale) plan.scale = ScaleOf(scheme, model);
+    stack.push_back(std::move(plan));
+  }
+  return stack;
+}
+
+std::optional<std::string> KnownToFail(const Scheme& resolved,
+                                       const ModelPositions& model,
+                                       int64_t length) {
+  for (const Scheme& layer : resolved.layers) {
+    if (auto reason = KnownToFail(layer, model, length)) return reason;
+  }
+  if (!resolved.layers.empty()) return std::nullopt;
+  if (resolved.name == "nope") {
+    if (!model.rotates || !model.own_spelling.empty()) return std::nullopt;
+    return "nope: this model was trained with rotation; expect noise";
+  }
+  // Only where the model's own frequencies are kept does a distance beyond
+  // the trained ones mean an angle never seen.
+  if (model.own_spelling.empty() && length > model.train_length) {
+    const Plan plan = BuildStack(resolved, model, length, 1).front();
+    if (plan.tables.front() != OwnTable(model, length)) return std::nullopt;
+    double largest = 0;
+    for (int64_t j = 0; j < length; ++j) {
+      largest =
+          std::max(largest, plan.EffectiveDistance(length - 1, j).value_or(0));
+    }
+    if (largest <= static_cast<double>(model.train_length - 1)) {
+      return std::nullopt;
+    }
+    const std::string trained = std::to_string(model.train_length);
+    const std::string advice = AdvisedSpelling(model, length);
+    if (resolved.name == "rope") {
+      return "rope: this model was trained to " + trained + "; at " +
+             std::to_string(length) + " expect noise; try --position " + advice;
+    }
+    return ToString(resolved) + ": at " + std::to_string(length) +
+           " distances reach " + FormatNumber(largest) +
+           ", beyond the trained " + std::to_string(model.train_length - 1) +
+           "; expect noise; try "
+           "--position " +
+           advice;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ropewalk::position

@@ -1,0 +1,230 @@
+#include "position/scheme.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "position/definition.h"
+
+namespace ropewalk::position {
+namespace {
+
+ModelPositions Model(int64_t N = 256, int64_t D = 8) {
+  return {.head_width = D,
+          .rotary_width = D,
+          .train_length = N,
+          .original_length = N};
+}
+
+std::string Resolved(const std::string& spelling, int64_t length,
+                     const ModelPositions& model = Model()) {
+  return ToString(Resolve(ParseScheme(spelling), model, length));
+}
+
+std::string Refusal(const std::string& spelling) {
+  try {
+    Resolve(ParseScheme(spelling), Model(), 2048);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(SchemeTest, CanonicalSpellingsPrintBack) {
+  for (const char* spelling : {"rope",
+                               "nope",
+                               "auto",
+                               "pi:factor=8",
+                               "ntk-old:factor=8",
+                               "ntk-fixed:factor=2.5",
+                               "ntk-mixed:factor=8,b=0.625",
+                               "yarn:factor=8,fast=32,slow=1",
+                               "dynamic-ntk",
+                               "dynamic-ntk:factor=2",
+                               "llama3:factor=8,low=1,high=4",
+                               "longrope",
+                               "cope",
+                               "cope:clip=20",
+                               "rerope:window=512",
+                               "rerope:window=512+logn",
+                               "rerope+logn-clip",
+                               "rerope:window=512+logn:base=1024",
+                               "leaky-rerope:window=512,k=16",
+                               "leaky-rerope:window=512,k=1/16",
+                               "inv-leaky:window=128,k=1/16",
+                               "self-extend:window=512,group=8",
+                               "dca:chunk=3072",
+                               "window:size=512",
+                               "sink-window:size=1020,sinks=4",
+                               "sink-window:size=124,sinks=4,cache-positions=0",
+                               "hwfa:window=16",
+                               "hwfa2:window=64,full=2,rerope=256",
+                               "rope+logn-learned"}) {
+    EXPECT_EQ(ToString(ParseScheme(spelling)), spelling);
+  }
+}
+
+TEST(SchemeTest, OtherSpellingsBecomeCanonical) {
+  const auto canonical = [](const char* s) { return ToString(ParseScheme(s)); };
+  EXPECT_EQ(canonical("dca:chunk=3k"), "dca:chunk=3072");
+  EXPECT_EQ(canonical("ntk-mixed:b=0.6250,factor=8.0"),
+            "ntk-mixed:factor=8,b=0.625");
+  EXPECT_EQ(canonical("leaky-rerope:k=4/64"), "leaky-rerope:k=1/16");
+  EXPECT_EQ(canonical("leaky-rerope:k=32/2"), "leaky-rerope:k=16");
+  EXPECT_EQ(canonical("rerope+logn:base=512"), "rerope+logn");
+}
+
+TEST(SchemeTest, DefaultsComeFromModelAndLength) {
+  EXPECT_EQ(Resolved("rerope+logn-clip", 2048), "rerope:window=128+logn-clip");
+  EXPECT_EQ(Resolved("pi", 2048), "pi:factor=8");
+  EXPECT_EQ(Resolved("pi", 100), "pi:factor=1");
+  EXPECT_EQ(Resolved("ntk-mixed", 512), "ntk-mixed:factor=2,b=0.625");
+  EXPECT_EQ(Resolved("yarn", 512), "yarn:factor=2,fast=32,slow=1");
+  EXPECT_EQ(Resolved("dca", 2048), "dca:chunk=192");
+  EXPECT_EQ(Resolved("cope", 2048), "cope:clip=2");
+  EXPECT_EQ(Resolved("window", 2048), "window:size=256");
+  EXPECT_EQ(Resolved("sink-window", 2048),
+            "sink-window:size=252,sinks=4,cache-positions=1");
+  // (L - 1 - w) / (3N/4 - w) = 1983 / 128 = 15.5
+  EXPECT_EQ(Resolved("leaky-rerope", 2048), "leaky-rerope:window=64,k=16");
+  EXPECT_EQ(Resolved("leaky-rerope", 64), "leaky-rerope:window=64,k=1");
+  EXPECT_EQ(Resolved("inv-leaky", 256), "inv-leaky:window=64,k=1/16");
+  EXPECT_EQ(Resolved("auto", 256), "rope");
+  EXPECT_EQ(Resolved("auto", 257), "rerope:window=128+logn-clip");
+}
+
+TEST(SchemeTest, DefaultGroupIsTheLeastThatFits) {
+  for (const int64_t length : {256, 300, 1000, 2048, 4096, 100000}) {
+    const ModelPositions model = Model();
+    const Scheme resolved = Resolve(ParseScheme("self-extend"), model, length);
+    const auto largest = [&](double group) {
+      Scheme scheme = resolved;
+      scheme.Set("group", group);
+      const Plan plan = BuildStack(scheme, model, length, 1).front();
+      double r = 0;
+      for (int64_t j = 0; j < length; ++j) {
+        r = std::max(r, *plan.EffectiveDistance(length - 1, j));
+      }
+      return r;
+    };
+    EXPECT_LE(largest(resolved.Get("group")), 192) << length;
+    if (resolved.Get("group") > 1) {
+      EXPECT_GT(largest(resolved.Get("group") - 1), 192) << length;
+    }
+  }
+}
+
+TEST(SchemeTest, RefusalsNameSchemeRuleAndValue) {
+  EXPECT_EQ(Refusal("leaky-rerope:k=-2"),
+            "leaky-rerope: k must be above 0, got -2");
+  EXPECT_EQ(Refusal("leaky-rerope:k=0"),
+            "leaky-rerope: k must be above 0, got 0");
+  EXPECT_EQ(Refusal("dca:chunk=256"),
+            "dca: chunk must be below the trained length 256, got 256");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "unknown"},
+      {"ropy", "'ropy' is unknown"},
+      {"rerope:", "expected key=value"},
+      {"rerope:window", "expected key=value"},
+      {"rerope:win=3", "no parameter 'win'; it takes window"},
+      {"rope:window=3", "no parameter 'window'; it takes none"},
+      {"rerope:window=0", "must be an integer from 1"},
+      {"rerope:window=-1", "window must be a length"},
+      {"rerope:window=99999999999", "must be an integer"},
+      {"rerope:window=1,window=2", "given twice"},
+      {"rerope:window=1/2", "window must be a length"},
+      {"leaky-rerope:k=1/0", "k must be a number"},
+      {"leaky-rerope:k=nan", "k must be a number"},
+      {"leaky-rerope:k=1e-300", "1e-9"},
+      {"inv-leaky:k=2", "k must be below 1"},
+      {"sink-window:cache-positions=2", "must be 0 or 1"},
+      {"self-extend:group=1.5", "must be an integer"},
+      {"rerope+log", "unknown suffix '+log'"},
+      {"rerope+logn:base=1", "at least 2"},
+      {"rerope+logn+logn-clip", "one log n scale at most"},
+      {"rope+logn-learned", "attn_logn"},
+      {"longrope", "carries no longrope factors"},
+      {"llama3", "carries no llama3 factors"},
+      {"yarn:fast=1,slow=2", "fast must be above slow"},
+      {"cope:clip=5", "at most the 4 rotary pairs"},
+      {"auto:x=1", "auto: takes no parameters"},
+      {"@/no/such/file.toml", "position stack"},
+      {"@", "expected a file"},
+      {std::string("rope\n\xff", 6), "\\x0a\\xff"}};
+  for (const auto& [spelling, reason] : cases) {
+    EXPECT_NE(Refusal(spelling).find(reason), std::string::npos)
+        << spelling << " -> " << Refusal(spelling);
+  }
+}
+
+TEST(SchemeTest, KnownFailuresAreNamedWithAdvice) {
+  const auto reason = [](const char* spelling, int64_t length) {
+    return KnownToFail(Resolve(ParseScheme(spelling), Model(4096, 64), length),
+                       Model(4096, 64), length);
+  };
+  EXPECT_EQ(reason("rope", 32768),
+            "rope: this model was trained to 4096; at 32768 expect noise; try "
+            "--position rerope:window=2048+logn-clip");
+  EXPECT_EQ(reason("rope", 4096), std::nullopt);
+  EXPECT_EQ(reason("rerope:window=4095", 32768), std::nullopt);
+  EXPECT_NE(reason("rerope:window=4096", 32768), std::nullopt);
+  EXPECT_NE(reason("leaky-rerope:window=1024,k=2", 32768), std::nullopt);
+  EXPECT_EQ(reason("leaky-rerope", 32768), std::nullopt);
+  EXPECT_EQ(reason("dca", 32768), std::nullopt);
+  EXPECT_EQ(reason("window", 32768), std::nullopt);
+  EXPECT_EQ(reason("sink-window", 32768), std::nullopt);
+  EXPECT_NE(reason("sink-window:cache-positions=0", 32768), std::nullopt);
+  EXPECT_EQ(reason("pi", 32768), std::nullopt);
+  EXPECT_NE(reason("nope", 100), std::nullopt);
+}
+
+TEST(SchemeTest, RopeIsTheLawTheFileNames) {
+  ModelPositions model = Model();
+  model.own_spelling = {"rerope:window=64+logn"};
+  EXPECT_EQ(Resolved("rope", 512, model), "rerope:window=64+logn");
+  model.own_spelling = {"window:size=16", "window:size=16", "nope+logn"};
+  EXPECT_EQ(Resolved("rope", 512, model), "[window:size=16 x 2, nope+logn]");
+  EXPECT_EQ(BuildStack(Resolve(ParseScheme("rope"), model, 512), model, 512, 3)
+                .size(),
+            3u);
+}
+
+TEST(SchemeTest, StackFilesGiveOnePlanALayer) {
+  const auto folder = std::filesystem::path(testing::TempDir());
+  const auto spelled = [&](const std::string& text) {
+    const auto path = folder / "ropewalk_stack.toml";
+    std::ofstream(path) << text;
+    return "@" + path.string();
+  };
+  const std::string good =
+      spelled("layers = [\"window:size=16\", \"nope+logn\"]\n");
+  const Scheme stack = ParseScheme(good);
+  EXPECT_EQ(ToString(stack), good);
+  const Scheme resolved = Resolve(stack, Model(), 512);
+  EXPECT_EQ(ToString(resolved), "[window:size=16, nope+logn]");
+  const Stack plans = BuildStack(resolved, Model(), 512, 2);
+  EXPECT_EQ(plans[0].Reach(), 16);
+  EXPECT_EQ(plans[1].scale.kind, ScoreScale::Kind::kLogN);
+  EXPECT_THROW(BuildStack(resolved, Model(), 512, 3), std::invalid_argument);
+  for (const char* bad :
+       {"", "layers = 3", "layers = []", "layers = [3]",
+        "layers = [\"rope\"]\nmore = 1", "layers = [", "layers = [\"ropy\"]"}) {
+    EXPECT_THROW(ParseScheme(spelled(bad)), std::invalid_argument) << bad;
+  }
+}
+
+TEST(SchemeTest, EveryDefinitionSaysWhatItIs) {
+  for (const Definition* definition : AllDefinitions()) {
+    EXPECT_FALSE(definition->summary.empty()) << definition->name;
+    EXPECT_FALSE(definition->source.empty()) << definition->name;
+    for (const Parameter& parameter : definition->parameters) {
+      EXPECT_FALSE(parameter.meaning.empty()) << definition->name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::position
