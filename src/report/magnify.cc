@@ -1,0 +1,65 @@
+#include "report/magnify.h"
+
+#include <algorithm>
+
+namespace ropewalk::report {
+namespace {
+
+// Of the full range. A line within a tenth of the best, drawn 200 px high, is
+// 20 px away: two labels' height, where magnifying starts to help.
+constexpr double kMargin = 0.1;
+// Magnifying less than fourfold is not worth a panel.
+constexpr double kMostShare = 0.25;
+
+// The y of the point with the largest placeable x, if it is one itself.
+std::optional<double> LastValue(const Series& series, const LinePlot& plot) {
+  const Point* last = nullptr;
+  for (const Point& point : series.points) {
+    if (!IsPlaceable(point.x, plot.x.scale)) continue;
+    if (last == nullptr || point.x >= last->x) last = &point;
+  }
+  if (last == nullptr || !IsPlaceable(last->y, plot.y.scale)) {
+    return std::nullopt;
+  }
+  return last->y;
+}
+
+}  // namespace
+
+std::optional<Magnified> FindMagnified(const LinePlot& plot) {
+  if (plot.zoom == Zoom::kNever || plot.best == Best::kNone ||
+      plot.y.scale != Scale::kLinear) {
+    return std::nullopt;
+  }
+  const double sign = plot.best == Best::kLow ? 1 : -1;  // makes low good
+  std::vector<double> all;
+  std::vector<std::optional<double>> last;
+  std::optional<double> best;
+  for (const Series& series : plot.series) {
+    for (const Point& point : series.points) all.push_back(point.y);
+    last.push_back(LastValue(series, plot));
+    if (last.back() && (!best || sign * *last.back() < sign * *best)) {
+      best = last.back();
+    }
+  }
+  if (!best) return std::nullopt;
+
+  const Range full = FitRange(all, plot.y, 0);
+  const double span = full.high - full.low;
+  const double worst_held = sign * *best + kMargin * span;  // signed
+  Magnified magnified;
+  std::vector<double> shown;
+  for (size_t i = 0; i < plot.series.size(); ++i) {
+    magnified.holds.push_back(last[i] && sign * *last[i] <= worst_held);
+    if (!magnified.holds[i]) continue;
+    for (const Point& point : plot.series[i].points) {
+      if (sign * point.y <= worst_held) shown.push_back(point.y);
+    }
+  }
+  magnified.range = FitRange(shown, {}, 0.06);
+  const double share = (magnified.range.high - magnified.range.low) / span;
+  if (!(share < kMostShare)) return std::nullopt;
+  return magnified;
+}
+
+}  // namespace ropewalk::report

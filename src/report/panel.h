@@ -1,0 +1,51 @@
+// One panel of a line plot: grid, lines, and a column of labels beside it.
+
+#ifndef ROPEWALK_REPORT_PANEL_H_
+#define ROPEWALK_REPORT_PANEL_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/line_plot.h"
+#include "report/svg.h"
+
+namespace ropewalk::report {
+
+inline constexpr double kLabelGapPx = 17;
+inline constexpr double kLabelLeadPx = 30;    // from the panel to its labels
+inline constexpr double kLabelSamplePx = 30;  // the piece of line in a label
+
+// What a panel does with one series.
+enum class Role {
+  kLabelled,    // drawn, with a label
+  kUnlabelled,  // drawn; another panel has the label
+  kBackground,  // pale, and without a sign where it leaves the panel
+};
+
+// Borrows `plot`, which must outlive it.
+struct Panel {
+  const LinePlot* plot = nullptr;
+  Box box;
+  Projection x, y;
+  std::vector<Role> roles;  // a series
+  std::vector<double> x_ticks;
+  std::vector<double> y_ticks;
+  std::vector<std::string> y_texts;
+  int digits = 3;                  // of the values in labels
+  double label_right = 0;          // where the column of labels ends
+  std::optional<Range> magnified;  // the y range that another panel shows
+  std::string magnified_label;
+};
+
+// The name in a label, cut to what fits into the column.
+std::string LabelName(const std::string& name);
+
+// The value in a label: the last one of the series ("nan", "no data").
+std::string LabelValue(const Series& series, const LinePlot& plot, int digits);
+
+void DrawPanel(const Panel& panel, Canvas& canvas);
+
+}  // namespace ropewalk::report
+
+#endif  // ROPEWALK_REPORT_PANEL_H_
