@@ -1,0 +1,70 @@
+#include "formats/ggml_types.h"
+
+#include "base/error.h"
+
+namespace ropewalk::formats {
+namespace {
+
+// Ids 4, 5, 31 to 33 and 36 to 38 belonged to formats that ggml has dropped.
+constexpr GgmlType kTypes[] = {
+    {0, "f32", 1, 4, DType::kF32},
+    {1, "f16", 1, 2, DType::kF16},
+    {2, "q4_0", 32, 18, DType::kQ4_0},
+    {3, "q4_1", 32, 20, {}},
+    {6, "q5_0", 32, 22, {}},
+    {7, "q5_1", 32, 24, {}},
+    {8, "q8_0", 32, 34, DType::kQ8_0},
+    {9, "q8_1", 32, 36, {}},
+    {10, "q2_K", 256, 84, {}},
+    {11, "q3_K", 256, 110, {}},
+    {12, "q4_K", 256, 144, {}},
+    {13, "q5_K", 256, 176, {}},
+    {14, "q6_K", 256, 210, {}},
+    {15, "q8_K", 256, 292, {}},
+    {16, "iq2_xxs", 256, 66, {}},
+    {17, "iq2_xs", 256, 74, {}},
+    {18, "iq3_xxs", 256, 98, {}},
+    {19, "iq1_s", 256, 50, {}},
+    {20, "iq4_nl", 32, 18, {}},
+    {21, "iq3_s", 256, 110, {}},
+    {22, "iq2_s", 256, 82, {}},
+    {23, "iq4_xs", 256, 136, {}},
+    {24, "i8", 1, 1, {}},
+    {25, "i16", 1, 2, {}},
+    {26, "i32", 1, 4, {}},
+    {27, "i64", 1, 8, {}},
+    {28, "f64", 1, 8, {}},
+    {29, "iq1_m", 256, 56, {}},
+    {30, "bf16", 1, 2, DType::kBf16},
+    {34, "tq1_0", 256, 54, {}},
+    {35, "tq2_0", 256, 66, {}},
+    {39, "mxfp4", 32, 17, {}},
+    {40, "nvfp4", 64, 36, {}},
+};
+
+}  // namespace
+
+const GgmlType* FindGgmlType(uint32_t id) {
+  for (const GgmlType& type : kTypes) {
+    if (type.id == id) return &type;
+  }
+  return nullptr;
+}
+
+const GgmlType* FindGgmlType(std::string_view name) {
+  for (const GgmlType& type : kTypes) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
+
+const GgmlType& GgmlTypeOf(DType type) {
+  for (const GgmlType& entry : kTypes) {
+    if (entry.type == type) return entry;
+  }
+  ROPEWALK_CHECK(false && "a DType is missing in kTypes");
+}
+
+std::span<const GgmlType> AllGgmlTypes() { return kTypes; }
+
+}  // namespace ropewalk::formats

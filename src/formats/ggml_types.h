@@ -1,0 +1,37 @@
+// Every tensor type that GGUF files use, with the size of its blocks.
+//
+// The table is wider than DType on purpose: `inspect` lists any real file,
+// kernels read only the types that DType names.
+
+#ifndef ROPEWALK_FORMATS_GGML_TYPES_H_
+#define ROPEWALK_FORMATS_GGML_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/dtype.h"
+
+namespace ropewalk::formats {
+
+struct GgmlType {
+  uint32_t id = 0;             // as stored in the file
+  std::string_view name;       // ggml's own, lower case: "f32", "q4_K"
+  int64_t block_elements = 1;  // consecutive elements of a row in one block
+  int64_t block_bytes = 4;
+  std::optional<DType> type;  // nothing: our kernels cannot read it
+};
+
+// Nothing for an id or a name that is not in the table.
+const GgmlType* FindGgmlType(uint32_t id);
+const GgmlType* FindGgmlType(std::string_view name);
+
+// The entry of a type of ours.
+const GgmlType& GgmlTypeOf(DType type);
+
+std::span<const GgmlType> AllGgmlTypes();
+
+}  // namespace ropewalk::formats
+
+#endif  // ROPEWALK_FORMATS_GGML_TYPES_H_

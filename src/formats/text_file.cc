@@ -1,0 +1,189 @@
+#include "formats/text_file.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace ropewalk::formats {
+namespace {
+
+constexpr size_t kChunkBytes = 1 << 20;
+// Deflate reaches 1032 times on a run of one byte, text 3 to 20 times; below
+// 256 MiB nobody is hurt by an odd file.
+constexpr size_t kMaxExpansion = 200;
+constexpr size_t kFreeBytes = size_t{256} << 20;
+
+std::string ReadBytes(const std::string& path) {
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) throw IoErrorFromErrno("read", path);
+  // Not mapped: a pipe, as in <(zcat ...), is a fine source of text.
+  std::string bytes;
+  for (;;) {
+    const size_t before = bytes.size();
+    bytes.resize(before + std::max(kChunkBytes, before / 2));
+    const size_t count =
+        std::fread(bytes.data() + before, 1, bytes.size() - before, file.get());
+    const bool more = count == bytes.size() - before;
+    if (!more && std::ferror(file.get()) != 0) {
+      throw IoErrorFromErrno("read", path);
+    }
+    bytes.resize(before + count);
+    if (!more) return bytes;
+  }
+}
+
+bool IsGzip(std::string_view bytes) {
+  return bytes.size() >= 2 && bytes.substr(0, 2) == "\x1f\x8b";
+}
+
+// zlib's state over `bytes`. Its counters have 32 bits, so input and output
+// are handed over in chunks and counted here.
+class Inflater {
+ public:
+  Inflater(const std::string& path, std::string_view bytes)
+      : path_(path), bytes_(bytes) {
+    // 15: the largest window; + 16: gzip framing, checksum included.
+    ROPEWALK_CHECK(inflateInit2(&stream_, 15 + 16) == Z_OK);
+  }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+  ~Inflater() { inflateEnd(&stream_); }
+
+  std::string Run() {
+    do {
+      RunMember();
+    } while (NextMember());
+    text_.resize(filled_);
+    return std::move(text_);
+  }
+
+ private:
+  FormatError Error(const std::string& what) const {
+    return FormatError(path_, static_cast<int64_t>(used_), what);
+  }
+
+  void RunMember() {
+    for (;;) {
+      if (filled_ == text_.size()) Grow();
+      const size_t room = std::min(text_.size() - filled_, kChunkBytes);
+      const size_t input = std::min(bytes_.size() - used_, kChunkBytes);
+      stream_.next_in =
+          reinterpret_cast<Bytef*>(const_cast<char*>(bytes_.data() + used_));
+      stream_.avail_in = static_cast<uInt>(input);
+      stream_.next_out = reinterpret_cast<Bytef*>(text_.data() + filled_);
+      stream_.avail_out = static_cast<uInt>(room);
+      const int status = inflate(&stream_, Z_NO_FLUSH);
+      used_ += input - stream_.avail_in;
+      filled_ += room - stream_.avail_out;
+      if (status == Z_STREAM_END) return;
+      if (status == Z_OK) continue;
+      if (status == Z_BUF_ERROR && used_ == bytes_.size()) {
+        throw Error("the gzip data ends early (interrupted download?)");
+      }
+      if (status == Z_MEM_ERROR) throw std::bad_alloc();
+      throw Error("broken gzip data: " + std::string(stream_.msg != nullptr
+                                                         ? stream_.msg
+                                                         : "no progress"));
+    }
+  }
+
+  // True when another member begins here; zeros after the last are padding.
+  bool NextMember() {
+    const std::string_view rest = bytes_.substr(used_);
+    if (IsGzip(rest)) {
+      ROPEWALK_CHECK(inflateReset(&stream_) == Z_OK);
+      return true;
+    }
+    if (rest.find_first_not_of('\0') == std::string_view::npos) return false;
+    throw Error("bytes that are not gzip follow the gzip data");
+  }
+
+  void Grow() {
+    if (filled_ > kFreeBytes && filled_ / kMaxExpansion > used_) {
+      throw Error("unpacks to more than " + std::to_string(kMaxExpansion) +
+                  " times its size; this is not a text");
+    }
+    text_.resize(filled_ + std::max(kChunkBytes, filled_ / 2));
+  }
+
+  const std::string& path_;
+  std::string_view bytes_;
+  std::string text_;
+  size_t used_ = 0;    // of bytes_
+  size_t filled_ = 0;  // of text_
+  z_stream stream_{};
+};
+
+bool IsSpace(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
+
+}  // namespace
+
+std::string ReadTextFile(const std::string& path) {
+  std::string bytes = ReadBytes(path);
+  if (!IsGzip(bytes)) return bytes;
+  return Inflater(path, bytes).Run();
+}
+
+void RequireUtf8(const std::string& path, std::string_view text) {
+  const std::optional<int64_t> bad = FindInvalidUtf8(text);
+  if (!bad) return;
+  const bool utf16 =
+      text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
+  throw FormatError(
+      path, *bad,
+      "not UTF-8 text: '" +
+          Printable(text.substr(static_cast<size_t>(*bad), 4)) + "' (" +
+          (utf16 ? "it looks like UTF-16: iconv -f UTF-16 -t UTF-8"
+                 : "another encoding? try iconv -f LATIN1 -t UTF-8") +
+          ")");
+}
+
+std::vector<std::vector<Token>> ReadIdsFile(const std::string& path) {
+  const std::string text = ReadTextFile(path);
+  std::vector<std::vector<Token>> documents;
+  std::vector<Token> document;
+  int64_t line = 1;
+  size_t i = 0;
+  while (i < text.size()) {
+    if (text[i] == '\n') {
+      if (!document.empty()) documents.push_back(std::move(document));
+      document.clear();
+      ++line;
+      ++i;
+      continue;
+    }
+    if (IsSpace(text[i])) {
+      ++i;
+      continue;
+    }
+    const size_t start = i;
+    while (i < text.size() && text[i] != '\n' && !IsSpace(text[i])) ++i;
+    const std::string_view word(text.data() + start, i - start);
+    const std::optional<int64_t> id = ParseInt(word);
+    if (!id || *id < 0 || *id > std::numeric_limits<Token>::max()) {
+      throw FormatError(path, static_cast<int64_t>(start),
+                        "line " + std::to_string(line) +
+                            ": a token id must be an integer from 0 to "
+                            "2147483647, got '" +
+                            Printable(word, 40) + "'");
+    }
+    document.push_back(static_cast<Token>(*id));
+  }
+  if (!document.empty()) documents.push_back(std::move(document));
+  return documents;
+}
+
+}  // namespace ropewalk::formats
