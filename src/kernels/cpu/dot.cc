@@ -1,0 +1,187 @@
+// Dot products of a float32 vector with a stored row: what decoding is made
+// of, where every weight is read once and used once.
+
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/dot.cc"
+#include "hwy/foreach_target.h"
+// clang-format off: foreach_target must come first
+#include "hwy/highway.h"
+// clang-format on
+#include "base/half.h"
+#include "kernels/cpu/kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ropewalk::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A loader gives the row's elements from i on: as a vector of floats where
+// that many are left, and one by one.
+struct F32Loader {
+  const float* row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    return hn::LoadU(d, row + i);
+  }
+  float One(int64_t i) const { return row[i]; }
+};
+
+struct Bf16Loader {
+  const uint16_t* row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    const hn::Rebind<uint16_t, D> d16;
+    const hn::RebindToUnsigned<D> d32;
+    const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, row + i));
+    return hn::BitCast(d, hn::ShiftLeft<16>(bits));
+  }
+  float One(int64_t i) const {
+    return hwy::F32FromBF16(hwy::bfloat16_t{row[i]});
+  }
+};
+
+struct F16Loader {
+  const uint16_t* row;
+  // By bit arithmetic, the same on every instruction set: exponent and
+  // mantissa move to their float32 places, and one multiplication by 2^112
+  // corrects the bias of normal and subnormal numbers alike. Infinities and
+  // NaNs keep an all-ones exponent through the final or.
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    const hn::Rebind<uint16_t, D> d16;
+    const hn::RebindToUnsigned<D> d32;
+    const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, row + i));
+    const auto magnitude =
+        hn::ShiftLeft<13>(hn::And(bits, hn::Set(d32, 0x7fffu)));
+    const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(d32, 0x8000u)));
+    const auto moved = hn::BitCast(d, magnitude);
+    const auto scaled = hn::Mul(moved, hn::Set(d, 0x1p112f));
+    // Moved infinities and NaNs start at 2^-96.
+    const auto exponent =
+        hn::IfThenElseZero(hn::Ge(moved, hn::Set(d, 0x1p-96f)),
+                           hn::BitCast(d, hn::Set(d32, 0x7f800000u)));
+    return hn::Or(hn::Or(scaled, hn::BitCast(d, sign)), exponent);
+  }
+  float One(int64_t i) const {
+    float lane = 0;
+    const hn::CappedTag<float, 1> d1;
+    hn::StoreU(Load(d1, i), d1, &lane);
+    return lane;
+  }
+};
+
+template <class Loader>
+HWY_INLINE float PlainDot(const Loader& row, const float* HWY_RESTRICT x,
+                          int64_t size) {
+  // Four chains hide the latency of a fused multiply-add.
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sum0 = hn::Zero(d);
+  auto sum1 = hn::Zero(d);
+  auto sum2 = hn::Zero(d);
+  auto sum3 = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+    const float* at = x + i;
+    sum0 = hn::MulAdd(row.Load(d, i), hn::LoadU(d, at), sum0);
+    sum1 = hn::MulAdd(row.Load(d, i + lanes), hn::LoadU(d, at + lanes), sum1);
+    sum2 = hn::MulAdd(row.Load(d, i + 2 * lanes), hn::LoadU(d, at + 2 * lanes),
+                      sum2);
+    sum3 = hn::MulAdd(row.Load(d, i + 3 * lanes), hn::LoadU(d, at + 3 * lanes),
+                      sum3);
+  }
+  for (; i + lanes <= size; i += lanes) {
+    sum0 = hn::MulAdd(row.Load(d, i), hn::LoadU(d, x + i), sum0);
+  }
+  const auto all = hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3));
+  float sum = hn::GetLane(hn::SumOfLanes(d, all));
+  for (; i < size; ++i) sum += row.One(i) * x[i];
+  return sum;
+}
+
+constexpr int64_t kBlock = 32;
+using BlockTag = hn::CappedTag<float, 16>;
+
+HWY_INLINE float ScaleOf(const uint8_t* block) {
+  uint16_t half = 0;
+  std::memcpy(&half, block, sizeof(half));
+  return F16ToFloat(half);
+}
+
+float DotQ80(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
+             int64_t size) {
+  const BlockTag d;
+  const hn::Rebind<int32_t, BlockTag> d32;
+  const hn::Rebind<int8_t, BlockTag> d8;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sum = hn::Zero(d);
+  for (int64_t b = 0; b < size / kBlock; ++b) {
+    const uint8_t* block = row + b * 34;
+    const auto* q = reinterpret_cast<const int8_t*>(block + 2);
+    auto part = hn::Zero(d);
+    for (int64_t i = 0; i < kBlock; i += lanes) {
+      const auto value =
+          hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, q + i)));
+      part = hn::MulAdd(value, hn::LoadU(d, x + b * kBlock + i), part);
+    }
+    sum = hn::MulAdd(part, hn::Set(d, ScaleOf(block)), sum);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+// Elements 0-15 are the low nibbles of the 16 bytes, 16-31 the high ones.
+float DotQ40(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
+             int64_t size) {
+  const BlockTag d;
+  const hn::Rebind<int32_t, BlockTag> d32;
+  const hn::Rebind<uint8_t, BlockTag> d8;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto sum = hn::Zero(d);
+  for (int64_t b = 0; b < size / kBlock; ++b) {
+    const uint8_t* block = row + b * 18;
+    const float* at = x + b * kBlock;
+    auto part = hn::Zero(d);
+    for (int64_t i = 0; i < kBlock / 2; i += lanes) {
+      const auto bytes = hn::PromoteTo(d32, hn::LoadU(d8, block + 2 + i));
+      const auto eight = hn::Set(d32, 8);
+      const auto low = hn::Sub(hn::And(bytes, hn::Set(d32, 15)), eight);
+      const auto high = hn::Sub(hn::ShiftRight<4>(bytes), eight);
+      part = hn::MulAdd(hn::ConvertTo(d, low), hn::LoadU(d, at + i), part);
+      part = hn::MulAdd(hn::ConvertTo(d, high),
+                        hn::LoadU(d, at + kBlock / 2 + i), part);
+    }
+    sum = hn::MulAdd(part, hn::Set(d, ScaleOf(block)), sum);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+float DotImpl(DType type, const void* row, const float* x, int64_t size) {
+  switch (type) {
+    case DType::kF32:
+      return PlainDot(F32Loader{static_cast<const float*>(row)}, x, size);
+    case DType::kF16:
+      return PlainDot(F16Loader{static_cast<const uint16_t*>(row)}, x, size);
+    case DType::kBf16:
+      return PlainDot(Bf16Loader{static_cast<const uint16_t*>(row)}, x, size);
+    case DType::kQ8_0:
+      return DotQ80(static_cast<const uint8_t*>(row), x, size);
+    case DType::kQ4_0:
+      return DotQ40(static_cast<const uint8_t*>(row), x, size);
+  }
+  return 0;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ropewalk::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ropewalk::kernels {
+HWY_EXPORT(DotImpl);
+float Dot(DType type, const void* row, const float* x, int64_t size) noexcept {
+  return HWY_DYNAMIC_DISPATCH(DotImpl)(type, row, x, size);
+}
+}  // namespace ropewalk::kernels
+#endif

@@ -1,0 +1,91 @@
+// The fast kernels: float32 on raw pointers, one thread, no allocation.
+//
+// Each has its plain float64 definition in kernels/reference/, and the tests
+// hold it to that on every instruction set. Matrices are row-major; a stride
+// counts elements from one row to the next.
+
+#ifndef ROPEWALK_KERNELS_CPU_KERNELS_H_
+#define ROPEWALK_KERNELS_CPU_KERNELS_H_
+
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace ropewalk::kernels {
+
+// c[m, n] = sum_k a[m, k] b[k, n], added to c where `accumulate`. A row of c
+// is computed in the same order whatever the number of rows. Nothing outside
+// the given sizes is touched.
+struct GemmArgs {
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* c = nullptr;
+  int64_t rows = 0;     // of a and c
+  int64_t columns = 0;  // of b and c
+  int64_t depth = 0;    // columns of a, rows of b
+  int64_t a_stride = 0;
+  int64_t b_stride = 0;
+  int64_t c_stride = 0;
+  bool accumulate = false;
+};
+void Gemm(const GemmArgs& args) noexcept;
+
+// One step of online softmax over a tile of scores [rows, columns]:
+//
+//   new = max(running_max, max(scores)); scores = exp(scores - new)
+//   decay = exp(running_max - new); running_sum = running_sum decay + sum
+//   output row *= decay
+//
+// Scores of -inf are masked pairs; a row with nothing but those is left as it
+// is, with scores 0. running_max starts at -inf, running_sum at 0.
+struct OnlineSoftmaxArgs {
+  float* scores = nullptr;        // [rows, columns] in, weights out
+  float* running_max = nullptr;   // [rows]
+  double* running_sum = nullptr;  // [rows]
+  float* output = nullptr;        // [rows, width]
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t width = 0;
+  int64_t scores_stride = 0;
+  int64_t output_stride = 0;
+};
+void OnlineSoftmax(const OnlineSoftmaxArgs& args) noexcept;
+
+// y = scale * (x rotated), for `heads` rows of width D: pairs (m, m + pairs)
+// by the angle whose cos[m] and sin[m] are given; the components from
+// 2 * pairs on are only scaled. y may be x.
+struct RotateArgs {
+  const float* x = nullptr;
+  float* y = nullptr;
+  int64_t heads = 0;
+  int64_t D = 0;
+  int64_t x_stride = 0;
+  int64_t y_stride = 0;
+  int64_t pairs = 0;
+  const float* cos = nullptr;  // [pairs]
+  const float* sin = nullptr;  // [pairs]
+  float scale = 1;
+};
+void Rotate(const RotateArgs& args) noexcept;
+
+// y = x / sqrt(mean(x^2) + epsilon) * weight, over one row of `size`.
+void RmsNorm(const float* x, const float* weight, float epsilon, int64_t size,
+             float* y) noexcept;
+
+// y = silu(gate) * up.
+void SwiGlu(const float* gate, const float* up, int64_t size,
+            float* y) noexcept;
+
+// y += x.
+void Add(const float* x, int64_t size, float* y) noexcept;
+
+// sum_i x[i] row[i], the row stored as `type`.
+float Dot(DType type, const void* row, const float* x, int64_t size) noexcept;
+
+// y = exp(x), relative error below 2e-7; 0 below -87.3, the largest finite
+// result above 88.3.
+void Exp(const float* x, int64_t size, float* y) noexcept;
+
+}  // namespace ropewalk::kernels
+
+#endif  // ROPEWALK_KERNELS_CPU_KERNELS_H_

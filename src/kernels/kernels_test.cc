@@ -1,0 +1,466 @@
+// Every fast kernel against its float64 definition, on every instruction set
+// that this machine can run.
+
+#include "kernels/cpu/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/half.h"
+#include "base/parallel.h"
+#include "base/random.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/matmul.h"
+#include "kernels/reference/blocks.h"
+#include "kernels/reference/reference.h"
+
+namespace ropewalk::kernels {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+constexpr float kCanary = 12345.0f;
+
+std::vector<float> Normals(Rng& rng, int64_t size) {
+  std::vector<float> out(static_cast<size_t>(size));
+  for (float& x : out) x = static_cast<float>(rng.Normal());
+  return out;
+}
+
+std::vector<double> Doubles(const std::vector<float>& x) {
+  return {x.begin(), x.end()};
+}
+
+class KernelTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { ChooseIsa(GetParam()); }
+  void TearDown() override { ChooseIsa(AvailableIsas().front()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryIsa, KernelTest,
+                         testing::ValuesIn(AvailableIsas()),
+                         [](const auto& info) { return info.param; });
+
+TEST(IsaTest, NamesWhatThereIs) {
+  const std::vector<std::string> all = AvailableIsas();
+  EXPECT_EQ(all.back(), "scalar");
+  EXPECT_EQ(ActiveIsa(), all.front());
+  ChooseIsa("scalar");
+  EXPECT_EQ(ActiveIsa(), "scalar");
+  ChooseIsa(all.front());
+  EXPECT_THROW(ChooseIsa("mmx"), std::invalid_argument);
+}
+
+TEST_P(KernelTest, GemmMatchesFloat64AndKeepsItsBorders) {
+  Rng rng(1);
+  for (const int64_t rows : {1, 2, 5, 6, 7, 12, 13, 25}) {
+    for (const int64_t columns : {1, 3, 4, 8, 9, 16, 31, 32, 33, 64, 80}) {
+      for (const int64_t depth : {0, 1, 8, 65}) {
+        const int64_t stride = columns + 3;
+        const auto a = Normals(rng, rows * depth);
+        const auto b = Normals(rng, std::max<int64_t>(1, depth * stride));
+        std::vector<float> c(static_cast<size_t>(rows * stride), kCanary);
+        std::vector<float> before = c;
+        GemmArgs args{.a = a.data(),
+                      .b = b.data(),
+                      .c = c.data(),
+                      .rows = rows,
+                      .columns = columns,
+                      .depth = depth,
+                      .a_stride = depth,
+                      .b_stride = stride,
+                      .c_stride = stride};
+        Gemm(args);
+        for (int64_t m = 0; m < rows; ++m) {
+          for (int64_t n = 0; n < stride; ++n) {
+            const float value = c[static_cast<size_t>(m * stride + n)];
+            if (n >= columns) {
+              ASSERT_EQ(value, kCanary);
+              continue;
+            }
+            double sum = 0;
+            double size = 0;
+            for (int64_t k = 0; k < depth; ++k) {
+              const double term =
+                  static_cast<double>(a[static_cast<size_t>(m * depth + k)]) *
+                  b[static_cast<size_t>(k * stride + n)];
+              sum += term;
+              size += std::abs(term);
+            }
+            // depth additions, each within 2^-24 of the running sum
+            const double tolerance =
+                static_cast<double>(depth + 1) * 0x1p-24 * size;
+            ASSERT_NEAR(value, sum, tolerance) << rows << " " << columns;
+          }
+        }
+        args.accumulate = true;
+        before = c;
+        Gemm(args);
+        for (int64_t m = 0; m < rows; ++m) {
+          const float once = before[static_cast<size_t>(m * stride)];
+          ASSERT_NEAR(c[static_cast<size_t>(m * stride)], 2 * once,
+                      1e-4 * (1 + std::abs(once)));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelTest, GemmRowsDoNotDependOnTheirNeighbours) {
+  Rng rng(2);
+  const auto a = Normals(rng, 25 * 40);
+  const auto b = Normals(rng, 40 * 64);
+  std::vector<float> all(25 * 64);
+  GemmArgs args{.a = a.data(),
+                .b = b.data(),
+                .c = all.data(),
+                .rows = 25,
+                .columns = 64,
+                .depth = 40,
+                .a_stride = 40,
+                .b_stride = 64,
+                .c_stride = 64};
+  Gemm(args);
+  for (int64_t m = 0; m < 25; ++m) {
+    std::vector<float> one(64);
+    args.a = a.data() + m * 40;
+    args.c = one.data();
+    args.rows = 1;
+    Gemm(args);
+    for (size_t n = 0; n < 64; ++n) {
+      ASSERT_EQ(one[n], all[static_cast<size_t>(m) * 64 + n]);
+    }
+  }
+}
+
+TEST_P(KernelTest, ExpIsAccurateAndSaturates) {
+  std::vector<float> x;
+  for (float v = -90; v < 90; v += 0.0137f) x.push_back(v);
+  std::vector<float> y(x.size());
+  Exp(x.data(), static_cast<int64_t>(x.size()), y.data());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double exact = std::exp(static_cast<double>(x[i]));
+    if (x[i] < -87.3f) {
+      ASSERT_EQ(y[i], 0) << x[i];
+    } else if (x[i] < 88.3f) {
+      ASSERT_NEAR(y[i] / exact, 1, 2e-7) << x[i];
+    } else {
+      ASSERT_TRUE(std::isfinite(y[i]));
+    }
+  }
+  const std::vector<float> special = {kMasked, 0.0f, -1e30f, 1e30f};
+  Exp(special.data(), 4, y.data());
+  EXPECT_EQ(y[0], 0);
+  EXPECT_EQ(y[1], 1);
+  EXPECT_EQ(y[2], 0);
+  EXPECT_TRUE(std::isfinite(y[3]));
+}
+
+// Scores walk through the tiles; the weighted mean of the values is compared
+// with the softmax of the whole row.
+TEST_P(KernelTest, OnlineSoftmaxOverTilesIsSoftmax) {
+  Rng rng(3);
+  for (const int64_t size : {1, 15, 16, 17, 63, 64, 65, 200}) {
+    for (const int64_t tile : {1, 7, 64}) {
+      auto scores = Normals(rng, size);
+      for (float& s : scores) s *= 8;
+      for (int64_t i = 0; i + 1 < size; i += 3) {
+        scores[static_cast<size_t>(i)] = kMasked;
+      }
+      const auto values = Normals(rng, size);
+      std::vector<double> weights(static_cast<size_t>(size));
+      reference::Softmax(Doubles(scores).data(), size, weights.data());
+      double expected = 0;
+      double magnitude = 0;
+      for (size_t i = 0; i < weights.size(); ++i) {
+        expected += weights[i] * values[i];
+        magnitude += weights[i] * std::abs(values[i]);
+      }
+      float running_max = kMasked;
+      double running_sum = 0;
+      std::vector<float> output = {0, kCanary};
+      for (int64_t at = 0; at < size; at += tile) {
+        const int64_t columns = std::min(tile, size - at);
+        OnlineSoftmax({.scores = scores.data() + at,
+                       .running_max = &running_max,
+                       .running_sum = &running_sum,
+                       .output = output.data(),
+                       .rows = 1,
+                       .columns = columns,
+                       .width = 1,
+                       .scores_stride = columns,
+                       .output_stride = 1});
+        for (int64_t i = at; i < at + columns; ++i) {
+          const auto s = static_cast<size_t>(i);
+          output[0] += scores[s] * values[s];
+        }
+      }
+      EXPECT_EQ(output[1], kCanary);
+      // Each weight is within a few units in the last place, and so is each
+      // of the `size` additions.
+      const double tolerance =
+          (8 + static_cast<double>(size)) * 0x1p-24 * magnitude;
+      ASSERT_NEAR(output[0] / running_sum, expected, tolerance);
+    }
+  }
+}
+
+TEST_P(KernelTest, OnlineSoftmaxLeavesAllMaskedRowsAlone) {
+  std::vector<float> scores(20, kMasked);
+  float running_max = kMasked;
+  double running_sum = 0;
+  std::vector<float> output(4, 0);
+  OnlineSoftmaxArgs args{.scores = scores.data(),
+                         .running_max = &running_max,
+                         .running_sum = &running_sum,
+                         .output = output.data(),
+                         .rows = 1,
+                         .columns = 20,
+                         .width = 4,
+                         .scores_stride = 20,
+                         .output_stride = 4};
+  OnlineSoftmax(args);
+  EXPECT_EQ(scores, std::vector<float>(20, 0.0f));
+  EXPECT_EQ(running_max, kMasked);
+  EXPECT_EQ(running_sum, 0);
+  // And after a row that had something, a masked tile changes nothing.
+  scores.assign(20, 1.0f);
+  OnlineSoftmax(args);
+  EXPECT_EQ(running_sum, 20);
+  output.assign(4, 7.0f);
+  scores.assign(20, kMasked);
+  OnlineSoftmax(args);
+  EXPECT_EQ(running_sum, 20);
+  EXPECT_EQ(output, std::vector<float>(4, 7.0f));
+  EXPECT_EQ(scores, std::vector<float>(20, 0.0f));
+}
+
+TEST_P(KernelTest, RotateMatchesFloat64) {
+  Rng rng(5);
+  for (const int64_t D : {2, 8, 16, 64, 80, 128}) {
+    for (const int64_t pairs : {int64_t{0}, int64_t{1}, D / 4, D / 2}) {
+      const int64_t heads = 3;
+      const auto x = Normals(rng, heads * (D + 1));
+      std::vector<double> angle;
+      std::vector<float> c;
+      std::vector<float> s;
+      for (int64_t m = 0; m < pairs; ++m) {
+        angle.push_back(100 * rng.Uniform());
+        c.push_back(static_cast<float>(std::cos(angle.back())));
+        s.push_back(static_cast<float>(std::sin(angle.back())));
+      }
+      std::vector<float> y(static_cast<size_t>(heads * D));
+      Rotate({.x = x.data(),
+              .y = y.data(),
+              .heads = heads,
+              .D = D,
+              .x_stride = D + 1,
+              .y_stride = D,
+              .pairs = pairs,
+              .cos = c.data(),
+              .sin = s.data(),
+              .scale = 0.5f});
+      for (int64_t h = 0; h < heads; ++h) {
+        const std::vector<double> in(x.begin() + h * (D + 1),
+                                     x.begin() + h * (D + 1) + D);
+        std::vector<double> out(in.size());
+        reference::Rotate(in.data(), angle.data(), pairs, D, out.data());
+        for (int64_t i = 0; i < D; ++i) {
+          // two products, one sum, rounded cos and sin: 4 half-ulps of |x|
+          ASSERT_NEAR(y[static_cast<size_t>(h * D + i)],
+                      0.5 * out[static_cast<size_t>(i)], 4 * 0x1p-24 * 6);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelTest, RotateByZeroIsExactAndWorksInPlace) {
+  Rng rng(6);
+  auto x = Normals(rng, 64);
+  const auto before = x;
+  const std::vector<float> c(32, 1.0f);
+  const std::vector<float> s(32, 0.0f);
+  Rotate({.x = x.data(),
+          .y = x.data(),
+          .heads = 1,
+          .D = 64,
+          .x_stride = 64,
+          .y_stride = 64,
+          .pairs = 32,
+          .cos = c.data(),
+          .sin = s.data()});
+  EXPECT_EQ(x, before);
+}
+
+TEST_P(KernelTest, NormAndActivationMatchFloat64) {
+  Rng rng(7);
+  for (const int64_t size : {1, 2, 15, 64, 67, 172, 1000}) {
+    const auto x = Normals(rng, size);
+    const auto w = Normals(rng, size);
+    std::vector<float> y(static_cast<size_t>(size));
+    std::vector<double> expected(static_cast<size_t>(size));
+    RmsNorm(x.data(), w.data(), 1e-5f, size, y.data());
+    reference::RmsNorm(Doubles(x).data(), Doubles(w).data(), 1e-5f, size,
+                       expected.data());
+    for (size_t i = 0; i < y.size(); ++i) {
+      ASSERT_NEAR(y[i], expected[i], 1e-6 * (1 + std::abs(expected[i])));
+    }
+    SwiGlu(x.data(), w.data(), size, y.data());
+    reference::SwiGlu(Doubles(x).data(), Doubles(w).data(), size,
+                      expected.data());
+    for (size_t i = 0; i < y.size(); ++i) {
+      ASSERT_NEAR(y[i], expected[i], 1e-6 * (1e-3 + std::abs(expected[i])));
+    }
+    auto sum = w;
+    Add(x.data(), size, sum.data());
+    for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(sum[i], w[i] + x[i]);
+  }
+  const std::vector<float> gate = {-1000.0f, 1000.0f, 0.0f};
+  const std::vector<float> up = {1, 1, 1};
+  std::vector<float> y(3);
+  SwiGlu(gate.data(), up.data(), 3, y.data());
+  EXPECT_NEAR(y[0], 0, 1e-30);
+  EXPECT_EQ(y[1], 1000.0f);
+  EXPECT_EQ(y[2], 0.0f);
+}
+
+TEST_P(KernelTest, DotMatchesFloat64OfTheUnpackedRow) {
+  Rng rng(8);
+  for (const DTypeInfo& info : AllDTypes()) {
+    for (int64_t size : {32, 64, 96, 256, 4096}) {
+      if (info.block_elements == 1) size += 13;
+      const auto w = Normals(rng, size);
+      const auto x = Normals(rng, size);
+      std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
+      PackRow(info.type, w.data(), size, row.data());
+      std::vector<float> unpacked(static_cast<size_t>(size));
+      UnpackRow(info.type, row.data(), size, unpacked.data());
+      double expected = 0;
+      double magnitude = 0;
+      for (size_t i = 0; i < x.size(); ++i) {
+        expected += static_cast<double>(unpacked[i]) * x[i];
+        magnitude += std::abs(static_cast<double>(unpacked[i]) * x[i]);
+      }
+      ASSERT_NEAR(Dot(info.type, row.data(), x.data(), size), expected,
+                  static_cast<double>(size) * 0x1p-24 * magnitude)
+          << info.name << " " << size;
+    }
+  }
+}
+
+TEST_P(KernelTest, DotReadsEveryF16) {
+  const std::vector<float> one(65536, 0.0f);
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto half = static_cast<uint16_t>(bits);
+    const float expected = F16ToFloat(half);
+    const float x = 1;
+    const float got = Dot(DType::kF16, &half, &x, 1);
+    if (std::isnan(expected)) {
+      ASSERT_TRUE(std::isnan(got)) << bits;
+    } else {
+      ASSERT_EQ(got, expected) << bits;
+    }
+  }
+}
+
+TEST(BlocksTest, PackedRowsComeBackWithinTheirStep) {
+  Rng rng(9);
+  const int64_t size = 320;
+  auto x = Normals(rng, size);
+  for (int64_t i = 64; i < 96; ++i) x[static_cast<size_t>(i)] = 0;  // a block
+  for (const DTypeInfo& info : AllDTypes()) {
+    std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
+    std::vector<float> y(x.size());
+    PackRow(info.type, x.data(), size, row.data());
+    UnpackRow(info.type, row.data(), size, y.data());
+    for (int64_t b = 0; b < size; b += 32) {
+      float largest = 0;
+      for (int64_t i = b; i < b + 32; ++i) {
+        largest = std::max(largest, std::abs(x[static_cast<size_t>(i)]));
+      }
+      // Half a step; the f16 scale adds 2^-11 of the value itself. The side
+      // of q4_0 away from the extreme is cut at 7 steps: a whole step.
+      const std::map<DType, double> steps = {
+          {DType::kF32, 0},
+          {DType::kF16, 0x1p-11 * largest},
+          {DType::kBf16, 0x1p-8 * largest},
+          {DType::kQ8_0, (0.5 / 127 + 0x1p-11) * largest * 1.001},
+          {DType::kQ4_0, (1.0 / 8 + 0x1p-11) * largest * 1.001}};
+      for (int64_t i = b; i < b + 32; ++i) {
+        const auto at = static_cast<size_t>(i);
+        ASSERT_NEAR(y[at], x[at], steps.at(info.type)) << info.name;
+      }
+    }
+    // Packing what was unpacked gives the same row again for plain types.
+    if (info.block_elements == 1) {
+      std::vector<uint8_t> again(row.size());
+      PackRow(info.type, y.data(), size, again.data());
+      EXPECT_EQ(again, row) << info.name;
+    }
+  }
+}
+
+TEST(BlocksTest, Q4KeepsItsExtremeAndLayout) {
+  std::vector<float> x(32, 0.0f);
+  x[3] = -4.0f;
+  x[17] = 2.0f;
+  uint8_t row[18];
+  PackRow(DType::kQ4_0, x.data(), 32, row);
+  EXPECT_EQ(row[2 + 3] & 15, 0);   // -8 steps of 0.5
+  EXPECT_EQ(row[2 + 1] >> 4, 12);  // element 17 is a high nibble: 4 + 8
+  float y[32];
+  UnpackRow(DType::kQ4_0, row, 32, y);
+  EXPECT_EQ(y[3], -4.0f);
+  EXPECT_EQ(y[17], 2.0f);
+  EXPECT_EQ(y[0], 0.0f);
+}
+
+TEST(MatMulTest, DotsAndPanelsMatchFloat64) {
+  Rng rng(10);
+  const auto pool = MakeThreadPool(2);
+  MatMulScratch scratch;
+  for (const DTypeInfo& info : AllDTypes()) {
+    for (const int64_t T : {1, 4, 5, 33}) {
+      for (const int64_t columns : {32, 544, 1056}) {
+        const int64_t rows = 50;
+        const auto w = Normals(rng, rows * columns);
+        const auto x = Normals(rng, T * columns);
+        std::vector<uint8_t> data(
+            static_cast<size_t>(rows * RowBytes(info.type, columns)));
+        for (int64_t r = 0; r < rows; ++r) {
+          PackRow(info.type, w.data() + r * columns, columns,
+                  data.data() + r * RowBytes(info.type, columns));
+        }
+        const Matrix weights{info.type, data.data(), rows, columns};
+        std::vector<float> y(static_cast<size_t>(T * rows));
+        MatMul(x.data(), T, weights, y.data(), *pool, scratch);
+        std::vector<float> row(static_cast<size_t>(columns));
+        for (int64_t r = 0; r < rows; ++r) {
+          UnpackRow(info.type, weights.Row(r), columns, row.data());
+          for (int64_t t = 0; t < T; ++t) {
+            double sum = 0;
+            double size = 0;
+            for (int64_t c = 0; c < columns; ++c) {
+              const double term =
+                  static_cast<double>(row[static_cast<size_t>(c)]) *
+                  x[static_cast<size_t>(t * columns + c)];
+              sum += term;
+              size += std::abs(term);
+            }
+            ASSERT_NEAR(y[static_cast<size_t>(t * rows + r)], sum,
+                        static_cast<double>(columns) * 0x1p-24 * size)
+                << info.name;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::kernels

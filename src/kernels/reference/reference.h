@@ -1,0 +1,31 @@
+// The kernels' definitions: plain float64 loops, read them as formulas.
+//
+// Conventions as in kernels/cpu/kernels.h.
+
+#ifndef ROPEWALK_KERNELS_REFERENCE_REFERENCE_H_
+#define ROPEWALK_KERNELS_REFERENCE_REFERENCE_H_
+
+#include <cstdint>
+
+namespace ropewalk::kernels::reference {
+
+// c[m, n] = sum_k a[m, k] b[k, n], all dense.
+void Gemm(const double* a, const double* b, int64_t rows, int64_t columns,
+          int64_t depth, double* c) noexcept;
+
+// y = x rotated: pairs (m, m + pairs) by angle[m], the rest copied.
+void Rotate(const double* x, const double* angle, int64_t pairs, int64_t D,
+            double* y) noexcept;
+
+// y = exp(x - max) / sum; -inf is masked. All masked gives zeros.
+void Softmax(const double* x, int64_t size, double* y) noexcept;
+
+void RmsNorm(const double* x, const double* weight, double epsilon,
+             int64_t size, double* y) noexcept;
+
+void SwiGlu(const double* gate, const double* up, int64_t size,
+            double* y) noexcept;
+
+}  // namespace ropewalk::kernels::reference
+
+#endif  // ROPEWALK_KERNELS_REFERENCE_REFERENCE_H_
