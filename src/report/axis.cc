@@ -79,7 +79,14 @@ Range FitRange(const std::vector<double>& values, const Axis& axis,
   std::optional<Range> data;
   for (const double value : values) {
     if (!IsPlaceable(value, axis.scale)) continue;
-    const double here = OnScale(value, axis.scale);
+    double here = OnScale(value, axis.scale);
+    // Beyond an end that was asked for nothing widens the range.
+    if (is_usable(axis.max)) {
+      here = std::min(here, OnScale(*axis.max, axis.scale));
+    }
+    if (is_usable(axis.min)) {
+      here = std::max(here, OnScale(*axis.min, axis.scale));
+    }
     if (!data) data = Range{here, here};
     data->low = std::min(data->low, here);
     data->high = std::max(data->high, here);
@@ -140,7 +147,9 @@ std::vector<std::string> TickTexts(const std::vector<double>& ticks,
   const bool is_plain = largest < 1e6 && (step == 0 || step > 1e-9);
   std::vector<std::string> texts;
   for (const double tick : ticks) {
-    if (style == NumberStyle::kTokens || !is_plain) {
+    if (style == NumberStyle::kTokens && tick < 0x1p53) {
+      texts.push_back(FormatValue(tick, style));
+    } else if (!is_plain) {
       texts.push_back(FormatValue(SixDigits(tick), style));
     } else {
       texts.push_back(
@@ -152,7 +161,9 @@ std::vector<std::string> TickTexts(const std::vector<double>& ticks,
 
 int DigitsBetween(const std::vector<double>& ticks) {
   const double step = SmallestStep(ticks);
-  return step > 0 ? std::min(DecimalsOf(step) + 1, 12) : 3;
+  if (!(step > 0)) return 3;
+  return static_cast<int>(
+      std::clamp(std::ceil(std::log10(50 / step) - 1e-9), 0.0, 12.0));
 }
 
 Projection::Projection(Scale scale, Range range, double low_px, double high_px)

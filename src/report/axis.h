@@ -47,7 +47,7 @@ std::vector<double> Ticks(const Range& range, const Axis& axis, int64_t most);
 std::vector<std::string> TickTexts(const std::vector<double>& ticks,
                                    NumberStyle style);
 
-// Digits that tell values apart between these ticks: one more than they show.
+// Digits that resolve a fiftieth of the distance between ticks.
 int DigitsBetween(const std::vector<double>& ticks);
 
 // Maps `range` to pixels, low to `low_px`. Immutable.

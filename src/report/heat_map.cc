@@ -17,6 +17,7 @@ constexpr double kCellHeight = 30;
 constexpr double kWidestPx = 560;  // of all columns together, if they fit
 constexpr int64_t kNameColumns = 36;
 constexpr double kLegendWidth = 120;
+constexpr int64_t kLegendSteps = 24;
 
 struct Rgb {
   double r, g, b;  // 0..255
@@ -24,12 +25,14 @@ struct Rgb {
 
 // Brick, sand, teal: red against blue-green is told apart by colour-blind
 // eyes too, and a failure stands out on white and on black.
+constexpr std::array<Rgb, 5> kStops = {{{160, 44, 44},
+                                        {219, 122, 88},
+                                        {242, 222, 184},
+                                        {110, 180, 176},
+                                        {18, 105, 118}}};
+
+// For a value of 0..1; beyond, the colour of the nearer end.
 Rgb ColourOf(double value) {
-  constexpr std::array<Rgb, 5> kStops = {{{160, 44, 44},
-                                          {219, 122, 88},
-                                          {242, 222, 184},
-                                          {110, 180, 176},
-                                          {18, 105, 118}}};
   const double at = std::clamp(value, 0.0, 1.0) * (kStops.size() - 1);
   const size_t i = std::min(static_cast<size_t>(at), kStops.size() - 2);
   const double part = at - static_cast<double>(i);
@@ -48,7 +51,7 @@ std::string ToHex(const Rgb& rgb) {
 }
 
 // Relative luminance as WCAG defines it; white and near-black text have equal
-// contrast at about 0.2.
+// contrast at about 0.215.
 bool IsDark(const Rgb& rgb) {
   const auto linear = [](double channel) {
     const double c = channel / 255;
@@ -56,7 +59,7 @@ bool IsDark(const Rgb& rgb) {
   };
   return 0.2126 * linear(rgb.r) + 0.7152 * linear(rgb.g) +
              0.0722 * linear(rgb.b) <
-         0.2;
+         0.215;
 }
 
 double WidestPx(const std::vector<std::string>& texts) {
@@ -70,6 +73,7 @@ double WidestPx(const std::vector<std::string>& texts) {
 std::vector<std::string> ShortenAll(const std::vector<std::string>& names,
                                     int64_t columns) {
   std::vector<std::string> out;
+  out.reserve(names.size());
   for (const std::string& name : names) out.push_back(Shorten(name, columns));
   return out;
 }
@@ -100,16 +104,15 @@ void DrawCell(const HeatMap& map, size_t r, size_t c, const Box& box,
 
 // The scale of colours, right aligned above the grid.
 void DrawLegend(const HeatMap& map, double right, double y, Canvas& canvas) {
-  constexpr int64_t kSteps = 24;
   const std::string high = FormatValue(1, map.style);
   const std::string low = FormatValue(0, map.style);
   const double to = right - TextWidthPx(high, kFontPx) - 5;
   const double from = to - kLegendWidth;
-  for (int64_t i = 0; i < kSteps; ++i) {
-    const double step = kLegendWidth / kSteps;
+  for (int64_t i = 0; i < kLegendSteps; ++i) {
+    const double step = kLegendWidth / kLegendSteps;
     const double left = from + static_cast<double>(i) * step;
     canvas.Fill({left, y - 9, left + step, y + 1},
-                ToHex(ColourOf(static_cast<double>(i) / (kSteps - 1))));
+                ToHex(ColourOf(static_cast<double>(i) / (kLegendSteps - 1))));
   }
   canvas.Text({from - 5, y}, low, "soft num end");
   canvas.Text({right, y}, high, "soft num end");

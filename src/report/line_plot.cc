@@ -121,7 +121,7 @@ std::vector<Draft> DraftPanels(const LinePlot& plot,
     }
     close.heading = plot.y.label + (plot.y.label.empty() ? "" : ", ");
     close.heading +=
-        others == 0 ? "magnified" : Counted(held, "best line") + " magnified";
+        others == 0 ? "magnified" : Counted(held, "best line") + ", magnified";
     drafts = {overview, close};
   }
   for (Draft& draft : drafts) {
@@ -147,7 +147,9 @@ double LabelColumnWidth(const LinePlot& plot, int digits) {
   double names = 0;
   double values = 0;
   for (const Series& series : plot.series) {
-    names = std::max(names, TextWidthPx(LabelName(series.name), kFontPx));
+    const double bold = series.weight == Weight::kStrong ? 1.12 : 1;
+    names =
+        std::max(names, bold * TextWidthPx(LabelName(series.name), kFontPx));
     values = std::max(values,
                       TextWidthPx(LabelValue(series, plot, digits), kFontPx));
   }
@@ -207,7 +209,7 @@ std::string ToSvg(const LinePlot& plot) {
   for (size_t p = 0; p < drafts.size(); ++p) {
     const double heading = drafts[p].heading.empty() ? 0 : kRowPx;
     const double rows = p == 0 ? static_cast<double>(marker_rows) * kRowPx : 14;
-    const double top = bottom + heading + rows + 8;
+    const double top = bottom + heading + rows + 14;
     bottom = top + drafts[p].height;
     boxes.push_back({left, top, right, bottom});
   }
@@ -225,7 +227,7 @@ std::string ToSvg(const LinePlot& plot) {
   for (size_t p = 0; p < drafts.size(); ++p) {
     const Draft& draft = drafts[p];
     const double rows = p == 0 ? static_cast<double>(marker_rows) * kRowPx : 0;
-    canvas.Text({kMarginPx, boxes[p].top - rows - 8},
+    canvas.Text({kMarginPx, boxes[p].top - rows - 14},
                 Shorten(draft.heading, 80), "head");
     Panel panel = {
         &plot,
@@ -242,6 +244,7 @@ std::string ToSvg(const LinePlot& plot) {
       panel.magnified = magnified->range;
       panel.magnified_label = "magnified below";
     }
+    panel.is_close_up = p > 0;
     DrawPanel(panel, canvas);
   }
   DrawXAxis(plot, boxes.back(), x, x_ticks, canvas);

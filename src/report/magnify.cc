@@ -49,17 +49,27 @@ std::optional<Magnified> FindMagnified(const LinePlot& plot) {
   const double worst_held = sign * *best + kMargin * span;  // signed
   Magnified magnified;
   std::vector<double> shown;
+  std::vector<double> with_errors;
   for (size_t i = 0; i < plot.series.size(); ++i) {
     magnified.holds.push_back(last[i] && sign * *last[i] <= worst_held);
     if (!magnified.holds[i]) continue;
     for (const Point& point : plot.series[i].points) {
-      if (sign * point.y <= worst_held) shown.push_back(point.y);
+      if (!(sign * point.y <= worst_held)) continue;
+      shown.push_back(point.y);
+      const double error = point.error > 0 ? point.error : 0;
+      with_errors.insert(with_errors.end(), {point.y - error, point.y + error});
     }
   }
-  magnified.range = FitRange(shown, {}, 0.06);
-  const double share = (magnified.range.high - magnified.range.low) / span;
-  if (!(share < kMostShare)) return std::nullopt;
-  return magnified;
+  if (std::count(magnified.holds.begin(), magnified.holds.end(), true) < 2) {
+    return std::nullopt;
+  }
+  // Error bars are shown whole unless that costs the magnification.
+  for (const std::vector<double>& values : {with_errors, shown}) {
+    magnified.range = FitRange(values, {}, 0.06);
+    const double share = (magnified.range.high - magnified.range.low) / span;
+    if (share < kMostShare) return magnified;
+  }
+  return std::nullopt;
 }
 
 }  // namespace ropewalk::report

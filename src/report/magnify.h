@@ -17,7 +17,8 @@ struct Magnified {
 
 // The lines that end within a tenth of the full range of the best end, and the
 // y values between which they run once they are there. Nothing when one panel
-// shows them well enough: all values lie close together, or no line ends well.
+// shows them well enough: all values lie close together, or fewer than two
+// lines end well.
 std::optional<Magnified> FindMagnified(const LinePlot& plot);
 
 }  // namespace ropewalk::report

@@ -14,6 +14,10 @@ namespace {
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 constexpr std::string_view kEllipsis = "\xe2\x80\xa6";     // U+2026
 
+// As Latin letters go in sans-serif fonts.
+constexpr std::string_view kNarrow = " .,:;|!'()[]/iljtfrI-";
+constexpr std::string_view kBroad = "mwMW@%";
+
 struct CodePoint {
   char32_t value;
   size_t begin, size;  // bytes
@@ -122,7 +126,7 @@ int64_t DisplayWidth(std::string_view text) {
 }
 
 std::string Shorten(std::string_view text, int64_t columns) {
-  const std::string valid = ToValidUtf8(text);
+  std::string valid = ToValidUtf8(text);
   if (DisplayWidth(valid) <= columns) return valid;
   if (columns < 1) return {};
   const std::vector<CodePoint> points = Decode(valid);
@@ -147,8 +151,6 @@ std::string Shorten(std::string_view text, int64_t columns) {
 }
 
 double TextWidthPx(std::string_view text, double font_px) {
-  constexpr std::string_view kNarrow = " .,:;|!'()[]/iljtfrI-";
-  constexpr std::string_view kBroad = "mwMW@%";
   double em = 0;
   for (const CodePoint& c : Decode(ToValidUtf8(text))) {
     const auto is_in = [&c](std::string_view set) {

@@ -10,6 +10,8 @@ namespace ropewalk::report {
 namespace {
 
 constexpr double kScientificFrom = 1e9;
+constexpr int64_t kKilo = 1024;
+constexpr int64_t kMega = kKilo * kKilo;
 
 // "1.5e+30" as "1.5e30", "1e-07" as "1e-7".
 std::string TidyExponent(std::string text) {
@@ -60,8 +62,6 @@ std::string FormatInteger(int64_t value, NumberStyle style) {
   if (style == NumberStyle::kPercent) {
     return FormatValue(static_cast<double>(value), style);
   }
-  constexpr int64_t kKilo = 1024;
-  constexpr int64_t kMega = kKilo * kKilo;
   if (style == NumberStyle::kTokens && value != 0) {
     if (value % kMega == 0) return std::to_string(value / kMega) + "M";
     if (value % kKilo == 0) return std::to_string(value / kKilo) + "k";

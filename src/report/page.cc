@@ -25,7 +25,7 @@ dd{margin:0;font-variant-numeric:tabular-nums}
 figure{margin:1.5rem 0}
 .scroll{overflow-x:auto}
 figcaption{color:var(--soft);font-size:.9rem;margin-top:.5rem;max-width:44rem}
-svg.rw{display:block;max-width:100%;min-width:40rem;height:auto}
+svg.rw{display:block;max-width:100%;margin-left:-14px;height:auto}
 table{border-collapse:collapse;font-size:.92rem}
 th,td{padding:.35rem .9rem .35rem 0;text-align:left;white-space:nowrap;
 border-bottom:1px solid var(--rule)}
@@ -39,11 +39,10 @@ font:.85rem/1.5 ui-monospace,'SFMono-Regular','DejaVu Sans Mono',monospace}
 details{border:1px solid var(--rule);border-radius:6px;padding:.6rem 1rem;
 margin:1rem 0}
 summary{cursor:pointer;font-weight:600}
-@media (max-width:40rem){dl{grid-template-columns:1fr;gap:0}
-dd{margin-bottom:.5rem}}
+@media (max-width:40rem){svg.rw{max-width:none}
+dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
 @media print{main{max-width:none;padding:0}figure{break-inside:avoid}
-h2{break-after:avoid}.scroll,pre{overflow:visible;white-space:pre-wrap}
-svg.rw{min-width:0}}
+h2{break-after:avoid}.scroll,pre{overflow:visible;white-space:pre-wrap}}
 )";
 
 std::string Element(std::string_view tag, std::string_view text) {
@@ -99,9 +98,9 @@ void Page::AddDetails(std::string_view summary, const Page& inside) {
 std::string Page::Html() const {
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
-      "<meta charset=\"utf-8\">\n"
+      "<meta charset=\"utf-8\"/>\n"
       "<meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\">\n";
+      "content=\"width=device-width, initial-scale=1\"/>\n";
   out += Element("title", title_.empty() ? "Ropewalk" : title_);
   out +=
       "<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n<main>\n";

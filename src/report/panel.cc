@@ -38,7 +38,7 @@ std::string TipOf(const Series& series, const Point& point,
 }
 
 struct Label {
-  double wanted_px;
+  Pixel end;  // of the line that it names
   std::string name, value;
   const Series* series = nullptr;  // none: a marker or a note
   Look look = {};
@@ -146,7 +146,7 @@ class Painter {
     const std::vector<Point> points = SortedPoints(series, plot_.x);
     canvas_.BeginGroup(series.name, is_back ? "back" : "");
     DrawLine(points, look, StyleOf(series));
-    DrawPoints(series, points, look, is_back);
+    DrawPoints(series, points, look, panel_.roles[i]);
     canvas_.EndGroup();
   }
 
@@ -178,7 +178,7 @@ class Painter {
   }
 
   void DrawPoints(const Series& series, const std::vector<Point>& points,
-                  const Look& look, bool is_back) {
+                  const Look& look, Role role) {
     const auto count = static_cast<int64_t>(points.size());
     const int64_t stride = (count + kMostDots - 1) / kMostDots;
     const double radius = count <= 8 ? 4 : 3.2;
@@ -188,10 +188,13 @@ class Painter {
       if (x < box_.left - 1 || x > box_.right + 1) continue;
       const Side side = SideOf(point.y);
       if (side != Side::kInside) {
-        if (!is_back) DrawArrow(side, x, look, TipOf(series, point, plot_));
+        if (HasArrow(point.y, role)) {
+          DrawArrow(side, x, look, TipOf(series, point, plot_));
+        }
         continue;
       }
-      const bool is_marked = (count - 1 - k) % stride == 0;
+      const bool is_marked =
+          role == Role::kLabelled && (count - 1 - k) % stride == 0;
       if (!is_marked && count > kMostTips) continue;
       canvas_.BeginGroup(TipOf(series, point, plot_));
       const Pixel at = {x, panel_.y(point.y)};
@@ -203,6 +206,12 @@ class Painter {
       }
       canvas_.EndGroup();
     }
+  }
+
+  // A magnified panel leaves finite values to the overview.
+  bool HasArrow(double y, Role role) const {
+    if (panel_.is_close_up && IsPlaceable(y, plot_.y.scale)) return false;
+    return role != Role::kBackground;
   }
 
   void DrawErrorBar(const Point& point, Pixel at, const Look& look) {
@@ -222,8 +231,8 @@ class Painter {
                  const std::string& tip) {
     const bool is_up = side == Side::kAbove;
     const int64_t before = arrows_[{std::llround(x), is_up}]++;
-    const double shift =
-        12 * static_cast<double>((before + 1) / 2) * (before % 2 == 0 ? 1 : -1);
+    const int64_t steps = (before + 1) / 2 * (before % 2 == 0 ? 1 : -1);
+    const double shift = 12 * static_cast<double>(steps);
     const double shifted = std::clamp(x + shift, box_.left, box_.right);
     canvas_.BeginGroup(tip);
     if (is_up) {
@@ -241,19 +250,22 @@ class Painter {
       if (panel_.roles[i] != Role::kLabelled) continue;
       const Series& series = plot_.series[i];
       const std::vector<Point> points = SortedPoints(series, plot_.x);
-      labels.push_back({points.empty() ? nowhere : BorderPx(points.back().y),
-                        LabelName(series.name),
+      Pixel end = {box_.right, nowhere};
+      if (!points.empty()) {
+        end = {panel_.x(points.back().x), BorderPx(points.back().y)};
+      }
+      labels.push_back({end, LabelName(series.name),
                         LabelValue(series, plot_, panel_.digits), &series,
                         LookOf(i)});
     }
     if (panel_.magnified) {
       const Range& range = *panel_.magnified;
-      labels.push_back({(panel_.y(range.low) + panel_.y(range.high)) / 2,
-                        panel_.magnified_label, ""});
+      const double middle = (panel_.y(range.low) + panel_.y(range.high)) / 2;
+      labels.push_back({{box_.right, middle}, panel_.magnified_label, ""});
     }
     for (const Marker& marker : plot_.y_markers) {
       if (SideOf(marker.at) != Side::kInside) continue;
-      labels.push_back({panel_.y(marker.at),
+      labels.push_back({{box_.right, panel_.y(marker.at)},
                         LabelName(marker.label),
                         FormatValue(marker.at, plot_.y.style, panel_.digits),
                         nullptr,
@@ -266,17 +278,20 @@ class Painter {
   void DrawLabels() {
     const std::vector<Label> labels = CollectLabels();
     std::vector<double> wanted;
-    for (const Label& label : labels) wanted.push_back(label.wanted_px);
+    wanted.reserve(labels.size());
+    for (const Label& label : labels) wanted.push_back(label.end.y);
     const std::vector<double> placed =
         SpreadLabels(wanted, kLabelGapPx, box_.top + 4, box_.bottom - 4);
-    for (size_t i = 0; i < labels.size(); ++i) {
-      DrawLabel(labels[i], std::clamp(wanted[i], box_.top, box_.bottom),
-                placed[i]);
-    }
+    for (size_t i = 0; i < labels.size(); ++i) DrawLabel(labels[i], placed[i]);
   }
 
-  void DrawLabel(const Label& label, double line_px, double y) {
+  void DrawLabel(const Label& label, double y) {
     const double left = box_.right + kLabelLeadPx;
+    // A line that ends well inside the panel is led to from the border only.
+    const bool ends_near = label.end.x > box_.right - 40;
+    const double from = ends_near ? label.end.x + 8 : box_.right + 2;
+    const double line_px = std::clamp(label.end.y, box_.top, box_.bottom);
+    canvas_.Line({from, line_px}, {box_.right + 2, line_px}, "lead");
     canvas_.BeginGroup(label.series != nullptr ? label.series->name : "");
     canvas_.Line({box_.right + 2, line_px}, {left - 4, y}, "lead");
     double text_left = left + kLabelSamplePx;

@@ -18,9 +18,9 @@ inline constexpr double kLabelSamplePx = 30;  // the piece of line in a label
 
 // What a panel does with one series.
 enum class Role {
-  kLabelled,    // drawn, with a label
-  kUnlabelled,  // drawn; another panel has the label
-  kBackground,  // pale, and without a sign where it leaves the panel
+  kLabelled,    // drawn, with dots and a label
+  kUnlabelled,  // drawn without dots; another panel has dots and label
+  kBackground,  // a pale line, without a sign where it leaves the panel
 };
 
 // Borrows `plot`, which must outlive it.
@@ -34,6 +34,7 @@ struct Panel {
   std::vector<std::string> y_texts;
   int digits = 3;                  // of the values in labels
   double label_right = 0;          // where the column of labels ends
+  bool is_close_up = false;        // magnifies a part of another panel
   std::optional<Range> magnified;  // the y range that another panel shows
   std::string magnified_label;
 };

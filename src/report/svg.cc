@@ -74,8 +74,9 @@ constexpr int64_t kColours = 8;
 constexpr int64_t kShapes = 7;  // coprime to kColours: 56 combinations
 
 // Series 0..7 are solid, 8..15 dashed, 16..23 dash-dotted.
+constexpr std::array<std::string_view, 3> kDashes = {"", "7 3", "8 3 2 3"};
+
 std::string_view DashesOf(const Look& look) {
-  constexpr std::array<std::string_view, 3> kDashes = {"", "7 3", "8 3 2 3"};
   if (look.dashed) return "2 3";
   return kDashes[static_cast<size_t>(look.index / kColours) % kDashes.size()];
 }
@@ -213,19 +214,26 @@ void Canvas::EndGroup() { out_ += "</g>\n"; }
 
 std::string Canvas::Finish() const { return out_ + "</svg>\n"; }
 
-// Liang and Barsky: each border cuts [enter, leave] from one side.
+// Liang and Barsky: each border cuts [enter, leave] from one side. Of a
+// segment 1e30 pixels long rounding leaves little, so what is clearly outside
+// goes first and the result is held to the box.
 bool ClipSegment(const Box& box, Pixel* from, Pixel* to) {
+  if (std::max(from->x, to->x) < box.left ||
+      std::min(from->x, to->x) > box.right ||
+      std::max(from->y, to->y) < box.top ||
+      std::min(from->y, to->y) > box.bottom) {
+    return false;
+  }
   const double dx = to->x - from->x;
   const double dy = to->y - from->y;
   double enter = 0;
   double leave = 1;
   const auto cut = [&enter, &leave](double slope, double room) {
     if (slope == 0) return room >= 0;
-    const double at = room / slope;
     if (slope < 0) {
-      enter = std::max(enter, at);
+      enter = std::max(enter, room / slope);
     } else {
-      leave = std::min(leave, at);
+      leave = std::min(leave, room / slope);
     }
     return enter <= leave;
   };
@@ -233,9 +241,14 @@ bool ClipSegment(const Box& box, Pixel* from, Pixel* to) {
       !cut(-dy, from->y - box.top) || !cut(dy, box.bottom - from->y)) {
     return false;
   }
+  const auto held = [&box](double x, double y) -> Pixel {
+    return {std::clamp(x, box.left, box.right),
+            std::clamp(y, box.top, box.bottom)};
+  };
   const Pixel start = *from;
-  if (leave < 1) *to = {start.x + leave * dx, start.y + leave * dy};
-  if (enter > 0) *from = {start.x + enter * dx, start.y + enter * dy};
+  if (enter > 0) *from = held(start.x + enter * dx, start.y + enter * dy);
+  *to = leave < 1 ? held(start.x + leave * dx, start.y + leave * dy)
+                  : held(to->x, to->y);
   return true;
 }
 
