@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -25,6 +26,11 @@ inline void CpuRelax() {
 
 // Workers spin for a short while between calls, because the calls of one
 // forward pass follow each other within microseconds, and then sleep.
+//
+// `tickets_` counts the tasks not yet taken. A worker that wins a ticket pins
+// the call it belongs to, because Run returns only when every task is done; so
+// a worker that wakes late finds no ticket and touches nothing, and nobody
+// ever waits for a sleeping thread.
 class ThreadPool : public ParallelFor {
  public:
   explicit ThreadPool(int64_t threads) : workers_(threads) {
@@ -39,7 +45,6 @@ class ThreadPool : public ParallelFor {
     {
       const std::lock_guard lock(mutex_);
       stop_ = true;
-      generation_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     for (std::thread& thread : threads_) thread.join();
@@ -55,17 +60,23 @@ class ThreadPool : public ParallelFor {
     }
     body_ = &body;
     tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(workers_ - 1, std::memory_order_relaxed);
     error_ = nullptr;
-    {
+    done_.store(0, std::memory_order_relaxed);
+    tickets_.store(tasks);
+    if (sleepers_.load() > 0) {
       const std::lock_guard lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
+      wake_.notify_all();
     }
-    wake_.notify_all();
     TakeTasks(0);
-    while (busy_.load(std::memory_order_acquire) != 0) CpuRelax();
-    body_ = nullptr;
+    for (int64_t spin = 0; done_.load(std::memory_order_acquire) != tasks;
+         ++spin) {
+      // More threads than cores: let the others get on with it.
+      if (spin < kSpins) {
+        CpuRelax();
+      } else {
+        std::this_thread::yield();
+      }
+    }
     if (error_ != nullptr) std::rethrow_exception(error_);
   }
 
@@ -73,37 +84,37 @@ class ThreadPool : public ParallelFor {
   static constexpr int kSpins = 2000;
 
   void TakeTasks(int64_t worker) {
-    try {
-      while (true) {
-        const int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-        if (task >= tasks_) return;
-        (*body_)(task, worker);
+    while (true) {
+      const int64_t left = tickets_.fetch_sub(1);
+      if (left <= 0) return;
+      try {
+        (*body_)(tasks_ - left, worker);
+      } catch (...) {
+        {
+          const std::lock_guard lock(mutex_);
+          if (error_ == nullptr) error_ = std::current_exception();
+        }
+        // Tasks that nobody has taken yet count as done.
+        const int64_t dropped = tickets_.exchange(0);
+        if (dropped > 0) done_.fetch_add(dropped, std::memory_order_relaxed);
       }
-    } catch (...) {
-      next_.store(tasks_, std::memory_order_relaxed);
-      const std::lock_guard lock(mutex_);
-      if (error_ == nullptr) error_ = std::current_exception();
+      done_.fetch_add(1, std::memory_order_release);
     }
   }
 
   void Work(int64_t worker) {
-    uint64_t seen = 0;
-    while (true) {
-      for (int spin = 0;
-           spin < kSpins && generation_.load(std::memory_order_acquire) == seen;
-           ++spin) {
+    while (!stop_) {
+      for (int spin = 0; spin < kSpins && tickets_.load() <= 0; ++spin) {
         CpuRelax();
       }
-      if (generation_.load(std::memory_order_acquire) == seen) {
+      if (tickets_.load() <= 0) {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] {
-          return generation_.load(std::memory_order_relaxed) != seen;
-        });
+        sleepers_.fetch_add(1);
+        wake_.wait(lock, [&] { return stop_ || tickets_.load() > 0; });
+        sleepers_.fetch_sub(1);
+        if (stop_) return;
       }
-      seen = generation_.load(std::memory_order_acquire);
-      if (stop_) return;
       TakeTasks(worker);
-      busy_.fetch_sub(1, std::memory_order_release);
     }
   }
 
@@ -111,11 +122,11 @@ class ThreadPool : public ParallelFor {
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<uint64_t> generation_{0};
   std::atomic<bool> stop_{false};
-  std::atomic<int64_t> next_{0};
-  std::atomic<int64_t> busy_{0};
-  const TaskRef* body_ = nullptr;
+  std::atomic<int64_t> sleepers_{0};
+  std::atomic<int64_t> tickets_{0};
+  std::atomic<int64_t> done_{0};
+  const TaskRef* body_ = nullptr;  // of the call in progress
   int64_t tasks_ = 0;
   std::exception_ptr error_;
 };

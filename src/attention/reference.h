@@ -1,0 +1,34 @@
+// Attention by its definition: float64, one pair at a time, straight from the
+// effective distance r(i, j).
+
+#ifndef ROPEWALK_ATTENTION_REFERENCE_H_
+#define ROPEWALK_ATTENTION_REFERENCE_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "attention/kv_store.h"
+#include "position/plan.h"
+
+namespace ropewalk::attention {
+
+// Score of query q at id i and key k at id j, each [D] and not rotated: the
+// product of q rotated by r(i, j) and k, times s(i) / sqrt(D). Minus infinity
+// where the pair is masked.
+double ReferenceScore(const position::Plan& plan, std::span<const double> q,
+                      int64_t i, std::span<const double> k, int64_t j);
+
+// Output [n, H, D] of a whole sequence with ids [0, n).
+//
+//   queries [n, H, D]   keys, values [n, G, D]   head_scale [H] or empty
+std::vector<double> ReferenceAttention(const position::Plan& plan,
+                                       const HeadShape& shape,
+                                       std::span<const double> queries,
+                                       std::span<const double> keys,
+                                       std::span<const double> values,
+                                       std::span<const double> head_scale);
+
+}  // namespace ropewalk::attention
+
+#endif  // ROPEWALK_ATTENTION_REFERENCE_H_
