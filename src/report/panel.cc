@@ -15,6 +15,7 @@ constexpr int64_t kNameColumns = 36;
 // More points than this are not all marked, more than kMostTips have no tips.
 constexpr int64_t kMostDots = 24;
 constexpr int64_t kMostTips = 256;
+constexpr int64_t kLayers = 4;
 
 // The points that have a place on the x axis, from left to right.
 std::vector<Point> SortedPoints(const Series& series, const Axis& x) {
@@ -52,10 +53,9 @@ class Painter {
 
   void Draw() {
     DrawGround();
-    for (const Role role : {Role::kBackground, Role::kUnlabelled}) {
+    for (int64_t layer = 0; layer < kLayers; ++layer) {
       for (size_t i = 0; i < plot_.series.size(); ++i) {
-        const bool in_front = panel_.roles[i] != Role::kBackground;
-        if (in_front == (role != Role::kBackground)) DrawSeries(i);
+        if (LayerOf(i) == layer) DrawSeries(i);
       }
     }
     DrawLabels();
@@ -63,6 +63,19 @@ class Painter {
 
  private:
   enum class Side { kInside, kAbove, kBelow };
+
+  // What is drawn later lies on top.
+  int64_t LayerOf(size_t i) const {
+    if (panel_.roles[i] == Role::kBackground) return 0;
+    switch (plot_.series[i].weight) {
+      case Weight::kFaint:
+        return 1;
+      case Weight::kStrong:
+        return 3;
+      default:
+        return 2;
+    }
+  }
 
   // Where a value is drawn; NaN stands with the bad ones.
   Side SideOf(double y) const {
