@@ -14,7 +14,7 @@ TEST(SpreadLabelsTest, LabelsThatFitStayWhereTheyWant) {
   EXPECT_EQ(SpreadLabels(wanted, 10, 0, 100), wanted);
 }
 
-TEST(SpreadLabelsTest, ColliderMoveEquallyFarApart) {
+TEST(SpreadLabelsTest, CollidersMoveEquallyFar) {
   const std::vector<double> placed = SpreadLabels({50, 50}, 10, 0, 100);
   EXPECT_DOUBLE_EQ(placed[0], 45);
   EXPECT_DOUBLE_EQ(placed[1], 55);

@@ -153,6 +153,14 @@ TEST(LinePlotTest, CollapsedAndHoldingLinesGetAPanelEach) {
   EXPECT_NE(svg.find("3 best lines, magnified"), std::string::npos);
 }
 
+TEST(LinePlotTest, ALineThatEndsAFifthAwayDoesNotHold) {
+  const std::optional<Magnified> magnified =
+      FindMagnified(LossPlot({Line("best", {2, 2}), Line("close", {2, 2.01}),
+                              Line("fifth", {2, 2.8}), Line("worst", {2, 6})}));
+  ASSERT_TRUE(magnified);
+  EXPECT_EQ(magnified->holds, (std::vector<bool>{true, true, false, false}));
+}
+
 TEST(LinePlotTest, OnePanelIsEnoughForLinesFarApart) {
   EXPECT_FALSE(FindMagnified(LossPlot({Line("a", {1, 2}), Line("b", {2, 3})})));
   EXPECT_FALSE(FindMagnified(LossPlot({Line("a", {1, 1}), Line("b", {1, 9})})));
