@@ -291,16 +291,17 @@ void PlaceTensors(const Reader& reader, std::span<const std::byte> file,
   for (size_t i = 0; i < places.size(); ++i) {
     const Place& place = places[i];
     GgufTensor& tensor = (*tensors)[i];
-    int64_t end = 0;
     tensor.file_offset = data + place.offset;  // both at most the file's size
-    if (__builtin_add_overflow(tensor.file_offset, place.bytes, &end) ||
-        end > reader.size()) {
-      throw reader.ErrorAt(
-          place.entry,
-          "tensor " + Quoted(tensor.name) + " of " +
-              std::to_string(place.bytes) + " bytes begins at byte " +
-              std::to_string(tensor.file_offset) + " but the file has " +
-              std::to_string(reader.size()) + " (interrupted download?)");
+    int64_t end = 0;
+    if (__builtin_add_overflow(tensor.file_offset, place.bytes, &end)) {
+      end = INT64_MAX;
+    }
+    if (end > reader.size()) {
+      throw reader.ErrorAt(place.entry,
+                           "tensor " + Quoted(tensor.name) + " ends at byte " +
+                               std::to_string(end) + " but the file has " +
+                               std::to_string(reader.size()) +
+                               " (interrupted download?)");
     }
     tensor.bytes = file.subspan(static_cast<size_t>(tensor.file_offset),
                                 static_cast<size_t>(place.bytes));

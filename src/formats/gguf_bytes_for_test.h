@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "formats/gguf.h"
@@ -43,7 +44,7 @@ class GgufBytes {
     return String(key).U32(static_cast<uint32_t>(type));
   }
   // `ne` is GGUF's order, fastest first; type 0 is f32.
-  GgufBytes& Tensor(std::string_view name, std::vector<uint64_t> ne,
+  GgufBytes& Tensor(std::string_view name, const std::vector<uint64_t>& ne,
                     uint64_t offset, uint32_t type = 0) {
     String(name).U32(static_cast<uint32_t>(ne.size()));
     for (const uint64_t size : ne) U64(size);
@@ -66,16 +67,34 @@ class GgufBytes {
   std::string bytes_;
 };
 
-// A path of this process and `name` alone.
+// A folder of this process alone, removed when it ends.
+class TestFolder {
+ public:
+  TestFolder()
+      : path_(std::filesystem::path(testing::TempDir()) /
+              ("ropewalk_formats_" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 inline std::string TestPath(const std::string& name) {
-  const auto folder = std::filesystem::path(testing::TempDir()) /
-                      ("ropewalk_formats_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
-  return (folder / name).string();
+  static const TestFolder folder;
+  return (folder.path() / name).string();
 }
 
 inline std::string WriteBytes(const std::string& name, std::string_view bytes) {
-  const std::string path = TestPath(name);
+  std::string path = TestPath(name);
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return path;

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "base/random.h"
-#include "base/text.h"
 #include "formats/ggml_types.h"
 #include "formats/gguf_bytes_for_test.h"
 #include "tests/test_data.h"
@@ -38,10 +37,10 @@ std::string SmallFile(uint32_t version = 3) {
 }
 
 // A file of one tensor entry as given and `data` bytes behind it.
-std::string OneTensor(std::vector<uint64_t> ne, uint64_t offset, uint32_t type,
-                      size_t data) {
+std::string OneTensor(const std::vector<uint64_t>& ne, uint64_t offset,
+                      uint32_t type, size_t data) {
   return GgufBytes(3, 1)
-      .Tensor("t", std::move(ne), offset, type)
+      .Tensor("t", ne, offset, type)
       .PadTo(32)
       .Raw(std::string(data, '\0'))
       .bytes();
@@ -88,7 +87,9 @@ TEST(GgufTest, TensorsAreRowMajorAndExactlyTheirBytes) {
   float values[6];
   std::memcpy(values, first->bytes.data(), sizeof(values));
   EXPECT_THAT(values, ElementsAre(0, 1, 2, 3, 4, 5));
-  EXPECT_EQ(std::memcmp(bytes.data() + first->file_offset, values, 24), 0);
+  EXPECT_EQ(
+      std::memcmp(bytes.data() + first->file_offset, first->bytes.data(), 24),
+      0);
   EXPECT_EQ(file.Find("second")->type, DType::kQ8_0);
   EXPECT_EQ(file.Find("second")->bytes.size(), 34u);
   EXPECT_EQ(file.Find("third")->type, std::nullopt);
@@ -111,11 +112,10 @@ TEST(GgufTest, EveryTruncationIsFormatError) {
 
 TEST(GgufTest, ACutModelNamesTensorSizeAndCause) {
   const std::string bytes = SmallFile();
-  EXPECT_THAT(
-      GgufErrorOf(std::string_view(bytes).substr(0, bytes.size() - 1)),
-      MatchesRegex(".*made.gguf: byte [0-9]+: tensor 'third' of 144 bytes "
-                   "begins at byte [0-9]+ but the file has [0-9]+ "
-                   "\\(interrupted download\\?\\)"));
+  EXPECT_THAT(GgufErrorOf(std::string_view(bytes).substr(0, bytes.size() - 1)),
+              MatchesRegex(".*made.gguf: byte [0-9]+: tensor 'third' ends at "
+                           "byte [0-9]+ but the file has [0-9]+ "
+                           "\\(interrupted download\\?\\)"));
 }
 
 TEST(GgufTest, RandomDamageParsesOrIsFormatError) {
@@ -283,15 +283,21 @@ TEST(GgufTest, RefusesTensorsThatShareANameOrBytes) {
 }
 
 TEST(GgufTest, ReadsTheSharedModels) {
-  for (const std::string name : {"llama2xs270K", "stories260K"}) {
-    ROPEWALK_NEED_DATA(path, "models/" + name + "/" + name + ".gguf");
+  struct Expected {
+    std::string file, name;
+    int64_t train_length;
+  };
+  for (const Expected& expected :
+       {Expected{"models/llama2xs270K/llama2xs270K.gguf", "llama2xs270K", 256},
+        Expected{"models/stories260K/stories260K.gguf", "stories260K", 512}}) {
+    ROPEWALK_NEED_DATA(path, expected.file);
     const GgufFile file(path);
     EXPECT_EQ(file.version(), 3);
     EXPECT_EQ(file.tensors().size(), 47u);
     EXPECT_EQ(file.metadata().entries().size(), 20u);
-    EXPECT_EQ(file.metadata().FindString("general.name"), name);
+    EXPECT_EQ(file.metadata().FindString("general.name"), expected.name);
     EXPECT_EQ(file.metadata().FindInt("llama.context_length"),
-              name == "stories260K" ? 512 : 256);
+              expected.train_length);
     EXPECT_EQ(file.metadata().FindFloat("llama.rope.freq_base"), 10000);
     EXPECT_EQ(file.metadata().FindFloat("tokenizer.ggml.bos_token_id"), 1);
     EXPECT_EQ(file.metadata().FindStrings("tokenizer.ggml.tokens")->size(),
@@ -310,13 +316,12 @@ TEST(GgufTest, ReadsTheSharedVocabularies) {
     size_t keys, tokens;
   };
   for (const Expected& expected :
-       {Expected{"llama-spm", "llama-spm", "llama", 22, 32000},
-        Expected{"phi-3", "Phi3", "llama", 26, 32064},
-        Expected{"gpt-2", "gpt-2", "gpt2", 16, 50257},
-        Expected{"gpt-neox", "gpt-neox-20b", "gpt2", 17, 50432},
-        Expected{"deepseek-coder", "deepseek-coder", "gpt2", 25, 32256}}) {
-    ROPEWALK_NEED_DATA(path,
-                       "tokenizers/ggml-vocab-" + expected.file + ".gguf");
+       {Expected{"llama-spm.gguf", "llama-spm", "llama", 22, 32000},
+        Expected{"phi-3.gguf", "Phi3", "llama", 26, 32064},
+        Expected{"gpt-2.gguf", "gpt-2", "gpt2", 16, 50257},
+        Expected{"gpt-neox.gguf", "gpt-neox-20b", "gpt2", 17, 50432},
+        Expected{"deepseek-coder.gguf", "deepseek-coder", "gpt2", 25, 32256}}) {
+    ROPEWALK_NEED_DATA(path, "tokenizers/ggml-vocab-" + expected.file);
     const GgufFile file(path);
     EXPECT_TRUE(file.tensors().empty());
     const Metadata& metadata = file.metadata();

@@ -68,7 +68,7 @@ TEST(GgufWriterTest, WhatIsWrittenReadsBack) {
     metadata.SetInt("big", -(int64_t{1} << 40), GgufType::kInt64);
     metadata.SetFloat("eps", 1e-5);
     metadata.SetBool("flag", false);
-    metadata.SetStrings("tokens", {"", "a", "\xff\x00z"});
+    metadata.SetStrings("tokens", {"", "a", std::string("\xff\0z", 3)});
     metadata.SetFloats("scores", std::vector<float>{0, -1.5f});
     metadata.SetInts("types", std::vector<int64_t>{1, 6}, GgufType::kInt8);
     if (alignment != 0) metadata.SetInt("general.alignment", alignment);
