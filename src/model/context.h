@@ -1,0 +1,84 @@
+// One sequence in progress: a model, a stack of position plans, and the keys
+// and values of what has been read so far.
+
+#ifndef ROPEWALK_MODEL_CONTEXT_H_
+#define ROPEWALK_MODEL_CONTEXT_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "attention/attention.h"
+#include "attention/kv_store.h"
+#include "base/aligned.h"
+#include "base/parallel.h"
+#include "base/token.h"
+#include "kernels/matmul.h"
+#include "model/llama.h"
+#include "position/plan.h"
+
+namespace ropewalk::model {
+
+struct ContextOptions {
+  int64_t length = 0;   // tokens the plans were made for; no more fit
+  int64_t chunk = 512;  // tokens of one forward pass at most
+};
+
+// One thread at a time. Borrows `model` and `threads`, which must outlive it.
+class Context {
+ public:
+  // `stack` has one plan a layer. Throws std::invalid_argument otherwise.
+  Context(const LlamaModel& model, const position::Stack& stack,
+          ContextOptions options, ParallelFor& threads);
+
+  int64_t size() const { return size_; }
+  int64_t length() const { return options_.length; }
+  int64_t chunk() const { return options_.chunk; }
+
+  // Reads `tokens`, at most chunk() of them. Throws std::invalid_argument for
+  // an id outside the vocabulary, and when the context is full.
+  void Forward(std::span<const Token> tokens);
+
+  // Logits after tokens [first, first + rows) of the last Forward, as
+  // [rows, V], each row answering what comes next. Valid until the next call.
+  std::span<const float> Logits(int64_t first, int64_t rows);
+
+  // Keys and values, all layers.
+  int64_t KvBytes() const;
+
+ private:
+  struct Layer {
+    attention::BandedAttention attention;
+    attention::KvStore store;
+  };
+
+  void Embed(std::span<const Token> tokens);
+  void Attend(const LayerWeights& weights, Layer& layer, int64_t T);
+  void FeedForward(const LayerWeights& weights, int64_t T);
+  void Normalise(const float* x, const AlignedBuffer<float>& weight, int64_t T,
+                 float* y);
+
+  const LlamaModel& model_;
+  ContextOptions options_;
+  ParallelFor& threads_;
+  std::vector<Layer> layers_;
+  int64_t size_ = 0;
+  int64_t last_ = 0;  // tokens of the last Forward
+
+  attention::RotationTables tables_;
+  attention::AttentionScratch attention_scratch_;
+  kernels::MatMulScratch matmul_scratch_;
+  AlignedBuffer<float> hidden_;    // [chunk, E]
+  AlignedBuffer<float> normed_;    // [chunk, E]
+  AlignedBuffer<float> queries_;   // [chunk, H * D]
+  AlignedBuffer<float> keys_;      // [chunk, G * D]
+  AlignedBuffer<float> values_;    // [chunk, G * D]
+  AlignedBuffer<float> attended_;  // [chunk, H * D]
+  AlignedBuffer<float> gate_;      // [chunk, F]
+  AlignedBuffer<float> up_;        // [chunk, F]
+  AlignedBuffer<float> logits_;
+};
+
+}  // namespace ropewalk::model
+
+#endif  // ROPEWALK_MODEL_CONTEXT_H_

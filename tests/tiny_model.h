@@ -1,0 +1,146 @@
+// A small random Llama model as a GGUF file, so that tests need nobody else's.
+
+#ifndef TESTS_TINY_MODEL_H_
+#define TESTS_TINY_MODEL_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/random.h"
+#include "formats/gguf_writer.h"
+#include "kernels/reference/blocks.h"
+
+namespace ropewalk {
+
+struct TinyModelOptions {
+  int64_t L = 2;
+  int64_t E = 64;
+  int64_t H = 4;
+  int64_t G = 2;
+  int64_t F = 96;
+  int64_t V = 300;  // at least 259: three control pieces and the bytes
+  int64_t train_length = 64;
+  bool tied = true;
+  DType type = DType::kF32;  // of the matrices
+  uint64_t seed = 1;
+  // Last word on the keys, and on which tensors are written.
+  std::function<void(formats::Metadata&)> change_keys = [](auto&) {};
+  std::function<bool(const std::string&)> keep_tensor = [](const auto&) {
+    return true;
+  };
+  // More tensors, as name and shape, filled with small numbers in f32.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> extra_tensors;
+};
+
+// Byte pieces <0x00> to <0xFF> behind <unk>, <s>, </s>, then made-up words.
+inline void SetTinyVocabulary(formats::Metadata& keys, int64_t V) {
+  std::vector<std::string> pieces = {"<unk>", "<s>", "</s>"};
+  std::vector<int64_t> types = {2, 3, 3};
+  for (int byte = 0; byte < 256; ++byte) {
+    char piece[8];
+    std::snprintf(piece, sizeof(piece), "<0x%02X>", byte);
+    pieces.emplace_back(piece);
+    types.push_back(6);
+  }
+  while (static_cast<int64_t>(pieces.size()) < V) {
+    const auto n = static_cast<int>(pieces.size()) - 259;
+    pieces.push_back(std::string(n < 26 ? "" : "\xe2\x96\x81") +
+                     static_cast<char>('a' + n % 26));
+    if (n >= 52) pieces.back() += std::to_string(n);
+    types.push_back(1);
+  }
+  const std::vector<float> scores(pieces.size(), -1.0f);
+  keys.SetString("tokenizer.ggml.model", "llama");
+  keys.SetStrings("tokenizer.ggml.tokens", pieces);
+  keys.SetFloats("tokenizer.ggml.scores", scores);
+  keys.SetInts("tokenizer.ggml.token_type", types);
+  keys.SetInt("tokenizer.ggml.bos_token_id", 1);
+  keys.SetInt("tokenizer.ggml.eos_token_id", 2);
+  keys.SetInt("tokenizer.ggml.unknown_token_id", 0);
+}
+
+inline void WriteTinyModel(const std::string& path,
+                           const TinyModelOptions& options = {}) {
+  const int64_t E = options.E;
+  const int64_t D = E / options.H;
+  formats::Metadata keys;
+  keys.SetString("general.architecture", "llama");
+  keys.SetString("general.name", "tiny");
+  keys.SetInt("llama.context_length", options.train_length);
+  keys.SetInt("llama.embedding_length", E);
+  keys.SetInt("llama.block_count", options.L);
+  keys.SetInt("llama.feed_forward_length", options.F);
+  keys.SetInt("llama.attention.head_count", options.H);
+  keys.SetInt("llama.attention.head_count_kv", options.G);
+  keys.SetFloat("llama.attention.layer_norm_rms_epsilon", 1e-5);
+  keys.SetFloat("llama.rope.freq_base", 10000);
+  SetTinyVocabulary(keys, options.V);
+  options.change_keys(keys);
+
+  using Shape = std::vector<int64_t>;
+  std::vector<std::pair<std::string, Shape>> tensors = {
+      {"token_embd.weight", {options.V, E}}, {"output_norm.weight", {E}}};
+  if (!options.tied) tensors.push_back({"output.weight", {options.V, E}});
+  for (int64_t layer = 0; layer < options.L; ++layer) {
+    const std::string prefix = "blk." + std::to_string(layer) + ".";
+    const std::vector<std::pair<std::string, Shape>> parts = {
+        {"attn_norm", {E}},
+        {"attn_q", {options.H * D, E}},
+        {"attn_k", {options.G * D, E}},
+        {"attn_v", {options.G * D, E}},
+        {"attn_output", {E, options.H * D}},
+        {"ffn_norm", {E}},
+        {"ffn_gate", {options.F, E}},
+        {"ffn_up", {options.F, E}},
+        {"ffn_down", {E, options.F}}};
+    for (const auto& [name, shape] : parts) {
+      tensors.push_back({prefix + name + ".weight", shape});
+    }
+  }
+  std::erase_if(tensors,
+                [&](const auto& t) { return !options.keep_tensor(t.first); });
+  const size_t own = tensors.size();
+  tensors.insert(tensors.end(), options.extra_tensors.begin(),
+                 options.extra_tensors.end());
+
+  formats::GgufWriter writer(path, keys);
+  const auto type_of = [&](size_t t) {
+    return t < own && tensors[t].second.size() == 2 ? options.type
+                                                    : DType::kF32;
+  };
+  for (size_t t = 0; t < tensors.size(); ++t) {
+    writer.AddTensor(tensors[t].first, type_of(t), tensors[t].second);
+  }
+  Rng rng(options.seed);
+  for (size_t t = 0; t < tensors.size(); ++t) {
+    const Shape& shape = tensors[t].second;
+    const int64_t columns = shape.back();
+    const int64_t rows = shape.size() == 2 ? shape.front() : 1;
+    // Norms near 1, matrices that keep the size of what they multiply.
+    const bool norm = shape.size() == 1;
+    const double sigma =
+        norm ? 0.1 : 1 / std::sqrt(static_cast<double>(columns));
+    const int64_t row_bytes = RowBytes(type_of(t), columns);
+    std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
+    std::vector<float> row(static_cast<size_t>(columns));
+    for (int64_t r = 0; r < rows; ++r) {
+      for (float& x : row) {
+        x = static_cast<float>((norm ? 1 : 0) + sigma * rng.Normal());
+      }
+      kernels::PackRow(type_of(t), row.data(), columns,
+                       bytes.data() + r * row_bytes);
+    }
+    writer.WriteTensor(bytes);
+  }
+  writer.Finish();
+}
+
+}  // namespace ropewalk
+
+#endif  // TESTS_TINY_MODEL_H_
