@@ -1,0 +1,203 @@
+# Ropewalk: what people type. CMake does the building, CMakePresets.json holds
+# its settings; `make help` lists the targets.
+
+# build/ is configured without tests until something asks for them, and keeps
+# them from then on, so no two targets configure it back and forth.
+BUILD := build
+ASAN  := build-asan
+
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+
+# Models and texts that are not part of this repository. Tests that want them
+# skip without them, and `make demo` reads them where it is told no other.
+TEST_DATA ?= $(or $(ROPEWALK_TEST_DATA),$(wildcard ../shared/data))
+export ROPEWALK_TEST_DATA := $(abspath $(TEST_DATA))
+
+# `make demo MODEL=model.gguf TEXT=book.txt`
+MODEL ?=
+TEXT  ?=
+
+# Debian package names.
+RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
+  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
+TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev python3
+BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev
+DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
+
+.DEFAULT_GOAL := runtime
+.NOTPARALLEL:
+.PHONY: help runtime lab build demo demo-model demo-text test bench format \
+  format-check lint asan deps-runtime deps-test deps-bench deps-demo deps-lab \
+  deps-dev install clean
+
+help:
+	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
+	@echo 'make runtime        the same; make build: everything there is to build'
+	@echo 'make demo           build, then run it over MODEL= and TEXT='
+	@echo 'make test           build and run the tests; lists what was skipped'
+	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
+	@echo 'make asan           the tests under AddressSanitizer and UBSan'
+	@echo 'make lint           clang-tidy over src/; FILES="..." for some of it'
+	@echo 'make format         clang-format everything; format-check only looks'
+	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
+	@echo 'make clean          remove $(BUILD)/ and $(ASAN)/'
+	@echo 'make lab            the training wing (a later release)'
+	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
+	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab'
+	@echo 'JOBS=$(JOBS)  TEST_DATA=$(or $(TEST_DATA),(none))'
+
+# $(call configure,FOLDER,PRESET,OPTION,DEPS): configures FOLDER by PRESET where
+# that was never done, and turns OPTION on, if one is named, where it is off.
+define configure
+@if ! test -f $(1)/build.ninja && ! test -f $(1)/Makefile; then \
+  cmake --preset $(2) $(if $(3),-D$(3)=ON); \
+elif test -n '$(3)' && ! grep -q '^$(3):BOOL=ON$$' $(1)/CMakeCache.txt; then \
+  cmake $(1) -D$(3)=ON; \
+fi || { echo 'cmake failed; `make $(4)` installs what this needs' >&2; exit 1; }
+endef
+
+runtime:
+	$(call configure,$(BUILD),runtime,,deps-runtime)
+	cmake --build $(BUILD) --target ropewalk -j $(JOBS)
+
+build: runtime
+
+lab:
+	@echo 'the lab (training, studies) is coming in a later release' >&2
+	@exit 1
+
+# The demo's model: MODEL=, else the one in models/, else the small one among
+# the test data; its text: TEXT=, else stories for that small model, else the
+# King James Bible from its Debian package.
+SMALL_MODEL := $(if $(TEST_DATA),$(wildcard $(TEST_DATA)/models/llama2xs270K/llama2xs270K.gguf))
+SMALL_TEXT  := $(if $(SMALL_MODEL),$(wildcard $(TEST_DATA)/text/tinystories.txt.gz))
+DEMO_MODEL  := $(or $(MODEL),$(firstword $(wildcard models/*.gguf)),$(SMALL_MODEL))
+DEMO_TEXT   := $(or $(TEXT),$(if $(filter $(SMALL_MODEL),$(DEMO_MODEL)),$(SMALL_TEXT)))
+KJV         := $(BUILD)/kjv.txt
+
+demo: demo-model demo-text runtime
+ifeq ($(DEMO_TEXT),)
+	@test -s $(KJV) || { \
+	  bible -f Gen1:1-Rev22:21 </dev/null | sed 's/^[^ ]* //' >$(KJV).tmp && \
+	  test -s $(KJV).tmp && mv $(KJV).tmp $(KJV); }
+endif
+	$(BUILD)/bin/ropewalk demo -m '$(DEMO_MODEL)' -t '$(or $(DEMO_TEXT),$(KJV))'
+
+# Before the build, so that nobody waits a minute for one of these lines.
+demo-model:
+	@test -n '$(DEMO_MODEL)' || { \
+	  echo 'demo: no model here; give MODEL=model.gguf TEXT=text.txt' >&2; \
+	  exit 2; }
+
+demo-text:
+	@test -n '$(DEMO_TEXT)' || command -v bible >/dev/null || { \
+	  echo 'demo: no text here; give TEXT=text.txt, or let `make deps-demo` install one' >&2; \
+	  exit 2; }
+
+# Prints the name and the reason of every skipped test in a log of ctest.
+define list_skipped
+awk '/: Skipped$$/ { reason = ""; inside = 1; next } \
+     /^\[  SKIPPED \] / && inside { \
+       inside = 0; \
+       if (!count++) print "\nSkipped:"; \
+       print "  " $$4 ": " reason } \
+     inside && NF { reason = reason (reason == "" ? "" : " ") $$0 } \
+     END { if (!count) print "\nNo test was skipped." }' \
+  $(1)/Testing/Temporary/LastTest.log
+endef
+
+run_tests = @status=0; \
+  ctest --test-dir $(1) --output-on-failure -j $(JOBS) || status=$$?; \
+  $(call list_skipped,$(1)); \
+  exit $$status
+
+test:
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS,deps-test)
+	cmake --build $(BUILD) -j $(JOBS)
+	$(call run_tests,$(BUILD))
+
+asan:
+	$(call configure,$(ASAN),asan,ROPEWALK_TESTS,deps-test)
+	cmake --build $(ASAN) -j $(JOBS)
+	$(call run_tests,$(ASAN))
+
+bench:
+	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH,deps-bench)
+	cmake --build $(BUILD) --target benches -j $(JOBS)
+	@found=; for program in $(BUILD)/bench/$(or $(BENCH),*); do \
+	  test -x "$$program" || continue; \
+	  found=1; echo "== $$program"; "$$program" || exit 1; \
+	done; \
+	test -n "$$found" || { echo 'bench: no such program in bench/' >&2; exit 1; }
+
+SOURCES = find src tests bench examples \( -name '*.h' -o -name '*.cc' \) 2>/dev/null
+
+format:
+	@command -v clang-format >/dev/null || { \
+	  echo 'format: no clang-format; `make deps-dev` installs it' >&2; exit 1; }
+	$(SOURCES) | xargs clang-format -i
+
+format-check:
+	@command -v clang-format >/dev/null || { \
+	  echo 'format-check: no clang-format; `make deps-dev` installs it' >&2; exit 1; }
+	@$(SOURCES) | xargs clang-format --dry-run -Werror || { \
+	  echo 'format-check: run `make format`' >&2; exit 1; }
+
+lint:
+	@command -v clang-tidy >/dev/null || { \
+	  echo 'lint: no clang-tidy; `make deps-dev` installs it' >&2; exit 1; }
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS,deps-test)
+	@$(if $(FILES),printf '%s\n' $(FILES),find src -name '*.cc') | \
+	  xargs -P $(JOBS) -n 1 clang-tidy -p $(BUILD) --quiet
+
+# $(call need,PACKAGES): nothing where all are installed; else installs them
+# as root or through sudo, or says how. Lists are fetched only when apt-get
+# cannot do without. Elsewhere than on Debian it only says what is needed.
+define need
+@if ! command -v dpkg >/dev/null || ! command -v apt-get >/dev/null; then \
+  echo 'not a Debian system; what this needs is called there:'; \
+  echo '  $(strip $(1))'; \
+  exit 0; \
+fi; \
+missing=; \
+for package in $(1); do \
+  dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' || \
+    missing="$$missing $$package"; \
+done; \
+test -n "$$missing" || exit 0; \
+line="apt-get install -y --no-install-recommends$$missing"; \
+if test "$$(id -u)" = 0; then as=; \
+elif command -v sudo >/dev/null; then as=sudo; \
+else echo "missing packages; as root: $$line" >&2; exit 1; \
+fi; \
+as="$$as env DEBIAN_FRONTEND=noninteractive"; \
+apt-get -s install $$missing >/dev/null 2>&1 || $$as apt-get update; \
+$$as $$line </dev/null || { $$as apt-get update && $$as $$line </dev/null; } || \
+  { echo "could not install; as root: $$line" >&2; exit 1; }
+endef
+
+deps-runtime:
+	$(call need,$(RUNTIME_PACKAGES))
+
+deps-test:
+	$(call need,$(TEST_PACKAGES))
+
+deps-bench:
+	$(call need,$(BENCH_PACKAGES))
+
+# The Bible only where the demo would have no text.
+deps-demo: demo-model
+	$(call need,$(RUNTIME_PACKAGES) $(if $(DEMO_TEXT),,bible-kjv bible-kjv-text))
+
+deps-dev:
+	$(call need,$(DEV_PACKAGES))
+
+deps-lab: deps-runtime
+	@echo 'the lab is coming in a later release and needs nothing yet'
+
+install: runtime
+	cmake --install $(BUILD) --prefix '$(PREFIX)'
+
+clean:
+	rm -rf $(BUILD) $(ASAN)
