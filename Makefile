@@ -21,7 +21,8 @@ TEXT  ?=
 # Debian package names.
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
-TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev python3
+TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
+  python3
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 
