@@ -32,13 +32,13 @@ inline std::string TestDataPath(const std::string& name) {
 }  // namespace ropewalk
 
 // Declares `path`, or ends the test: skipped, or failed where data must exist.
-#define ROPEWALK_NEED_DATA(path, name)                                    \
-  const std::string path = ::ropewalk::TestDataPath(name);                \
-  if (path.empty()) {                                                     \
-    if (::ropewalk::DataIsRequired()) {                                   \
-      FAIL() << (name) << " not found below ROPEWALK_TEST_DATA";          \
-    }                                                                     \
-    GTEST_SKIP() << (name) << " not found: set ROPEWALK_TEST_DATA";       \
+#define ROPEWALK_NEED_DATA(path, name)                              \
+  const std::string path = ::ropewalk::TestDataPath(name);          \
+  if (path.empty()) {                                               \
+    if (::ropewalk::DataIsRequired()) {                             \
+      FAIL() << (name) << " not found below ROPEWALK_TEST_DATA";    \
+    }                                                               \
+    GTEST_SKIP() << (name) << " not found: set ROPEWALK_TEST_DATA"; \
   }
 
 #endif  // TESTS_TEST_DATA_H_

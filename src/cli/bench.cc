@@ -1,0 +1,239 @@
+// ropewalk bench: tokens a second, by depth and position scheme.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/outputs.h"
+#include "cli/runtime.h"
+#include "kernels/cpu/isa.h"
+#include "model/context.h"
+#include "report/json.h"
+#include "report/table.h"
+
+namespace ropewalk::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchJob {
+  ModelOptions model;
+  PositionOptions position;
+  std::string prompt = "512";
+  int64_t tokens = 32;
+  std::vector<std::string> depths = {"0"};
+  int64_t rounds = 1;
+  std::string json;
+};
+
+struct BenchRow {
+  std::string position;
+  std::string resolved;
+  int64_t prompt = 0;
+  int64_t depth = 0;
+  std::vector<double> prefill;  // tokens/s, one a round
+  std::vector<double> decode;
+  int64_t kv_bytes = 0;
+};
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::ranges::sort(values);
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : (values[half - 1] + values[half]) / 2;
+}
+
+void Feed(model::Context& context, std::span<const Token> tokens,
+          Progress& progress) {
+  for (size_t at = 0; at < tokens.size();) {
+    const size_t T =
+        std::min(static_cast<size_t>(context.chunk()), tokens.size() - at);
+    context.Forward(tokens.subspan(at, T));
+    progress.Add(static_cast<int64_t>(T));
+    ThrowIfInterrupted();
+    at += T;
+  }
+}
+
+// Prefill: the prompt after `depth` tokens are cached. Decode: one token after
+// another behind that.
+void RunOnce(Runtime& runtime, const position::Scheme& scheme,
+             std::span<const Token> ids, int64_t decode, BenchRow& row,
+             Progress& progress) {
+  const position::ModelPositions& positions = runtime.positions();
+  const int64_t length = row.depth + row.prompt + decode;
+  const position::Scheme resolved =
+      position::Resolve(scheme, positions, length);
+  row.resolved = position::ToString(resolved);
+  model::Context context(runtime.model(),
+                         position::BuildStack(resolved, positions, length,
+                                              runtime.model().config().L),
+                         {.length = length}, runtime.threads());
+  const auto seconds_of = [](const auto& work) {
+    const Clock::time_point begin = Clock::now();
+    work();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  Feed(context, ids.first(static_cast<size_t>(row.depth)), progress);
+  if (row.prompt > 0) {
+    const auto part = ids.subspan(static_cast<size_t>(row.depth),
+                                  static_cast<size_t>(row.prompt));
+    const double seconds = seconds_of([&] {
+      Feed(context, part, progress);
+      context.Logits((row.prompt - 1) % context.chunk(), 1);
+    });
+    row.prefill.push_back(static_cast<double>(row.prompt) / seconds);
+  }
+  if (decode > 0) {
+    const auto part = ids.subspan(static_cast<size_t>(row.depth + row.prompt));
+    const double seconds = seconds_of([&] {
+      for (int64_t t = 0; t < decode; ++t) {
+        context.Forward(part.subspan(static_cast<size_t>(t), 1));
+        context.Logits(0, 1);
+      }
+      progress.Add(decode);
+    });
+    row.decode.push_back(static_cast<double>(decode) / seconds);
+  }
+  row.kv_bytes = context.KvBytes();
+}
+
+report::Table ToTable(const std::vector<BenchRow>& rows) {
+  report::Table table({{.name = "position"},
+                       {.name = "depth"},
+                       {.name = "prompt"},
+                       {.name = "prefill", .unit = "tokens/s", .digits = 1},
+                       {.name = "decode", .unit = "tokens/s", .digits = 1},
+                       {.name = "keys and values"}});
+  for (const BenchRow& row : rows) {
+    const auto rate = [](const std::vector<double>& values) {
+      return values.empty() ? report::Cell() : report::Cell(Median(values));
+    };
+    table.AddRow({row.position, row.depth, row.prompt, rate(row.prefill),
+                  rate(row.decode), FormatBytes(row.kv_bytes)});
+  }
+  return table;
+}
+
+std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
+                   int64_t rounds) {
+  nlohmann::ordered_json json;
+  json["model"] = runtime.model().config().name;
+  json["threads"] = runtime.threads().workers();
+  json["isa"] = kernels::ActiveIsa();
+  json["rounds"] = rounds;
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const BenchRow& row : rows) {
+    json["rows"].push_back({{"position", row.position},
+                            {"resolved", row.resolved},
+                            {"prompt", row.prompt},
+                            {"depth", row.depth},
+                            {"prefill_tokens_per_second", Median(row.prefill)},
+                            {"decode_tokens_per_second", Median(row.decode)},
+                            {"kv_bytes", row.kv_bytes}});
+  }
+  return report::DumpJson(json);
+}
+
+void RunCommand(const BenchJob& job) {
+  const auto spellings = job.position.Spellings({"rope", "rerope+logn-clip"});
+  const auto schemes = ParseSchemes(spellings);
+  std::vector<int64_t> depths;
+  for (const std::string& depth : job.depths) {
+    depths.push_back(depth == "0" ? 0 : ParseLengthOption(depth, "--depth", 0));
+  }
+  const int64_t prompt =
+      job.prompt == "0" ? 0 : ParseLengthOption(job.prompt, "--prompt", 0);
+  Require(job.tokens >= 0 && job.rounds > 0 && prompt + job.tokens > 0,
+          "bench: -n must be at least 0, --rounds above 0, and one of -p and "
+          "-n above 0");
+  OutputFile json(job.json);
+  Runtime runtime(job.model);
+  const int64_t deepest = *std::ranges::max_element(depths);
+  Rng rng(1);
+  std::vector<Token> ids(static_cast<size_t>(deepest + prompt + job.tokens));
+  for (Token& id : ids) {
+    id = static_cast<Token>(rng.Below(runtime.model().config().V));
+  }
+  std::vector<BenchRow> rows;
+  int64_t total = 0;
+  for (const int64_t depth : depths) {
+    for (const std::string& spelling : spellings) {
+      rows.push_back({.position = spelling, .prompt = prompt, .depth = depth});
+      total += (depth + prompt + job.tokens) * job.rounds;
+    }
+  }
+  CatchInterrupts();
+  bool interrupted = false;
+  try {
+    Progress progress("bench", total, "tokens");
+    // A round visits every row, so that rows that are compared share the
+    // machine's moods.
+    for (int64_t round = 0; round < job.rounds; ++round) {
+      for (size_t r = 0; r < rows.size(); ++r) {
+        const size_t length =
+            static_cast<size_t>(rows[r].depth + prompt + job.tokens);
+        RunOnce(runtime, schemes[r % schemes.size()],
+                std::span(ids).first(length), job.tokens, rows[r], progress);
+      }
+    }
+  } catch (const Interrupted&) {
+    interrupted = true;
+    std::erase_if(rows, [](const BenchRow& row) {
+      return row.prefill.empty() && row.decode.empty();
+    });
+  }
+  std::printf("%s; %lld threads, %s; %s of weights a token\n",
+              runtime.Describe().c_str(),
+              static_cast<long long>(runtime.threads().workers()),
+              kernels::ActiveIsa().c_str(),
+              FormatBytes(runtime.model().WeightBytes()).c_str());
+  std::printf("%s", report::ToText(ToTable(rows)).c_str());
+  json.Finish(ToJson(rows, runtime, job.rounds));
+  if (interrupted) throw Interrupted();
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "bench", "tokens a second, by depth and position scheme");
+  auto job = std::make_shared<BenchJob>();
+  job->model.Add(*command);
+  job->position.Add(*command, true);
+  command
+      ->add_option("-p,--prompt", job->prompt,
+                   "tokens of the timed prompt; 0 for none")
+      ->capture_default_str();
+  command
+      ->add_option("-n,--tokens", job->tokens,
+                   "tokens decoded one by one; 0 for none")
+      ->capture_default_str();
+  command
+      ->add_option("-d,--depth", job->depths,
+                   "tokens cached before the prompt, as in 0,4k,16k")
+      ->delimiter(',')
+      ->capture_default_str();
+  command
+      ->add_option("--rounds", job->rounds,
+                   "rounds over all rows; medians are shown")
+      ->capture_default_str();
+  command->add_option("--json", job->json, "write the rows as JSON");
+  command->footer(
+      "Example:\n  ropewalk bench -m model.gguf -d 0,16k --position rope "
+      "--position rerope --rounds 5");
+  command->callback([job] { RunCommand(*job); });
+}
+
+}  // namespace ropewalk::cli

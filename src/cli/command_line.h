@@ -1,0 +1,19 @@
+// The command as it was typed, for reports that say how they were made.
+
+#ifndef ROPEWALK_CLI_COMMAND_LINE_H_
+#define ROPEWALK_CLI_COMMAND_LINE_H_
+
+#include <string>
+#include <vector>
+
+namespace ropewalk::cli {
+
+// Arguments joined by spaces, quoted for a POSIX shell where they need it.
+std::string QuoteCommand(const std::vector<std::string>& arguments);
+
+// The arguments of this process.
+std::string CommandLine();
+
+}  // namespace ropewalk::cli
+
+#endif  // ROPEWALK_CLI_COMMAND_LINE_H_

@@ -1,0 +1,23 @@
+// One function a command: adds it to the app. Its callback does the work and
+// throws what went wrong.
+
+#ifndef ROPEWALK_CLI_COMMANDS_H_
+#define ROPEWALK_CLI_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+
+namespace ropewalk::cli {
+
+void AddRun(CLI::App& app);
+void AddMeasure(CLI::App& app);
+void AddNeedle(CLI::App& app);
+void AddBench(CLI::App& app);
+void AddInspect(CLI::App& app);
+void AddConvert(CLI::App& app);
+void AddTokenize(CLI::App& app);
+void AddDemo(CLI::App& app);
+void AddLab(CLI::App& app);  // train and reproduce, which the lab runs
+
+}  // namespace ropewalk::cli
+
+#endif  // ROPEWALK_CLI_COMMANDS_H_

@@ -1,0 +1,301 @@
+// ropewalk inspect: what is in a model file, and how far it may read.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "formats/gguf.h"
+#include "kernels/reference/blocks.h"
+#include "model/config.h"
+#include "model/llama.h"
+#include "position/scheme.h"
+#include "report/json.h"
+#include "report/table.h"
+#include "tokenizer/tokenizer.h"
+
+namespace ropewalk::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RowExtreme {
+  int64_t row = 0;
+  double largest = 0;  // |component|
+};
+
+struct EmbeddingReport {
+  int64_t rows = 0;
+  double rms = 0;
+  double largest = 0;
+  double median_row_largest = 0;
+  int64_t not_finite = 0;
+  std::vector<RowExtreme> top;  // the rows of the largest components
+};
+
+constexpr size_t kTopRows = 5;
+
+std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file) {
+  const formats::GgufTensor* tensor = file.Find("token_embd.weight");
+  if (tensor == nullptr || !tensor->type) return std::nullopt;
+  EmbeddingReport report{.rows = tensor->Rows()};
+  const int64_t columns = tensor->Columns();
+  std::vector<float> row(static_cast<size_t>(columns));
+  std::vector<RowExtreme> extremes;
+  double squares = 0;
+  for (int64_t r = 0; r < tensor->Rows(); ++r) {
+    kernels::UnpackRow(
+        *tensor->type,
+        tensor->bytes.data() + r * RowBytes(*tensor->type, columns), columns,
+        row.data());
+    RowExtreme extreme{.row = r};
+    for (const float x : row) {
+      if (!std::isfinite(x)) {
+        ++report.not_finite;
+        continue;
+      }
+      squares += static_cast<double>(x) * x;
+      extreme.largest =
+          std::max(extreme.largest, static_cast<double>(std::abs(x)));
+    }
+    extremes.push_back(extreme);
+  }
+  std::ranges::sort(extremes, std::ranges::greater(), &RowExtreme::largest);
+  report.rms = std::sqrt(squares / static_cast<double>(tensor->Elements()));
+  report.largest = extremes.front().largest;
+  report.median_row_largest = extremes[extremes.size() / 2].largest;
+  extremes.resize(std::min(extremes.size(), kTopRows));
+  report.top = extremes;
+  return report;
+}
+
+// The scheme we would run with at each multiple of the trained length, and
+// others that keep positions in range there.
+report::Table SchemesTable(const position::ModelPositions& positions) {
+  report::Table table(
+      {{.name = "length"}, {.name = "advised"}, {.name = "also in range"}});
+  for (const int64_t times : {1, 2, 4, 8, 16}) {
+    const int64_t length = times * positions.train_length;
+    std::string others;
+    for (const char* spelling :
+         {"rope", "leaky-rerope", "self-extend", "dca", "window"}) {
+      try {
+        const position::Scheme resolved = position::Resolve(
+            position::ParseScheme(spelling), positions, length);
+        if (position::KnownToFail(resolved, positions, length)) continue;
+        const std::string text = position::ToString(resolved);
+        if (text == position::AdvisedSpelling(positions, length)) continue;
+        others += (others.empty() ? "" : "  ") + text;
+      } catch (const std::invalid_argument&) {
+        // Not defined for this model: not in range either.
+      }
+    }
+    table.AddRow(
+        {length, position::AdvisedSpelling(positions, length), others});
+  }
+  return table;
+}
+
+report::Table MetadataTable(const formats::GgufFile& file) {
+  report::Table table({{.name = "key"}, {.name = "type"}, {.name = "value"}});
+  for (const auto& entry : file.metadata().entries()) {
+    table.AddRow({Printable(entry.key), entry.value.TypeName(),
+                  entry.value.ShortValue()});
+  }
+  return table;
+}
+
+report::Table TensorTable(const formats::GgufFile& file) {
+  report::Table table({{.name = "tensor"},
+                       {.name = "type"},
+                       {.name = "shape"},
+                       {.name = "bytes"}});
+  for (const formats::GgufTensor& tensor : file.tensors()) {
+    std::string shape;
+    for (const int64_t size : tensor.shape) {
+      shape += (shape.empty() ? "" : " x ") + std::to_string(size);
+    }
+    table.AddRow({Printable(tensor.name), tensor.type_name, shape,
+                  static_cast<int64_t>(tensor.bytes.size())});
+  }
+  return table;
+}
+
+struct Inspection {
+  explicit Inspection(const std::string& path) : file(path) {}
+
+  formats::GgufFile file;
+  std::optional<model::Config> config;
+  std::string why_not;  // this file cannot be run
+  std::optional<EmbeddingReport> embedding;
+  std::optional<tokenizer::Tokenizer> tokenizer;
+
+  std::string PieceOf(int64_t row) const {
+    if (!tokenizer || row >= tokenizer->VocabularySize()) return "";
+    return Printable(tokenizer->Piece(static_cast<Token>(row)), 30);
+  }
+};
+
+Inspection Examine(const std::string& path) {
+  Inspection inspection(path);
+  try {
+    inspection.config = model::LlamaModel::Load(path).config();
+  } catch (const FormatError& error) {
+    inspection.why_not = error.what();
+  }
+  try {
+    inspection.tokenizer = tokenizer::Tokenizer::FromGguf(inspection.file);
+  } catch (const FormatError&) {
+    // Pieces then go unnamed.
+  }
+  inspection.embedding = ExamineEmbedding(inspection.file);
+  return inspection;
+}
+
+std::string Parameters(const formats::GgufFile& file) {
+  double count = 0;
+  for (const auto& tensor : file.tensors()) {
+    count += static_cast<double>(tensor.Elements());
+  }
+  return FormatCount(count);
+}
+
+void PrintModel(const Inspection& inspection) {
+  const formats::GgufFile& file = inspection.file;
+  std::printf("%s: GGUF version %lld, %s, %s parameters\n", file.path().c_str(),
+              static_cast<long long>(file.version()),
+              FormatBytes(file.file_bytes()).c_str(), Parameters(file).c_str());
+  if (!inspection.config) {
+    std::printf("not a model that ropewalk runs: %s\n",
+                inspection.why_not.c_str());
+    return;
+  }
+  const model::Config& config = *inspection.config;
+  const position::ModelPositions& positions = config.positions;
+  std::printf(
+      "%s (%s): %lld layers, width %lld, feed-forward %lld, "
+      "vocabulary %lld, output %s\n",
+      Printable(config.name).c_str(), config.architecture.c_str(),
+      static_cast<long long>(config.L), static_cast<long long>(config.E),
+      static_cast<long long>(config.F), static_cast<long long>(config.V),
+      config.tied ? "tied to the embedding" : "of its own");
+  std::printf("attention: %lld query heads, %lld key heads of width %lld\n",
+              static_cast<long long>(config.heads.H),
+              static_cast<long long>(config.heads.G),
+              static_cast<long long>(config.heads.D));
+  std::printf(
+      "positions: trained to %lld tokens, rope base %s over %lld of "
+      "%lld components%s\n\n",
+      static_cast<long long>(positions.train_length),
+      FormatNumber(positions.base).c_str(),
+      static_cast<long long>(positions.rotary_width),
+      static_cast<long long>(positions.head_width),
+      positions.own_spelling.empty()
+          ? ""
+          : ("; the file's law: " + position::ToString(position::Resolve(
+                                        position::ParseScheme("rope"),
+                                        positions, positions.train_length)))
+                .c_str());
+  std::printf("position schemes by length\n%s\n",
+              report::ToText(SchemesTable(positions)).c_str());
+}
+
+void PrintEmbedding(const Inspection& inspection) {
+  if (!inspection.embedding) return;
+  const EmbeddingReport& e = *inspection.embedding;
+  std::printf(
+      "embedding: rms %.4g, largest |component| %.4g (median row "
+      "%.4g)%s\n",
+      e.rms, e.largest, e.median_row_largest,
+      e.not_finite > 0
+          ? (", " + std::to_string(e.not_finite) + " NOT FINITE").c_str()
+          : "");
+  report::Table table({{.name = "row"},
+                       {.name = "piece"},
+                       {.name = "largest |component|", .digits = 4}});
+  for (const RowExtreme& row : e.top) {
+    table.AddRow({row.row, inspection.PieceOf(row.row), row.largest});
+  }
+  std::printf("%s\n", report::ToText(table).c_str());
+}
+
+std::string ToJson(const Inspection& inspection) {
+  const formats::GgufFile& file = inspection.file;
+  Json json;
+  json["path"] = file.path();
+  json["gguf_version"] = file.version();
+  json["bytes"] = file.file_bytes();
+  json["runs"] = inspection.config.has_value();
+  if (inspection.config) {
+    const model::Config& c = *inspection.config;
+    json["name"] = c.name;
+    json["architecture"] = c.architecture;
+    json["layers"] = c.L;
+    json["width"] = c.E;
+    json["feed_forward"] = c.F;
+    json["vocabulary"] = c.V;
+    json["query_heads"] = c.heads.H;
+    json["key_heads"] = c.heads.G;
+    json["head_width"] = c.heads.D;
+    json["tied"] = c.tied;
+    json["train_length"] = c.positions.train_length;
+    json["rope_base"] = c.positions.base;
+    json["schemes"] = report::ToJson(SchemesTable(c.positions));
+  } else {
+    json["why_not"] = inspection.why_not;
+  }
+  if (inspection.embedding) {
+    const EmbeddingReport& e = *inspection.embedding;
+    json["embedding"] = {{"rows", e.rows},
+                         {"rms", e.rms},
+                         {"largest", e.largest},
+                         {"median_row_largest", e.median_row_largest},
+                         {"not_finite", e.not_finite},
+                         {"top", Json::array()}};
+    for (const RowExtreme& row : e.top) {
+      json["embedding"]["top"].push_back(
+          {{"row", row.row},
+           {"piece", inspection.PieceOf(row.row)},
+           {"largest", row.largest}});
+    }
+  }
+  json["metadata"] = report::ToJson(MetadataTable(file));
+  json["tensors"] = report::ToJson(TensorTable(file));
+  return report::DumpJson(json);
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app) {
+  struct Job {
+    std::string path;
+    bool json = false;
+  };
+  CLI::App* command = app.add_subcommand(
+      "inspect", "what is in a model file, and how far it may read");
+  auto job = std::make_shared<Job>();
+  command->add_option("MODEL", job->path, "GGUF file")->required();
+  command->add_flag("--json", job->json, "print everything as JSON");
+  command->footer("Example:\n  ropewalk inspect model.gguf");
+  command->callback([job] {
+    const Inspection inspection = Examine(job->path);
+    if (job->json) {
+      std::printf("%s", ToJson(inspection).c_str());
+      return;
+    }
+    PrintModel(inspection);
+    PrintEmbedding(inspection);
+    std::printf("%s\n", report::ToText(MetadataTable(inspection.file)).c_str());
+    std::printf("%s", report::ToText(TensorTable(inspection.file)).c_str());
+  });
+}
+
+}  // namespace ropewalk::cli

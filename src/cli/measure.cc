@@ -1,0 +1,58 @@
+// ropewalk measure: which position scheme holds for this model and text?
+
+#include <memory>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/measure_run.h"
+
+namespace ropewalk::cli {
+
+void AddMeasure(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "measure", "loss against length, every scheme in one run");
+  auto job = std::make_shared<MeasureJob>();
+  auto position = std::make_shared<PositionOptions>();
+  job->model.Add(*command);
+  command
+      ->add_option("-t,--text", job->texts,
+                   "text to read (UTF-8, may be .gz); repeat for more")
+      ->allow_extra_args(true);
+  command->add_option("--ids", job->id_files,
+                      "file of token ids, one document a line");
+  position->Add(*command, true);
+  command
+      ->add_option("--length", job->lengths,
+                   "lengths to read, as in 512,4k; default N, 2N, 4N and 8N "
+                   "for a model trained to N")
+      ->delimiter(',');
+  command->add_option("--score-last", job->score_last,
+                      "targets scored at the end of each document; default N, "
+                      "at most the least length");
+  command
+      ->add_option("--documents", job->documents,
+                   "pieces cut from the texts, evenly spread")
+      ->capture_default_str();
+  command->add_flag("--repeat", job->repeat,
+                    "also the repeated set: the last N ids again and again");
+  command->add_option("--by-position", job->by_position,
+                      "also the loss of each stretch of so many tokens");
+  command->add_option("--json", job->json, "write every row as JSON");
+  command->add_option("--csv", job->csv, "write every row as CSV");
+  command->add_option("--html", job->html, "write one page with the plots");
+  command->footer(
+      "Example:\n"
+      "  ropewalk measure -m model.gguf -t book.txt.gz --length 2k,8k,32k \\\n"
+      "    --position rope --position rerope:window=1024+logn-clip \\\n"
+      "    --html report.html\n\n"
+      "Default schemes: rope, window, rerope, rerope+logn-clip, "
+      "leaky-rerope.\nA ! marks a value that was known to fail beforehand; it "
+      "is computed all the same.");
+  command->callback([job, position] {
+    job->spellings = position->Spellings(DefaultSpellings());
+    job->command = CommandLine();
+    RunMeasure(*job);
+  });
+}
+
+}  // namespace ropewalk::cli

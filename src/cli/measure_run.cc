@@ -1,0 +1,144 @@
+#include "cli/measure_run.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "cli/measure_report.h"
+#include "cli/outputs.h"
+#include "cli/runtime.h"
+#include "evaluate/measure.h"
+#include "formats/text_file.h"
+#include "kernels/cpu/isa.h"
+
+namespace ropewalk::cli {
+namespace {
+
+std::vector<int64_t> ResolveLengths(const MeasureJob& job, int64_t N) {
+  if (job.lengths.empty()) return {N, 2 * N, 4 * N, 8 * N};
+  std::vector<int64_t> lengths;
+  for (const int64_t length : ParseLengths(job.lengths, "--length")) {
+    if (std::ranges::find(lengths, length) == lengths.end()) {
+      lengths.push_back(length);
+    }
+  }
+  return lengths;
+}
+
+// Documents of the id files, then pieces of the texts.
+std::vector<evaluate::Document> ReadDocuments(const MeasureJob& job,
+                                              Runtime& runtime, int64_t size) {
+  std::vector<evaluate::Document> documents;
+  for (const std::string& path : job.id_files) {
+    for (auto& document : formats::ReadIdsFile(path)) {
+      documents.push_back(std::move(document));
+    }
+  }
+  const auto texts = static_cast<int64_t>(job.texts.size());
+  for (int64_t t = 0; t < texts; ++t) {
+    const std::string& path = job.texts[static_cast<size_t>(t)];
+    const std::string text = formats::ReadTextFile(path);
+    formats::RequireUtf8(path, text);
+    evaluate::Document ids = evaluate::EncodeText(runtime.tokenizer(), text);
+    // Equal shares; the first texts take what is left over.
+    const int64_t share =
+        job.documents / texts + (t < job.documents % texts ? 1 : 0);
+    auto pieces = evaluate::CutPieces(ids, size, share);
+    // Too short a text is a document that will be counted as skipped.
+    if (pieces.empty() && share > 0) pieces.push_back(std::move(ids));
+    std::ranges::move(pieces, std::back_inserter(documents));
+  }
+  return documents;
+}
+
+std::string Sources(const MeasureJob& job) {
+  std::string names;
+  for (const auto* paths : {&job.texts, &job.id_files}) {
+    for (const std::string& path : *paths) {
+      names += (names.empty() ? "" : ", ") +
+               std::filesystem::path(path).filename().string();
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+const std::vector<std::string>& DefaultSpellings() {
+  static const std::vector<std::string> kDefault = {
+      "rope", "window", "rerope", "rerope+logn-clip", "leaky-rerope"};
+  return kDefault;
+}
+
+void RunMeasure(const MeasureJob& job) {
+  Require(!job.texts.empty() || !job.id_files.empty(),
+          "measure: give a text with -t FILE or ids with --ids FILE");
+  Require(job.documents > 0,
+          "--documents must be above 0, got " + std::to_string(job.documents));
+  evaluate::MeasureOptions options{.schemes = ParseSchemes(job.spellings),
+                                   .spellings = job.spellings,
+                                   .repeat = job.repeat};
+  // Found unwritable now rather than after the work.
+  OutputFile json(job.json);
+  OutputFile csv(job.csv);
+  OutputFile html(job.html);
+
+  Runtime runtime(job.model);
+  const int64_t N = runtime.positions().train_length;
+  options.lengths = ResolveLengths(job, N);
+  options.score_last = ParseLengthOption(job.score_last, "--score-last", 0);
+  options.by_position = ParseLengthOption(job.by_position, "--by-position", 0);
+  const int64_t longest = *std::ranges::max_element(options.lengths);
+  const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
+  ModelScorer scorer(runtime);
+  evaluate::Measurement measurement(scorer, ReadDocuments(job, runtime, size),
+                                    options);
+
+  CatchInterrupts();
+  RunFacts facts{
+      .model = runtime.model().config().name,
+      .source = Sources(job),
+      .command = job.command,
+      .more = {{"threads", std::to_string(runtime.threads().workers()) + ", " +
+                               kernels::ActiveIsa()}},
+      .vocabulary = runtime.model().config().V};
+  evaluate::MeasureResult result;
+  try {
+    Progress progress("measure", measurement.TotalTokens(), "tokens");
+    int64_t kv_bytes = 0;
+    measurement.Run(
+        {.on_tokens =
+             [&](int64_t tokens) {
+               progress.Add(tokens);
+               ThrowIfInterrupted();
+             },
+         .on_row =
+             [&](const evaluate::MeasureRow& row) {
+               kv_bytes = scorer.kv_bytes();
+               progress.Clear();
+               std::fprintf(stderr,
+                            "%-28s %-8s %8lld  loss %.4f  accuracy %5.2f%%  "
+                            "%s  kv %s\n",
+                            row.position.c_str(), row.set.c_str(),
+                            static_cast<long long>(row.length), row.loss,
+                            100 * row.accuracy,
+                            FormatDuration(row.seconds).c_str(),
+                            FormatBytes(kv_bytes).c_str());
+             },
+         .on_start = [&](const std::string& what) { progress.SetLabel(what); }},
+        result);
+  } catch (const Interrupted&) {
+    facts.interrupted = true;
+  }
+  const std::string text = MeasureText(result);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  json.Finish(MeasureJson(result, facts));
+  csv.Finish(MeasureCsv(result));
+  html.Finish(MeasureHtml(result, facts));
+  if (facts.interrupted) throw Interrupted();
+}
+
+}  // namespace ropewalk::cli

@@ -1,0 +1,39 @@
+// A measurement from start to finish, for `measure` and `demo`.
+
+#ifndef ROPEWALK_CLI_MEASURE_RUN_H_
+#define ROPEWALK_CLI_MEASURE_RUN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+namespace ropewalk::cli {
+
+struct MeasureJob {
+  ModelOptions model;
+  std::vector<std::string> texts;
+  std::vector<std::string> id_files;
+  std::vector<std::string> spellings;
+  std::vector<std::string> lengths;
+  std::string score_last;
+  std::string by_position;
+  int64_t documents = 64;
+  bool repeat = false;
+  std::string json;
+  std::string csv;
+  std::string html;
+  std::string command;  // for the page
+};
+
+// Schemes of a measurement that names none.
+const std::vector<std::string>& DefaultSpellings();
+
+// Prints the tables and writes the files asked for. Throws what went wrong;
+// on Ctrl-C writes the finished rows first, then throws Interrupted.
+void RunMeasure(const MeasureJob& job);
+
+}  // namespace ropewalk::cli
+
+#endif  // ROPEWALK_CLI_MEASURE_RUN_H_

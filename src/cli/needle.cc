@@ -1,0 +1,219 @@
+// ropewalk needle: a number hidden in a long text, asked for at the end.
+
+#include "evaluate/needle.h"
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/measure_run.h"
+#include "cli/options.h"
+#include "cli/outputs.h"
+#include "cli/runtime.h"
+#include "report/heat_map.h"
+#include "report/json.h"
+#include "report/page.h"
+#include "report/table.h"
+
+namespace ropewalk::cli {
+namespace {
+
+using evaluate::NeedleOptions;
+using evaluate::NeedleRow;
+
+struct NeedleJob {
+  ModelOptions model;
+  PositionOptions position;
+  std::vector<std::string> lengths;
+  std::vector<double> at = {0, 25, 50, 75, 100};
+  int64_t trials = 5;
+  int64_t seed = 1;
+  std::string json;
+  std::string csv;
+  std::string html;
+};
+
+report::Table RowsTable(const std::vector<NeedleRow>& rows) {
+  report::Table table({{.name = "position"},
+                       {.name = "resolved"},
+                       {.name = "length"},
+                       {.name = "at"},
+                       {.name = "trials"},
+                       {.name = "accuracy", .digits = 2},
+                       {.name = "digit_accuracy", .digits = 2},
+                       {.name = "loss", .digits = 3},
+                       {.name = "seconds", .digits = 1}});
+  for (const NeedleRow& row : rows) {
+    table.AddRow({row.position, row.resolved, row.length, row.at, row.trials,
+                  row.accuracy, row.digit_accuracy, row.loss, row.seconds});
+  }
+  return table;
+}
+
+std::string ToJson(const std::vector<NeedleRow>& rows, const Runtime& runtime,
+                   const NeedleOptions& options) {
+  nlohmann::ordered_json json;
+  json["model"] = runtime.model().config().name;
+  json["train_length"] = runtime.positions().train_length;
+  json["trials"] = options.trials;
+  json["seed"] = options.seed;
+  json["rows"] = report::ToJson(RowsTable(rows));
+  return report::DumpJson(json);
+}
+
+std::string GridSvg(const std::vector<NeedleRow>& rows,
+                    const NeedleOptions& options, const std::string& position) {
+  report::HeatMap map{.title = position,
+                      .row_label = "place of the number, %",
+                      .column_label = "tokens of context"};
+  for (const int64_t length : options.lengths) {
+    map.columns.push_back(std::to_string(length));
+  }
+  for (const double at : options.at) {
+    map.rows.push_back(FormatNumber(at));
+    auto& cells = map.values.emplace_back();
+    for (const int64_t length : options.lengths) {
+      auto& cell = cells.emplace_back();
+      for (const NeedleRow& row : rows) {
+        if (row.position == position && row.length == length && row.at == at) {
+          cell = row.accuracy;
+        }
+      }
+    }
+  }
+  return report::ToSvg(map);
+}
+
+std::string ToHtml(const std::vector<NeedleRow>& rows, const Runtime& runtime,
+                   const NeedleOptions& options) {
+  report::Page page(runtime.model().config().name + ": hidden numbers");
+  page.AddParagraph(
+      "A five-digit number stands at one place of a long, dull text and is "
+      "asked for at the end. A cell is the share of numbers that greedy "
+      "decoding would say without a mistake.");
+  page.AddFacts({{"model", runtime.Describe()},
+                 {"numbers a cell", std::to_string(options.trials)},
+                 {"seed", std::to_string(options.seed)}});
+  for (const std::string& position : options.spellings) {
+    page.AddFigure(GridSvg(rows, options, position));
+  }
+  page.AddTable(RowsTable(rows), "Every cell");
+  page.AddCode(CommandLine());
+  return page.Html();
+}
+
+// One block a scheme: places down, lengths across.
+std::string ToText(const std::vector<NeedleRow>& rows,
+                   const NeedleOptions& options) {
+  std::string text;
+  for (const std::string& position : options.spellings) {
+    std::vector<report::Column> columns = {{.name = "at %"}};
+    for (const int64_t length : options.lengths) {
+      columns.push_back({.name = std::to_string(length)});
+    }
+    report::Table table(columns);
+    bool any = false;
+    for (const double at : options.at) {
+      std::vector<report::Cell> cells = {FormatNumber(at)};
+      for (const int64_t length : options.lengths) {
+        report::Cell cell;
+        for (const NeedleRow& row : rows) {
+          if (row.position == position && row.length == length &&
+              row.at == at) {
+            cell = report::Cell(row.accuracy);
+            any = true;
+          }
+        }
+        cells.push_back(cell);
+      }
+      table.AddRow(std::move(cells));
+    }
+    if (any) text += position + "\n" + report::ToText(table) + "\n";
+  }
+  return text;
+}
+
+void RunCommand(const NeedleJob& job) {
+  NeedleOptions options{
+      .spellings = job.position.Spellings({"rope", "rerope+logn-clip"}),
+      .at = job.at,
+      .trials = job.trials,
+      .seed = static_cast<uint64_t>(job.seed)};
+  options.schemes = ParseSchemes(options.spellings);
+  OutputFile json(job.json);
+  OutputFile csv(job.csv);
+  OutputFile html(job.html);
+  Runtime runtime(job.model);
+  const int64_t N = runtime.positions().train_length;
+  options.lengths = job.lengths.empty()
+                        ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
+                        : ParseLengths(job.lengths, "--length");
+  int64_t total = 0;
+  for (const int64_t length : options.lengths) {
+    total += length * options.trials *
+             static_cast<int64_t>(options.at.size() * options.schemes.size());
+  }
+  CatchInterrupts();
+  ModelScorer scorer(runtime);
+  std::vector<NeedleRow> rows;
+  bool interrupted = false;
+  try {
+    Progress progress("needle", total, "tokens");
+    evaluate::RunNeedle(
+        scorer, runtime.tokenizer(), options,
+        [&](int64_t tokens) {
+          progress.Add(tokens);
+          ThrowIfInterrupted();
+        },
+        [&](const NeedleRow& row) {
+          rows.push_back(row);
+          progress.SetLabel(row.position + " at " + std::to_string(row.length));
+        });
+  } catch (const Interrupted&) {
+    interrupted = true;
+  }
+  const std::string text = ToText(rows, options);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  json.Finish(ToJson(rows, runtime, options));
+  csv.Finish(report::ToCsv(RowsTable(rows)));
+  html.Finish(ToHtml(rows, runtime, options));
+  if (interrupted) throw Interrupted();
+}
+
+}  // namespace
+
+void AddNeedle(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "needle", "find a hidden number: accuracy by length and place");
+  auto job = std::make_shared<NeedleJob>();
+  job->model.Add(*command);
+  job->position.Add(*command, true);
+  command
+      ->add_option("--length", job->lengths,
+                   "lengths of the prompts; default N, 2N, 4N and 8N")
+      ->delimiter(',');
+  command->add_option("--at", job->at, "where the number stands, percent")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--trials", job->trials, "numbers a cell")
+      ->capture_default_str();
+  command->add_option("--seed", job->seed, "of the numbers")
+      ->capture_default_str();
+  command->add_option("--json", job->json, "write every cell as JSON");
+  command->add_option("--csv", job->csv, "write every cell as CSV");
+  command->add_option("--html", job->html, "write one page with the grids");
+  command->footer(
+      "Example:\n  ropewalk needle -m model.gguf --length 4k,16k --at 0,50,100 "
+      "\\\n    --position rope --position rerope+logn-clip --html grid.html");
+  command->callback([job] { RunCommand(*job); });
+}
+
+}  // namespace ropewalk::cli

@@ -1,0 +1,129 @@
+#include "cli/options.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "formats/text_file.h"
+
+namespace ropewalk::cli {
+
+void ModelOptions::Add(CLI::App& command, bool required) {
+  auto* model = command.add_option("-m,--model", path, "GGUF model file");
+  if (required) model->required();
+  command.add_option("--threads", threads, "threads; default one a core");
+  command.add_option("--train-length", train_length,
+                     "length the model was trained to, where its file is "
+                     "wrong about it");
+}
+
+void PositionOptions::Add(CLI::App& command, bool several) {
+  auto* option = command.add_option(
+      "--position", spellings,
+      several ? "position scheme, as in rerope:window=512+logn-clip; repeat "
+                "for more"
+              : "position scheme, as in rerope:window=512+logn-clip");
+  option->allow_extra_args(false);
+  if (!several) option->expected(1);
+  const std::string group_name = "llama.cpp names";
+  command.add_option("--rope-scaling", rope_scaling, "none, linear or yarn")
+      ->group(group_name);
+  command.add_option("--rope-scale", rope_scale, "its factor")
+      ->group(group_name);
+  command
+      .add_option("--grp-attn-n", group,
+                  "self-extend: tokens a group (also -gan)")
+      ->group(group_name);
+  command
+      .add_option("--grp-attn-w", group_window,
+                  "self-extend: window (also -gaw)")
+      ->group(group_name);
+}
+
+std::vector<std::string> PositionOptions::Spellings(
+    const std::vector<std::string>& otherwise) const {
+  std::string alias;
+  const auto factor = [&] {
+    return rope_scale == 0 ? "" : ":factor=" + FormatNumber(rope_scale);
+  };
+  if (rope_scaling == "none") {
+    alias = "rope";
+  } else if (rope_scaling == "linear") {
+    alias = "pi" + factor();
+  } else if (rope_scaling == "yarn") {
+    alias = "yarn" + factor();
+  } else {
+    Require(rope_scaling.empty(),
+            "--rope-scaling must be none, linear or "
+            "yarn, got '" +
+                Printable(rope_scaling, 40) + "'");
+    Require(rope_scale == 0, "--rope-scale needs --rope-scaling");
+  }
+  if (group != 0 || group_window != 0) {
+    Require(alias.empty(),
+            "--rope-scaling and --grp-attn-n are two schemes; give one");
+    Require(group > 0 && group_window >= 0,
+            "--grp-attn-n must be above 0, got " + std::to_string(group));
+    alias = "self-extend:";
+    if (group_window > 0) {
+      alias += "window=" + std::to_string(group_window) + ",";
+    }
+    alias += "group=" + std::to_string(group);
+  }
+  if (alias.empty()) return spellings.empty() ? otherwise : spellings;
+  Require(spellings.empty(),
+          "--position and llama.cpp's names for the same thing exclude each "
+          "other; give --position " +
+              alias);
+  return {alias};
+}
+
+std::vector<position::Scheme> ParseSchemes(
+    const std::vector<std::string>& spellings) {
+  std::vector<position::Scheme> schemes;
+  for (const std::string& spelling : spellings) {
+    schemes.push_back(position::ParseScheme(spelling));
+  }
+  return schemes;
+}
+
+int64_t ParseLengthOption(const std::string& text, const std::string& option,
+                          int64_t otherwise) {
+  if (text.empty()) return otherwise;
+  const std::optional<int64_t> length = ParseLength(text);
+  Require(length && *length > 0 && *length <= int64_t{1} << 30,
+          option + " must be a length in tokens such as 512 or 16k, got '" +
+              Printable(text, 40) + "'");
+  return *length;
+}
+
+std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
+                                  const std::string& option) {
+  std::vector<int64_t> lengths;
+  for (const std::string& text : texts) {
+    Require(!text.empty(), option + ": an empty length");
+    lengths.push_back(ParseLengthOption(text, option, 0));
+  }
+  return lengths;
+}
+
+void TextOptions::Add(CLI::App& command) {
+  prompt_option = command.add_option("-p,--prompt", prompt, "the text");
+  file_option = command.add_option("-f,--file", file,
+                                   "a file with the text (UTF-8, "
+                                   "may be .gz)");
+}
+
+std::string TextOptions::Read() const {
+  Require(prompt_option->count() + file_option->count() == 1,
+          "give the text with either -p TEXT or -f FILE");
+  if (file_option->count() == 0) {
+    const auto broken = FindInvalidUtf8(prompt);
+    Require(!broken, "the text of -p is not UTF-8 at byte " +
+                         std::to_string(broken.value_or(0)));
+    return prompt;
+  }
+  std::string text = formats::ReadTextFile(file);
+  formats::RequireUtf8(file, text);
+  return text;
+}
+
+}  // namespace ropewalk::cli

@@ -1,0 +1,68 @@
+// Options that several commands share.
+
+#ifndef ROPEWALK_CLI_OPTIONS_H_
+#define ROPEWALK_CLI_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "position/scheme.h"
+
+namespace ropewalk::cli {
+
+// -m, --threads, --train-length.
+struct ModelOptions {
+  std::string path;
+  int64_t threads = 0;
+  std::string train_length;
+
+  void Add(CLI::App& command, bool required = true);
+};
+
+// --position, and llama.cpp's names for a few schemes.
+struct PositionOptions {
+  std::vector<std::string> spellings;
+  std::string rope_scaling;
+  double rope_scale = 0;
+  int64_t group = 0;
+  int64_t group_window = 0;
+
+  // `several`: the option may be repeated.
+  void Add(CLI::App& command, bool several);
+
+  // What was asked for, aliases included; `otherwise` where nothing was.
+  // Throws std::invalid_argument, for an alias beside --position too.
+  std::vector<std::string> Spellings(
+      const std::vector<std::string>& otherwise) const;
+};
+
+// Each as a scheme.
+std::vector<position::Scheme> ParseSchemes(
+    const std::vector<std::string>& spellings);
+
+// A list of lengths in tokens, from an option given as "256,1k". Throws
+// std::invalid_argument naming the option.
+std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
+                                  const std::string& option);
+
+// One of them; `otherwise` for an empty text.
+int64_t ParseLengthOption(const std::string& text, const std::string& option,
+                          int64_t otherwise);
+
+// The text of -p, or of the file of -f; exactly one must be given. Throws
+// std::invalid_argument, IoError, and FormatError for text that is not UTF-8.
+struct TextOptions {
+  std::string prompt;
+  std::string file;
+  CLI::Option* prompt_option = nullptr;
+  CLI::Option* file_option = nullptr;
+
+  void Add(CLI::App& command);
+  std::string Read() const;
+};
+
+}  // namespace ropewalk::cli
+
+#endif  // ROPEWALK_CLI_OPTIONS_H_

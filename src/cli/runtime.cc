@@ -1,0 +1,84 @@
+#include "cli/runtime.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/context.h"
+
+namespace ropewalk::cli {
+namespace {
+
+// Rows of logits at once: enough for the threads, few enough that a
+// vocabulary of 128k does not need hundreds of megabytes.
+constexpr int64_t kLogitRows = 64;
+
+}  // namespace
+
+Runtime::Runtime(const ModelOptions& options)
+    : model_(model::LlamaModel::Load(options.path)),
+      positions_(model_.config().positions),
+      threads_(MakeThreadPool(options.threads)) {
+  const int64_t N = ParseLengthOption(options.train_length, "--train-length",
+                                      positions_.train_length);
+  if (positions_.original_length == positions_.train_length) {
+    positions_.original_length = N;
+  }
+  positions_.train_length = N;
+}
+
+const tokenizer::Tokenizer& Runtime::tokenizer() {
+  if (tokenizer_ == nullptr) {
+    auto loaded = std::make_unique<tokenizer::Tokenizer>(
+        tokenizer::Tokenizer::FromGguf(model_.file()));
+    if (loaded->VocabularySize() > model_.config().V) {
+      throw FormatError(model_.file().path(), 0,
+                        "the tokenizer has " +
+                            std::to_string(loaded->VocabularySize()) +
+                            " tokens, the embedding only " +
+                            std::to_string(model_.config().V) + " rows");
+    }
+    tokenizer_ = std::move(loaded);
+  }
+  return *tokenizer_;
+}
+
+std::string Runtime::Describe() const {
+  return model_.config().name + ", trained to " +
+         std::to_string(positions_.train_length);
+}
+
+std::vector<evaluate::TokenScore> ModelScorer::Score(
+    const position::Stack& stack, std::span<const Token> ids,
+    int64_t first_target, const std::function<void(int64_t)>& on_tokens) {
+  const auto inputs = static_cast<int64_t>(ids.size()) - 1;
+  ROPEWALK_CHECK(first_target >= 1 && first_target <= inputs);
+  model::Context context(runtime_.model(), stack, {.length = inputs},
+                         runtime_.threads());
+  std::vector<evaluate::TokenScore> scores(
+      static_cast<size_t>(inputs + 1 - first_target));
+  const auto V = static_cast<size_t>(vocabulary());
+  while (context.size() < inputs) {
+    const int64_t first = context.size();
+    const int64_t T = std::min(context.chunk(), inputs - first);
+    context.Forward(
+        ids.subspan(static_cast<size_t>(first), static_cast<size_t>(T)));
+    // Token `first + t` answers target `first + t + 1`.
+    int64_t row = std::max<int64_t>(0, first_target - 1 - first);
+    while (row < T) {
+      const int64_t rows = std::min(kLogitRows, T - row);
+      const std::span<const float> logits = context.Logits(row, rows);
+      runtime_.threads().Run(rows, [&](int64_t r, int64_t) {
+        const int64_t target = first + row + r + 1;
+        scores[static_cast<size_t>(target - first_target)] =
+            evaluate::ScoreLogits(logits.subspan(static_cast<size_t>(r) * V, V),
+                                  ids[static_cast<size_t>(target)]);
+      });
+      row += rows;
+    }
+    on_tokens(T);
+  }
+  kv_bytes_ = context.KvBytes();
+  return scores;
+}
+
+}  // namespace ropewalk::cli

@@ -1,0 +1,49 @@
+// What an evaluation needs of a model: either wing's models give this.
+
+#ifndef ROPEWALK_EVALUATE_SCORER_H_
+#define ROPEWALK_EVALUATE_SCORER_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/token.h"
+#include "position/model_positions.h"
+#include "position/plan.h"
+
+namespace ropewalk::evaluate {
+
+// How well one token was foreseen.
+struct TokenScore {
+  double loss = 0;       // -ln p(token), nats
+  bool correct = false;  // the token was the most likely one
+};
+
+// `logits` [V] against the token that came. Of equal logits the first counts
+// as the most likely. Sums run in float64.
+TokenScore ScoreLogits(std::span<const float> logits, Token target);
+
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  virtual const position::ModelPositions& positions() const = 0;
+  virtual int64_t layers() const = 0;
+  virtual int64_t vocabulary() const = 0;
+
+  // Reads ids[0 .. n-2] afresh under `stack`, whose plans hold for n - 1
+  // tokens, and scores the targets ids[first_target .. n-1], each from what
+  // stands before it.
+  //
+  //   1 <= first_target < n; every id within the vocabulary
+  //   on_tokens   called with the number of tokens read since the last call;
+  //               may throw (Interrupted) to stop
+  virtual std::vector<TokenScore> Score(
+      const position::Stack& stack, std::span<const Token> ids,
+      int64_t first_target, const std::function<void(int64_t)>& on_tokens) = 0;
+};
+
+}  // namespace ropewalk::evaluate
+
+#endif  // ROPEWALK_EVALUATE_SCORER_H_

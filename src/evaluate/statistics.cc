@@ -1,0 +1,57 @@
+#include "evaluate/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace ropewalk::evaluate {
+namespace {
+
+double StandardError(double sum, double squares, double n) {
+  if (n < 2) return 0;
+  const double mean = sum / n;
+  // Rounding may leave a variance of 0 a hair below it.
+  const double variance = std::max(0.0, (squares - n * mean * mean) / (n - 1));
+  return std::sqrt(variance / n);
+}
+
+}  // namespace
+
+void ScoreSummary::AddDocument(std::span<const TokenScore> scores) {
+  if (scores.empty()) return;
+  double sum = 0;
+  for (const TokenScore& score : scores) {
+    sum += score.loss;
+    squares_ += score.loss * score.loss;
+    correct_ += score.correct ? 1 : 0;
+  }
+  sum_ += sum;
+  tokens_ += static_cast<int64_t>(scores.size());
+  document_losses_.push_back(sum / static_cast<double>(scores.size()));
+}
+
+double ScoreSummary::loss() const {
+  if (tokens_ == 0) return std::numeric_limits<double>::quiet_NaN();
+  return sum_ / static_cast<double>(tokens_);
+}
+
+double ScoreSummary::accuracy() const {
+  if (tokens_ == 0) return 0;
+  return static_cast<double>(correct_) / static_cast<double>(tokens_);
+}
+
+double ScoreSummary::loss_stderr() const {
+  if (document_losses_.size() < 2) {
+    return StandardError(sum_, squares_, static_cast<double>(tokens_));
+  }
+  double sum = 0;
+  double squares = 0;
+  for (const double loss : document_losses_) {
+    sum += loss;
+    squares += loss * loss;
+  }
+  return StandardError(sum, squares,
+                       static_cast<double>(document_losses_.size()));
+}
+
+}  // namespace ropewalk::evaluate

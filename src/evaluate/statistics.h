@@ -1,0 +1,38 @@
+// A mean with its standard error, from tokens grouped in documents.
+
+#ifndef ROPEWALK_EVALUATE_STATISTICS_H_
+#define ROPEWALK_EVALUATE_STATISTICS_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "evaluate/scorer.h"
+
+namespace ropewalk::evaluate {
+
+class ScoreSummary {
+ public:
+  // The scores of one document.
+  void AddDocument(std::span<const TokenScore> scores);
+
+  int64_t tokens() const { return tokens_; }
+  double loss() const;      // mean over tokens; NaN without any
+  double accuracy() const;  // in [0, 1]
+
+  // Of the loss. Tokens of one document hang together, so the documents'
+  // means are the sample; a single document leaves only its tokens, whose
+  // standard error is too small.
+  double loss_stderr() const;
+
+ private:
+  std::vector<double> document_losses_;
+  int64_t tokens_ = 0;
+  int64_t correct_ = 0;
+  double sum_ = 0;
+  double squares_ = 0;
+};
+
+}  // namespace ropewalk::evaluate
+
+#endif  // ROPEWALK_EVALUATE_STATISTICS_H_

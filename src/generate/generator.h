@@ -1,0 +1,52 @@
+// A prompt is read, then tokens are drawn one by one until something stops it.
+
+#ifndef ROPEWALK_GENERATE_GENERATOR_H_
+#define ROPEWALK_GENERATE_GENERATOR_H_
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "base/token.h"
+#include "generate/sampler.h"
+#include "model/context.h"
+#include "tokenizer/tokenizer.h"
+
+namespace ropewalk::generate {
+
+enum class StopReason { kEndOfText, kTokenLimit, kContextFull };
+
+struct GenerateOptions {
+  int64_t max_tokens = 256;
+  bool ignore_end_of_text = false;  // go on, and show nothing for it
+};
+
+struct GenerateCallbacks {
+  // Tokens of the prompt read since the last call; may throw to stop.
+  std::function<void(int64_t)> on_prompt = [](int64_t) {};
+  // The next piece of text, whole UTF-8 characters where the bytes allow it;
+  // may be empty, and may throw to stop.
+  std::function<void(const std::string&)> on_text = [](const std::string&) {};
+};
+
+struct GenerateResult {
+  StopReason reason = StopReason::kTokenLimit;
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  double prompt_seconds = 0;
+  double generate_seconds = 0;
+};
+
+// Reads `prompt` into `context` and draws tokens. Throws
+// std::invalid_argument when the prompt is empty or leaves no room for one
+// token.
+GenerateResult Generate(model::Context& context,
+                        const tokenizer::Tokenizer& tokenizer,
+                        std::span<const Token> prompt, Sampler& sampler,
+                        const GenerateOptions& options,
+                        const GenerateCallbacks& callbacks);
+
+}  // namespace ropewalk::generate
+
+#endif  // ROPEWALK_GENERATE_GENERATOR_H_
