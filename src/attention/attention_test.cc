@@ -437,7 +437,8 @@ TEST(KvStoreTest, WindowsHoldConstantMemoryAndRingsStaySmall) {
     // window + chunk + the tiles that straddle either end, and the sinks'
     EXPECT_LE(held, (100 + 128 + 3 * kTile) * row * 2) << constant;
   }
-  for (const char* ring : {"rerope:window=100", "self-extend:window=100,group=99"}) {
+  for (const char* ring :
+       {"rerope:window=100", "self-extend:window=100,group=99"}) {
     EXPECT_LE(bytes_after(ring, 3000) - rope, (100 + 128 + 2 * kTile) * row)
         << ring;
     EXPECT_GE(bytes_after(ring, 3000) - rope, 100 * row) << ring;

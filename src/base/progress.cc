@@ -28,10 +28,10 @@ int64_t TerminalColumns() {
 
 }  // namespace
 
-Progress::Progress(std::string label, int64_t total, std::string unit)
+Progress::Progress(std::string label, double total_work, std::string unit)
     : label_(std::move(label)),
       unit_(std::move(unit)),
-      total_(total),
+      total_work_(total_work),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(Clock::now()),
       next_draw_(start_ + std::chrono::seconds(terminal_ ? 1 : 15)) {}
@@ -45,8 +45,9 @@ void Progress::Clear() {
   drawn_ = false;
 }
 
-void Progress::Add(int64_t count) {
+void Progress::Add(int64_t count, double work) {
   done_ += count;
+  work_ += work;
   const Clock::time_point now = Clock::now();
   if (now < next_draw_) return;
   Draw(now);
@@ -59,14 +60,11 @@ void Progress::Draw(Clock::time_point now) {
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   std::string tail = FormatCount(rate) + " " + unit_ + "/s";
   double fraction = 0;
-  if (total_ > 0) {
-    fraction = std::clamp(
-        static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
+  if (total_work_ > 0) {
+    fraction = std::clamp(work_ / total_work_, 0.0, 1.0);
     tail = Format("%3.0f%%", 100 * fraction) + "  " + tail;
-    if (rate > 0 && done_ < total_) {
-      tail += "  " +
-              FormatDuration(static_cast<double>(total_ - done_) / rate) +
-              " left";
+    if (fraction > 0 && fraction < 1) {
+      tail += "  " + FormatDuration(seconds / fraction - seconds) + " left";
     }
   }
   if (!terminal_) {

@@ -14,13 +14,16 @@ namespace ropewalk {
 class Progress {
  public:
   // Nothing is shown for work that ends within a second. `unit` is what is
-  // counted ("tokens"); `total` <= 0 means unknown.
-  Progress(std::string label, int64_t total, std::string unit);
+  // counted ("tokens"). `total_work` is the sum of the work of all Add calls,
+  // in any unit; <= 0 means unknown. Work stands apart from the count where
+  // later units cost more than earlier ones, as tokens of a long text do.
+  Progress(std::string label, double total_work, std::string unit);
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress();
 
-  void Add(int64_t count);
+  void Add(int64_t count, double work);
+  void Add(int64_t count) { Add(count, static_cast<double>(count)); }
   void SetLabel(const std::string& label) { label_ = label; }
 
   // Wipes the bar, so that a line of text can be printed above it; the next
@@ -34,7 +37,8 @@ class Progress {
 
   std::string label_;
   std::string unit_;
-  int64_t total_;
+  double total_work_;
+  double work_ = 0;
   int64_t done_ = 0;
   bool terminal_;
   bool drawn_ = false;

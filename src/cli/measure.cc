@@ -40,6 +40,9 @@ void AddMeasure(CLI::App& app) {
   command->add_option("--json", job->json, "write every row as JSON");
   command->add_option("--csv", job->csv, "write every row as CSV");
   command->add_option("--html", job->html, "write one page with the plots");
+  command->add_option("--svg", job->svg,
+                      "write the plot alone: loss against length, or along "
+                      "the text with --by-position");
   command->footer(
       "Example:\n"
       "  ropewalk measure -m model.gguf -t book.txt.gz --length 2k,8k,32k \\\n"

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "report/json.h"
 #include "report/line_plot.h"
@@ -119,8 +120,9 @@ Table StretchTable(const MeasureResult& result) {
           result.stretches, [&, from = from](const StretchRow& r) {
             return r.position == position && r.from == from;
           });
-      cells.push_back(row == result.stretches.end() ? report::Cell()
-                                                    : report::Cell(row->loss));
+      std::optional<double> loss;
+      if (row != result.stretches.end()) loss = row->loss;
+      cells.emplace_back(loss);
     }
     table.AddRow(std::move(cells));
   }
@@ -161,13 +163,18 @@ std::vector<std::string> Notes(const MeasureResult& result) {
                       : row.position + " at " + std::to_string(row.length) +
                             " is " + row.resolved);
   }
+  std::vector<std::string> explained;
   for (const MeasureRow& row : result.rows) {
-    if (!row.known_to_fail) continue;
+    if (!row.known_to_fail ||
+        std::ranges::find(explained, row.position) != explained.end()) {
+      continue;
+    }
+    explained.push_back(row.position);
     // The reason without its advice: in a comparison the better scheme stands
     // in the next line.
     const size_t advice = row.known_to_fail->find("; try ");
-    AddOnce(out,
-            std::string(kFails) + " " + row.known_to_fail->substr(0, advice));
+    out.push_back(std::string(kFails) + " " +
+                  row.known_to_fail->substr(0, advice));
   }
   return out;
 }
@@ -179,8 +186,7 @@ std::string Protocol(const MeasureResult& result) {
                      " targets of each scored at every length; trained to " +
                      std::to_string(result.train_length) + " tokens";
   if (result.skipped > 0) {
-    text += "; " + std::to_string(result.skipped) +
-            " documents were too short and skipped";
+    text += "; skipped as too short: " + std::to_string(result.skipped);
   }
   return text;
 }
@@ -208,8 +214,6 @@ report::LinePlot EmptyPlot(const MeasureResult& result, const RunFacts& facts,
                          "trained to " + std::to_string(result.train_length),
                          true}}};
 }
-
-}  // namespace
 
 std::string LossByLengthSvg(const MeasureResult& result, const RunFacts& facts,
                             const std::string& set) {
@@ -249,6 +253,13 @@ std::string LossByPositionSvg(const MeasureResult& result,
     plot.series.push_back(std::move(series));
   }
   return report::ToSvg(plot);
+}
+
+}  // namespace
+
+std::string MeasureSvg(const MeasureResult& result, const RunFacts& facts) {
+  return result.stretches.empty() ? LossByLengthSvg(result, facts, "natural")
+                                  : LossByPositionSvg(result, facts);
 }
 
 std::string MeasureText(const MeasureResult& result) {
@@ -332,12 +343,14 @@ std::string MeasureHtml(const MeasureResult& result, const RunFacts& facts) {
   page.AddFacts(list);
   for (const std::string& set : Sets(result)) {
     page.AddHeading(set == "natural" ? "Natural text" : "Repeated text");
-    page.AddFigure(LossByLengthSvg(result, facts, set),
-                   "Mean loss of the last " +
-                       std::to_string(result.score_last) +
-                       " targets against the length read; bars are standard "
-                       "errors. Up to the trained length the background is "
-                       "shaded.");
+    if (Lengths(result).size() > 1) {
+      page.AddFigure(LossByLengthSvg(result, facts, set),
+                     "Mean loss of the last " +
+                         std::to_string(result.score_last) +
+                         " targets against the length read; bars are standard "
+                         "errors. Up to the trained length the background is "
+                         "shaded.");
+    }
     page.AddTable(LossTable(result, set),
                   "Loss, nats a token, lower is better");
     page.AddTable(AccuracyTable(result, set), "Accuracy, percent");

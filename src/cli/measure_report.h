@@ -34,11 +34,10 @@ std::string MeasureJson(const evaluate::MeasureResult& result,
 std::string MeasureHtml(const evaluate::MeasureResult& result,
                         const RunFacts& facts);
 
-// The pictures alone, as SVG.
-std::string LossByLengthSvg(const evaluate::MeasureResult& result,
-                            const RunFacts& facts, const std::string& set);
-std::string LossByPositionSvg(const evaluate::MeasureResult& result,
-                              const RunFacts& facts);
+// The picture alone: loss along the text where stretches were measured, else
+// loss against length.
+std::string MeasureSvg(const evaluate::MeasureResult& result,
+                       const RunFacts& facts);
 
 }  // namespace ropewalk::cli
 

@@ -85,6 +85,7 @@ void RunMeasure(const MeasureJob& job) {
   OutputFile json(job.json);
   OutputFile csv(job.csv);
   OutputFile html(job.html);
+  OutputFile svg(job.svg);
 
   Runtime runtime(job.model);
   const int64_t N = runtime.positions().train_length;
@@ -107,12 +108,12 @@ void RunMeasure(const MeasureJob& job) {
       .vocabulary = runtime.model().config().V};
   evaluate::MeasureResult result;
   try {
-    Progress progress("measure", measurement.TotalTokens(), "tokens");
+    Progress progress("measure", measurement.TotalWork(), "tokens");
     int64_t kv_bytes = 0;
     measurement.Run(
         {.on_tokens =
-             [&](int64_t tokens) {
-               progress.Add(tokens);
+             [&](int64_t tokens, double work) {
+               progress.Add(tokens, work);
                ThrowIfInterrupted();
              },
          .on_row =
@@ -138,6 +139,7 @@ void RunMeasure(const MeasureJob& job) {
   json.Finish(MeasureJson(result, facts));
   csv.Finish(MeasureCsv(result));
   html.Finish(MeasureHtml(result, facts));
+  svg.Finish(MeasureSvg(result, facts));
   if (facts.interrupted) throw Interrupted();
 }
 

@@ -24,6 +24,7 @@ struct MeasureJob {
   std::string json;
   std::string csv;
   std::string html;
+  std::string svg;
   std::string command;  // for the page
 };
 

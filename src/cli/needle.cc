@@ -156,21 +156,27 @@ void RunCommand(const NeedleJob& job) {
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  int64_t total = 0;
-  for (const int64_t length : options.lengths) {
-    total += length * options.trials *
-             static_cast<int64_t>(options.at.size() * options.schemes.size());
-  }
   CatchInterrupts();
   ModelScorer scorer(runtime);
+  double total = 0;
+  for (const position::Scheme& scheme : options.schemes) {
+    for (const int64_t length : options.lengths) {
+      const position::Stack stack = position::BuildStack(
+          position::Resolve(scheme, runtime.positions(), length),
+          runtime.positions(), length, scorer.layers());
+      total += scorer.Work(stack, 0, length) *
+               static_cast<double>(options.trials) *
+               static_cast<double>(options.at.size());
+    }
+  }
   std::vector<NeedleRow> rows;
   bool interrupted = false;
   try {
     Progress progress("needle", total, "tokens");
     evaluate::RunNeedle(
         scorer, runtime.tokenizer(), options,
-        [&](int64_t tokens) {
-          progress.Add(tokens);
+        [&](int64_t tokens, double work) {
+          progress.Add(tokens, work);
           ThrowIfInterrupted();
         },
         [&](const NeedleRow& row) {

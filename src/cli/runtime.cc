@@ -49,7 +49,7 @@ std::string Runtime::Describe() const {
 
 std::vector<evaluate::TokenScore> ModelScorer::Score(
     const position::Stack& stack, std::span<const Token> ids,
-    int64_t first_target, const std::function<void(int64_t)>& on_tokens) {
+    int64_t first_target, const evaluate::OnTokens& on_tokens) {
   const auto inputs = static_cast<int64_t>(ids.size()) - 1;
   ROPEWALK_CHECK(first_target >= 1 && first_target <= inputs);
   model::Context context(runtime_.model(), stack, {.length = inputs},
@@ -75,10 +75,30 @@ std::vector<evaluate::TokenScore> ModelScorer::Score(
       });
       row += rows;
     }
-    on_tokens(T);
+    on_tokens(T, Work(stack, first, T));
   }
   kv_bytes_ = context.KvBytes();
   return scores;
+}
+
+double ModelScorer::Work(const position::Stack& stack, int64_t first,
+                         int64_t T) const {
+  const model::Config& config = runtime_.model().config();
+  const auto width = static_cast<double>(config.heads.H * config.heads.D);
+  const auto keys = static_cast<double>(config.heads.G * config.heads.D);
+  const auto E = static_cast<double>(config.E);
+  const double weights =
+      static_cast<double>(config.L) *
+      (2 * E * width + 2 * E * keys + 3 * E * static_cast<double>(config.F));
+  // Half way through the chunk a query looks back on first + T / 2 keys, with
+  // two products each. An exponential costs about 16 multiplications.
+  double looks = 0;
+  for (const position::Plan& plan : stack) {
+    const auto back = static_cast<double>(first) + static_cast<double>(T) / 2;
+    looks += std::min(back, static_cast<double>(plan.Reach()));
+  }
+  const double look = 2 * width + 16 * static_cast<double>(config.heads.H);
+  return static_cast<double>(T) * (weights + looks * look);
 }
 
 }  // namespace ropewalk::cli

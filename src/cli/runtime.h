@@ -55,8 +55,9 @@ class ModelScorer : public evaluate::Scorer {
   int64_t vocabulary() const override { return runtime_.model().config().V; }
   std::vector<evaluate::TokenScore> Score(
       const position::Stack& stack, std::span<const Token> ids,
-      int64_t first_target,
-      const std::function<void(int64_t)>& on_tokens) override;
+      int64_t first_target, const evaluate::OnTokens& on_tokens) override;
+  double Work(const position::Stack& stack, int64_t first,
+              int64_t T) const override;
 
   // Keys and values that the last Score held at its end.
   int64_t kv_bytes() const { return kv_bytes_; }

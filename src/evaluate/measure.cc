@@ -83,12 +83,17 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
   }
 }
 
-int64_t Measurement::TotalTokens() const {
-  int64_t tokens = 0;
+double Measurement::TotalWork() const {
+  const position::ModelPositions& positions = scorer_.positions();
+  double work = 0;
   for (const Job& job : jobs_) {
-    tokens += job.length * static_cast<int64_t>(documents_.size());
+    const position::Stack stack = position::BuildStack(
+        position::Resolve(options_.schemes[job.scheme], positions, job.length),
+        positions, job.length, scorer_.layers());
+    work += scorer_.Work(stack, 0, job.length) *
+            static_cast<double>(documents_.size());
   }
-  return tokens;
+  return work;
 }
 
 void Measurement::Run(const MeasureCallbacks& callbacks,

@@ -64,7 +64,7 @@ struct MeasureResult {
 };
 
 struct MeasureCallbacks {
-  std::function<void(int64_t tokens)> on_tokens = [](int64_t) {};
+  OnTokens on_tokens = [](int64_t, double) {};
   std::function<void(const MeasureRow&)> on_row = [](const MeasureRow&) {};
   std::function<void(const std::string& what)> on_start =
       [](const std::string&) {};
@@ -79,8 +79,8 @@ class Measurement {
   Measurement(Scorer& scorer, std::vector<Document> documents,
               MeasureOptions options);
 
-  // Tokens that Run will read.
-  int64_t TotalTokens() const;
+  // What Run will do, in the scorer's unit of work.
+  double TotalWork() const;
 
   // Fills `result` row by row; what was finished stays in it when a callback
   // throws.

@@ -84,8 +84,7 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
 }
 
 void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
-               const NeedleOptions& options,
-               const std::function<void(int64_t)>& on_tokens,
+               const NeedleOptions& options, const OnTokens& on_tokens,
                const std::function<void(const NeedleRow&)>& on_row) {
   using Clock = std::chrono::steady_clock;
   const position::ModelPositions& positions = scorer.positions();

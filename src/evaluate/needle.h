@@ -52,8 +52,7 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
 // Whether all tokens of the number are the most likely ones, each after the
 // right ones before: exactly when greedy decoding would say the number.
 void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
-               const NeedleOptions& options,
-               const std::function<void(int64_t)>& on_tokens,
+               const NeedleOptions& options, const OnTokens& on_tokens,
                const std::function<void(const NeedleRow&)>& on_row);
 
 }  // namespace ropewalk::evaluate

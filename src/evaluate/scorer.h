@@ -24,6 +24,8 @@ struct TokenScore {
 // as the most likely. Sums run in float64.
 TokenScore ScoreLogits(std::span<const float> logits, Token target);
 
+using OnTokens = std::function<void(int64_t tokens, double work)>;
+
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -37,11 +39,18 @@ class Scorer {
   // stands before it.
   //
   //   1 <= first_target < n; every id within the vocabulary
-  //   on_tokens   called with the number of tokens read since the last call;
-  //               may throw (Interrupted) to stop
-  virtual std::vector<TokenScore> Score(
-      const position::Stack& stack, std::span<const Token> ids,
-      int64_t first_target, const std::function<void(int64_t)>& on_tokens) = 0;
+  //   on_tokens   called with the tokens read since the last call and the
+  //               work they were, in the unit of Work; may throw
+  //               (Interrupted) to stop
+  virtual std::vector<TokenScore> Score(const position::Stack& stack,
+                                        std::span<const Token> ids,
+                                        int64_t first_target,
+                                        const OnTokens& on_tokens) = 0;
+
+  // About what reading tokens [first, first + T) costs, in multiplications:
+  // for progress bars, since later tokens of a text look back on more.
+  virtual double Work(const position::Stack& stack, int64_t first,
+                      int64_t T) const = 0;
 };
 
 }  // namespace ropewalk::evaluate

@@ -109,9 +109,9 @@ extern const Definition kYarn = {
     .parameters = {{"factor", Kind::kPositive,
                     "how many times the trained length; default L / N"},
                    {"fast", Kind::kPositive,
-                    "turns in N kept as they are; default 32"},
+                    "turns in N_orig kept as they are; default 32"},
                    {"slow", Kind::kPositive,
-                    "turns in N interpolated; default 1"}},
+                    "turns in N_orig interpolated; default 1"}},
     .resolve = ResolveYarn,
     .build = BuildYarn,
 };
