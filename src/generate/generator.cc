@@ -44,7 +44,10 @@ GenerateResult Generate(model::Context& context,
   int64_t last_row = last_chunk - 1;
   while (result.generated_tokens < options.max_tokens) {
     const Token token = sampler.Sample(context.Logits(last_row, 1));
-    if (tokenizer.IsEndOfText(token) && !options.ignore_end_of_text) {
+    // A model whose texts were divided by BOS alone ends one by beginning the
+    // next.
+    const bool ends = tokenizer.IsEndOfText(token) || token == tokenizer.bos();
+    if (ends && !options.ignore_end_of_text) {
       result.reason = StopReason::kEndOfText;
       break;
     }
