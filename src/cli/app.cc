@@ -1,7 +1,9 @@
 #include "cli/app.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -11,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "kernels/cpu/isa.h"
 
@@ -33,14 +36,41 @@ std::vector<std::string> Rewrite(int argc, const char* const* argv) {
   return arguments;
 }
 
-// One line, whatever the message holds.
-int Fail(const std::string& message, int code) {
-  std::string line = message;
-  for (char& c : line) {
-    if (c == '\n' || c == '\r') c = ' ';
+// A file opened while a standard stream is closed (`>&-`) would take its
+// number, and results would end up in it. Opened the wrong way round, so that
+// using such a stream still fails.
+void OccupyStandardStreams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) == -1) {
+      (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
   }
-  std::fprintf(stderr, "ropewalk: %s\n", line.c_str());
+}
+
+// One line, whatever the message holds: names out of a hostile file must not
+// steer the terminal either.
+int Fail(const std::string& message, int code) {
+  std::fprintf(stderr, "ropewalk: %s\n",
+               Printable(message, message.size() * 4).c_str());
   return code;
+}
+
+// What is wrong with the command line. The parser looks for what is missing
+// before it minds what is too much, which hides a misspelt name.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  std::string command = "ropewalk";
+  std::vector<std::string> unknown = app.remaining();
+  for (const CLI::App* sub : app.get_subcommands()) {
+    command += " " + sub->get_name();
+    unknown = sub->remaining();
+  }
+  std::string what = error.what();
+  if (error.get_exit_code() ==
+          static_cast<int>(CLI::ExitCodes::RequiredError) &&
+      !unknown.empty()) {
+    what = "'" + unknown.front() + "' is not known here";
+  }
+  return what + " (see " + command + " --help)";
 }
 
 // Buffered results that cannot be written are a failure like any other.
@@ -54,6 +84,7 @@ int Flush() {
 }  // namespace
 
 int Run(int argc, const char* const* argv) {
+  OccupyStandardStreams();
   CLI::App app{
       "Reads far past the length a model was trained on.\n\n"
       "  ropewalk measure -m model.gguf -t text.txt     which scheme holds?\n"
@@ -85,17 +116,13 @@ int Run(int argc, const char* const* argv) {
     app.exit(done);
     return Flush();
   } catch (const CLI::ParseError& error) {
-    std::string command = "ropewalk";
-    for (const CLI::App* sub : app.get_subcommands()) {
-      command += " " + sub->get_name();
-    }
-    return Fail(std::string(error.what()) + " (see " + command + " --help)", 2);
+    return Fail(Explain(app, error), 2);
   } catch (const Interrupted&) {
-    Flush();
+    std::fflush(stdout);
     Fail("interrupted", 1);
     DieOfInterrupt();
   } catch (const std::invalid_argument& error) {
-    Flush();
+    std::fflush(stdout);
     return Fail(error.what(), 2);
   } catch (const std::bad_alloc&) {
     return Fail("out of memory (a shorter --length or --context needs less)",
@@ -103,7 +130,7 @@ int Run(int argc, const char* const* argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     return Fail(error.what(), 1);
   } catch (const std::exception& error) {
-    Flush();
+    std::fflush(stdout);
     return Fail(error.what(), 1);
   }
 }

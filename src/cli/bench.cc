@@ -155,9 +155,15 @@ void RunCommand(const BenchJob& job) {
   }
   const int64_t prompt =
       job.prompt == "0" ? 0 : ParseLengthOption(job.prompt, "--prompt", 0);
-  Require(job.tokens >= 0 && job.rounds > 0 && prompt + job.tokens > 0,
-          "bench: -n must be at least 0, --rounds above 0, and one of -p and "
-          "-n above 0");
+  constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
+  Require(job.tokens >= 0 && job.tokens <= kMostTokens,
+          "bench: -n must be from 0 to " + std::to_string(kMostTokens) +
+              ", got " + std::to_string(job.tokens));
+  Require(job.rounds > 0 && job.rounds <= 1000000,
+          "bench: --rounds must be from 1 to 1000000, got " +
+              std::to_string(job.rounds));
+  Require(prompt + job.tokens > 0, "bench: one of -p and -n must be above 0");
+  CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
   Runtime runtime(job.model);
   const int64_t deepest = *std::ranges::max_element(depths);
@@ -174,7 +180,6 @@ void RunCommand(const BenchJob& job) {
       total += (depth + prompt + job.tokens) * job.rounds;
     }
   }
-  CatchInterrupts();
   bool interrupted = false;
   try {
     Progress progress("bench", total, "tokens");

@@ -75,6 +75,7 @@ void Convert(const std::string& in, const std::string& out, DType wanted) {
   if (InfoOf(wanted).block_elements > 1) {
     metadata.SetInt("general.quantization_version", 2);
   }
+  CatchInterrupts();  // before there is a temporary file to leave behind
   formats::GgufWriter writer(out, metadata);
   std::map<std::string_view, int64_t> counts;
   for (const GgufTensor& tensor : file.tensors()) {
@@ -88,7 +89,6 @@ void Convert(const std::string& in, const std::string& out, DType wanted) {
           std::string(InfoOf(wanted).name).c_str());
     }
   }
-  CatchInterrupts();
   Progress progress("convert", file.file_bytes(), "bytes");
   int64_t bytes = 0;
   for (const GgufTensor& tensor : file.tensors()) {

@@ -55,8 +55,12 @@ double Rate(int64_t tokens, double seconds) {
 }
 
 void RunCommand(const RunJob& job) {
-  Require(job.tokens > 0,
-          "-n must be above 0, got " + std::to_string(job.tokens));
+  constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
+  Require(job.tokens > 0 && job.tokens <= kMostTokens,
+          "-n must be from 1 to " + std::to_string(kMostTokens) + ", got " +
+              std::to_string(job.tokens));
+  Require(job.seed >= -1, "--seed must be at least 0 (-1: a new one), got " +
+                              std::to_string(job.seed));
   generate::Validate(job.sampling);
   const std::string text = job.text.Read();
   const std::string spelling = job.position.Spellings({"auto"}).front();
