@@ -54,23 +54,30 @@ double Median(std::vector<double> values) {
                                 : (values[half - 1] + values[half]) / 2;
 }
 
-void Feed(model::Context& context, std::span<const Token> tokens,
+// Feeds `count` made-up ids. Which ones does not matter to the time, so they
+// come from the position alone and nothing of their number is kept.
+void Feed(model::Context& context, int64_t count, int64_t vocabulary,
           Progress& progress) {
-  for (size_t at = 0; at < tokens.size();) {
-    const size_t T =
-        std::min(static_cast<size_t>(context.chunk()), tokens.size() - at);
-    context.Forward(tokens.subspan(at, T));
-    progress.Add(static_cast<int64_t>(T));
+  std::vector<Token> ids;
+  while (count > 0) {
+    const int64_t T = std::min(context.chunk(), count);
+    Rng rng(static_cast<uint64_t>(context.size()));
+    ids.clear();
+    for (int64_t t = 0; t < T; ++t) {
+      ids.push_back(static_cast<Token>(rng.Below(vocabulary)));
+    }
+    context.Forward(ids);
+    progress.Add(T);
     ThrowIfInterrupted();
-    at += T;
+    count -= T;
   }
 }
 
 // Prefill: the prompt after `depth` tokens are cached. Decode: one token after
 // another behind that.
-void RunOnce(Runtime& runtime, const position::Scheme& scheme,
-             std::span<const Token> ids, int64_t decode, BenchRow& row,
-             Progress& progress) {
+void RunOnce(Runtime& runtime, const position::Scheme& scheme, int64_t decode,
+             BenchRow& row, Progress& progress) {
+  const int64_t V = runtime.model().config().V;
   const position::ModelPositions& positions = runtime.positions();
   const int64_t length = row.depth + row.prompt + decode;
   const position::Scheme resolved =
@@ -85,24 +92,20 @@ void RunOnce(Runtime& runtime, const position::Scheme& scheme,
     work();
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
-  Feed(context, ids.first(static_cast<size_t>(row.depth)), progress);
+  Feed(context, row.depth, V, progress);
   if (row.prompt > 0) {
-    const auto part = ids.subspan(static_cast<size_t>(row.depth),
-                                  static_cast<size_t>(row.prompt));
     const double seconds = seconds_of([&] {
-      Feed(context, part, progress);
+      Feed(context, row.prompt, V, progress);
       context.Logits((row.prompt - 1) % context.chunk(), 1);
     });
     row.prefill.push_back(static_cast<double>(row.prompt) / seconds);
   }
   if (decode > 0) {
-    const auto part = ids.subspan(static_cast<size_t>(row.depth + row.prompt));
     const double seconds = seconds_of([&] {
       for (int64_t t = 0; t < decode; ++t) {
-        context.Forward(part.subspan(static_cast<size_t>(t), 1));
+        Feed(context, 1, V, progress);
         context.Logits(0, 1);
       }
-      progress.Add(decode);
     });
     row.decode.push_back(static_cast<double>(decode) / seconds);
   }
@@ -166,12 +169,6 @@ void RunCommand(const BenchJob& job) {
   CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
   Runtime runtime(job.model);
-  const int64_t deepest = *std::ranges::max_element(depths);
-  Rng rng(1);
-  std::vector<Token> ids(static_cast<size_t>(deepest + prompt + job.tokens));
-  for (Token& id : ids) {
-    id = static_cast<Token>(rng.Below(runtime.model().config().V));
-  }
   std::vector<BenchRow> rows;
   int64_t total = 0;
   for (const int64_t depth : depths) {
@@ -187,10 +184,8 @@ void RunCommand(const BenchJob& job) {
     // machine's moods.
     for (int64_t round = 0; round < job.rounds; ++round) {
       for (size_t r = 0; r < rows.size(); ++r) {
-        const size_t length =
-            static_cast<size_t>(rows[r].depth + prompt + job.tokens);
-        RunOnce(runtime, schemes[r % schemes.size()],
-                std::span(ids).first(length), job.tokens, rows[r], progress);
+        RunOnce(runtime, schemes[r % schemes.size()], job.tokens, rows[r],
+                progress);
       }
     }
   } catch (const Interrupted&) {

@@ -206,6 +206,21 @@ std::string LayersToString(const std::vector<Scheme>& layers) {
   return out + "]";
 }
 
+// Largest effective distance of query i. Within a band it falls from the first
+// key on; where key positions start again with every chunk, from the first
+// chunk that lies within the band on.
+double LargestDistance(const Plan& plan, int64_t i) {
+  double largest = 0;
+  for (const Band& band : plan.bands) {
+    const int64_t first = std::max<int64_t>(0, band.selector.KeysOf(i).first);
+    const int64_t divisor = band.key.divisor;
+    for (const int64_t j : {first, (first + divisor - 1) / divisor * divisor}) {
+      largest = std::max(largest, plan.EffectiveDistance(i, j).value_or(0));
+    }
+  }
+  return largest;
+}
+
 }  // namespace
 
 std::optional<double> Scheme::Find(std::string_view key) const {
@@ -369,11 +384,7 @@ std::optional<std::string> KnownToFail(const Scheme& resolved,
   if (model.own_spelling.empty() && length > model.train_length) {
     const Plan plan = BuildStack(resolved, model, length, 1).front();
     if (plan.tables.front() != OwnTable(model, length)) return std::nullopt;
-    double largest = 0;
-    for (int64_t j = 0; j < length; ++j) {
-      largest =
-          std::max(largest, plan.EffectiveDistance(length - 1, j).value_or(0));
-    }
+    const double largest = LargestDistance(plan, length - 1);
     if (largest <= static_cast<double>(model.train_length - 1)) {
       return std::nullopt;
     }

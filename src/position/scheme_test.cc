@@ -181,6 +181,35 @@ TEST(SchemeTest, KnownFailuresAreNamedWithAdvice) {
   EXPECT_NE(reason("nope", 100), std::nullopt);
 }
 
+TEST(SchemeTest, KnownFailuresAgreeWithEveryPairOfTheLastQuery) {
+  const ModelPositions model = Model(256, 64);
+  for (const char* spelling :
+       {"rope", "rerope:window=255", "rerope:window=256",
+        "leaky-rerope:window=64,k=4", "leaky-rerope:window=64,k=3",
+        "leaky-rerope:window=64,k=5", "self-extend:window=64,group=3",
+        "self-extend:window=64,group=4", "self-extend:window=64,group=5",
+        "dca:chunk=100", "dca:chunk=255", "window:size=256", "window:size=257",
+        "sink-window:size=252,sinks=4", "sink-window:size=253,sinks=4",
+        "sink-window:size=200,sinks=4,cache-positions=0"}) {
+    for (const int64_t length : {300, 777, 900, 1000}) {
+      const Scheme resolved = Resolve(ParseScheme(spelling), model, length);
+      const Plan plan = BuildStack(resolved, model, length, 1).front();
+      double largest = 0;
+      for (int64_t j = 0; j < length; ++j) {
+        largest = std::max(largest,
+                           plan.EffectiveDistance(length - 1, j).value_or(0));
+      }
+      EXPECT_EQ(KnownToFail(resolved, model, length).has_value(), largest > 255)
+          << spelling << " at " << length;
+    }
+  }
+  // No walk over every pair: a length beyond any memory answers at once.
+  const int64_t huge = int64_t{1} << 30;
+  EXPECT_TRUE(
+      KnownToFail(Resolve(ParseScheme("rope"), model, huge), model, huge)
+          .has_value());
+}
+
 TEST(SchemeTest, RopeIsTheLawTheFileNames) {
   ModelPositions model = Model();
   model.own_spelling = {"rerope:window=64+logn"};
