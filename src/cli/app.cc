@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <new>
 #include <string>
 #include <vector>
@@ -34,6 +35,28 @@ std::vector<std::string> Rewrite(int argc, const char* const* argv) {
     }
   }
   return arguments;
+}
+
+// What stands behind an option in --help: the kind of value, not its C++ type.
+void NameValues(CLI::App& app) {
+  static const std::map<std::string, std::string> kNames = {
+      {"model", "FILE"},      {"file", "FILE"},   {"ids", "FILE"},
+      {"text", "FILE"},       {"json", "FILE"},   {"csv", "FILE"},
+      {"html", "FILE"},       {"svg", "FILE"},    {"position", "SCHEME"},
+      {"length", "LEN"},      {"depth", "LEN"},   {"score-last", "LEN"},
+      {"by-position", "LEN"}, {"context", "LEN"}, {"train-length", "LEN"},
+      {"at", "PERCENT"},      {"type", "TYPE"},   {"rope-scaling", "NAME"},
+      {"IN", "FILE"},         {"OUT", "FILE"},    {"MODEL", "FILE"}};
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->get_formatter()->column_width(28);
+    for (CLI::Option* option : command->get_options()) {
+      const auto name = kNames.find(option->get_single_name());
+      // A flag of the same name (inspect --json) takes no value.
+      if (name != kNames.end() && option->get_expected_max() != 0) {
+        option->type_name(name->second);
+      }
+    }
+  }
 }
 
 // A file opened while a standard stream is closed (`>&-`) would take its
@@ -103,8 +126,10 @@ int Run(int argc, const char* const* argv) {
   AddInspect(app);
   AddConvert(app);
   AddTokenize(app);
+  AddPositions(app);
   AddDemo(app);
   AddLab(app);
+  NameValues(app);
 
   std::vector<std::string> arguments = Rewrite(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them

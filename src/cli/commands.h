@@ -15,6 +15,7 @@ void AddBench(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddConvert(CLI::App& app);
 void AddTokenize(CLI::App& app);
+void AddPositions(CLI::App& app);
 void AddDemo(CLI::App& app);
 void AddLab(CLI::App& app);  // train and reproduce, which the lab runs
 
