@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "kernels/reference/blocks.h"
+#include "position/scheme.h"
 
 namespace ropewalk::model {
 namespace {
@@ -131,6 +132,12 @@ void ReadOwnLaw(const formats::GgufFile& file, const Config& config,
       positions.own_spelling.front() == "rope") {
     positions.own_spelling.clear();
   }
+  for (const std::string& spelling : positions.own_spelling) {
+    // A model file has no say in which files of ours are opened.
+    Require(!spelling.starts_with('@') && spelling != "auto",
+            "key 'ropewalk.position' must spell schemes out, got '" +
+                Printable(spelling, 40) + "'");
+  }
 }
 
 }  // namespace
@@ -211,6 +218,10 @@ Config ReadConfig(const formats::GgufFile& file) {
     ReadScaling(file, reader, positions);
     ReadOwnLaw(file, config, positions);
     position::Validate(positions);
+    // A law that is not defined is this file's mistake, not that of the caller
+    // who meets it later.
+    (void)position::Resolve(position::ParseScheme("rope"), positions,
+                            positions.train_length);
   } catch (const std::invalid_argument& error) {
     reader.Fail(error.what());
   }
