@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/gguf.h"
 #include "tests/run_program.h"
 #include "tests/test_data.h"
 #include "tests/tiny_model.h"
@@ -120,6 +121,17 @@ class ProgramTest : public testing::Test {
                    const std::string& name = "tiny.gguf") const {
     WriteTinyModel(Path(name), options);
     return Path(name);
+  }
+
+  // A copy of `model` with the first `count` numbers of a tensor not finite.
+  std::string WithNan(const std::string& model, const std::string& tensor,
+                      int64_t count) const {
+    std::string bytes = ReadAll(model);
+    const int64_t at = formats::GgufFile(model).Find(tensor)->file_offset;
+    for (int64_t i = 0; i < count * 4; ++i) {
+      bytes[static_cast<size_t>(at + i)] = '\xff';
+    }
+    return Write("nan.gguf", bytes);
   }
 
   // `documents` lines of `size` ids below 300, reproducible.

@@ -244,14 +244,7 @@ TEST_F(RunTest, AnEmptyPromptStillBegins) {
 
 TEST_F(RunTest, BrokenWeightsEndTheRunWithOneLine) {
   // The norm of the last layer turned into NaN: no logit is finite.
-  const std::string model = Tiny();
-  std::string bytes = ReadAll(model);
-  const formats::GgufFile file(model);
-  const formats::GgufTensor* norm = file.Find("output_norm.weight");
-  for (size_t i = 0; i < norm->bytes.size(); ++i) {
-    bytes[static_cast<size_t>(norm->file_offset) + i] = '\xff';
-  }
-  const std::string broken = Write("nan.gguf", bytes);
+  const std::string broken = WithNan(Tiny(), "output_norm.weight", 64);
   for (const std::string temperature : {"0", "0.8"}) {
     EXPECT_TRUE(Refused(RunProgram({"run", "-m", broken, "-p", "ab", "-n", "4",
                                     "--temp", temperature}),
