@@ -55,11 +55,14 @@ void ResolveHwfa2(Scheme& scheme, const ModelPositions& model, int64_t) {
 // Full layers stand at i L / (f + 1), i = 1 .. f: L/2 for one, L/3 and 2L/3
 // for two, counted from 1 as the post does.
 bool IsFullLayer(int64_t full, Layer layer) {
-  for (int64_t i = 1; i <= full; ++i) {
-    const int64_t at = i * layer.count / (full + 1);
-    if (layer.index + 1 == std::max<int64_t>(1, at)) return true;
-  }
-  return false;
+  const auto stands_at = [&](int64_t number) {
+    // The first i with i L / (f + 1) >= number, and whether it is not above.
+    const int64_t i = std::max<int64_t>(
+        1, (number * (full + 1) + layer.count - 1) / layer.count);
+    return i <= full && i * layer.count / (full + 1) == number;
+  };
+  const int64_t number = layer.index + 1;
+  return stands_at(number) || (number == 1 && stands_at(0));
 }
 
 Plan BuildHwfa2(const Scheme& resolved, const ModelPositions& model,

@@ -167,9 +167,9 @@ Scheme ParseStackFile(std::string_view spelling) {
   for (const toml::node& node : *layers) {
     const auto* text = node.as_string();
     if (text == nullptr) fail("layers must be strings");
-    Scheme layer = ParseScheme(text->get());
-    if (!layer.layers.empty()) fail("a layer cannot be a stack itself");
-    stack.layers.push_back(std::move(layer));
+    // Before it is read: a file that names itself would never end.
+    if (text->get().starts_with('@')) fail("a layer cannot be a stack itself");
+    stack.layers.push_back(ParseScheme(text->get()));
   }
   if (stack.layers.empty()) fail("layers is empty");
   return stack;
