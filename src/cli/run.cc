@@ -81,6 +81,8 @@ void RunCommand(const RunJob& job) {
               "; give a larger --context (nothing is cut silently)");
   const position::Scheme resolved =
       position::Resolve(scheme, positions, context_length);
+  const position::Stack stack = position::BuildStack(
+      resolved, positions, context_length, runtime.model().config().L);
   if (!job.force) {
     const auto reason =
         position::KnownToFail(resolved, positions, context_length);
@@ -88,17 +90,14 @@ void RunCommand(const RunJob& job) {
   }
   const uint64_t seed =
       job.seed >= 0 ? static_cast<uint64_t>(job.seed) : std::random_device()();
+  CatchInterrupts();
   std::fprintf(stderr, "%s; position %s; context %lld; seed %llu\n",
                runtime.Describe().c_str(), position::ToString(resolved).c_str(),
                static_cast<long long>(context_length),
                static_cast<unsigned long long>(seed));
 
-  CatchInterrupts();
-  model::Context context(
-      runtime.model(),
-      position::BuildStack(resolved, positions, context_length,
-                           runtime.model().config().L),
-      {.length = context_length}, runtime.threads());
+  model::Context context(runtime.model(), stack, {.length = context_length},
+                         runtime.threads());
   generate::Sampler sampler(job.sampling, seed);
   generate::GenerateResult result;
   if (job.echo) WriteText(text);
