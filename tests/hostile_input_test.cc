@@ -168,7 +168,7 @@ TEST_F(HostileOutputTest, AGoodCallReplacesTheOldFile) {
 
 TEST_F(HostileOutputTest, ResultsThatCannotBePrintedAreAFailure) {
   const std::string model = Tiny();
-  const std::string ids = Ids(2, 40);
+  const std::string ids = Ids(2, 300);
   std::vector<std::vector<std::string>> calls = {
       {"run", "-m", model, "-p", "x", "-n", "4", "--ignore-eos"},
       {"tokenize", "-m", model, "-p", "x"},
@@ -176,8 +176,8 @@ TEST_F(HostileOutputTest, ResultsThatCannotBePrintedAreAFailure) {
       {"inspect", model, "--json"},
       {"--help"},
       {"measure", "--help"},
-      {"measure", "-m", model, "--ids", ids, "--length", "16", "--json",
-       Path("a.json")},
+      {"measure", "-m", model, "--ids", ids, "--length", "256", "--by-position",
+       "1", "--json", Path("a.json")},
       {"bench", "-m", model, "-p", "8", "-n", "1"},
       {"convert", model, Path("b.gguf")}};
   for (const auto& call : calls) {
@@ -188,7 +188,8 @@ TEST_F(HostileOutputTest, ResultsThatCannotBePrintedAreAFailure) {
     EXPECT_TRUE(Refused(RunProgram(call, {.close_stdout = true}), 1, part))
         << call[0];
   }
-  // A closed stream did not lend its number to an output.
+  // A closed stream did not lend its number to the output, into which a table
+  // longer than any buffer would then have gone.
   const Json json = Json::parse(ReadAll(Path("a.json")), nullptr, false);
   EXPECT_FALSE(json.is_discarded());
 }
