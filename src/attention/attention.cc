@@ -91,7 +91,12 @@ class BandedAttention::Worker {
 
   void Run() {
     const int64_t last = Id(tokens_ - 1);
-    for (int64_t first = 0; first <= last; first += kTile) {
+    int64_t lowest = last;
+    for (const position::Band& band : plan_.bands) {
+      lowest = std::min(lowest, band.selector.KeysOf(Id(0)).first);
+    }
+    lowest = std::max<int64_t>(0, lowest) / kTile * kTile;
+    for (int64_t first = lowest; first <= last; first += kTile) {
       const Tile tile{first / kTile, first, std::min(first + kTile, last + 1)};
       if (Score(tile)) Accumulate(tile);
     }
@@ -259,8 +264,9 @@ class BandedAttention::Worker {
       const int64_t row = begin_ + TokenOf(r);
       float* out = slice_.output + (row * shape_.H + head) * shape_.D;
       // A row always sees itself in every scheme but an odd stack's; nothing
-      // seen gives zeros.
-      const auto factor = static_cast<float>(sums_[r] > 0 ? 1 / sums_[r] : 0.0);
+      // seen gives zeros. A NaN is kept.
+      const auto factor =
+          static_cast<float>(sums_[r] == 0 ? 0.0 : 1 / sums_[r]);
       for (int64_t d = 0; d < shape_.D; ++d) {
         out[d] = output_[r * shape_.D + d] * factor;
       }

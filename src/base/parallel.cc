@@ -8,6 +8,7 @@
 #include <exception>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -34,21 +35,20 @@ inline void CpuRelax() {
 class ThreadPool : public ParallelFor {
  public:
   explicit ThreadPool(int64_t threads) : workers_(threads) {
-    for (int64_t worker = 1; worker < threads; ++worker) {
-      threads_.emplace_back([this, worker] { Work(worker); });
+    try {
+      for (int64_t worker = 1; worker < threads; ++worker) {
+        threads_.emplace_back([this, worker] { Work(worker); });
+      }
+    } catch (const std::system_error& error) {
+      Stop();
+      throw IoError("cannot start " + std::to_string(threads) +
+                    " threads: " + error.what());
     }
   }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  ~ThreadPool() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~ThreadPool() override { Stop(); }
 
   int64_t workers() const override { return workers_; }
 
@@ -82,6 +82,15 @@ class ThreadPool : public ParallelFor {
 
  private:
   static constexpr int kSpins = 2000;
+
+  void Stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
 
   void TakeTasks(int64_t worker) {
     while (true) {

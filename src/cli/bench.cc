@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct BenchRow {
   std::vector<double> prefill;  // tokens/s, one a round
   std::vector<double> decode;
   int64_t kv_bytes = 0;
+  std::optional<std::string> known_to_fail;
 };
 
 double Median(std::vector<double> values) {
@@ -83,6 +85,7 @@ void RunOnce(Runtime& runtime, const position::Scheme& scheme, int64_t decode,
   const position::Scheme resolved =
       position::Resolve(scheme, positions, length);
   row.resolved = position::ToString(resolved);
+  row.known_to_fail = position::KnownToFail(resolved, positions, length);
   model::Context context(runtime.model(),
                          position::BuildStack(resolved, positions, length,
                                               runtime.model().config().L),
@@ -123,8 +126,9 @@ report::Table ToTable(const std::vector<BenchRow>& rows) {
     const auto rate = [](const std::vector<double>& values) {
       return values.empty() ? report::Cell() : report::Cell(Median(values));
     };
-    table.AddRow({row.position, row.depth, row.prompt, rate(row.prefill),
-                  rate(row.decode), FormatBytes(row.kv_bytes)});
+    table.AddRow({row.position + (row.known_to_fail ? " !" : ""), row.depth,
+                  row.prompt, rate(row.prefill), rate(row.decode),
+                  FormatBytes(row.kv_bytes)});
   }
   return table;
 }
@@ -138,13 +142,16 @@ std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
   json["rounds"] = rounds;
   json["rows"] = nlohmann::ordered_json::array();
   for (const BenchRow& row : rows) {
-    json["rows"].push_back({{"position", row.position},
-                            {"resolved", row.resolved},
-                            {"prompt", row.prompt},
-                            {"depth", row.depth},
-                            {"prefill_tokens_per_second", Median(row.prefill)},
-                            {"decode_tokens_per_second", Median(row.decode)},
-                            {"kv_bytes", row.kv_bytes}});
+    nlohmann::ordered_json out = {
+        {"position", row.position},
+        {"resolved", row.resolved},
+        {"prompt", row.prompt},
+        {"depth", row.depth},
+        {"prefill_tokens_per_second", Median(row.prefill)},
+        {"decode_tokens_per_second", Median(row.decode)},
+        {"kv_bytes", row.kv_bytes}};
+    if (row.known_to_fail) out["known_to_fail"] = *row.known_to_fail;
+    json["rows"].push_back(std::move(out));
   }
   return report::DumpJson(json);
 }
@@ -200,7 +207,12 @@ void RunCommand(const BenchJob& job) {
               kernels::ActiveIsa().c_str(),
               FormatBytes(runtime.model().WeightBytes()).c_str());
   std::printf("%s", report::ToText(ToTable(rows)).c_str());
-  json.Finish(ToJson(rows, runtime, job.rounds));
+  if (std::ranges::any_of(rows, [](const BenchRow& row) {
+        return row.known_to_fail.has_value();
+      })) {
+    std::printf("! reads noise at this length; timed all the same\n");
+  }
+  if (!rows.empty()) json.Finish(ToJson(rows, runtime, job.rounds));
   if (interrupted) throw Interrupted();
 }
 

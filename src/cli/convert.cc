@@ -1,6 +1,7 @@
 // ropewalk convert: the same model in another element type.
 
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,6 +62,10 @@ std::vector<std::byte> ConvertTensor(const GgufTensor& tensor, DType to) {
 }
 
 void Convert(const std::string& in, const std::string& out, DType wanted) {
+  std::error_code ignored;
+  Require(!std::filesystem::equivalent(in, out, ignored),
+          "convert: OUT is the same file as IN, and converting loses bits; "
+          "name another");
   const formats::GgufFile file(in);
   for (const GgufTensor& tensor : file.tensors()) {
     if (!tensor.type) {

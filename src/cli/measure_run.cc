@@ -136,10 +136,14 @@ void RunMeasure(const MeasureJob& job) {
   }
   const std::string text = MeasureText(result);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  json.Finish(MeasureJson(result, facts));
-  csv.Finish(MeasureCsv(result));
-  html.Finish(MeasureHtml(result, facts));
-  svg.Finish(MeasureSvg(result, facts));
+  // Stopped before anything was finished: what stood there before is worth
+  // more than an empty list.
+  if (!result.rows.empty()) {
+    json.Finish(MeasureJson(result, facts));
+    csv.Finish(MeasureCsv(result));
+    html.Finish(MeasureHtml(result, facts));
+    svg.Finish(MeasureSvg(result, facts));
+  }
   if (facts.interrupted) throw Interrupted();
 }
 

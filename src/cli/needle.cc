@@ -50,10 +50,12 @@ report::Table RowsTable(const std::vector<NeedleRow>& rows) {
                        {.name = "accuracy", .digits = 2},
                        {.name = "digit_accuracy", .digits = 2},
                        {.name = "loss", .digits = 3},
-                       {.name = "seconds", .digits = 1}});
+                       {.name = "seconds", .digits = 1},
+                       {.name = "known_to_fail"}});
   for (const NeedleRow& row : rows) {
     table.AddRow({row.position, row.resolved, row.length, row.at, row.trials,
-                  row.accuracy, row.digit_accuracy, row.loss, row.seconds});
+                  row.accuracy, row.digit_accuracy, row.loss, row.seconds,
+                  row.known_to_fail.value_or("")});
   }
   return table;
 }
@@ -117,10 +119,12 @@ std::string ToText(const std::vector<NeedleRow>& rows,
   for (const std::string& position : options.spellings) {
     std::vector<report::Column> columns = {{.name = "at %"}};
     for (const int64_t length : options.lengths) {
-      columns.push_back({.name = std::to_string(length)});
+      columns.push_back(
+          {.name = std::to_string(length), .align = report::Align::kRight});
     }
     report::Table table(columns);
     bool any = false;
+    std::string why;  // it was known to fail
     for (const double at : options.at) {
       std::vector<report::Cell> cells = {FormatNumber(at)};
       for (const int64_t length : options.lengths) {
@@ -128,15 +132,21 @@ std::string ToText(const std::vector<NeedleRow>& rows,
         for (const NeedleRow& row : rows) {
           if (row.position == position && row.length == length &&
               row.at == at) {
-            cell = report::Cell(row.accuracy);
+            char text_cell[32];
+            std::snprintf(text_cell, sizeof(text_cell), "%.2f%s", row.accuracy,
+                          row.known_to_fail ? "!" : " ");
+            cell = report::Cell(text_cell);
             any = true;
+            if (row.known_to_fail) why = *row.known_to_fail;
           }
         }
         cells.push_back(cell);
       }
       table.AddRow(std::move(cells));
     }
-    if (any) text += position + "\n" + report::ToText(table) + "\n";
+    if (any) text += position + "\n" + report::ToText(table);
+    if (!why.empty()) text += "! " + why.substr(0, why.find("; try ")) + "\n";
+    if (any) text += "\n";
   }
   return text;
 }
@@ -188,9 +198,11 @@ void RunCommand(const NeedleJob& job) {
   }
   const std::string text = ToText(rows, options);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  json.Finish(ToJson(rows, runtime, options));
-  csv.Finish(report::ToCsv(RowsTable(rows)));
-  html.Finish(ToHtml(rows, runtime, options));
+  if (!rows.empty()) {
+    json.Finish(ToJson(rows, runtime, options));
+    csv.Finish(report::ToCsv(RowsTable(rows)));
+    html.Finish(ToHtml(rows, runtime, options));
+  }
   if (interrupted) throw Interrupted();
 }
 

@@ -60,8 +60,10 @@ std::vector<std::string> PositionOptions::Spellings(
   if (group != 0 || group_window != 0) {
     Require(alias.empty(),
             "--rope-scaling and --grp-attn-n are two schemes; give one");
+    Require(group != 0, "--grp-attn-w needs --grp-attn-n");
     Require(group > 0 && group_window >= 0,
-            "--grp-attn-n must be above 0, got " + std::to_string(group));
+            "--grp-attn-n and --grp-attn-w must be above 0, got " +
+                std::to_string(group) + " and " + std::to_string(group_window));
     alias = "self-extend:";
     if (group_window > 0) {
       alias += "window=" + std::to_string(group_window) + ",";

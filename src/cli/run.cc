@@ -63,6 +63,7 @@ void RunCommand(const RunJob& job) {
                               std::to_string(job.seed));
   generate::Validate(job.sampling);
   const std::string text = job.text.Read();
+  Require(!text.empty(), "the prompt is empty");
   const std::string spelling = job.position.Spellings({"auto"}).front();
   const position::Scheme scheme = position::ParseScheme(spelling);
   Runtime runtime(job.model);

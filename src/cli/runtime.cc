@@ -18,12 +18,8 @@ Runtime::Runtime(const ModelOptions& options)
     : model_(model::LlamaModel::Load(options.path)),
       positions_(model_.config().positions),
       threads_(MakeThreadPool(options.threads)) {
-  const int64_t N = ParseLengthOption(options.train_length, "--train-length",
-                                      positions_.train_length);
-  if (positions_.original_length == positions_.train_length) {
-    positions_.original_length = N;
-  }
-  positions_.train_length = N;
+  positions_.train_length = ParseLengthOption(
+      options.train_length, "--train-length", positions_.train_length);
 }
 
 const tokenizer::Tokenizer& Runtime::tokenizer() {

@@ -41,6 +41,7 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
   // Sentence by sentence, so that the count of tokens is known before the
   // text is put together; the whole is then encoded as one text.
   std::vector<int64_t> costs;
+  costs.reserve(kFiller.size());
   for (const char* sentence : kFiller) {
     costs.push_back(static_cast<int64_t>(
         Encode(tokenizer, std::string(".") + sentence, false).size()));

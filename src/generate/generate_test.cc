@@ -198,6 +198,21 @@ TEST(GenerateTest, EndOfTextEndsIt) {
   EXPECT_TRUE(ended);
 }
 
+TEST(GenerateTest, NeverDrawsRowsThatPadTheVocabulary) {
+  TinyModelOptions options;
+  options.V = 600;
+  options.change_keys = [](formats::Metadata& keys) {
+    SetTinyVocabulary(keys, 262);
+  };
+  Setting setting(options);
+  model::Context context(setting.model, setting.stack, {.length = 64},
+                         setting.threads);
+  Sampler sampler(Plain(5), 1);
+  EXPECT_NO_THROW(Generate(context, setting.tokenizer, std::vector<Token>{1},
+                           sampler,
+                           {.max_tokens = 60, .ignore_end_of_text = true}, {}));
+}
+
 TEST(GenerateTest, ACallbackMayStopIt) {
   Setting setting;
   model::Context context(setting.model, setting.stack, {.length = 64},

@@ -42,8 +42,12 @@ GenerateResult Generate(model::Context& context,
   begin = Clock::now();
   tokenizer::StreamDecoder decoder(tokenizer, prompt.back());
   int64_t last_row = last_chunk - 1;
+  const auto vocabulary = static_cast<size_t>(tokenizer.VocabularySize());
   while (result.generated_tokens < options.max_tokens) {
-    const Token token = sampler.Sample(context.Logits(last_row, 1));
+    const std::span<const float> logits = context.Logits(last_row, 1);
+    // Rows that pad the embedding beyond the vocabulary are no tokens.
+    const Token token =
+        sampler.Sample(logits.first(std::min(logits.size(), vocabulary)));
     // A model whose texts were divided by BOS alone ends one by beginning the
     // next.
     const bool ends = tokenizer.IsEndOfText(token) || token == tokenizer.bos();

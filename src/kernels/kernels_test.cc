@@ -160,6 +160,33 @@ TEST_P(KernelTest, ExpIsAccurateAndSaturates) {
   EXPECT_TRUE(std::isfinite(y[3]));
 }
 
+TEST_P(KernelTest, NotANumberStaysVisible) {
+  const float nan = std::nanf("");
+  std::vector<float> x(19, nan);
+  Exp(x.data(), 19, x.data());
+  for (const float y : x) ASSERT_TRUE(std::isnan(y));
+  // One bad score, or a row of nothing else, spoils the sum for all to see.
+  for (const bool all : {false, true}) {
+    for (const int64_t bad : {0, 5, 18}) {
+      std::vector<float> scores(19, all ? nan : 1.0f);
+      scores[static_cast<size_t>(bad)] = nan;
+      float running_max = kMasked;
+      double running_sum = 0;
+      float output = 0;
+      OnlineSoftmax({.scores = scores.data(),
+                     .running_max = &running_max,
+                     .running_sum = &running_sum,
+                     .output = &output,
+                     .rows = 1,
+                     .columns = 19,
+                     .width = 1,
+                     .scores_stride = 19,
+                     .output_stride = 1});
+      ASSERT_TRUE(std::isnan(running_sum)) << all << " " << bad;
+    }
+  }
+}
+
 // Scores walk through the tiles; the weighted mean of the values is compared
 // with the softmax of the whole row.
 TEST_P(KernelTest, OnlineSoftmaxOverTilesIsSoftmax) {

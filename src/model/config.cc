@@ -18,6 +18,7 @@ using position::ModelPositions;
 // No model comes near these; a file that says more is broken, and the bounds
 // keep products of two of them far from overflow.
 constexpr int64_t kLargestWidth = int64_t{1} << 24;
+constexpr int64_t kLargestHead = int64_t{1} << 14;
 constexpr int64_t kLargestLayers = int64_t{1} << 16;
 constexpr int64_t kLargestContext = int64_t{1} << 30;
 
@@ -92,6 +93,10 @@ void ReadScaling(const formats::GgufFile& file, const Reader& reader,
   // Old files spell linear scaling as a key of its own.
   positions.scaling_factor =
       reader.Float("rope.scaling.factor", reader.Float("rope.scale_linear", 1));
+  // Zero is how some files say that there is none.
+  if (positions.scaling_factor == 0) positions.scaling_factor = 1;
+  positions.yarn_fast = reader.Float("rope.scaling.yarn_beta_fast", 32);
+  positions.yarn_slow = reader.Float("rope.scaling.yarn_beta_slow", 1);
   positions.short_factors =
       ReadVector(file, "rope_factors_short.weight", pairs);
   positions.long_factors = ReadVector(file, "rope_factors_long.weight", pairs);
@@ -171,17 +176,27 @@ Config ReadConfig(const formats::GgufFile& file) {
                 std::to_string(config.heads.G) + " and " +
                 std::to_string(config.heads.H));
   }
-  const auto width = reader.FindCount("attention.key_length", kLargestWidth);
+  const auto width = reader.FindCount("attention.key_length", kLargestHead);
   if (!width && config.E % config.heads.H != 0) {
     reader.Fail("width " + std::to_string(config.E) + " is not a multiple of " +
                 std::to_string(config.heads.H) + " heads");
   }
   config.heads.D = width.value_or(config.E / config.heads.H);
-  if (reader.FindCount("attention.value_length", kLargestWidth)
+  if (config.heads.D > kLargestHead) {
+    reader.Fail("heads of width " + std::to_string(config.heads.D) +
+                " are beyond the " + std::to_string(kLargestHead) +
+                " that this build computes");
+  }
+  if (reader.FindCount("attention.value_length", kLargestHead)
           .value_or(config.heads.D) != config.heads.D) {
     reader.Fail(
         "value heads of another width than key heads are not "
         "supported");
+  }
+  if (reader.FindCount("attention.sliding_window", kLargestContext)) {
+    reader.Fail(
+        "sliding-window attention in the file is not supported; its "
+        "position law would be ignored");
   }
   const double epsilon = reader.Float("attention.layer_norm_rms_epsilon", 1e-5);
   if (!(epsilon >= 0 && epsilon < 1)) {
@@ -193,7 +208,7 @@ Config ReadConfig(const formats::GgufFile& file) {
   ModelPositions& positions = config.positions;
   positions.head_width = config.heads.D;
   positions.rotary_width =
-      reader.FindCount("rope.dimension_count", kLargestWidth)
+      reader.FindCount("rope.dimension_count", kLargestHead)
           .value_or(config.heads.D);
   positions.base = reader.Float("rope.freq_base", 10000);
   positions.train_length =
@@ -204,9 +219,10 @@ Config ReadConfig(const formats::GgufFile& file) {
                 std::to_string(kLargestContext) + ", got " +
                 std::to_string(positions.train_length));
   }
+  positions.declared_length = reader.Count("context_length", kLargestContext);
   positions.original_length =
       reader.FindCount("rope.scaling.original_context_length", kLargestContext)
-          .value_or(positions.train_length);
+          .value_or(0);
   positions.has_learned_logn = file.Find("blk.0.attn_logn.weight") != nullptr;
   try {
     // Before the tables are sized by it.

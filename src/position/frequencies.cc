@@ -40,10 +40,11 @@ Frequencies NtkFixedFrequencies(std::span<const double> theta, double factor) {
 
 Frequencies NtkMixedFrequencies(std::span<const double> theta, double factor,
                                 double b) {
-  const double a =
-      std::log(factor) / std::pow(static_cast<double>(theta.size()), b);
-  return Scaled(theta,
-                [&](double m) { return std::exp(-a * std::pow(m + 1, b)); });
+  // a (m+1)^b with a (d/2)^b = ln factor, as a ratio: no power overflows.
+  const auto pairs = static_cast<double>(theta.size());
+  return Scaled(theta, [&](double m) {
+    return std::exp(-std::log(factor) * std::pow((m + 1) / pairs, b));
+  });
 }
 
 Frequencies DynamicNtkFrequencies(std::span<const double> theta, double factor,

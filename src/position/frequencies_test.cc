@@ -70,6 +70,15 @@ TEST(NtkTest, DynamicAtOneLengthIsTheBaseOfBloc97) {
                std::invalid_argument);
 }
 
+TEST(NtkTest, MixedStaysFiniteForEveryExponent) {
+  const Frequencies theta = GeometricFrequencies(128, 10000);
+  for (const double b : {0.0, 10.0, 1000.0, 1e9}) {
+    const auto stretch = Stretch(theta, NtkMixedFrequencies(theta, 8, b));
+    EXPECT_NEAR(stretch.back(), 8, 1e-9) << b;
+    for (const double s : stretch) EXPECT_TRUE(s >= 1 && s < 8.01) << b;
+  }
+}
+
 TEST(NtkTest, FactorOneChangesNothing) {
   const Frequencies theta = GeometricFrequencies(64, 10000);
   EXPECT_EQ(PiFrequencies(theta, 1), theta);
@@ -167,6 +176,29 @@ TEST(OwnTableTest, AppliesDivisorsAndScaling) {
   EXPECT_DOUBLE_EQ(OwnTable(model, 64).frequencies[1], 0.01 / 32);
   model.rotates = false;
   EXPECT_TRUE(OwnTable(model, 64).frequencies.empty());
+}
+
+TEST(OwnTableTest, LongRopeLooksAtTheFileAndNotAtTheOverride) {
+  ModelPositions model = LongRopeModel();
+  model.declared_length = 4096;
+  const double magnitude = OwnTable(model, 100).magnitude;
+  model.train_length = 64;  // --train-length, or the file's own claim
+  EXPECT_EQ(OwnTable(model, 100).magnitude, magnitude);
+}
+
+TEST(OwnTableTest, YarnTakesItsRampFromTheFile) {
+  ModelPositions model{.head_width = 64,
+                       .rotary_width = 64,
+                       .train_length = 4096,
+                       .original_length = 512,
+                       .scaling = ModelPositions::Scaling::kYarn,
+                       .scaling_factor = 8};
+  const Frequencies usual = OwnTable(model, 4096).frequencies;
+  model.yarn_fast = 8;
+  EXPECT_NE(OwnTable(model, 4096).frequencies, usual);
+  EXPECT_EQ(OwnTable(model, 4096).frequencies,
+            YarnFrequencies(GeometricFrequencies(64, 10000),
+                            {.factor = 8, .fast = 8, .original_length = 512}));
 }
 
 TEST(ValidateTest, NamesWhatIsWrong) {

@@ -23,11 +23,10 @@ void RequireFactors(const std::vector<double>& factors, int64_t pairs,
 
 double LongRopeMagnitude(const ModelPositions& model) {
   if (model.has_attention_factor) return model.attention_factor;
-  const double stretch = static_cast<double>(model.train_length) /
-                         static_cast<double>(model.original_length);
+  const auto original = static_cast<double>(model.OriginalLength());
+  const double stretch = static_cast<double>(model.DeclaredLength()) / original;
   if (stretch <= 1) return 1;
-  return std::sqrt(1 + std::log(stretch) / std::log(static_cast<double>(
-                                               model.original_length)));
+  return std::sqrt(1 + std::log(stretch) / std::log(original));
 }
 
 }  // namespace
@@ -62,12 +61,14 @@ FrequencyTable OwnTable(const ModelPositions& model, int64_t length) {
     case ModelPositions::Scaling::kYarn:
       theta =
           YarnFrequencies(theta, {.factor = model.scaling_factor,
+                                  .fast = model.yarn_fast,
+                                  .slow = model.yarn_slow,
                                   .base = model.base,
-                                  .original_length = model.original_length});
+                                  .original_length = model.OriginalLength()});
       table.magnitude *= YarnMagnitude(model.scaling_factor);
       break;
     case ModelPositions::Scaling::kLongRope: {
-      const std::vector<double>& factors = length <= model.original_length
+      const std::vector<double>& factors = length <= model.OriginalLength()
                                                ? model.short_factors
                                                : model.long_factors;
       for (size_t m = 0; m < theta.size(); ++m) theta[m] /= factors[m];
@@ -83,9 +84,10 @@ void Validate(const ModelPositions& model) {
                                     std::to_string(model.head_width));
   Require(model.train_length > 0, "trained length must be above 0, got " +
                                       std::to_string(model.train_length));
-  Require(model.original_length > 0,
-          "original context length must be above 0, got " +
-              std::to_string(model.original_length));
+  Require(model.original_length >= 0 && model.declared_length >= 0,
+          "context lengths of the file must be at least 0, got " +
+              std::to_string(model.original_length) + " and " +
+              std::to_string(model.declared_length));
   if (!model.rotates) return;
   Require(model.rotary_width <= model.head_width,
           "rotary width " + std::to_string(model.rotary_width) +
@@ -101,6 +103,10 @@ void Validate(const ModelPositions& model) {
   Require(std::isfinite(model.attention_factor) && model.attention_factor > 0,
           "rope attention factor must be above 0, got " +
               FormatNumber(model.attention_factor));
+  Require(model.yarn_slow > 0 && model.yarn_fast > model.yarn_slow,
+          "yarn: fast must be above slow, and both above 0, got " +
+              FormatNumber(model.yarn_fast) + " and " +
+              FormatNumber(model.yarn_slow));
   if (model.scaling == ModelPositions::Scaling::kLongRope) {
     RequireFactors(model.short_factors, pairs, "longrope short factors");
     RequireFactors(model.long_factors, pairs, "longrope long factors");

@@ -18,7 +18,8 @@ struct ModelPositions {
   int64_t rotary_width = 0;  // d: components that rotate, even, <= D
   double base = 10000;
   int64_t train_length = 0;     // N, tokens: windows, logn-clip, dca
-  int64_t original_length = 0;  // N_orig of the file's scaling, else N
+  int64_t original_length = 0;  // N_orig of the file's scaling; 0 for N
+  int64_t declared_length = 0;  // the file's own context length; 0 for N
 
   // Divisors of the frequencies, from the file's rope_freqs.weight [d/2];
   // empty for none. This is how GGUF files carry llama3 scaling.
@@ -27,6 +28,8 @@ struct ModelPositions {
   enum class Scaling { kNone, kLinear, kYarn, kLongRope };
   Scaling scaling = Scaling::kNone;
   double scaling_factor = 1;
+  double yarn_fast = 32;  // of the file's own yarn
+  double yarn_slow = 1;
   double attention_factor = 1;        // on top of the scaling's own magnitude
   bool has_attention_factor = false;  // longrope: replaces its formula
   std::vector<double> short_factors;  // longrope [d/2]
@@ -37,6 +40,13 @@ struct ModelPositions {
   std::vector<std::string> own_spelling;
   bool has_learned_logn = false;  // the file carries blk.N.attn_logn.weight
   bool rotates = true;            // false for models trained without RoPE
+
+  int64_t OriginalLength() const {
+    return original_length > 0 ? original_length : train_length;
+  }
+  int64_t DeclaredLength() const {
+    return declared_length > 0 ? declared_length : train_length;
+  }
 };
 
 // base^(-2m/d) for m in [0, d/2). Throws std::invalid_argument unless d is

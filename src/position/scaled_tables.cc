@@ -32,7 +32,7 @@ Plan BuildYarn(const Scheme& resolved, const ModelPositions& model,
                           .fast = resolved.Get("fast"),
                           .slow = resolved.Get("slow"),
                           .base = model.base,
-                          .original_length = model.original_length});
+                          .original_length = model.OriginalLength()});
   table.magnitude *= YarnMagnitude(factor);
   return OneBand(std::move(table));
 }
@@ -64,7 +64,7 @@ Plan BuildLlama3(const Scheme& resolved, const ModelPositions& model,
         table.frequencies, {.factor = resolved.Get("factor"),
                             .low = resolved.Get("low"),
                             .high = resolved.Get("high"),
-                            .original_length = model.original_length});
+                            .original_length = model.OriginalLength()});
   }
   return OneBand(std::move(table));
 }

@@ -51,7 +51,8 @@ Plan BuildSelfExtend(const Scheme& resolved, const ModelPositions& model,
   const int64_t group = resolved.GetLength("group");
   PositionMap key{.kind = PositionMap::Kind::kFloor, .divisor = group};
   PositionMap query = key;
-  query.offset = static_cast<double>(window - window / group);
+  const int64_t whole_groups = window / group;
+  query.offset = static_cast<double>(window - whole_groups);
   Plan plan;
   plan.tables.push_back(OwnTable(model, length));
   plan.bands.push_back({.selector = {.low = 0, .high = window}});

@@ -36,8 +36,10 @@ HWY_INLINE V FastExp(D d, V x) {
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   const auto exponent =
       hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127)));
-  return hn::IfThenElseZero(hn::Ge(x, low),
-                            hn::Mul(p, hn::BitCast(d, exponent)));
+  const V y =
+      hn::IfThenZeroElse(hn::Lt(x, low), hn::Mul(p, hn::BitCast(d, exponent)));
+  // Which of a bound and a NaN survives the clamp differs by target.
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -86,7 +86,11 @@ void OnlineSoftmaxImpl(const OnlineSoftmaxArgs& args) {
     const float largest = RowMax(scores, args.columns);
     const float now = largest > before ? largest : before;
     if (now == -std::numeric_limits<float>::infinity()) {
-      for (int64_t i = 0; i < args.columns; ++i) scores[i] = 0;
+      // Nothing but masked pairs, or a NaN that the maximum passed over.
+      for (int64_t i = 0; i < args.columns; ++i) {
+        scores[i] = scores[i] == now ? 0 : scores[i];
+        args.running_sum[r] += scores[i];
+      }
       continue;
     }
     const float sum = RowExp(scores, args.columns, now);
