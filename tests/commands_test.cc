@@ -133,13 +133,17 @@ TEST_F(ConvertTest, EveryTypeReadsAndStaysClose) {
   EXPECT_NE(StoryLoss(Path("q4_0.gguf"), ids, Path("b.json")), exact);
 }
 
-TEST_F(ConvertTest, OntoItselfWorksAndLeavesNothingBehind) {
+TEST_F(ConvertTest, NeverWritesOverItsInput) {
   const std::string model = Tiny();
-  const std::string other = Path("other.gguf");
-  EXPECT_TRUE(Worked(RunProgram({"convert", model, other, "--type", "f16"})));
-  EXPECT_TRUE(Worked(RunProgram({"convert", model, model, "--type", "f16"})));
-  EXPECT_TRUE(ReadAll(model) == ReadAll(other));
-  EXPECT_EQ(Files(), (std::vector<std::string>{"other.gguf", "tiny.gguf"}));
+  const std::string before = ReadAll(model);
+  const std::string link = Path("link.gguf");
+  std::filesystem::create_symlink(model, link);
+  for (const std::string& out : {model, link}) {
+    EXPECT_TRUE(Refused(RunProgram({"convert", model, out, "--type", "q8_0"}),
+                        2, "same file"));
+  }
+  EXPECT_TRUE(ReadAll(model) == before);
+  EXPECT_EQ(Files(), (std::vector<std::string>{"link.gguf", "tiny.gguf"}));
 }
 
 TEST_F(ConvertTest, F32ToF32KeepsTheTensors) {

@@ -201,6 +201,8 @@ TEST_F(HostileModelTest, KeysThatLieAreRefused) {
       {"rotary",
        [](auto& keys) { keys.SetInt("llama.rope.dimension_count", 7); }},
       {"rotary",
+       [](auto& keys) { keys.SetInt("llama.rope.dimension_count", 18); }},
+      {"rope.dimension_count",
        [](auto& keys) { keys.SetInt("llama.rope.dimension_count", 1 << 20); }}};
   for (const std::string key :
        {"llama.block_count", "llama.embedding_length", "llama.context_length",
@@ -223,12 +225,19 @@ TEST_F(HostileModelTest, KeysThatLieAreRefused) {
   // Allowed sizes that no tensor of the file has.
   for (const auto& [key, value] : std::vector<std::pair<std::string, int64_t>>{
            {"llama.block_count", 1 << 16},
-           {"llama.embedding_length", 1 << 24},
+           {"llama.embedding_length", 1 << 15},
            {"llama.feed_forward_length", 1 << 24},
-           {"llama.attention.key_length", 1 << 24}}) {
+           {"llama.attention.key_length", 1 << 14}}) {
     const std::string path =
         Tiny({.change_keys = [&](auto& keys) { keys.SetInt(key, value); }});
     ExpectRefusedByTheProgram(path, Ids(1, 20), "tensor '");
+  }
+  // Heads so wide that only their tables of angles would fill the memory.
+  for (const char* key :
+       {"llama.embedding_length", "llama.attention.key_length"}) {
+    const std::string path =
+        Tiny({.change_keys = [&](auto& keys) { keys.SetInt(key, 1 << 24); }});
+    ExpectRefusedByTheProgram(path, Ids(1, 20), "16384");
   }
 }
 

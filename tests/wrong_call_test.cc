@@ -93,7 +93,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
       {{"--rope-scale", "4"}, "needs --rope-scaling"},
       {{"--rope-scaling", "linear", "--rope-scale", "-4"}, "factor"},
       {{"-gan", "-4"}, "--grp-attn-n must be above 0, got -4"},
-      {{"-gaw", "64"}, "--grp-attn-n must be above 0, got 0"},
+      {{"-gaw", "64"}, "--grp-attn-w needs --grp-attn-n"},
       {{"-gan", "4", "--rope-scaling", "yarn"}, "give one"},
       {{"--position", "rope", "--position", "pi"}, "--position"}};
   for (const auto& [options, part] : run) {

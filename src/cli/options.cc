@@ -61,9 +61,10 @@ std::vector<std::string> PositionOptions::Spellings(
     Require(alias.empty(),
             "--rope-scaling and --grp-attn-n are two schemes; give one");
     Require(group != 0, "--grp-attn-w needs --grp-attn-n");
-    Require(group > 0 && group_window >= 0,
-            "--grp-attn-n and --grp-attn-w must be above 0, got " +
-                std::to_string(group) + " and " + std::to_string(group_window));
+    Require(group > 0,
+            "--grp-attn-n must be above 0, got " + std::to_string(group));
+    Require(group_window >= 0, "--grp-attn-w must be above 0, got " +
+                                   std::to_string(group_window));
     alias = "self-extend:";
     if (group_window > 0) {
       alias += "window=" + std::to_string(group_window) + ",";
@@ -81,6 +82,7 @@ std::vector<std::string> PositionOptions::Spellings(
 std::vector<position::Scheme> ParseSchemes(
     const std::vector<std::string>& spellings) {
   std::vector<position::Scheme> schemes;
+  schemes.reserve(spellings.size());
   for (const std::string& spelling : spellings) {
     schemes.push_back(position::ParseScheme(spelling));
   }

@@ -63,7 +63,9 @@ void RunCommand(const RunJob& job) {
                               std::to_string(job.seed));
   generate::Validate(job.sampling);
   const std::string text = job.text.Read();
-  Require(!text.empty(), "the prompt is empty");
+  // An empty -p asks for a text from nothing; an empty file is a mistake.
+  Require(!text.empty() || job.text.file.empty(),
+          "the prompt is empty: nothing in '" + job.text.file + "'");
   const std::string spelling = job.position.Spellings({"auto"}).front();
   const position::Scheme scheme = position::ParseScheme(spelling);
   Runtime runtime(job.model);
