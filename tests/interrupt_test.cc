@@ -46,6 +46,23 @@ TEST_F(InterruptTest, MeasureKeepsTheFinishedRows) {
   }
 }
 
+TEST_F(InterruptTest, NothingFinishedLeavesTheOldFile) {
+  const std::string model = Tiny();
+  const std::string ids = Ids(1, 400001);
+  const std::string json = Write("a.json", "the old file");
+  const std::vector<std::string> before = Files();
+  int64_t polls = 0;  // of about a millisecond, from the temporary file on
+  const ProgramResult result =
+      RunProgram({"measure", "-m", model, "--ids", ids, "--length", "400000",
+                  "--position", "rope", "--json", json},
+                 {.signal_when = [&](const ProgramOutput&) {
+                   return Files().size() > before.size() && ++polls > 500;
+                 }});
+  ExpectDied(result, SIGINT);
+  EXPECT_EQ(ReadAll(json), "the old file");
+  EXPECT_EQ(Files(), before);
+}
+
 TEST_F(InterruptTest, RunEndsItsLine) {
   const ProgramResult result = RunProgram(
       {"run", "-m", Tiny(), "-p", "x", "-n", "1000000", "-c", "2000k",

@@ -281,19 +281,12 @@ TEST_F(GoldenMeasureTest, LossAndAccuracyAreThoseOfTheFloat64Program) {
   ROPEWALK_NEED_DATA(ids, "ids/stories.ids");
   ROPEWALK_NEED_DATA(golden, "ids/stories.llama2xs.expected.json");
   // The sanitizers are slow; the code is the same at every length.
-  const std::string kLengths = kSanitized ? "256,512" : "256,512,1024,2048";
+  const std::string lengths = kSanitized ? "256,512" : "256,512,1024,2048";
   const Json expected = Json::parse(ReadAll(golden));
-  std::vector<std::string> call = {"measure",
-                                   "-m",
-                                   model,
-                                   "--ids",
-                                   ids,
-                                   "--score-last",
-                                   "256",
-                                   "--length",
-                                   "256,512,1024,2048",
-                                   "--json",
-                                   Path("all.json")};
+  std::vector<std::string> call = {
+      "measure", "-m",           model,           "--ids",
+      ids,       "--score-last", "256",           "--length",
+      lengths,   "--json",       Path("all.json")};
   std::set<std::string> schemes;
   for (const Json& row : expected["rows"]) {
     const auto position = row["position"].get<std::string>();
