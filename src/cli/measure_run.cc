@@ -81,6 +81,7 @@ void RunMeasure(const MeasureJob& job) {
   evaluate::MeasureOptions options{.schemes = ParseSchemes(job.spellings),
                                    .spellings = job.spellings,
                                    .repeat = job.repeat};
+  CatchInterrupts();
   // Found unwritable now rather than after the work.
   OutputFile json(job.json);
   OutputFile csv(job.csv);
@@ -95,10 +96,10 @@ void RunMeasure(const MeasureJob& job) {
   const int64_t longest = *std::ranges::max_element(options.lengths);
   const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
   ModelScorer scorer(runtime);
-  evaluate::Measurement measurement(scorer, ReadDocuments(job, runtime, size),
-                                    options);
+  std::vector<evaluate::Document> documents = ReadDocuments(job, runtime, size);
+  ThrowIfInterrupted();
+  evaluate::Measurement measurement(scorer, std::move(documents), options);
 
-  CatchInterrupts();
   RunFacts facts{
       .model = runtime.model().config().name,
       .source = Sources(job),

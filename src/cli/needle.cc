@@ -158,6 +158,7 @@ void RunCommand(const NeedleJob& job) {
       .trials = job.trials,
       .seed = static_cast<uint64_t>(job.seed)};
   options.schemes = ParseSchemes(options.spellings);
+  CatchInterrupts();
   OutputFile json(job.json);
   OutputFile csv(job.csv);
   OutputFile html(job.html);
@@ -166,7 +167,6 @@ void RunCommand(const NeedleJob& job) {
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  CatchInterrupts();
   ModelScorer scorer(runtime);
   double total = 0;
   for (const position::Scheme& scheme : options.schemes) {

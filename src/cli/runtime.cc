@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "model/context.h"
 
 namespace ropewalk::cli {
@@ -39,7 +40,7 @@ const tokenizer::Tokenizer& Runtime::tokenizer() {
 }
 
 std::string Runtime::Describe() const {
-  return model_.config().name + ", trained to " +
+  return Printable(model_.config().name) + ", trained to " +
          std::to_string(positions_.train_length);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 
 namespace ropewalk::evaluate {
 namespace {
@@ -91,10 +92,17 @@ void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
   const position::ModelPositions& positions = scorer.positions();
   Require(options.trials > 0, "needle: trials must be above 0, got " +
                                   std::to_string(options.trials));
+  // The prompt is one text in memory.
+  constexpr int64_t kLongest = int64_t{1} << 24;
+  for (const int64_t length : options.lengths) {
+    Require(length <= kLongest, "needle: lengths go up to " +
+                                    std::to_string(kLongest) + ", got " +
+                                    std::to_string(length));
+  }
   for (const double at : options.at) {
     Require(
         at >= 0 && at <= 100,
-        "needle: places are percent from 0 to 100, got " + std::to_string(at));
+        "needle: places are percent from 0 to 100, got " + FormatNumber(at));
   }
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
