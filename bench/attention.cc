@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/kernels.h"
 #include "position/scheme.h"
 
@@ -208,6 +209,7 @@ int main(int argc, char** argv) {
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+  ropewalk::kernels::ChooseIsaFromEnvironment();
   ropewalk::Register();
   ropewalk::RatioReporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
