@@ -111,6 +111,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
        {{"--length", "64", "--score-last", "65"}, "does not fit"},
        {{"--length", "64", "--score-last", "0"}, "--score-last"},
        {{"--documents", "0"}, "--documents must be above 0, got 0"},
+       {{"--documents", "1", "-t", "a", "-t", "b"}, "leave out some of the 2"},
        {{"--documents", "-1"}, "got -1"},
        {{"--length", "64", "--by-position", "65"}, "do not fit"},
        {{"--length", "64", "--by-position", "0"}, "--by-position"},

@@ -307,8 +307,9 @@ BandedAttention::BandedAttention(position::Plan plan, const HeadShape& shape)
                 " rotary pairs do not fit heads of width " +
                 std::to_string(shape.D));
   }
-  const KvStore checks_the_shape(plan_, shape_);
+  Validate(shape_);
   plan_.KeyStores(&store_of_);
+  reach_ = plan_.Reach();
 }
 
 void BandedAttention::Attend(std::span<const QuerySlice> slices,
@@ -330,7 +331,7 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
     std::fill_n(slice.output, padding * shape_.H * shape_.D, 0.0f);
     for (int64_t begin = padding; begin < slice.T; begin += tokens) {
       const int64_t end = std::min(slice.T, begin + tokens);
-      const int64_t cost = std::min(first + end, plan_.Reach()) * (end - begin);
+      const int64_t cost = std::min(first + end, reach_) * (end - begin);
       for (int64_t g = 0; g < shape_.G; ++g) {
         tasks.push_back({&slice, g, begin, end, cost});
       }

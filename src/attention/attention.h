@@ -73,6 +73,7 @@ class BandedAttention {
   position::Plan plan_;
   HeadShape shape_;
   std::vector<int64_t> store_of_;
+  int64_t reach_ = 0;  // of the plan
 };
 
 }  // namespace ropewalk::attention

@@ -40,16 +40,21 @@ int64_t KvStore::Tiles::bytes() const {
   return sum;
 }
 
-KvStore::KvStore(const position::Plan& plan, const HeadShape& shape)
-    : shape_(shape),
-      stores_(plan.KeyStores(nullptr)),
-      tables_(plan.tables),
-      keys_(stores_.size()) {
+void Validate(const HeadShape& shape) {
   Require(shape.H > 0 && shape.G > 0 && shape.D > 0 && shape.H % shape.G == 0,
           "attention: " + std::to_string(shape.H) + " query heads, " +
               std::to_string(shape.G) + " key heads of width " +
               std::to_string(shape.D) +
               " (query heads must be a multiple of key heads)");
+}
+
+KvStore::KvStore(const position::Plan& plan, const HeadShape& shape)
+    : shape_(shape),
+      stores_(plan.KeyStores(nullptr)),
+      tables_(plan.tables),
+      keys_(stores_.size()) {
+  Validate(shape);
+  rotated_ = AlignedBuffer<float>(shape.G * shape.D);
   for (size_t s = 0; s < stores_.size(); ++s) {
     keys_[s].reach = stores_[s].reach;
     keys_[s].first_kept = stores_[s].first_kept;
@@ -78,7 +83,7 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
   const int64_t D = shape_.D;
   const int64_t G = shape_.G;
   threads.Run(G, [&](int64_t g, int64_t) {
-    AlignedBuffer<float> rotated(D);
+    float* rotated = rotated_.data() + g * D;
     for (int64_t t = 0; t < T; ++t) {
       const int64_t j = size_ + t;
       const auto tile = static_cast<size_t>(j / kTile);
@@ -88,7 +93,7 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
       for (size_t s = 0; s < stores_.size(); ++s) {
         const RotationRows& row = rows[s];
         kernels::Rotate({.x = k_tg,
-                         .y = rotated.data(),
+                         .y = rotated,
                          .heads = 1,
                          .D = D,
                          .pairs = row.pairs,
@@ -124,14 +129,6 @@ void KvStore::CopyKey(int64_t store, int64_t j, int64_t g, float* out) const {
   for (int64_t d = 0; d < shape_.D; ++d) {
     out[d] = tile[d * kTile + j % kTile];
   }
-}
-
-int64_t KvStore::HeldTokens(int64_t store) const {
-  int64_t held = 0;
-  for (const auto& tile : keys_[static_cast<size_t>(store)].live) {
-    if (tile.size() > 0) held += kTile;
-  }
-  return held;
 }
 
 int64_t KvStore::bytes() const {

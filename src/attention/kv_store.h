@@ -35,10 +35,13 @@ struct HeadShape {
   int64_t Group() const { return H / G; }
 };
 
+// Throws std::invalid_argument when the shape makes no sense.
+void Validate(const HeadShape& shape);
+
 // Movable. One thread at a time, but for reading.
 class KvStore {
  public:
-  // Throws std::invalid_argument when the shape makes no sense.
+  // Throws like Validate.
   KvStore(const position::Plan& plan, const HeadShape& shape);
 
   // Tokens appended so far: the id of the next one.
@@ -59,9 +62,6 @@ class KvStore {
 
   // Copies the stored key of token j, [D]. For tests and tools.
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;
-
-  // Tokens whose keys are held under `store`, in whole tiles.
-  int64_t HeldTokens(int64_t store) const;
 
   int64_t bytes() const;
 
@@ -86,6 +86,7 @@ class KvStore {
   std::vector<position::FrequencyTable> tables_;
   std::vector<Tiles> keys_;  // one for each key store
   Tiles values_;
+  AlignedBuffer<float> rotated_;  // [G, D], a row for each task of Append
   int64_t size_ = 0;
 };
 

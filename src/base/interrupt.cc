@@ -8,7 +8,7 @@
 namespace ropewalk {
 namespace {
 
-// The one global of the project: a signal has nowhere else to leave its mark.
+// A global, because a signal has nowhere else to leave its mark.
 volatile std::sig_atomic_t g_signal = 0;
 
 extern "C" void RememberSignal(int signal) {

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string_view>
+#include <vector>
 
 namespace ropewalk::cli {
 namespace {
@@ -28,8 +30,6 @@ std::string Quote(const std::string& argument) {
   return quoted + "'";
 }
 
-}  // namespace
-
 std::string QuoteCommand(const std::vector<std::string>& arguments) {
   std::string text;
   for (const std::string& argument : arguments) {
@@ -37,6 +37,8 @@ std::string QuoteCommand(const std::vector<std::string>& arguments) {
   }
   return text;
 }
+
+}  // namespace
 
 std::string CommandLine() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);

@@ -4,14 +4,11 @@
 #define ROPEWALK_CLI_COMMAND_LINE_H_
 
 #include <string>
-#include <vector>
 
 namespace ropewalk::cli {
 
-// Arguments joined by spaces, quoted for a POSIX shell where they need it.
-std::string QuoteCommand(const std::vector<std::string>& arguments);
-
-// The arguments of this process.
+// The arguments of this process, joined by spaces and quoted for a POSIX shell
+// where they need it.
 std::string CommandLine();
 
 }  // namespace ropewalk::cli

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 
 #include "report/json.h"
 #include "report/line_plot.h"
+#include "report/number.h"
 #include "report/page.h"
 #include "report/table.h"
 
@@ -58,9 +58,7 @@ const MeasureRow* FindRow(const MeasureResult& result, const std::string& set,
 }
 
 std::string Fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
+  return report::FormatValue(value, report::NumberStyle::kPlain, digits);
 }
 
 constexpr const char* kFails = "!";  // behind values that were foreseen to fail

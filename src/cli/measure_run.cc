@@ -48,7 +48,7 @@ std::vector<evaluate::Document> ReadDocuments(const MeasureJob& job,
         job.documents / texts + (t < job.documents % texts ? 1 : 0);
     auto pieces = evaluate::CutPieces(ids, size, share);
     // Too short a text is a document that will be counted as skipped.
-    if (pieces.empty() && share > 0) pieces.push_back(std::move(ids));
+    if (pieces.empty()) pieces.push_back(std::move(ids));
     std::ranges::move(pieces, std::back_inserter(documents));
   }
   return documents;
@@ -78,6 +78,11 @@ void RunMeasure(const MeasureJob& job) {
           "measure: give a text with -t FILE or ids with --ids FILE");
   Require(job.documents > 0,
           "--documents must be above 0, got " + std::to_string(job.documents));
+  const auto texts = static_cast<int64_t>(job.texts.size());
+  Require(job.documents >= texts, "--documents " +
+                                      std::to_string(job.documents) +
+                                      " would leave out some of the " +
+                                      std::to_string(texts) + " texts");
   evaluate::MeasureOptions options{.schemes = ParseSchemes(job.spellings),
                                    .spellings = job.spellings,
                                    .repeat = job.repeat};

@@ -20,6 +20,7 @@
 #include "cli/runtime.h"
 #include "report/heat_map.h"
 #include "report/json.h"
+#include "report/number.h"
 #include "report/page.h"
 #include "report/table.h"
 
@@ -132,10 +133,10 @@ std::string ToText(const std::vector<NeedleRow>& rows,
         for (const NeedleRow& row : rows) {
           if (row.position == position && row.length == length &&
               row.at == at) {
-            char text_cell[32];
-            std::snprintf(text_cell, sizeof(text_cell), "%.2f%s", row.accuracy,
-                          row.known_to_fail ? "!" : " ");
-            cell = report::Cell(text_cell);
+            cell =
+                report::Cell(report::FormatValue(
+                                 row.accuracy, report::NumberStyle::kPlain, 2) +
+                             (row.known_to_fail ? "!" : " "));
             any = true;
             if (row.known_to_fail) why = *row.known_to_fail;
           }

@@ -381,7 +381,6 @@ TEST_P(KernelTest, DotMatchesFloat64OfTheUnpackedRow) {
 }
 
 TEST_P(KernelTest, DotReadsEveryF16) {
-  const std::vector<float> one(65536, 0.0f);
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto half = static_cast<uint16_t>(bits);
     const float expected = F16ToFloat(half);

@@ -64,11 +64,19 @@ const Definition& DefinitionOf(std::string_view name);
 // Sets `key` unless the spelling gave it.
 void Default(Scheme& scheme, std::string_view key, double value);
 
+// The trained length over `divisor`, at least 1, unless given.
+void DefaultShare(Scheme& scheme, std::string_view key,
+                  const ModelPositions& model, int64_t divisor);
+
 // factor = max(1, L / N) unless given.
 void DefaultFactor(Scheme& scheme, const ModelPositions& model, int64_t length);
 
 // One band over all distances, both sides rotated by their own id.
 Plan OneBand(FrequencyTable table);
+
+// The model's own table: a `build` for schemes that change nothing of it.
+Plan BuildOwn(const Scheme& resolved, const ModelPositions& model,
+              int64_t length, Layer layer);
 
 // The scale that `resolved` spells.
 ScoreScale ScaleOf(const Scheme& resolved, const ModelPositions& model);

@@ -48,8 +48,7 @@ Plan BuildHwfa(const Scheme& resolved, const ModelPositions& model,
 void ResolveHwfa2(Scheme& scheme, const ModelPositions& model, int64_t) {
   Default(scheme, "window", 64);
   Default(scheme, "full", 2);
-  Default(scheme, "rerope",
-          static_cast<double>(std::max<int64_t>(1, model.train_length / 2)));
+  DefaultShare(scheme, "rerope", model, 2);
 }
 
 // Full layers stand at i L / (f + 1), i = 1 .. f: L/2 for one, L/3 and 2L/3

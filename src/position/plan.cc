@@ -136,12 +136,4 @@ int64_t Plan::Reach() const {
   return reach;
 }
 
-int64_t Plan::FirstKept() const {
-  int64_t kept = 0;
-  for (const KeyStore& store : KeyStores(nullptr)) {
-    kept = std::max(kept, store.first_kept);
-  }
-  return kept;
-}
-
 }  // namespace ropewalk::position

@@ -131,10 +131,9 @@ struct Plan {
   // store that band b reads.
   std::vector<KeyStore> KeyStores(std::vector<int64_t>* store_of) const;
 
-  // Positions i - j at or beyond which no key is ever read, kUnbounded for
-  // none; the first keys that are kept all the same.
+  // Distance i - j at or beyond which no key is read but those kept for ever;
+  // kUnbounded for none.
   int64_t Reach() const;
-  int64_t FirstKept() const;
 };
 
 // One plan a layer.

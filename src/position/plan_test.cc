@@ -144,7 +144,7 @@ TEST(PlanTest, SinksKeepCachePositions) {
   const Plan far =
       MakePlan("sink-window:size=12,sinks=4,cache-positions=0", 64, 256);
   EXPECT_EQ(R(far, 200, 2), 198);
-  EXPECT_EQ(far.FirstKept(), 4);
+  EXPECT_EQ(far.KeyStores(nullptr)[0].first_kept, 4);
 }
 
 TEST(PlanTest, DistanceMatricesAreToeplitz) {  // R4

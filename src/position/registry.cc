@@ -36,6 +36,12 @@ void Default(Scheme& scheme, std::string_view key, double value) {
   if (!scheme.Find(key)) scheme.Set(key, value);
 }
 
+void DefaultShare(Scheme& scheme, std::string_view key,
+                  const ModelPositions& model, int64_t divisor) {
+  const int64_t share = std::max<int64_t>(1, model.train_length / divisor);
+  Default(scheme, key, static_cast<double>(share));
+}
+
 void DefaultFactor(Scheme& scheme, const ModelPositions& model,
                    int64_t length) {
   Default(scheme, "factor",
@@ -48,6 +54,11 @@ Plan OneBand(FrequencyTable table) {
   plan.bands.push_back({.query = Identity(), .key = Identity()});
   plan.tables.push_back(std::move(table));
   return plan;
+}
+
+Plan BuildOwn(const Scheme&, const ModelPositions& model, int64_t length,
+              Layer) {
+  return OneBand(OwnTable(model, length));
 }
 
 ScoreScale ScaleOf(const Scheme& resolved, const ModelPositions& model) {

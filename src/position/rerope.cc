@@ -26,8 +26,7 @@ Plan NearAndFar(FrequencyTable table, int64_t window, PositionMap far_query,
 }
 
 void ResolveReRope(Scheme& scheme, const ModelPositions& model, int64_t) {
-  Default(scheme, "window",
-          static_cast<double>(std::max<int64_t>(1, model.train_length / 2)));
+  DefaultShare(scheme, "window", model, 2);
 }
 
 Plan BuildReRope(const Scheme& resolved, const ModelPositions& model,
@@ -41,7 +40,7 @@ Plan BuildReRope(const Scheme& resolved, const ModelPositions& model,
 // window + (L - 1 - window) / k, at most 3N/4.
 void ResolveLeaky(Scheme& scheme, const ModelPositions& model, int64_t length) {
   const int64_t N = model.train_length;
-  Default(scheme, "window", static_cast<double>(std::max<int64_t>(1, N / 4)));
+  DefaultShare(scheme, "window", model, 4);
   const double window = scheme.Get("window");
   if (scheme.Find("k")) return;
   const double room = 0.75 * static_cast<double>(N) - window;
@@ -63,8 +62,7 @@ Plan BuildLeaky(const Scheme& resolved, const ModelPositions& model,
 }
 
 void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
-  Default(scheme, "window",
-          static_cast<double>(std::max<int64_t>(1, model.train_length / 4)));
+  DefaultShare(scheme, "window", model, 4);
   if (!scheme.Find("k")) {
     scheme.Set("k", 1.0 / 16);
     scheme.spelled.emplace_back("k", "1/16");

@@ -7,11 +7,6 @@ namespace {
 
 void Nothing(Scheme&, const ModelPositions&, int64_t) {}
 
-Plan BuildRope(const Scheme&, const ModelPositions& model, int64_t length,
-               Layer) {
-  return OneBand(OwnTable(model, length));
-}
-
 Plan BuildNope(const Scheme&, const ModelPositions&, int64_t, Layer) {
   return OneBand({});
 }
@@ -23,7 +18,7 @@ extern const Definition kRope = {
     .summary = "the model's own table, its file's scaling included",
     .source = "arXiv 2104.09864",
     .resolve = Nothing,
-    .build = BuildRope,
+    .build = BuildOwn,
 };
 
 extern const Definition kNope = {

@@ -75,11 +75,6 @@ void ResolveLongRope(Scheme& scheme, const ModelPositions& model, int64_t) {
              "(rope_factors_short.weight and rope_factors_long.weight)");
 }
 
-Plan BuildOwn(const Scheme&, const ModelPositions& model, int64_t length,
-              Layer) {
-  return OneBand(OwnTable(model, length));
-}
-
 void ResolveCope(Scheme& scheme, const ModelPositions& model, int64_t length) {
   const FrequencyTable table = OwnTable(model, length);
   const auto pairs = static_cast<int64_t>(table.frequencies.size());

@@ -241,6 +241,7 @@ int64_t Scheme::GetLength(std::string_view key) const {
 }
 
 void Scheme::Set(std::string_view key, double value) {
+  std::erase_if(spelled, [&](const auto& one) { return one.first == key; });
   for (auto& [name, old] : parameters) {
     if (name == key) {
       old = value;

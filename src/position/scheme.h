@@ -36,6 +36,7 @@ struct Scheme {
   // A parameter that Resolve has filled in.
   double Get(std::string_view key) const;
   int64_t GetLength(std::string_view key) const;
+  // Forgets a fraction that the old value was spelled as.
   void Set(std::string_view key, double value);
 };
 

@@ -77,6 +77,12 @@ TEST(SchemeTest, OtherSpellingsBecomeCanonical) {
   EXPECT_EQ(canonical("rerope+logn:base=512"), "rerope+logn");
 }
 
+TEST(SchemeTest, AValueSetAnewPrintsAsItself) {
+  Scheme scheme = ParseScheme("leaky-rerope:window=64,k=1/16");
+  scheme.Set("k", 8);
+  EXPECT_EQ(ToString(scheme), "leaky-rerope:window=64,k=8");
+}
+
 TEST(SchemeTest, DefaultsComeFromModelAndLength) {
   EXPECT_EQ(Resolved("rerope+logn-clip", 2048), "rerope:window=128+logn-clip");
   EXPECT_EQ(Resolved("pi", 2048), "pi:factor=8");

@@ -20,7 +20,7 @@ int64_t Largest(int64_t length, int64_t window, int64_t group) {
 void ResolveSelfExtend(Scheme& scheme, const ModelPositions& model,
                        int64_t length) {
   const int64_t N = model.train_length;
-  Default(scheme, "window", static_cast<double>(std::max<int64_t>(1, N / 4)));
+  DefaultShare(scheme, "window", model, 4);
   if (scheme.Find("group")) return;
   const int64_t window = scheme.GetLength("window");
   const int64_t limit = 3 * N / 4;
