@@ -1,0 +1,53 @@
+# The training wing: LibTorch, found here and linked below lab/ alone.
+
+find_package(Torch REQUIRED)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+find_library(SENTENCEPIECE_TRAIN sentencepiece_train REQUIRED)
+# A LibTorch from elsewhere is found again by the installed program.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
+# Headers of LibTorch take 5 to 20 s a file, so one precompiled header serves
+# all of lab/.
+set(ROPEWALK_LAB_HEADERS
+  <ATen/ATen.h>
+  <torch/csrc/autograd/custom_function.h>
+  <torch/csrc/autograd/grad_mode.h>
+  <torch/library.h>)
+
+add_library(ropewalk_lab_headers OBJECT ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
+target_link_libraries(ropewalk_lab_headers PUBLIC ${TORCH_LIBRARIES})
+target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS})
+
+# ropewalk_folder for src/lab/<folder>: ropewalk_lab_<folder>, and one test
+# program lab_<folder>_test. register.cc belongs to the plug-in alone.
+function(ropewalk_lab_folder folder)
+  cmake_parse_arguments(ARG "" "" "FOLDERS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/lab/${folder}/*.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/register\\.cc$")
+  list(TRANSFORM ARG_FOLDERS PREPEND ropewalk_)
+  set(library ropewalk_lab_${folder})
+  add_library(${library} STATIC ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
+  target_include_directories(${library} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${library} PUBLIC
+    ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES})
+  target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
+  if(ROPEWALK_TESTS AND tests)
+    ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder})
+    target_precompile_headers(lab_${folder}_test REUSE_FROM
+      ropewalk_lab_headers)
+  endif()
+endfunction()
+
+# ropewalk-lab, and the operators as a plug-in for PyTorch.
+function(ropewalk_lab_programs)
+  add_executable(ropewalk-lab src/lab/main.cc)
+  target_link_libraries(ropewalk-lab PRIVATE ropewalk_lab_train)
+  target_compile_definitions(ropewalk-lab PRIVATE
+    ROPEWALK_VERSION="${PROJECT_VERSION}")
+  include(GNUInstallDirs)
+  install(TARGETS ropewalk-lab
+    RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/ropewalk)
+endfunction()
