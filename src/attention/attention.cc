@@ -25,10 +25,13 @@ void AttentionScratch::Prepare(int64_t workers, int64_t floats) {
   buffer_.EnsureSize(workers * floats_);
 }
 
-// Tokens [begin, end) of a slice, for one key head.
+// Tokens [begin, end) of a slice, for one key head and some of the column
+// blocks of its values.
 struct BandedAttention::Task {
   const QuerySlice* slice = nullptr;
   int64_t g = 0;
+  int64_t first_block = 0;
+  int64_t last_block = 0;
   int64_t begin = 0;
   int64_t end = 0;
   int64_t cost = 0;  // keys seen, about
@@ -54,8 +57,9 @@ class BandedAttention::Worker {
     const int64_t rows = attention.shape_.Group() * tokens;
     const auto bands = static_cast<int64_t>(attention.plan_.bands.size());
     const int64_t D = attention.shape_.D;
+    const int64_t width = attention.shape_.ValueWidth();
     // queries by band, two score tiles, output, maxima, sums (as doubles)
-    return rows * (bands * D + 2 * kTile + D + 1 + 2) + 64;
+    return rows * (bands * D + 2 * kTile + width + 1 + 2) + 64;
   }
 
   Worker(const BandedAttention& attention, const Task& task,
@@ -66,6 +70,11 @@ class BandedAttention::Worker {
         shape_(attention.shape_),
         slice_(*task.slice),
         g_(task.g),
+        first_block_(task.first_block),
+        last_block_(task.last_block),
+        first_column_(first_block_ * kValueBlock),
+        width_(std::min(last_block_ * kValueBlock, shape_.ValueWidth()) -
+               first_column_),
         begin_(task.begin),
         tokens_(task.end - task.begin),
         rows_(shape_.Group() * tokens_),
@@ -82,9 +91,9 @@ class BandedAttention::Worker {
     queries_ = take(bands * rows_ * shape_.D);
     scores_ = take(rows_ * kTile);
     other_ = take(rows_ * kTile);
-    output_ = take(rows_ * shape_.D);
+    output_ = take(rows_ * width_);
     maxima_ = take(rows_);
-    std::fill_n(output_, rows_ * shape_.D, 0.0f);
+    std::fill_n(output_, rows_ * width_, 0.0f);
     std::fill_n(maxima_, rows_, kMasked);
     std::fill_n(sums_, rows_, 0.0);
   }
@@ -243,32 +252,37 @@ class BandedAttention::Worker {
                             .output = output_,
                             .rows = rows_,
                             .columns = kTile,
-                            .width = shape_.D,
+                            .width = width_,
                             .scores_stride = kTile,
-                            .output_stride = shape_.D});
-    kernels::Gemm({.a = scores_,
-                   .b = slice_.store->ValueTile(tile.number, g_),
-                   .c = output_,
-                   .rows = rows_,
-                   .columns = shape_.D,
-                   .depth = tile.last - tile.first,
-                   .a_stride = kTile,
-                   .b_stride = shape_.D,
-                   .c_stride = shape_.D,
-                   .accumulate = true});
+                            .output_stride = width_});
+    for (int64_t block = first_block_; block < last_block_; ++block) {
+      const int64_t columns = shape_.BlockWidth(block);
+      kernels::Gemm({.a = scores_,
+                     .b = slice_.store->ValueTile(tile.number, g_, block),
+                     .c = output_ + block * kValueBlock - first_column_,
+                     .rows = rows_,
+                     .columns = columns,
+                     .depth = tile.last - tile.first,
+                     .a_stride = kTile,
+                     .b_stride = columns,
+                     .c_stride = width_,
+                     .accumulate = true});
+    }
   }
 
   void Write() {
     for (int64_t r = 0; r < rows_; ++r) {
       const int64_t head = g_ * shape_.Group() + r / tokens_;
       const int64_t row = begin_ + TokenOf(r);
-      float* out = slice_.output + (row * shape_.H + head) * shape_.D;
+      float* out = slice_.output +
+                   (row * shape_.H + head) * shape_.ValueWidth() +
+                   first_column_;
       // A row always sees itself in every scheme but an odd stack's; nothing
       // seen gives zeros. A NaN is kept.
       const auto factor =
           static_cast<float>(sums_[r] == 0 ? 0.0 : 1 / sums_[r]);
-      for (int64_t d = 0; d < shape_.D; ++d) {
-        out[d] = output_[r * shape_.D + d] * factor;
+      for (int64_t d = 0; d < width_; ++d) {
+        out[d] = output_[r * width_ + d] * factor;
       }
     }
   }
@@ -283,6 +297,10 @@ class BandedAttention::Worker {
   const HeadShape& shape_;
   const QuerySlice& slice_;
   const int64_t g_;
+  const int64_t first_block_;
+  const int64_t last_block_;
+  const int64_t first_column_;  // of the values
+  const int64_t width_;         // columns of the values
   const int64_t begin_;
   const int64_t tokens_;
   const int64_t rows_;
@@ -294,7 +312,7 @@ class BandedAttention::Worker {
   float* queries_ = nullptr;  // [bands, rows, D]
   float* scores_ = nullptr;   // [rows, kTile]
   float* other_ = nullptr;    // [rows, kTile]
-  float* output_ = nullptr;   // [rows, D]
+  float* output_ = nullptr;   // [rows, width]
   float* maxima_ = nullptr;   // [rows]
 };
 
@@ -312,11 +330,25 @@ BandedAttention::BandedAttention(position::Plan plan, const HeadShape& shape)
   reach_ = plan_.Reach();
 }
 
+// One query of one wide head (decoding with a gated attention unit) would keep
+// one worker busy, so that workers share the columns of its values. Each forms
+// the scores again: D columns of work beside the ValueWidth() that they share.
+int64_t BandedAttention::ValueParts(std::span<const QuerySlice> slices,
+                                    int64_t tokens, int64_t workers) const {
+  int64_t tasks = 0;
+  for (const QuerySlice& slice : slices) {
+    tasks += (slice.T + tokens - 1) / tokens * shape_.G;
+  }
+  if (tasks == 0 || shape_.ValueWidth() <= shape_.D) return 1;
+  return std::clamp<int64_t>(workers / tasks, 1, shape_.ValueBlocks());
+}
+
 void BandedAttention::Attend(std::span<const QuerySlice> slices,
                              const float* head_scale, ParallelFor& threads,
                              AttentionScratch& scratch) const {
   const int64_t tokens = std::max<int64_t>(1, kTileRows / shape_.Group());
   const size_t bands = plan_.bands.size();
+  const int64_t parts = ValueParts(slices, tokens, threads.workers());
   std::vector<RotationRows> rows;  // [slices, bands]
   std::vector<Task> tasks;
   for (const QuerySlice& slice : slices) {
@@ -328,12 +360,16 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
           band.query, plan_.tables[static_cast<size_t>(band.table)]));
     }
     const int64_t padding = std::min(slice.T, std::max<int64_t>(0, -first));
-    std::fill_n(slice.output, padding * shape_.H * shape_.D, 0.0f);
+    std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);
     for (int64_t begin = padding; begin < slice.T; begin += tokens) {
       const int64_t end = std::min(slice.T, begin + tokens);
       const int64_t cost = std::min(first + end, reach_) * (end - begin);
       for (int64_t g = 0; g < shape_.G; ++g) {
-        tasks.push_back({&slice, g, begin, end, cost});
+        for (int64_t part = 0; part < parts; ++part) {
+          const int64_t blocks = shape_.ValueBlocks();
+          tasks.push_back({&slice, g, part * blocks / parts,
+                           (part + 1) * blocks / parts, begin, end, cost});
+        }
       }
     }
   }

@@ -25,7 +25,7 @@ namespace ropewalk::attention {
 // The queries of one sequence of a batch.
 struct QuerySlice {
   const float* queries = nullptr;  // [T, H, D], not rotated
-  float* output = nullptr;         // [T, H, D]
+  float* output = nullptr;         // [T, H, ValueWidth()]
   int64_t T = 0;
   // Keys up to the last query have been appended: query t has the id
   // store->size() - T + t. Negative ids are left padding; their output is 0.
@@ -69,6 +69,9 @@ class BandedAttention {
   struct Task;
   struct Tile;
   class Worker;
+
+  int64_t ValueParts(std::span<const QuerySlice> slices, int64_t tokens,
+                     int64_t workers) const;
 
   position::Plan plan_;
   HeadShape shape_;

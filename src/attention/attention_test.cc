@@ -46,17 +46,18 @@ struct Sequence {
   int64_t n = 0;
   std::vector<float> queries;  // [n, H, D]
   std::vector<float> keys;     // [n, G, D]
-  std::vector<float> values;   // [n, G, D]
+  std::vector<float> values;   // [n, G, ValueWidth()]
 };
 
 Sequence MakeSequence(const HeadShape& shape, int64_t n, uint64_t seed) {
   Rng rng(seed);
-  const auto fill = [&](int64_t heads) {
-    std::vector<float> out(static_cast<size_t>(n * heads * shape.D));
+  const auto fill = [&](int64_t heads, int64_t width) {
+    std::vector<float> out(static_cast<size_t>(n * heads * width));
     for (float& x : out) x = static_cast<float>(rng.Normal());
     return out;
   };
-  return {shape, n, fill(shape.H), fill(shape.G), fill(shape.G)};
+  return {shape, n, fill(shape.H, shape.D), fill(shape.G, shape.D),
+          fill(shape.G, shape.ValueWidth())};
 }
 
 std::vector<double> Doubles(const std::vector<float>& x) {
@@ -73,9 +74,11 @@ std::vector<float> RunChunks(const position::Plan& plan, const Sequence& s,
   KvStore store = attention.NewStore();
   RotationTables tables;
   AttentionScratch scratch;
-  std::vector<float> output(s.queries.size());
   const int64_t q_row = s.shape.H * s.shape.D;
   const int64_t k_row = s.shape.G * s.shape.D;
+  const int64_t v_row = s.shape.G * s.shape.ValueWidth();
+  const int64_t o_row = s.shape.H * s.shape.ValueWidth();
+  std::vector<float> output(static_cast<size_t>(s.n * o_row));
   size_t at = 0;
   while (store.size() < s.n) {
     const int64_t first = store.size();
@@ -83,10 +86,10 @@ std::vector<float> RunChunks(const position::Plan& plan, const Sequence& s,
         std::min(chunks[std::min(at, chunks.size() - 1)], s.n - first);
     ++at;
     tables.Begin(first, T);
-    store.Append(s.keys.data() + first * k_row, s.values.data() + first * k_row,
+    store.Append(s.keys.data() + first * k_row, s.values.data() + first * v_row,
                  T, tables, threads);
     const QuerySlice slice{.queries = s.queries.data() + first * q_row,
-                           .output = output.data() + first * q_row,
+                           .output = output.data() + first * o_row,
                            .T = T,
                            .store = &store,
                            .tables = &tables};
@@ -115,10 +118,11 @@ double Tolerance(const position::Plan& plan, const Sequence& s, int64_t i,
   for (int64_t j = 0; j <= i; ++j) {
     const int64_t at = (j * s.shape.G + g) * D;
     key = std::max(key, norm(s.keys.data() + at));
-    for (int64_t d = 0; d < D; ++d) {
-      value = std::max(
-          value,
-          std::abs(static_cast<double>(s.values[static_cast<size_t>(at + d)])));
+    const int64_t width = s.shape.ValueWidth();
+    const int64_t first = (j * s.shape.G + g) * width;
+    for (int64_t d = 0; d < width; ++d) {
+      value = std::max(value, std::abs(static_cast<double>(
+                                  s.values[static_cast<size_t>(first + d)])));
     }
   }
   const double magnitude = plan.tables[0].magnitude;
@@ -133,9 +137,12 @@ double Tolerance(const position::Plan& plan, const Sequence& s, int64_t i,
 const std::vector<double>& Reference(const std::string& spelling,
                                      const position::Plan& plan,
                                      const Sequence& s) {
-  using Key = std::tuple<std::string, int64_t, int64_t, int64_t, float>;
+  using Key =
+      std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, float>;
   static std::map<Key, std::vector<double>> known;
-  const Key key{spelling, s.n, s.shape.H, s.shape.D, s.queries.front()};
+  const Key key{
+      spelling,         s.n, s.shape.H, s.shape.D, s.shape.ValueWidth(),
+      s.queries.front()};
   auto at = known.find(key);
   if (at == known.end()) {
     at = known
@@ -156,9 +163,9 @@ void ExpectMatchesReference(const std::string& spelling, const Sequence& s,
   for (int64_t i = 0; i < s.n; ++i) {
     for (int64_t h = 0; h < s.shape.H; ++h) {
       const double tolerance = Tolerance(plan, s, i, h);
-      for (int64_t d = 0; d < s.shape.D; ++d) {
-        const auto at =
-            static_cast<size_t>((i * s.shape.H + h) * s.shape.D + d);
+      const int64_t width = s.shape.ValueWidth();
+      for (int64_t d = 0; d < width; ++d) {
+        const auto at = static_cast<size_t>((i * s.shape.H + h) * width + d);
         ASSERT_NEAR(got[at], want[at], tolerance)
             << spelling << " n=" << s.n << " D=" << s.shape.D << " i=" << i
             << " h=" << h << " d=" << d;
@@ -227,6 +234,36 @@ TEST_P(AttentionTest, EveryHeadWidthAndGrouping) {
       }
     }
   }
+}
+
+// Of a gated attention unit; around the blocks that values are stored in.
+TEST_P(AttentionTest, ValuesOfAnotherWidthThanKeys) {
+  for (const int64_t width :
+       {int64_t{1}, int64_t{8}, kValueBlock - 1, kValueBlock, kValueBlock + 1,
+        2 * kValueBlock + 3}) {
+    for (const auto& [H, G] :
+         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {4, 2}}) {
+      for (const char* spelling :
+           {"rope", "rerope:window=20+logn", "window:size=20"}) {
+        const Sequence s = MakeSequence({H, G, 16, width}, 90, 15);
+        ExpectMatchesReference(spelling, s, {90}, *pool_);
+        ExpectMatchesReference(spelling, s, {37, 1}, *pool_);
+      }
+    }
+  }
+}
+
+// One query of a wide head is shared by columns.
+TEST_P(AttentionTest, WorkersThatShareAWideHeadGiveTheSameBits) {
+  const Sequence s = MakeSequence({1, 1, 16, 3 * kValueBlock + 5}, 130, 16);
+  const position::Plan plan = MakePlan("rerope:window=20", 16, s.n);
+  SerialFor serial;
+  const auto alone = RunChunks(plan, s, {100, 1}, serial);
+  for (const int64_t workers : {2, 3, 8}) {
+    const auto pool = MakeThreadPool(workers);
+    EXPECT_EQ(RunChunks(plan, s, {100, 1}, *pool), alone) << workers;
+  }
+  EXPECT_EQ(RunChunks(plan, s, {130}, *pool_), alone);
 }
 
 TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {  // R2
@@ -450,6 +487,7 @@ TEST(KvStoreTest, RefusesShapesThatMakeNoSense) {
   EXPECT_THROW(BandedAttention(plan, {3, 2, 8}), std::invalid_argument);
   EXPECT_THROW(BandedAttention(plan, {0, 1, 8}), std::invalid_argument);
   EXPECT_THROW(BandedAttention(plan, {2, 2, 6}), std::invalid_argument);
+  EXPECT_THROW(BandedAttention(plan, {2, 2, 8, -1}), std::invalid_argument);
 }
 
 TEST(RotationTablesTest, AnglesKeepTheirAccuracyFarOut) {

@@ -41,10 +41,12 @@ int64_t KvStore::Tiles::bytes() const {
 }
 
 void Validate(const HeadShape& shape) {
-  Require(shape.H > 0 && shape.G > 0 && shape.D > 0 && shape.H % shape.G == 0,
+  Require(shape.H > 0 && shape.G > 0 && shape.D > 0 && shape.value_width >= 0 &&
+              shape.H % shape.G == 0,
           "attention: " + std::to_string(shape.H) + " query heads, " +
               std::to_string(shape.G) + " key heads of width " +
-              std::to_string(shape.D) +
+              std::to_string(shape.D) + ", values of width " +
+              std::to_string(shape.ValueWidth()) +
               " (query heads must be a multiple of key heads)");
 }
 
@@ -73,15 +75,16 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
   std::vector<RotationRows> rows;
   for (size_t s = 0; s < stores_.size(); ++s) {
     keys_[s].DropBefore(size_);
-    keys_[s].GrowTo(tiles, TileFloats());
+    keys_[s].GrowTo(tiles, KeyFloats());
     rows.push_back(tables.Get(stores_[s].key,
                               tables_[static_cast<size_t>(stores_[s].table)]));
   }
   values_.DropBefore(size_);
-  values_.GrowTo(tiles, TileFloats());
+  values_.GrowTo(tiles, ValueFloats());
 
   const int64_t D = shape_.D;
   const int64_t G = shape_.G;
+  const int64_t value_width = shape_.ValueWidth();
   threads.Run(G, [&](int64_t g, int64_t) {
     float* rotated = rotated_.data() + g * D;
     for (int64_t t = 0; t < T; ++t) {
@@ -89,7 +92,7 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
       const auto tile = static_cast<size_t>(j / kTile);
       const int64_t column = j % kTile;
       const float* k_tg = keys + (t * G + g) * D;
-      const float* v_tg = values + (t * G + g) * D;
+      const float* v_tg = values + (t * G + g) * value_width;
       for (size_t s = 0; s < stores_.size(); ++s) {
         const RotationRows& row = rows[s];
         kernels::Rotate({.x = k_tg,
@@ -104,8 +107,13 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
           key_tile[d * kTile + column] = rotated[d];
         }
       }
-      std::copy_n(v_tg, D,
-                  values_.live[tile].data() + (g * kTile + column) * D);
+      float* value_tile = values_.live[tile].data() + g * value_width * kTile;
+      for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+        const int64_t width = shape_.BlockWidth(b);
+        const int64_t first = b * kValueBlock;
+        std::copy_n(v_tg + first, width,
+                    value_tile + first * kTile + column * width);
+      }
     }
   });
   size_ += T;
@@ -118,10 +126,10 @@ const float* KvStore::KeyTile(int64_t store, int64_t tile, int64_t g) const {
   return data + g * shape_.D * kTile;
 }
 
-const float* KvStore::ValueTile(int64_t tile, int64_t g) const {
+const float* KvStore::ValueTile(int64_t tile, int64_t g, int64_t block) const {
   const float* data = values_.live[static_cast<size_t>(tile)].data();
   ROPEWALK_CHECK(data != nullptr);
-  return data + g * kTile * shape_.D;
+  return data + (g * shape_.ValueWidth() + block * kValueBlock) * kTile;
 }
 
 void KvStore::CopyKey(int64_t store, int64_t j, int64_t g, float* out) const {

@@ -10,11 +10,14 @@
 // dropping the oldest is freeing a tile; freed tiles are used again. Within a
 // tile the keys of one head lie transposed, [D, kTile]: a row of scores is then
 // a sum of rows scaled by the query's components, which vectorises the same
-// way for one query and for many, at every head width.
+// way for one query and for many, at every head width. Values lie in blocks of
+// kValueBlock columns, each dense: rows of a wide value (a gated attention
+// unit's) would else fall on a few sets of the cache and drive each other out.
 
 #ifndef ROPEWALK_ATTENTION_KV_STORE_H_
 #define ROPEWALK_ATTENTION_KV_STORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,13 +29,23 @@
 namespace ropewalk::attention {
 
 inline constexpr int64_t kTile = 64;  // tokens: a tile of D = 64 fits an L1
+inline constexpr int64_t kValueBlock = 128;  // columns of a value
 
 struct HeadShape {
-  int64_t H = 0;  // query heads
-  int64_t G = 0;  // key and value heads; H is a multiple of G
-  int64_t D = 0;  // head width
+  int64_t H = 0;            // query heads
+  int64_t G = 0;            // key and value heads; H is a multiple of G
+  int64_t D = 0;            // head width: of queries and keys
+  int64_t value_width = 0;  // of values and outputs; 0 for D
 
   int64_t Group() const { return H / G; }
+  int64_t ValueWidth() const { return value_width > 0 ? value_width : D; }
+  // Column blocks of a value; all but the last are kValueBlock wide.
+  int64_t ValueBlocks() const {
+    return (ValueWidth() + kValueBlock - 1) / kValueBlock;
+  }
+  int64_t BlockWidth(int64_t block) const {
+    return std::min(kValueBlock, ValueWidth() - block * kValueBlock);
+  }
 };
 
 // Throws std::invalid_argument when the shape makes no sense.
@@ -51,14 +64,14 @@ class KvStore {
   // cover (padding before id 0 may stand in them), and drops what no query
   // from id size() on can reach.
   //
-  //   keys, values [T, G, D]   not rotated
+  //   keys [T, G, D], not rotated   values [T, G, ValueWidth()]
   void Append(const float* keys, const float* values, int64_t T,
               RotationTables& tables, ParallelFor& threads);
 
-  // Head g of a tile under key store `store` [D, kTile]; of its values
-  // [kTile, D]. The tile must be within reach.
+  // Head g of a tile under key store `store` [D, kTile]; one column block of
+  // its values [kTile, BlockWidth(block)]. The tile must be within reach.
   const float* KeyTile(int64_t store, int64_t tile, int64_t g) const;
-  const float* ValueTile(int64_t tile, int64_t g) const;
+  const float* ValueTile(int64_t tile, int64_t g, int64_t block) const;
 
   // Copies the stored key of token j, [D]. For tests and tools.
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;
@@ -79,7 +92,8 @@ class KvStore {
     int64_t bytes() const;
   };
 
-  int64_t TileFloats() const { return shape_.G * shape_.D * kTile; }
+  int64_t KeyFloats() const { return shape_.G * shape_.D * kTile; }
+  int64_t ValueFloats() const { return shape_.G * shape_.ValueWidth() * kTile; }
 
   HeadShape shape_;
   std::vector<position::KeyStore> stores_;

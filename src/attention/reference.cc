@@ -42,8 +42,9 @@ std::vector<double> ReferenceAttention(const position::Plan& plan,
   const auto D = static_cast<size_t>(shape.D);
   const auto H = static_cast<size_t>(shape.H);
   const auto G = static_cast<size_t>(shape.G);
+  const auto width = static_cast<size_t>(shape.ValueWidth());
   const size_t n = queries.size() / (H * D);
-  std::vector<double> output(queries.size(), 0.0);
+  std::vector<double> output(n * H * width, 0.0);
   std::vector<double> scores(n);
   for (size_t i = 0; i < n; ++i) {
     for (size_t h = 0; h < H; ++h) {
@@ -58,9 +59,9 @@ std::vector<double> ReferenceAttention(const position::Plan& plan,
       kernels::reference::Softmax(scores.data(), static_cast<int64_t>(i + 1),
                                   scores.data());
       for (size_t j = 0; j <= i; ++j) {
-        for (size_t d = 0; d < D; ++d) {
-          output[(i * H + h) * D + d] +=
-              scores[j] * values[(j * G + g) * D + d];
+        for (size_t d = 0; d < width; ++d) {
+          output[(i * H + h) * width + d] +=
+              scores[j] * values[(j * G + g) * width + d];
         }
       }
     }

@@ -19,9 +19,10 @@ namespace ropewalk::attention {
 double ReferenceScore(const position::Plan& plan, std::span<const double> q,
                       int64_t i, std::span<const double> k, int64_t j);
 
-// Output [n, H, D] of a whole sequence with ids [0, n).
+// Output [n, H, ValueWidth()] of a whole sequence with ids [0, n).
 //
-//   queries [n, H, D]   keys, values [n, G, D]   head_scale [H] or empty
+//   queries [n, H, D]   keys [n, G, D]   values [n, G, ValueWidth()]
+//   head_scale [H] or empty
 std::vector<double> ReferenceAttention(const position::Plan& plan,
                                        const HeadShape& shape,
                                        std::span<const double> queries,
