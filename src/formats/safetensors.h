@@ -1,0 +1,157 @@
+// Safetensors: named tensors and a map of strings, in one file.
+//
+// It is also our checkpoint, so a file can carry a checksum: a last tensor
+// `__crc32__` over every byte in front of it. The header cannot hold it, since
+// the header is written before the tensors stream through; other readers see
+// one tensor more.
+//
+// A file is not trusted: lengths, offsets, types and shapes are checked
+// against the file before use, and memory beyond the map stays within a small
+// multiple of the header.
+
+#ifndef ROPEWALK_FORMATS_SAFETENSORS_H_
+#define ROPEWALK_FORMATS_SAFETENSORS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+
+namespace ropewalk::formats {
+
+enum class SafeType {
+  kF64,
+  kF32,
+  kF16,
+  kBf16,
+  kI64,
+  kI32,
+  kI16,
+  kI8,
+  kU64,
+  kU32,
+  kU16,
+  kU8,
+  kBool,
+};
+
+struct SafeTypeInfo {
+  SafeType type = SafeType::kF32;
+  std::string_view name;  // as in the file: "F32"
+  int64_t bytes = 4;      // of one element
+};
+
+const SafeTypeInfo& InfoOf(SafeType type);
+
+struct SafeTensor {
+  std::string name;
+  SafeType type = SafeType::kF32;
+  std::vector<int64_t> shape;        // slowest first; empty: one number
+  int64_t elements = 0;              // product of shape
+  std::span<const std::byte> bytes;  // in the map; not aligned: copy it out
+};
+
+// Movable, immutable after construction. Views die with it.
+class SafetensorsFile {
+ public:
+  // Throws IoError, and FormatError for whatever the format forbids: a header
+  // above 100 MB, JSON that is broken or has other members, a name used twice,
+  // sizes that do not match the shape, tensors that overlap, leave a hole or
+  // do not fill the file.
+  explicit SafetensorsFile(const std::string& path);
+
+  // In the order of their bytes; the checksum is not among them.
+  const std::vector<SafeTensor>& tensors() const { return tensors_; }
+  // Null when there is none.
+  const SafeTensor* Find(std::string_view name) const;
+  // Throws FormatError when there is none.
+  const SafeTensor& Get(std::string_view name) const;
+
+  using StringMap = std::map<std::string, std::string, std::less<>>;
+  // `__metadata__`.
+  const StringMap& metadata() const { return metadata_; }
+
+  bool has_checksum() const { return has_checksum_; }
+  // Reads the whole file. Throws FormatError when the checksum is absent or
+  // not that of the bytes.
+  void VerifyChecksum() const;
+
+  const std::string& path() const { return file_.path(); }
+
+ private:
+  void CheckLayout(size_t data_begin);
+
+  MappedFile file_;
+  std::vector<SafeTensor> tensors_;
+  std::map<std::string, size_t, std::less<>> index_;
+  StringMap metadata_;
+  bool has_checksum_ = false;
+  size_t checked_bytes_ = 0;  // in front of the checksum
+  uint32_t checksum_ = 0;
+};
+
+// Writes the file whole or not at all. All tensors are declared first, since
+// the header names their places; their bytes then stream through. One thread
+// at a time. Without Finish nothing is left behind.
+class SafetensorsWriter {
+ public:
+  struct Options {
+    bool checksum = true;
+  };
+
+  // Throws IoError when `path` cannot be written.
+  explicit SafetensorsWriter(const std::string& path);
+  SafetensorsWriter(const std::string& path, Options options);
+
+  // Strings are UTF-8. Throws std::invalid_argument for a key used twice, for
+  // text that is not UTF-8, and after the first WriteTensor.
+  void AddMetadata(const std::string& key, const std::string& value);
+  // Declares the next tensor. Bytes lie in the order of declaration, so wide
+  // types first keep every tensor aligned. Throws std::invalid_argument for a
+  // name used twice, reserved (`__...`) or not UTF-8, for a negative or
+  // overflowing shape, and after the first WriteTensor.
+  void AddTensor(const std::string& name, SafeType type,
+                 std::vector<int64_t> shape);
+
+  // The next bytes of the declared tensors, in order: a tensor is complete
+  // when as many have come as it has. Throws std::invalid_argument beyond the
+  // end of the tensor; IoError.
+  void WriteTensor(std::span<const std::byte> bytes);
+
+  // Commits. Throws std::invalid_argument when bytes are missing; IoError.
+  void Finish();
+
+ private:
+  struct Declared {
+    std::string name;
+    SafeType type;
+    std::vector<int64_t> shape;
+    int64_t bytes;
+  };
+
+  void WriteHeader();
+  void SkipEmptyTensors();
+  void Write(std::string_view bytes);
+
+  AtomicFile file_;
+  Options options_;
+  std::map<std::string, std::string> metadata_;
+  std::vector<Declared> tensors_;
+  std::set<std::string> names_;
+  int64_t data_bytes_ = 0;  // declared
+  bool header_written_ = false;
+  size_t current_ = 0;         // tensor being written
+  int64_t current_bytes_ = 0;  // of it, written
+  uint32_t crc_ = 0;
+};
+
+}  // namespace ropewalk::formats
+
+#endif  // ROPEWALK_FORMATS_SAFETENSORS_H_
