@@ -1,0 +1,213 @@
+#include "lab/optim/fused.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+// The build is -O2, whose vectoriser wants loop counts known beforehand; square
+// roots and comparisons become vectors only without errno and traps.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3,no-math-errno,no-trapping-math")
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && \
+    defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#define ROPEWALK_CLONES \
+  __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define ROPEWALK_CLONES
+#endif
+
+namespace ropewalk::lab::optim::fused {
+namespace {
+
+constexpr int64_t kGrain = 1 << 15;  // 128 KiB; below it threads cost more
+constexpr int64_t kBlock = 1 << 14;  // of a sum; part of its definition
+constexpr int64_t kLanes = 8;
+
+// Eight sums side by side, which vectors of any width give alike.
+ROPEWALK_CLONES double BlockSumSquares(const float* __restrict x, int64_t n) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const double value = x[i + lane];
+      lanes[lane] += value * value;
+    }
+  }
+  for (; i < n; ++i) {
+    const double value = x[i];
+    lanes[i % kLanes] += value * value;
+  }
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+ROPEWALK_CLONES bool AnyNonZero(const float* __restrict x, int64_t n) {
+  int any = 0;
+  for (int64_t i = 0; i < n; ++i) any |= x[i] != 0 ? 1 : 0;
+  return any != 0;
+}
+
+inline float Sign(float x) { return x > 0 ? 1.0f : (x < 0 ? -1.0f : 0.0f); }
+
+inline float Flush(float x, float smallest) {
+  return std::fabs(x) < smallest ? 0.0f : x;
+}
+
+}  // namespace
+
+void OverElements(int64_t n,
+                  const std::function<void(int64_t, int64_t)>& body) {
+  at::parallel_for(0, n, kGrain, body);
+}
+
+void OverRows(int64_t rows, int64_t width,
+              const std::function<void(int64_t)>& body) {
+  const int64_t grain =
+      std::max<int64_t>(1, kGrain / std::max<int64_t>(1, width));
+  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row);
+  });
+}
+
+double SumSquares(const float* x, int64_t n) {
+  const int64_t blocks = (n + kBlock - 1) / kBlock;
+  std::vector<double> sums(static_cast<size_t>(blocks));
+  at::parallel_for(0, blocks, kGrain / kBlock, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * kBlock;
+      sums[static_cast<size_t>(block)] =
+          BlockSumSquares(x + first, std::min(kBlock, n - first));
+    }
+  });
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
+void NonZeroRows(const float* x, int64_t rows, int64_t width, bool* used) {
+  OverRows(rows, width, [&](int64_t row) {
+    used[row] = AnyNonZero(x + row * width, width);
+  });
+}
+
+ROPEWALK_CLONES void Average(const AverageArgs& args) noexcept {
+  const auto [m_in, g_in, n, keep, add, smallest] = args;
+  float* __restrict m = m_in;
+  const float* __restrict g = g_in;
+  for (int64_t i = 0; i < n; ++i) {
+    m[i] = Flush(keep * m[i] + add * g[i], smallest);
+  }
+}
+
+ROPEWALK_CLONES void Tiger(const TigerArgs& args) noexcept {
+  const auto [x_in, m_in, g_in, n, keep, add, rate, decay, smallest] = args;
+  float* __restrict x = x_in;
+  float* __restrict m = m_in;
+  const float* __restrict g = g_in;
+  for (int64_t i = 0; i < n; ++i) {
+    const float mean = Flush(keep * m[i] + add * g[i], smallest);
+    m[i] = mean;
+    x[i] -= rate * (Sign(mean) + decay * x[i]);
+  }
+}
+
+ROPEWALK_CLONES void Shrink(float* x_in, int64_t n, float ratio,
+                            float centre) noexcept {
+  float* __restrict x = x_in;
+  for (int64_t i = 0; i < n; ++i) x[i] = (x[i] - centre) * ratio + centre;
+}
+
+ROPEWALK_CLONES void Lion(const LionArgs& args) noexcept {
+  const auto [x_in, m_in, g_in, n, keep1, add1, keep2, add2, rate, decay,
+              smallest, move] = args;
+  float* __restrict x = x_in;
+  float* __restrict m = m_in;
+  const float* __restrict g = g_in;
+  if (move) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float mean = Flush(keep1 * m[i] + add1 * g[i], smallest);
+      m[i] = Flush(keep2 * m[i] + add2 * g[i], smallest);
+      x[i] -= rate * (Sign(mean) + decay * x[i]);
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      m[i] = Flush(keep2 * m[i] + add2 * g[i], smallest);
+    }
+  }
+}
+
+ROPEWALK_CLONES void AdamW(const AdamWArgs& args) noexcept {
+  const auto [x_in, m_in, v_in, g_in, n, scale, keep1, add1, keep2, add2,
+              shrink, rate, root, epsilon, smallest, move] = args;
+  float* __restrict x = x_in;
+  float* __restrict m = m_in;
+  float* __restrict v = v_in;
+  const float* __restrict g = g_in;
+  if (move) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float slope = g[i] * scale;
+      const float mean = Flush(keep1 * m[i] + add1 * slope, smallest);
+      const float square =
+          Flush(keep2 * v[i] + add2 * (slope * slope), smallest);
+      m[i] = mean;
+      v[i] = square;
+      x[i] = x[i] * shrink - rate * mean / (std::sqrt(square) * root + epsilon);
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      const float slope = g[i] * scale;
+      m[i] = Flush(keep1 * m[i] + add1 * slope, smallest);
+      v[i] = Flush(keep2 * v[i] + add2 * (slope * slope), smallest);
+    }
+  }
+}
+
+ROPEWALK_CLONES void LambNorms(const LambArgs& args, double* direction,
+                               double* weight) noexcept {
+  const auto [x_in, m_in, v_in, n, unbias, root, epsilon, decay] = args;
+  const float* __restrict x = x_in;
+  const float* __restrict m = m_in;
+  const float* __restrict v = v_in;
+  double u_lanes[kLanes] = {};
+  double x_lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      const int64_t at = i + lane;
+      const double u =
+          m[at] * unbias / (std::sqrt(v[at]) * root + epsilon) + decay * x[at];
+      u_lanes[lane] += u * u;
+      x_lanes[lane] += static_cast<double>(x[at]) * x[at];
+    }
+  }
+  for (; i < n; ++i) {
+    const double u =
+        m[i] * unbias / (std::sqrt(v[i]) * root + epsilon) + decay * x[i];
+    u_lanes[i % kLanes] += u * u;
+    x_lanes[i % kLanes] += static_cast<double>(x[i]) * x[i];
+  }
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    *direction += u_lanes[lane];
+    *weight += x_lanes[lane];
+  }
+}
+
+ROPEWALK_CLONES void LambMove(const LambArgs& args, float rate) noexcept {
+  const auto [x_in, m_in, v_in, n, unbias, root, epsilon, decay] = args;
+  float* __restrict x = x_in;
+  const float* __restrict m = m_in;
+  const float* __restrict v = v_in;
+  for (int64_t i = 0; i < n; ++i) {
+    const float u =
+        m[i] * unbias / (std::sqrt(v[i]) * root + epsilon) + decay * x[i];
+    x[i] -= rate * u;
+  }
+}
+
+}  // namespace ropewalk::lab::optim::fused

@@ -1,0 +1,91 @@
+#include "lab/optim/gradients.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "lab/optim/fused.h"
+
+namespace ropewalk::lab::optim {
+namespace {
+
+bool IsPlainFloat(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu() &&
+         tensor.is_contiguous();
+}
+
+}  // namespace
+
+double SumOfSquares(const at::Tensor& tensor) {
+  const at::NoGradGuard no_grad;
+  at::Tensor dense = tensor.detach();
+  if (dense.layout() != at::kStrided) dense = dense.to_dense();
+  if (IsPlainFloat(dense)) {
+    return fused::SumSquares(dense.data_ptr<float>(), dense.numel());
+  }
+  return dense.to(at::kDouble).square().sum().item<double>();
+}
+
+double RootMeanSquare(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return 0;
+  return std::sqrt(SumOfSquares(tensor) / static_cast<double>(tensor.numel()));
+}
+
+at::Tensor RowsInUse(const at::Tensor& gradient) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor dense = gradient.detach();
+  if (!IsPlainFloat(dense)) return dense.ne(0).any(1);
+  at::Tensor rows = at::empty({dense.size(0)}, at::kBool);
+  fused::NonZeroRows(dense.data_ptr<float>(), dense.size(0), dense.size(1),
+                     rows.data_ptr<bool>());
+  return rows;
+}
+
+GradientReport ReportGradients(const std::vector<Parameter>& parameters,
+                               double scale) {
+  GradientReport report;
+  double sum = 0;
+  for (const Parameter& parameter : parameters) {
+    const at::Tensor gradient = parameter.value.grad();
+    if (!gradient.defined()) {
+      ++report.missing;
+      continue;
+    }
+    const double squares = SumOfSquares(gradient);
+    if (std::isfinite(squares)) {
+      sum += squares;
+    } else if (++report.bad == 1) {
+      report.first_bad = parameter.name;
+    }
+  }
+  report.finite = report.bad == 0;
+  report.norm = std::sqrt(sum) * std::abs(scale);
+  return report;
+}
+
+double ClipScale(double norm, double max_norm) {
+  Require(max_norm >= 0,
+          "clip: max_norm must be at least 0, got " + std::to_string(max_norm));
+  if (max_norm == 0 || !(norm > max_norm)) return 1;
+  return max_norm / norm;
+}
+
+GradientReport ClipGradients(const std::vector<Parameter>& parameters,
+                             double max_norm) {
+  const at::NoGradGuard no_grad;
+  const GradientReport report = ReportGradients(parameters);
+  const double scale = ClipScale(report.norm, max_norm);
+  if (scale == 1) return report;
+  for (const Parameter& parameter : parameters) {
+    at::Tensor gradient = parameter.value.grad();
+    if (gradient.defined()) gradient.detach().mul_(scale);
+  }
+  return report;
+}
+
+void ClearGradients(const std::vector<Parameter>& parameters) {
+  for (const Parameter& parameter : parameters) {
+    parameter.value.mutable_grad().reset();
+  }
+}
+
+}  // namespace ropewalk::lab::optim

@@ -1,0 +1,52 @@
+// Muon (Jordan 2024): momentum whose matrix is brought close to orthogonal
+// before it is applied. For the hidden matrices alone; embeddings, the output
+// head, gains and biases belong to another group of a HybridOptimizer.
+//
+// A fused projection (queries, keys and values in one matrix) is
+// orthogonalised as the one matrix that it is.
+
+#ifndef ROPEWALK_LAB_OPTIM_MUON_H_
+#define ROPEWALK_LAB_OPTIM_MUON_H_
+
+#include <vector>
+
+#include "lab/optim/parameterwise.h"
+
+namespace ropewalk::lab::optim {
+
+struct MuonOptions {
+  // How large the orthogonal step is for a [rows, columns] matrix.
+  enum class Scale {
+    kMatchAdamW,  // 0.2 sqrt(max(rows, columns)): RMS 0.2, as AdamW's updates
+                  // have, so its learning rate and decay carry over
+                  // (arXiv 2502.16982)
+    kSpectral,    // sqrt(max(1, rows / columns)), the original; rates ~ 0.02
+  };
+  CommonOptions common;
+  double momentum = 0.95;
+  bool nesterov = true;
+  int64_t iterations = 5;  // of Newton and Schulz
+  Scale scale = Scale::kMatchAdamW;
+};
+
+class Muon : public ParameterwiseOptimizer {
+ public:
+  // Throws std::invalid_argument unless every parameter is a kMatrix [.., ..].
+  Muon(std::vector<Parameter> parameters, const MuonOptions& muon_options);
+
+ protected:
+  void Apply(const Update& update) override;
+
+ private:
+  MuonOptions muon_;
+};
+
+// U V^T of the singular value decomposition, nearly: the singular values land
+// between about 0.7 and 1.2, because the quintic's coefficients (3.4445,
+// -4.7750, 2.0315) are those that lift small ones fastest. Zeros stay zeros.
+// `matrix` is float32 or float64.
+at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations = 5);
+
+}  // namespace ropewalk::lab::optim
+
+#endif  // ROPEWALK_LAB_OPTIM_MUON_H_
