@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "generate/generator.h"
 #include "model/context.h"
-#include "model/llama.h"
+#include "model/model.h"
 #include "position/scheme.h"
 #include "tokenizer/tokenizer.h"
 
@@ -19,7 +19,7 @@ using namespace ropewalk;  // NOLINT: an example
 
 void ContinueText(const std::string& path, const std::string& text,
                   const std::string& spelling) {
-  const auto model = model::LlamaModel::Load(path);
+  const auto model = model::Model::Load(path);
   const auto tokenizer = tokenizer::Tokenizer::FromGguf(model.file());
   const auto threads = MakeThreadPool(0);  // one a core
 

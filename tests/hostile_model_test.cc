@@ -23,7 +23,7 @@ using HostileModelTest = ProgramTest;
 // The error of loading a file in this process; "" when it loads.
 std::string LoadError(const std::string& path) {
   try {
-    model::LlamaModel::Load(path);
+    model::Model::Load(path);
   } catch (const FormatError& error) {
     return error.what();
   }
@@ -293,7 +293,7 @@ TEST_F(HostileModelTest, MessagesHoldNoControlCharacters) {
 // One forward pass with every default scheme; may throw what a caller's or a
 // file's mistake throws.
 void ReadAFewTokens(const std::string& path) {
-  const model::LlamaModel model = model::LlamaModel::Load(path);
+  const model::Model model = model::Model::Load(path);
   const auto threads = MakeThreadPool(1);
   const position::ModelPositions& positions = model.config().positions;
   for (const char* spelling : {"auto", "rerope", "self-extend", "dca"}) {

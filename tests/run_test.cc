@@ -57,7 +57,7 @@ TEST_F(RunTest, StopsWhereTheStoryEnds) {
 
 // The most likely token after the text "ab", from the model itself.
 Token FirstToken(const std::string& path) {
-  const model::LlamaModel model = model::LlamaModel::Load(path);
+  const model::Model model = model::Model::Load(path);
   const tokenizer::Tokenizer tokenizer =
       tokenizer::Tokenizer::FromGguf(model.file());
   const auto threads = MakeThreadPool(1);

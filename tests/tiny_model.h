@@ -1,4 +1,4 @@
-// A small random Llama model as a GGUF file, so that tests need nobody else's.
+// A small random model as a GGUF file, so that tests need nobody else's.
 
 #ifndef TESTS_TINY_MODEL_H_
 #define TESTS_TINY_MODEL_H_
@@ -19,6 +19,8 @@
 namespace ropewalk {
 
 struct TinyModelOptions {
+  bool gau = false;  // blocks of gated attention units; F is their expansion
+  int64_t key_length = 16;  // theirs
   int64_t L = 2;
   int64_t E = 64;
   int64_t H = 4;
@@ -65,44 +67,67 @@ inline void SetTinyVocabulary(formats::Metadata& keys, int64_t V) {
   keys.SetInt("tokenizer.ggml.unknown_token_id", 0);
 }
 
-inline void WriteTinyModel(const std::string& path,
-                           const TinyModelOptions& options = {}) {
-  const int64_t E = options.E;
-  const int64_t D = E / options.H;
+inline formats::Metadata TinyKeys(const TinyModelOptions& options) {
+  const std::string arch = options.gau ? "ropewalk" : "llama";
   formats::Metadata keys;
-  keys.SetString("general.architecture", "llama");
+  keys.SetString("general.architecture", arch);
   keys.SetString("general.name", "tiny");
-  keys.SetInt("llama.context_length", options.train_length);
-  keys.SetInt("llama.embedding_length", E);
-  keys.SetInt("llama.block_count", options.L);
-  keys.SetInt("llama.feed_forward_length", options.F);
-  keys.SetInt("llama.attention.head_count", options.H);
-  keys.SetInt("llama.attention.head_count_kv", options.G);
-  keys.SetFloat("llama.attention.layer_norm_rms_epsilon", 1e-5);
-  keys.SetFloat("llama.rope.freq_base", 10000);
+  keys.SetInt(arch + ".context_length", options.train_length);
+  keys.SetInt(arch + ".embedding_length", options.E);
+  keys.SetInt(arch + ".block_count", options.L);
+  if (options.gau) {
+    keys.SetString("ropewalk.block", "gau");
+    keys.SetInt("ropewalk.gau.expansion", options.F);
+    keys.SetInt("ropewalk.gau.key_length", options.key_length);
+  } else {
+    keys.SetInt("llama.feed_forward_length", options.F);
+    keys.SetInt("llama.attention.head_count", options.H);
+    keys.SetInt("llama.attention.head_count_kv", options.G);
+  }
+  keys.SetFloat(arch + ".attention.layer_norm_rms_epsilon", 1e-5);
+  keys.SetFloat(arch + ".rope.freq_base", 10000);
   SetTinyVocabulary(keys, options.V);
   options.change_keys(keys);
+  return keys;
+}
 
-  using Shape = std::vector<int64_t>;
-  std::vector<std::pair<std::string, Shape>> tensors = {
-      {"token_embd.weight", {options.V, E}}, {"output_norm.weight", {E}}};
+using TinyTensors = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+inline TinyTensors TinyTensorsOf(const TinyModelOptions& options) {
+  const int64_t E = options.E;
+  const int64_t D = E / options.H;
+  const int64_t F = options.F;
+  const int64_t s = options.key_length;
+  TinyTensors tensors = {{"token_embd.weight", {options.V, E}}};
+  if (!options.gau) tensors.push_back({"output_norm.weight", {E}});
   if (!options.tied) tensors.push_back({"output.weight", {options.V, E}});
+  const TinyTensors gau = {{"gau_in.weight", {2 * F + s, E}},
+                           {"gau_gamma_q", {s}},
+                           {"gau_gamma_k", {s}},
+                           {"gau_out.weight", {E, F}}};
+  const TinyTensors llama = {{"attn_norm.weight", {E}},
+                             {"attn_q.weight", {options.H * D, E}},
+                             {"attn_k.weight", {options.G * D, E}},
+                             {"attn_v.weight", {options.G * D, E}},
+                             {"attn_output.weight", {E, options.H * D}},
+                             {"ffn_norm.weight", {E}},
+                             {"ffn_gate.weight", {F, E}},
+                             {"ffn_up.weight", {F, E}},
+                             {"ffn_down.weight", {E, F}}};
   for (int64_t layer = 0; layer < options.L; ++layer) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
-    const std::vector<std::pair<std::string, Shape>> parts = {
-        {"attn_norm", {E}},
-        {"attn_q", {options.H * D, E}},
-        {"attn_k", {options.G * D, E}},
-        {"attn_v", {options.G * D, E}},
-        {"attn_output", {E, options.H * D}},
-        {"ffn_norm", {E}},
-        {"ffn_gate", {options.F, E}},
-        {"ffn_up", {options.F, E}},
-        {"ffn_down", {E, options.F}}};
-    for (const auto& [name, shape] : parts) {
-      tensors.push_back({prefix + name + ".weight", shape});
+    for (const auto& [name, shape] : options.gau ? gau : llama) {
+      tensors.push_back({prefix + name, shape});
     }
   }
+  return tensors;
+}
+
+inline void WriteTinyModel(const std::string& path,
+                           const TinyModelOptions& options = {}) {
+  const formats::Metadata keys = TinyKeys(options);
+  using Shape = std::vector<int64_t>;
+  TinyTensors tensors = TinyTensorsOf(options);
   std::erase_if(tensors,
                 [&](const auto& t) { return !options.keep_tensor(t.first); });
   const size_t own = tensors.size();

@@ -16,7 +16,7 @@
 #include "formats/gguf.h"
 #include "kernels/reference/blocks.h"
 #include "model/config.h"
-#include "model/llama.h"
+#include "model/model.h"
 #include "position/scheme.h"
 #include "report/json.h"
 #include "report/table.h"
@@ -147,7 +147,7 @@ struct Inspection {
 Inspection Examine(const std::string& path) {
   Inspection inspection(path);
   try {
-    inspection.config = model::LlamaModel::Load(path).config();
+    inspection.config = model::Model::Load(path).config();
   } catch (const FormatError& error) {
     inspection.why_not = error.what();
   }
@@ -180,17 +180,24 @@ void PrintModel(const Inspection& inspection) {
   }
   const model::Config& config = *inspection.config;
   const position::ModelPositions& positions = config.positions;
+  const bool gau = config.block == model::Block::kGau;
   std::printf(
-      "%s (%s): %lld layers, width %lld, feed-forward %lld, "
-      "vocabulary %lld, output %s\n",
+      "%s (%s): %lld %s, width %lld, %s %lld, vocabulary %lld, output %s\n",
       Printable(config.name).c_str(), config.architecture.c_str(),
-      static_cast<long long>(config.L), static_cast<long long>(config.E),
+      static_cast<long long>(config.L),
+      gau ? "gated attention units" : "layers",
+      static_cast<long long>(config.E), gau ? "expansion" : "feed-forward",
       static_cast<long long>(config.F), static_cast<long long>(config.V),
       config.tied ? "tied to the embedding" : "of its own");
-  std::printf("attention: %lld query heads, %lld key heads of width %lld\n",
-              static_cast<long long>(config.heads.H),
-              static_cast<long long>(config.heads.G),
-              static_cast<long long>(config.heads.D));
+  std::printf(
+      "attention: %lld query heads, %lld key heads of width %lld%s%s\n",
+      static_cast<long long>(config.heads.H),
+      static_cast<long long>(config.heads.G),
+      static_cast<long long>(config.heads.D),
+      gau ? (", values of width " + std::to_string(config.heads.ValueWidth()))
+                .c_str()
+          : "",
+      config.key_norm ? ", normed keys" : "");
   std::printf(
       "positions: trained to %lld tokens, rope base %s over %lld of "
       "%lld components%s\n\n",
@@ -238,6 +245,7 @@ std::string ToJson(const Inspection& inspection) {
     const model::Config& c = *inspection.config;
     json["name"] = c.name;
     json["architecture"] = c.architecture;
+    json["block"] = c.block == model::Block::kGau ? "gau" : "llama";
     json["layers"] = c.L;
     json["width"] = c.E;
     json["feed_forward"] = c.F;
@@ -245,6 +253,8 @@ std::string ToJson(const Inspection& inspection) {
     json["query_heads"] = c.heads.H;
     json["key_heads"] = c.heads.G;
     json["head_width"] = c.heads.D;
+    json["value_width"] = c.heads.ValueWidth();
+    json["key_norm"] = c.key_norm;
     json["tied"] = c.tied;
     json["train_length"] = c.positions.train_length;
     json["rope_base"] = c.positions.base;

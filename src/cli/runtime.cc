@@ -16,7 +16,7 @@ constexpr int64_t kLogitRows = 64;
 }  // namespace
 
 Runtime::Runtime(const ModelOptions& options)
-    : model_(model::LlamaModel::Load(options.path)),
+    : model_(model::Model::Load(options.path)),
       positions_(model_.config().positions),
       threads_(MakeThreadPool(options.threads)) {
   positions_.train_length = ParseLengthOption(
@@ -81,12 +81,9 @@ std::vector<evaluate::TokenScore> ModelScorer::Score(
 double ModelScorer::Work(const position::Stack& stack, int64_t first,
                          int64_t T) const {
   const model::Config& config = runtime_.model().config();
-  const auto width = static_cast<double>(config.heads.H * config.heads.D);
-  const auto keys = static_cast<double>(config.heads.G * config.heads.D);
-  const auto E = static_cast<double>(config.E);
-  const double weights =
-      static_cast<double>(config.L) *
-      (2 * E * width + 2 * E * keys + 3 * E * static_cast<double>(config.F));
+  const attention::HeadShape& heads = config.heads;
+  const double weights = static_cast<double>(config.L) *
+                         static_cast<double>(config.LayerElements());
   // Half way through the chunk a query looks back on first + T / 2 keys, with
   // two products each. An exponential costs about 16 multiplications.
   double looks = 0;
@@ -94,7 +91,8 @@ double ModelScorer::Work(const position::Stack& stack, int64_t first,
     const auto back = static_cast<double>(first) + static_cast<double>(T) / 2;
     looks += std::min(back, static_cast<double>(plan.Reach()));
   }
-  const double look = 2 * width + 16 * static_cast<double>(config.heads.H);
+  const auto look =
+      static_cast<double>(heads.H * (heads.D + heads.ValueWidth() + 16));
   return static_cast<double>(T) * (weights + looks * look);
 }
 

@@ -10,7 +10,7 @@
 #include "base/parallel.h"
 #include "cli/options.h"
 #include "evaluate/scorer.h"
-#include "model/llama.h"
+#include "model/model.h"
 #include "position/model_positions.h"
 #include "tokenizer/tokenizer.h"
 
@@ -24,7 +24,7 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  const model::LlamaModel& model() const { return model_; }
+  const model::Model& model() const { return model_; }
   // The file's, under --train-length where that was given.
   const position::ModelPositions& positions() const { return positions_; }
   ParallelFor& threads() { return *threads_; }
@@ -37,7 +37,7 @@ class Runtime {
   std::string Describe() const;
 
  private:
-  model::LlamaModel model_;
+  model::Model model_;
   position::ModelPositions positions_;
   std::unique_ptr<ParallelFor> threads_;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;

@@ -105,13 +105,13 @@ TEST(SamplerTest, RefusesNonsense) {
 }
 
 struct Setting {
-  model::LlamaModel model;
+  model::Model model;
   tokenizer::Tokenizer tokenizer;
   position::Stack stack;
   SerialFor threads;
 
   explicit Setting(const TinyModelOptions& options = {})
-      : model(model::LlamaModel::Load(Path(options))),
+      : model(model::Model::Load(Path(options))),
         tokenizer(tokenizer::Tokenizer::FromGguf(model.file())),
         stack(position::BuildStack(position::ParseScheme("rope"),
                                    model.config().positions, 64,

@@ -145,28 +145,23 @@ void ReadOwnLaw(const formats::GgufFile& file, const Config& config,
   }
 }
 
-}  // namespace
-
-Config ReadConfig(const formats::GgufFile& file) {
-  Config config;
-  const formats::Metadata& metadata = file.metadata();
-  config.architecture =
-      metadata.FindString("general.architecture").value_or("");
-  const Reader reader(file, config.architecture);
-  if (config.architecture != "llama" && config.architecture != "ropewalk") {
-    reader.Fail("architecture '" + Printable(config.architecture, 40) +
-                "' is not supported; supported: llama, ropewalk");
-  }
+Block ReadBlock(const formats::GgufFile& file, const Reader& reader,
+                const std::string& architecture) {
   const std::string block =
-      metadata.FindString("ropewalk.block").value_or("llama");
-  if (block != "llama") {
+      file.metadata().FindString("ropewalk.block").value_or("llama");
+  if (block == "llama") return Block::kLlama;
+  if (block != "gau") {
     reader.Fail("block '" + Printable(block, 40) +
-                "' is not supported by this build; supported: llama");
+                "' is not supported; supported: llama, gau");
   }
-  config.name = metadata.FindString("general.name")
-                    .value_or(std::filesystem::path(file.path()).stem());
-  config.L = reader.Count("block_count", kLargestLayers);
-  config.E = reader.Count("embedding_length", kLargestWidth);
+  if (architecture != "ropewalk") {
+    reader.Fail("block 'gau' belongs to the architecture 'ropewalk', got '" +
+                architecture + "'");
+  }
+  return Block::kGau;
+}
+
+void ReadLlamaShape(const Reader& reader, Config& config) {
   config.F = reader.Count("feed_forward_length", kLargestWidth);
   config.heads.H = reader.Count("attention.head_count", kLargestWidth);
   config.heads.G = reader.FindCount("attention.head_count_kv", kLargestWidth)
@@ -193,6 +188,68 @@ Config ReadConfig(const formats::GgufFile& file) {
         "value heads of another width than key heads are not "
         "supported");
   }
+}
+
+// Expansion and key length stand under `ropewalk.gau.` whatever the
+// architecture is called.
+void ReadGauShape(const formats::GgufFile& file, const Reader& reader,
+                  Config& config) {
+  const Reader own(file, "ropewalk");
+  config.F = own.Count("gau.expansion", kLargestWidth);
+  config.heads = {.H = 1,
+                  .G = 1,
+                  .D = own.Count("gau.key_length", kLargestHead),
+                  .value_width = config.F};
+  for (const char* heads :
+       {"attention.head_count", "attention.head_count_kv"}) {
+    if (reader.FindCount(heads, kLargestWidth).value_or(1) != 1) {
+      reader.Fail("key '" + reader.Key(heads) +
+                  "' must be 1: a gated attention unit has one head");
+    }
+  }
+}
+
+bool HasLearnedLogn(const formats::GgufFile& file, int64_t L) {
+  for (int64_t l = 0; l < L; ++l) {
+    if (file.Find("blk." + std::to_string(l) + ".attn_logn.weight") !=
+        nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+int64_t Config::LayerElements() const {
+  const int64_t queries = heads.H * heads.D;
+  const int64_t keys = heads.G * heads.D;
+  return block == Block::kGau ? E * (2 * F + heads.D) + F * E
+                              : 2 * E * queries + 2 * E * keys + 3 * E * F;
+}
+
+Config ReadConfig(const formats::GgufFile& file) {
+  Config config;
+  const formats::Metadata& metadata = file.metadata();
+  config.architecture =
+      metadata.FindString("general.architecture").value_or("");
+  const Reader reader(file, config.architecture);
+  if (config.architecture != "llama" && config.architecture != "ropewalk") {
+    reader.Fail("architecture '" + Printable(config.architecture, 40) +
+                "' is not supported; supported: llama, ropewalk");
+  }
+  config.block = ReadBlock(file, reader, config.architecture);
+  config.name = metadata.FindString("general.name")
+                    .value_or(std::filesystem::path(file.path()).stem());
+  config.L = reader.Count("block_count", kLargestLayers);
+  config.E = reader.Count("embedding_length", kLargestWidth);
+  if (config.block == Block::kGau) {
+    ReadGauShape(file, reader, config);
+  } else {
+    ReadLlamaShape(reader, config);
+  }
+  config.key_norm =
+      metadata.FindBool("ropewalk.attention.key_norm").value_or(false);
   if (reader.FindCount("attention.sliding_window", kLargestContext)) {
     reader.Fail(
         "sliding-window attention in the file is not supported; its "
@@ -223,7 +280,7 @@ Config ReadConfig(const formats::GgufFile& file) {
   positions.original_length =
       reader.FindCount("rope.scaling.original_context_length", kLargestContext)
           .value_or(0);
-  positions.has_learned_logn = file.Find("blk.0.attn_logn.weight") != nullptr;
+  positions.has_learned_logn = HasLearnedLogn(file, config.L);
   try {
     // Before the tables are sized by it.
     Require(positions.rotary_width % 2 == 0 &&

@@ -23,9 +23,13 @@ void ForRows(int64_t rows, ParallelFor& threads, const Body& body) {
               });
 }
 
+bool NeedsScale(const position::Plan& plan) {
+  return plan.scale.kind == position::ScoreScale::Kind::kLearned;
+}
+
 }  // namespace
 
-Context::Context(const LlamaModel& model, const position::Stack& stack,
+Context::Context(const Model& model, const position::Stack& stack,
                  ContextOptions options, ParallelFor& threads)
     : model_(model), options_(options), threads_(threads) {
   const Config& config = model.config();
@@ -36,11 +40,16 @@ Context::Context(const LlamaModel& model, const position::Stack& stack,
                                   std::to_string(options.length));
   Require(options.chunk > 0,
           "chunk must be above 0, got " + std::to_string(options.chunk));
-  for (const position::Plan& plan : stack) {
-    attention::BandedAttention attention(plan, config.heads);
+  for (size_t l = 0; l < stack.size(); ++l) {
+    Require(!NeedsScale(stack[l]) || LognScale(model.layers()[l]).size() > 0,
+            "context: layer " + std::to_string(l) +
+                " of this model has no learned log n scale");
+    attention::BandedAttention attention(stack[l], config.heads);
     attention::KvStore store = attention.NewStore();
     layers_.push_back({std::move(attention), std::move(store)});
   }
+  ones_.EnsureSize(std::max({config.E, config.F, config.heads.D}));
+  std::fill_n(ones_.data(), ones_.size(), 1.0f);
 }
 
 void Context::Forward(std::span<const Token> tokens) {
@@ -63,17 +72,17 @@ void Context::Forward(std::span<const Token> tokens) {
   hidden_.EnsureSize(T * config.E);
   normed_.EnsureSize(T * config.E);
   queries_.EnsureSize(T * config.heads.H * config.heads.D);
-  attended_.EnsureSize(T * config.heads.H * config.heads.D);
+  attended_.EnsureSize(T * config.heads.H * config.heads.ValueWidth());
   keys_.EnsureSize(T * config.heads.G * config.heads.D);
-  values_.EnsureSize(T * config.heads.G * config.heads.D);
+  values_.EnsureSize(T * config.heads.G * config.heads.ValueWidth());
   gate_.EnsureSize(T * config.F);
-  up_.EnsureSize(T * config.F);
+  if (config.block == Block::kLlama) up_.EnsureSize(T * config.F);
 
   tables_.Begin(size_, T);
   Embed(tokens);
   for (size_t l = 0; l < layers_.size(); ++l) {
-    Attend(model_.layers()[l], layers_[l], T);
-    FeedForward(model_.layers()[l], T);
+    std::visit([&](const auto& layer) { Apply(layer, layers_[l], T); },
+               model_.layers()[l]);
   }
   size_ += T;
 }
@@ -87,69 +96,104 @@ void Context::Embed(std::span<const Token> tokens) {
   }
 }
 
-void Context::Normalise(const float* x, const AlignedBuffer<float>& weight,
-                        int64_t T, float* y) {
+void Context::Project(const float* x, int64_t T, const kernels::Matrix& weights,
+                      float* y) {
+  kernels::MatMul(x, T, weights, y, threads_, matmul_scratch_);
+}
+
+void Context::Normalise(const float* x, const float* weight, int64_t T,
+                        float* y) {
   const int64_t E = model_.config().E;
   const float epsilon = model_.config().rms_epsilon;
   ForRows(T, threads_, [&](int64_t t) {
-    kernels::RmsNorm(x + t * E, weight.data(), epsilon, E, y + t * E);
+    kernels::RmsNorm(x + t * E, weight, epsilon, E, y + t * E);
   });
 }
 
-void Context::Attend(const LayerWeights& weights, Layer& layer, int64_t T) {
-  Normalise(hidden_.data(), weights.attention_norm, T, normed_.data());
-  const auto project = [&](const kernels::Matrix& matrix, const float* x,
-                           float* y) {
-    kernels::MatMul(x, T, matrix, y, threads_, matmul_scratch_);
-  };
-  project(weights.query, normed_.data(), queries_.data());
-  project(weights.key, normed_.data(), keys_.data());
-  project(weights.value, normed_.data(), values_.data());
-  layer.store.Append(keys_.data(), values_.data(), T, tables_, threads_);
+void Context::Gate(const float* x, const float* factor, int64_t stride,
+                   int64_t width, int64_t T, float* y) {
+  ForRows(T, threads_, [&](int64_t t) {
+    kernels::SwiGlu(x + t * width, factor + t * stride, width, y + t * width);
+  });
+}
+
+void Context::Attend(const AlignedBuffer<float>& logn_scale, Memory& memory,
+                     int64_t T) {
+  const Config& config = model_.config();
+  if (config.key_norm) {
+    const int64_t D = config.heads.D;
+    ForRows(T * config.heads.G, threads_, [&](int64_t row) {
+      float* key = keys_.data() + row * D;
+      kernels::RmsNorm(key, ones_.data(), config.rms_epsilon, D, key);
+    });
+  }
+  memory.store.Append(keys_.data(), values_.data(), T, tables_, threads_);
   const attention::QuerySlice slice{.queries = queries_.data(),
                                     .output = attended_.data(),
                                     .T = T,
-                                    .store = &layer.store,
+                                    .store = &memory.store,
                                     .tables = &tables_};
-  const bool learned =
-      layer.attention.plan().scale.kind == position::ScoreScale::Kind::kLearned;
-  layer.attention.Attend({&slice, 1},
-                         learned ? weights.logn_scale.data() : nullptr,
-                         threads_, attention_scratch_);
-  project(weights.attention_output, attended_.data(), normed_.data());
-  kernels::Add(normed_.data(), T * model_.config().E, hidden_.data());
+  memory.attention.Attend(
+      {&slice, 1},
+      NeedsScale(memory.attention.plan()) ? logn_scale.data() : nullptr,
+      threads_, attention_scratch_);
 }
 
-void Context::FeedForward(const LayerWeights& weights, int64_t T) {
+void Context::Apply(const LlamaLayer& layer, Memory& memory, int64_t T) {
   const int64_t F = model_.config().F;
-  Normalise(hidden_.data(), weights.feed_norm, T, normed_.data());
-  kernels::MatMul(normed_.data(), T, weights.gate, gate_.data(), threads_,
-                  matmul_scratch_);
-  kernels::MatMul(normed_.data(), T, weights.up, up_.data(), threads_,
-                  matmul_scratch_);
-  ForRows(T, threads_, [&](int64_t t) {
-    kernels::SwiGlu(gate_.data() + t * F, up_.data() + t * F, F,
-                    gate_.data() + t * F);
-  });
-  kernels::MatMul(gate_.data(), T, weights.down, normed_.data(), threads_,
-                  matmul_scratch_);
-  kernels::Add(normed_.data(), T * model_.config().E, hidden_.data());
+  float* x = hidden_.data();
+  float* normed = normed_.data();
+  Normalise(x, layer.attention_norm.data(), T, normed);
+  Project(normed, T, layer.query, queries_.data());
+  Project(normed, T, layer.key, keys_.data());
+  Project(normed, T, layer.value, values_.data());
+  Attend(layer.logn_scale, memory, T);
+  Project(attended_.data(), T, layer.attention_output, normed);
+  kernels::Add(normed, T * model_.config().E, x);
+
+  Normalise(x, layer.feed_norm.data(), T, normed);
+  Project(normed, T, layer.gate, gate_.data());
+  Project(normed, T, layer.up, up_.data());
+  Gate(gate_.data(), up_.data(), F, F, T, gate_.data());
+  Project(gate_.data(), T, layer.down, normed);
+  kernels::Add(normed, T * model_.config().E, x);
+}
+
+void Context::Apply(const GauLayer& layer, Memory& memory, int64_t T) {
+  const int64_t F = model_.config().F;
+  const int64_t D = model_.config().heads.D;
+  float* x = hidden_.data();
+  float* normed = normed_.data();
+  Project(x, T, layer.u, gate_.data());
+  Project(x, T, layer.v, values_.data());
+  Project(x, T, layer.z, queries_.data());
+  // silu(z) under either gain; silu(v); silu(u) waits for what it gates.
+  Gate(queries_.data(), layer.gamma_k.data(), 0, D, T, keys_.data());
+  Gate(queries_.data(), layer.gamma_q.data(), 0, D, T, queries_.data());
+  Gate(values_.data(), ones_.data(), 0, F, T, values_.data());
+  Attend(layer.logn_scale, memory, T);
+  Gate(gate_.data(), attended_.data(), F, F, T, gate_.data());
+  Project(gate_.data(), T, layer.output, normed);
+  kernels::Add(normed, T * model_.config().E, x);
+  Normalise(x, ones_.data(), T, x);
 }
 
 std::span<const float> Context::Logits(int64_t first, int64_t rows) {
   const Config& config = model_.config();
   ROPEWALK_CHECK(first >= 0 && rows >= 0 && first + rows <= last_);
-  Normalise(hidden_.data() + first * config.E, model_.output_norm(), rows,
-            normed_.data());
+  const float* x = hidden_.data() + first * config.E;
+  if (model_.output_norm().size() > 0) {
+    Normalise(x, model_.output_norm().data(), rows, normed_.data());
+    x = normed_.data();
+  }
   logits_.EnsureSize(rows * config.V);
-  kernels::MatMul(normed_.data(), rows, model_.output(), logits_.data(),
-                  threads_, matmul_scratch_);
+  Project(x, rows, model_.output(), logits_.data());
   return {logits_.data(), static_cast<size_t>(rows * config.V)};
 }
 
 int64_t Context::KvBytes() const {
   int64_t sum = 0;
-  for (const Layer& layer : layers_) sum += layer.store.bytes();
+  for (const Memory& memory : layers_) sum += memory.store.bytes();
   return sum;
 }
 

@@ -14,7 +14,7 @@
 #include "base/parallel.h"
 #include "base/token.h"
 #include "kernels/matmul.h"
-#include "model/llama.h"
+#include "model/model.h"
 #include "position/plan.h"
 
 namespace ropewalk::model {
@@ -27,8 +27,9 @@ struct ContextOptions {
 // One thread at a time. Borrows `model` and `threads`, which must outlive it.
 class Context {
  public:
-  // `stack` has one plan a layer. Throws std::invalid_argument otherwise.
-  Context(const LlamaModel& model, const position::Stack& stack,
+  // `stack` has one plan a layer; one with a learned log n needs a layer that
+  // has the scale. Throws std::invalid_argument otherwise.
+  Context(const Model& model, const position::Stack& stack,
           ContextOptions options, ParallelFor& threads);
 
   int64_t size() const { return size_; }
@@ -47,21 +48,31 @@ class Context {
   int64_t KvBytes() const;
 
  private:
-  struct Layer {
+  // A layer's share of the sequence.
+  struct Memory {
     attention::BandedAttention attention;
     attention::KvStore store;
   };
 
   void Embed(std::span<const Token> tokens);
-  void Attend(const LayerWeights& weights, Layer& layer, int64_t T);
-  void FeedForward(const LayerWeights& weights, int64_t T);
-  void Normalise(const float* x, const AlignedBuffer<float>& weight, int64_t T,
-                 float* y);
+  // hidden_ <- the layer's output.
+  void Apply(const LlamaLayer& layer, Memory& memory, int64_t T);
+  void Apply(const GauLayer& layer, Memory& memory, int64_t T);
+  // attended_ <- attention of queries_ over keys_ and values_, and all before.
+  void Attend(const AlignedBuffer<float>& logn_scale, Memory& memory,
+              int64_t T);
+  void Project(const float* x, int64_t T, const kernels::Matrix& weights,
+               float* y);
+  void Normalise(const float* x, const float* weight, int64_t T, float* y);
+  // y = silu(x) * factor on T rows; `stride` 0 takes one row of factors for
+  // all.
+  void Gate(const float* x, const float* factor, int64_t stride, int64_t width,
+            int64_t T, float* y);
 
-  const LlamaModel& model_;
+  const Model& model_;
   ContextOptions options_;
   ParallelFor& threads_;
-  std::vector<Layer> layers_;
+  std::vector<Memory> layers_;
   int64_t size_ = 0;
   int64_t last_ = 0;  // tokens of the last Forward
 
@@ -72,10 +83,11 @@ class Context {
   AlignedBuffer<float> normed_;    // [chunk, E]
   AlignedBuffer<float> queries_;   // [chunk, H * D]
   AlignedBuffer<float> keys_;      // [chunk, G * D]
-  AlignedBuffer<float> values_;    // [chunk, G * D]
-  AlignedBuffer<float> attended_;  // [chunk, H * D]
+  AlignedBuffer<float> values_;    // [chunk, G * value width]
+  AlignedBuffer<float> attended_;  // [chunk, H * value width]
   AlignedBuffer<float> gate_;      // [chunk, F]
   AlignedBuffer<float> up_;        // [chunk, F]
+  AlignedBuffer<float> ones_;      // gains where a formula has none
   AlignedBuffer<float> logits_;
 };
 

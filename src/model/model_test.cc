@@ -1,3 +1,5 @@
+#include "model/model.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,66 +10,17 @@
 
 #include "base/error.h"
 #include "model/context.h"
-#include "model/llama.h"
 #include "model/reference.h"
 #include "position/scheme.h"
+#include "tests/model_logits.h"
 #include "tests/test_data.h"
-#include "tests/tiny_model.h"
 
 namespace ropewalk::model {
 namespace {
 
-std::string TinyPath(const std::string& name,
-                     const TinyModelOptions& options = {}) {
-  const std::string path =
-      (std::filesystem::path(testing::TempDir()) / ("ropewalk_" + name))
-          .string();
-  WriteTinyModel(path, options);
-  return path;
-}
-
-position::Stack MakeStack(const LlamaModel& model, const std::string& spelling,
-                          int64_t length) {
-  const auto& positions = model.config().positions;
-  return position::BuildStack(
-      position::Resolve(position::ParseScheme(spelling), positions, length),
-      positions, length, model.config().L);
-}
-
-std::vector<Token> RandomTokens(const LlamaModel& model, int64_t n,
-                                uint64_t seed) {
-  Rng rng(seed);
-  std::vector<Token> tokens(static_cast<size_t>(n));
-  for (Token& token : tokens) {
-    token = static_cast<Token>(rng.Below(model.config().V));
-  }
-  return tokens;
-}
-
-// Logits [n, V] when the tokens come in chunks of the given sizes.
-std::vector<float> Logits(const LlamaModel& model, const std::string& spelling,
-                          const std::vector<Token>& tokens,
-                          const std::vector<int64_t>& chunks) {
-  const auto n = static_cast<int64_t>(tokens.size());
-  const auto threads = MakeThreadPool(2);
-  Context context(model, MakeStack(model, spelling, n), {.length = n},
-                  *threads);
-  std::vector<float> all;
-  for (size_t at = 0; context.size() < n; ++at) {
-    const int64_t first = context.size();
-    const int64_t T =
-        std::min(chunks[std::min(at, chunks.size() - 1)], n - first);
-    context.Forward(std::span(tokens).subspan(static_cast<size_t>(first),
-                                              static_cast<size_t>(T)));
-    const auto logits = context.Logits(0, T);
-    all.insert(all.end(), logits.begin(), logits.end());
-  }
-  return all;
-}
-
 TEST(ContextTest, MatchesFloat64ForEveryTypeAndScheme) {
   for (const DTypeInfo& info : AllDTypes()) {
-    const auto model = LlamaModel::Load(TinyPath(
+    const auto model = Model::Load(TinyPath(
         "forward.gguf", {.tied = info.type != DType::kF16, .type = info.type}));
     const auto tokens = RandomTokens(model, 100, 3);
     for (const char* spelling :
@@ -86,7 +39,7 @@ TEST(ContextTest, MatchesFloat64ForEveryTypeAndScheme) {
 }
 
 TEST(ContextTest, DecodeEqualsPrefill) {  // R2
-  const auto model = LlamaModel::Load(TinyPath("decode.gguf"));
+  const auto model = Model::Load(TinyPath("decode.gguf"));
   const auto tokens = RandomTokens(model, 90, 4);
   for (const char* spelling :
        {"rope", "pi:factor=2", "ntk-mixed:factor=2", "yarn", "cope",
@@ -106,7 +59,7 @@ TEST(ContextTest, DecodeEqualsPrefill) {  // R2
 }
 
 TEST(ContextTest, FutureTokensDoNotChangeLogits) {
-  const auto model = LlamaModel::Load(TinyPath("causal.gguf"));
+  const auto model = Model::Load(TinyPath("causal.gguf"));
   auto tokens = RandomTokens(model, 80, 5);
   const auto before = Logits(model, "rerope:window=20", tokens, {80});
   const size_t changed = 50;
@@ -123,7 +76,7 @@ TEST(ContextTest, FutureTokensDoNotChangeLogits) {
 }
 
 TEST(ContextTest, RefusesWhatDoesNotFit) {
-  const auto model = LlamaModel::Load(TinyPath("refuse.gguf"));
+  const auto model = Model::Load(TinyPath("refuse.gguf"));
   SerialFor serial;
   Context context(model, MakeStack(model, "rope", 10),
                   {.length = 10, .chunk = 8}, serial);
@@ -145,7 +98,7 @@ TEST(ContextTest, LearnedLogNComesFromTheFile) {
   TinyModelOptions options;
   options.extra_tensors = {{"blk.0.attn_logn.weight", {4}},
                            {"blk.1.attn_logn.weight", {4}}};
-  const auto model = LlamaModel::Load(TinyPath("learned.gguf", options));
+  const auto model = Model::Load(TinyPath("learned.gguf", options));
   const auto tokens = RandomTokens(model, 70, 6);
   const auto got = Logits(model, "rope+logn-learned", tokens, {70});
   const auto want =
@@ -166,7 +119,7 @@ TEST(LlamaTest, InterleavedRowsBecomeHalves) {
 
 std::string LoadFailure(const TinyModelOptions& options) {
   try {
-    LlamaModel::Load(TinyPath("broken.gguf", options));
+    Model::Load(TinyPath("broken.gguf", options));
   } catch (const FormatError& error) {
     return error.what();
   }
@@ -218,7 +171,11 @@ TEST(LlamaTest, BrokenModelsAreFormatErrorsThatNameTheProblem) {
          m.SetFloat("llama.rope.scaling.factor", -2);
        },
        "factor must be above 0"},
-      {[](auto& m) { m.SetString("ropewalk.block", "gau"); }, "'gau'"},
+      {[](auto& m) { m.SetString("ropewalk.block", "gau"); },
+       "belongs to the architecture 'ropewalk'"},
+      {[](auto& m) { m.SetString("ropewalk.block", "rnn"); }, "'rnn'"},
+      {[](auto& m) { m.SetInt("ropewalk.attention.key_norm", 1); },
+       "ropewalk.attention.key_norm"},
       {[](auto& m) {
          m.SetStrings("ropewalk.position", {"rope", "rope", "rope"});
        },
@@ -249,7 +206,7 @@ TEST(LlamaTest, RopeScalingComesFromTheFile) {
     m.SetInt("llama.rope.scaling.original_context_length", 16);
     m.SetString("ropewalk.position", "rerope:window=8");
   };
-  const auto model = LlamaModel::Load(TinyPath("yarn.gguf", options));
+  const auto model = Model::Load(TinyPath("yarn.gguf", options));
   const auto& positions = model.config().positions;
   EXPECT_EQ(positions.original_length, 16);
   EXPECT_EQ(positions.scaling, position::ModelPositions::Scaling::kYarn);
@@ -257,7 +214,7 @@ TEST(LlamaTest, RopeScalingComesFromTheFile) {
             std::vector<std::string>{"rerope:window=8"});
   options.change_keys = [](formats::Metadata&) {};
   options.extra_tensors = {{"rope_freqs.weight", {8}}};
-  const auto llama3 = LlamaModel::Load(TinyPath("llama3.gguf", options));
+  const auto llama3 = Model::Load(TinyPath("llama3.gguf", options));
   EXPECT_EQ(llama3.config().positions.frequency_divisors.size(), 8u);
 }
 
@@ -277,7 +234,7 @@ void ExpectGoldenLogits(const std::string& folder) {
   read("golden_tokens.i32", tokens);
   read("golden_logits.f32", want);
   tokens.pop_back();
-  const auto model = LlamaModel::Load(model_path);
+  const auto model = Model::Load(model_path);
   for (const std::vector<int64_t>& chunks :
        {std::vector<int64_t>{128}, {1}, {50, 13}}) {
     const auto got = Logits(model, "rope", tokens, chunks);

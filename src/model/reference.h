@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "base/token.h"
-#include "model/llama.h"
+#include "model/model.h"
 #include "position/plan.h"
 
 namespace ropewalk::model {
 
 // Logits [T, V] after each of `tokens`. Weights are the unpacked values of
 // what the file stores, so only rounding stands between this and Context.
-std::vector<double> ReferenceLogits(const LlamaModel& model,
+std::vector<double> ReferenceLogits(const Model& model,
                                     const position::Stack& stack,
                                     std::span<const Token> tokens);
 

@@ -1,0 +1,84 @@
+#include "model/tensor_reader.h"
+
+#include "base/error.h"
+#include "kernels/reference/blocks.h"
+
+namespace ropewalk::model {
+namespace {
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+void TensorReader::Fail(const formats::GgufTensor& tensor,
+                        const std::string& what) const {
+  throw FormatError(file_.path(), tensor.file_offset,
+                    "tensor '" + tensor.name + "' " + what);
+}
+
+const formats::GgufTensor* TensorReader::Find(const std::string& name) {
+  const formats::GgufTensor* tensor = file_.Find(name);
+  if (tensor != nullptr) taken_.insert(tensor->name);
+  return tensor;
+}
+
+const formats::GgufTensor& TensorReader::Get(
+    const std::string& name, const std::vector<int64_t>& shape) {
+  const formats::GgufTensor* tensor = Find(name);
+  if (tensor == nullptr) {
+    throw FormatError(file_.path(), 0, "tensor '" + name + "' is missing");
+  }
+  if (tensor->shape != shape) {
+    Fail(*tensor, "has the shape " + ShapeText(tensor->shape) + ", expected " +
+                      ShapeText(shape));
+  }
+  if (!tensor->type) {
+    Fail(*tensor,
+         "is of type " + tensor->type_name +
+             ", which is not supported yet; supported: " + DTypeNames());
+  }
+  return *tensor;
+}
+
+kernels::Matrix TensorReader::Matrix(const std::string& name, int64_t rows,
+                                     int64_t columns) {
+  const formats::GgufTensor& tensor = Get(name, {rows, columns});
+  return {*tensor.type, tensor.bytes.data(), rows, columns};
+}
+
+AlignedBuffer<float> TensorReader::Vector(const std::string& name,
+                                          int64_t size) {
+  const formats::GgufTensor& tensor = Get(name, {size});
+  if (InfoOf(*tensor.type).block_elements != 1) {
+    Fail(tensor, "is of type " + tensor.type_name + ", expected plain floats");
+  }
+  AlignedBuffer<float> out(size);
+  kernels::UnpackRow(*tensor.type, tensor.bytes.data(), size, out.data());
+  return out;
+}
+
+AlignedBuffer<float> TensorReader::OptionalVector(const std::string& name,
+                                                  int64_t size) {
+  if (file_.Find(name) == nullptr) return {};
+  return Vector(name, size);
+}
+
+uint8_t* TensorReader::NewStorage(int64_t bytes) {
+  return storage_.emplace_back(bytes).data();
+}
+
+void TensorReader::RequireAllTaken() const {
+  for (const formats::GgufTensor& tensor : file_.tensors()) {
+    if (taken_.count(tensor.name) == 0) {
+      Fail(tensor, "is not part of the models that this build computes");
+    }
+  }
+}
+
+}  // namespace ropewalk::model
