@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 
@@ -10,6 +11,12 @@ namespace {
 
 int64_t FloorDivide(int64_t a, int64_t b) {
   return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
+
+// The same f(i), offset and cap aside.
+bool SamePace(const PositionMap& a, const PositionMap& b) {
+  return a.kind == b.kind && a.scale == b.scale && a.divisor == b.divisor &&
+         std::isinf(a.cap) && std::isinf(b.cap);
 }
 
 }  // namespace
@@ -78,6 +85,29 @@ std::optional<double> Plan::EffectiveDistance(int64_t i, int64_t j) const {
   if (!b) return std::nullopt;
   const Band& band = bands[static_cast<size_t>(*b)];
   return band.query(i) - band.key(j);
+}
+
+std::vector<Band> Plan::Mirror() const {
+  std::vector<Band> mirror;
+  for (const Band& band : bands) {
+    Require(band.selector.kind == Selector::Kind::kDistance,
+            "position: keys after the query mirror those before it, which is "
+            "defined for schemes that select by distance alone; dca counts in "
+            "chunks, and sinks are the first tokens");
+    Band back = band;
+    // low <= j - i < high; the query itself is not counted twice.
+    back.selector.low = 1 - band.selector.high;
+    back.selector.high = std::min<int64_t>(0, 1 - band.selector.low);
+    if (back.selector.low >= back.selector.high) continue;
+    if (SamePace(band.query, band.key)) {
+      // f(i) - f(j) + b - a, the keys still at f(j) + b
+      back.query.offset = 2 * band.key.offset - band.query.offset;
+    } else {
+      std::swap(back.query, back.key);
+    }
+    mirror.push_back(back);
+  }
+  return mirror;
 }
 
 std::vector<KeyStore> Plan::KeyStores(std::vector<int64_t>* store_of) const {

@@ -126,6 +126,15 @@ struct Plan {
   // of its band's table; nothing where the pair is masked.
   std::optional<double> EffectiveDistance(int64_t i, int64_t j) const;
 
+  // The bands that decide pairs with j > i where attention looks both ways, in
+  // order; nobody but the training attention does. They mirror those above in
+  // the diagonal: selection by |i - j|, and r(i, j) = -r(j, i). A far band's
+  // query offset turns round, so that its keys are rotated as they were:
+  // rerope (-w, 0), leaky-rerope ((i + w) / k - w, j / k).
+  //
+  // Throws std::invalid_argument where a band does not select by distance.
+  std::vector<Band> Mirror() const;
+
   // The distinct key rotations, the longest-reaching first: one main store,
   // and a near ring beside it where the plan needs one. store_of[b] is the
   // store that band b reads.

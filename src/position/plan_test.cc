@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -230,6 +232,59 @@ TEST(PlanTest, LogNIsOneAtItsBaseAndClipBelowTheTrainedLength) {  // J1, J3
   for (int64_t i = 0; i < 256; ++i) ASSERT_EQ(clip.scale(i), 1.0);
   EXPECT_NEAR(clip.scale(65535), 2.0, 1e-12);
   EXPECT_EQ(MakePlan("rope", 256, 1024).scale(9999), 1.0);
+}
+
+// r(i, j) of any pair under the plan and its mirror; nothing where masked.
+std::optional<double> TwoSided(const Plan& plan, int64_t i, int64_t j) {
+  if (j <= i) return plan.EffectiveDistance(i, j);
+  for (const Band& band : plan.Mirror()) {
+    const KeyRange keys = band.selector.KeysOf(i);
+    if (keys.first <= j && j < keys.last) return band.query(i) - band.key(j);
+  }
+  return std::nullopt;
+}
+
+TEST(PlanTest, MirrorTurnsEveryDistanceRound) {
+  for (const char* spelling :
+       {"rope", "pi:factor=8", "yarn:factor=8", "nope", "rerope:window=16",
+        "rerope:window=1", "leaky-rerope:window=16,k=4",
+        "inv-leaky:window=16,k=1/16", "self-extend:window=16,group=3",
+        "window:size=16", "window:size=1"}) {
+    const Plan plan = MakePlan(spelling, 64, 100);
+    for (int64_t i = 0; i < 100; ++i) {
+      for (int64_t j = 0; j < i; ++j) {
+        const auto back = plan.EffectiveDistance(i, j);
+        const auto ahead = TwoSided(plan, j, i);
+        ASSERT_EQ(ahead.has_value(), back.has_value()) << spelling;
+        if (back) {
+          ASSERT_EQ(*ahead, -*back) << spelling << " " << i << " " << j;
+        }
+      }
+    }
+  }
+}
+
+TEST(PlanTest, MirrorKeepsTheKeysWhereItCan) {
+  const Plan rerope = MakePlan("rerope:window=16", 64, 100);
+  EXPECT_EQ(rerope.Mirror()[1].query, Constant(-16));
+  EXPECT_EQ(rerope.Mirror()[1].key, Constant(0));
+  const Plan leaky = MakePlan("leaky-rerope:window=16,k=4", 64, 100);
+  EXPECT_EQ(leaky.Mirror()[1].query(3), (3 + 16) / 4.0 - 16);
+  EXPECT_EQ(leaky.Mirror()[1].key, leaky.bands[1].key);
+  // Where the two sides go at different paces they change places.
+  Plan capped = rerope;
+  capped.bands[0].query.cap = 10;
+  EXPECT_EQ(capped.Mirror()[0].key, capped.bands[0].query);
+  EXPECT_EQ(TwoSided(capped, 2, 14), -*capped.EffectiveDistance(14, 2));
+  // No key after the query lies at distance 0.
+  EXPECT_TRUE(MakePlan("window:size=1", 64, 100).Mirror().empty());
+}
+
+TEST(PlanTest, MirrorRefusesWhatDoesNotSelectByDistance) {
+  EXPECT_THROW(MakePlan("dca:chunk=48", 64, 100).Mirror(),
+               std::invalid_argument);
+  EXPECT_THROW(MakePlan("sink-window:size=12,sinks=4", 64, 100).Mirror(),
+               std::invalid_argument);
 }
 
 TEST(PlanTest, KeyStoresAreOneOrAMainAndARing) {
