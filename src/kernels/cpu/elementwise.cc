@@ -52,6 +52,85 @@ void RotateImpl(const RotateArgs& args) {
   }
 }
 
+// kAccumulate: y += the rows, else y = the rows.
+template <bool kAccumulate>
+void RotateRowsBy(const RotateRowsArgs& args) {
+  const auto put = [](auto d, auto value, float* y) HWY_ATTR {
+    hn::StoreU(kAccumulate ? hn::Add(hn::LoadU(d, y), value) : value, d, y);
+  };
+  const float sign = args.back ? -1.0f : 1.0f;
+  const int64_t rotated = 2 * args.pairs;
+  for (int64_t r = 0; r < args.rows; ++r) {
+    const float* x = args.x + r * args.x_stride;
+    float* y = args.y + r * args.y_stride;
+    const float* cos = args.cos + r * args.angle_stride;
+    const float* sin = args.sin + r * args.angle_stride;
+    const float factor = args.scale == nullptr ? 1 : args.scale[r];
+    ForLanes(args.pairs, [&](auto d, int64_t m) HWY_ATTR {
+      const auto scale = hn::Set(d, factor);
+      const auto a = hn::LoadU(d, x + m);
+      const auto b = hn::LoadU(d, x + m + args.pairs);
+      const auto c = hn::LoadU(d, cos + m);
+      const auto s = hn::Mul(hn::LoadU(d, sin + m), hn::Set(d, sign));
+      const auto first = hn::Sub(hn::Mul(a, c), hn::Mul(b, s));
+      const auto second = hn::Add(hn::Mul(a, s), hn::Mul(b, c));
+      put(d, hn::Mul(first, scale), y + m);
+      put(d, hn::Mul(second, scale), y + m + args.pairs);
+    });
+    ForLanes(args.D - rotated, [&](auto d, int64_t i) HWY_ATTR {
+      const auto value = hn::LoadU(d, x + rotated + i);
+      put(d, hn::Mul(value, hn::Set(d, factor)), y + rotated + i);
+    });
+  }
+}
+
+void RotateRowsImpl(const RotateRowsArgs& args) {
+  if (args.accumulate) {
+    RotateRowsBy<true>(args);
+  } else {
+    RotateRowsBy<false>(args);
+  }
+}
+
+// Squares of 4 x 4 by two rounds of interleaving, single elements around them.
+void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
+                   int64_t columns, float* y, int64_t y_stride) {
+  int64_t whole_rows = 0;
+  int64_t whole_columns = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::FixedTag<float, 4> d;
+  const hn::RepartitionToWide<decltype(d)> wide;
+  whole_rows = rows / 4 * 4;
+  whole_columns = columns / 4 * 4;
+  for (int64_t r = 0; r < whole_rows; r += 4) {
+    for (int64_t c = 0; c < whole_columns; c += 4) {
+      const float* from = x + r * x_stride + c;
+      const auto x0 = hn::LoadU(d, from);
+      const auto x1 = hn::LoadU(d, from + x_stride);
+      const auto x2 = hn::LoadU(d, from + 2 * x_stride);
+      const auto x3 = hn::LoadU(d, from + 3 * x_stride);
+      const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, x0, x1));
+      const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, x2, x3));
+      const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, x0, x1));
+      const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, x2, x3));
+      const auto put = [&](auto value, int64_t row) HWY_ATTR {
+        hn::StoreU(hn::BitCast(d, value), d, y + (c + row) * y_stride + r);
+      };
+      put(hn::InterleaveLower(wide, low01, low23), 0);
+      put(hn::InterleaveUpper(wide, low01, low23), 1);
+      put(hn::InterleaveLower(wide, high01, high23), 2);
+      put(hn::InterleaveUpper(wide, high01, high23), 3);
+    }
+  }
+#endif
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t first = r < whole_rows ? whole_columns : 0;
+    for (int64_t c = first; c < columns; ++c) {
+      y[c * y_stride + r] = x[r * x_stride + c];
+    }
+  }
+}
+
 void RmsNormImpl(const float* x, const float* weight, float epsilon,
                  int64_t size, float* y) {
   const hn::ScalableTag<float> d;
@@ -94,11 +173,21 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ropewalk::kernels {
 HWY_EXPORT(RotateImpl);
+HWY_EXPORT(RotateRowsImpl);
+HWY_EXPORT(TransposeImpl);
 HWY_EXPORT(RmsNormImpl);
 HWY_EXPORT(SwiGluImpl);
 HWY_EXPORT(AddImpl);
 void Rotate(const RotateArgs& args) noexcept {
   HWY_DYNAMIC_DISPATCH(RotateImpl)(args);
+}
+void RotateRows(const RotateRowsArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(RotateRowsImpl)(args);
+}
+void Transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns,
+               float* y, int64_t y_stride) noexcept {
+  HWY_DYNAMIC_DISPATCH(TransposeImpl)
+  (x, x_stride, rows, columns, y, y_stride);
 }
 void RmsNorm(const float* x, const float* weight, float epsilon, int64_t size,
              float* y) noexcept {

@@ -43,7 +43,7 @@ HWY_INLINE void Tile(D d, const GemmArgs& g, const float* HWY_RESTRICT a,
       row[v] = hn::LoadU(d, b + k * g.b_stride + v * lanes);
     }
     for (int r = 0; r < kRows; ++r) {
-      const V factor = hn::Set(d, a[r * g.a_stride + k]);
+      const V factor = hn::Set(d, a[r * g.a_stride + k * g.a_step]);
       for (int v = 0; v < kVectors; ++v) {
         sum[r][v] = hn::MulAdd(factor, row[v], sum[r][v]);
       }

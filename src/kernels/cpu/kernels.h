@@ -27,6 +27,9 @@ struct GemmArgs {
   int64_t b_stride = 0;
   int64_t c_stride = 0;
   bool accumulate = false;
+  // Elements from one column of a to the next: a transposed matrix is read in
+  // place with a_stride = 1 and its own stride here.
+  int64_t a_step = 1;
 };
 void Gemm(const GemmArgs& args) noexcept;
 
@@ -51,6 +54,26 @@ struct OnlineSoftmaxArgs {
 };
 void OnlineSoftmax(const OnlineSoftmaxArgs& args) noexcept;
 
+// The way back through softmax, for a tile of scores and of gradients with
+// respect to the weights, both [rows, columns]:
+//
+//   weight = exp(score - lse[row])
+//   d_score = weight (d_weight - delta[row])
+//
+// lse is the logarithm of the row's sum of exponentials, -inf for a row that
+// sees nothing; delta is sum_j weight_j d_weight_j. Masked pairs, of score
+// -inf, get weight and gradient 0 whatever stands in d_weight.
+struct SoftmaxGradientArgs {
+  float* scores = nullptr;       // scores in, weights out
+  float* gradients = nullptr;    // d_weight in, d_score out
+  const float* lse = nullptr;    // [rows]
+  const float* delta = nullptr;  // [rows]
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t stride = 0;  // of scores and gradients
+};
+void SoftmaxGradient(const SoftmaxGradientArgs& args) noexcept;
+
 // y = scale * (x rotated), for `heads` rows of width D: pairs (m, m + pairs)
 // by the angle whose cos[m] and sin[m] are given; the components from
 // 2 * pairs on are only scaled. y may be x.
@@ -67,6 +90,29 @@ struct RotateArgs {
   float scale = 1;
 };
 void Rotate(const RotateArgs& args) noexcept;
+
+// Rotate for rows that each have their own angle and their own scale: row r
+// takes cos + r * angle_stride, sin alike, and scale[r].
+struct RotateRowsArgs {
+  const float* x = nullptr;  // [rows, D]
+  float* y = nullptr;        // [rows, D]; may be x unless `accumulate`
+  int64_t rows = 0;
+  int64_t D = 0;
+  int64_t x_stride = 0;
+  int64_t y_stride = 0;
+  int64_t pairs = 0;
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+  int64_t angle_stride = 0;      // 0: one angle for all
+  const float* scale = nullptr;  // [rows], null for 1
+  bool back = false;             // by minus the angle: the transposed map
+  bool accumulate = false;       // y += rather than y =
+};
+void RotateRows(const RotateRowsArgs& args) noexcept;
+
+// y[c, r] = x[r, c] for an x of [rows, columns].
+void Transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns,
+               float* y, int64_t y_stride) noexcept;
 
 // y = x / sqrt(mean(x^2) + epsilon) * weight, over one row of `size`.
 void RmsNorm(const float* x, const float* weight, float epsilon, int64_t size,

@@ -1,0 +1,207 @@
+// The kernels that training attention adds, on every instruction set.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/kernels.h"
+
+namespace ropewalk::kernels {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+constexpr float kCanary = 12345.0f;
+
+std::vector<float> Normals(Rng& rng, int64_t size) {
+  std::vector<float> out(static_cast<size_t>(size));
+  for (float& x : out) x = static_cast<float>(rng.Normal());
+  return out;
+}
+
+class TrainingKernelTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { ChooseIsa(GetParam()); }
+  void TearDown() override { ChooseIsa(AvailableIsas().front()); }
+};
+
+INSTANTIATE_TEST_SUITE_P(EveryIsa, TrainingKernelTest,
+                         testing::ValuesIn(AvailableIsas()),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(TrainingKernelTest, GemmReadsATransposedMatrixInPlace) {
+  Rng rng(10);
+  const int64_t rows = 29;
+  const int64_t depth = 40;
+  const int64_t stride = rows + 2;
+  const auto turned = Normals(rng, depth * stride);  // [depth, rows]
+  std::vector<float> a(static_cast<size_t>(rows * depth));
+  for (int64_t m = 0; m < rows; ++m) {
+    for (int64_t k = 0; k < depth; ++k) {
+      a[static_cast<size_t>(m * depth + k)] =
+          turned[static_cast<size_t>(k * stride + m)];
+    }
+  }
+  for (const int64_t columns : {1, 16, 33, 64, 100}) {
+    const auto b = Normals(rng, depth * columns);
+    std::vector<float> want(static_cast<size_t>(rows * columns));
+    GemmArgs args{.a = a.data(),
+                  .b = b.data(),
+                  .c = want.data(),
+                  .rows = rows,
+                  .columns = columns,
+                  .depth = depth,
+                  .a_stride = depth,
+                  .b_stride = columns,
+                  .c_stride = columns};
+    Gemm(args);
+    std::vector<float> got(want.size());
+    args.a = turned.data();
+    args.c = got.data();
+    args.a_stride = 1;
+    args.a_step = stride;
+    Gemm(args);
+    EXPECT_EQ(got, want) << columns;
+  }
+}
+
+TEST_P(TrainingKernelTest, SoftmaxGradientMatchesFloat64) {
+  Rng rng(13);
+  const float nan = std::nanf("");
+  for (const int64_t columns : {1, 16, 19, 64}) {
+    const int64_t stride = columns + 2;
+    auto scores = Normals(rng, 3 * stride);
+    auto gradients = Normals(rng, 3 * stride);
+    scores[static_cast<size_t>(stride)] = kMasked;  // of row 1
+    gradients[static_cast<size_t>(stride)] = nan;
+    for (int64_t c = 0; c < columns; ++c) {  // row 2 sees nothing
+      scores[static_cast<size_t>(2 * stride + c)] = kMasked;
+    }
+    const auto scores_before = scores;
+    const auto gradients_before = gradients;
+    const std::vector<float> lse = {1.5f, 3.0f, kMasked};
+    const std::vector<float> delta = {0.25f, -1.0f, 0.0f};
+    SoftmaxGradient({.scores = scores.data(),
+                     .gradients = gradients.data(),
+                     .lse = lse.data(),
+                     .delta = delta.data(),
+                     .rows = 3,
+                     .columns = columns,
+                     .stride = stride});
+    for (int64_t r = 0; r < 3; ++r) {
+      for (int64_t c = 0; c < stride; ++c) {
+        const auto at = static_cast<size_t>(r * stride + c);
+        if (c >= columns) {
+          ASSERT_EQ(scores[at], scores_before[at]);
+          ASSERT_EQ(gradients[at], gradients_before[at]);
+        } else if (scores_before[at] == kMasked) {
+          ASSERT_EQ(scores[at], 0);
+          ASSERT_EQ(gradients[at], 0);
+        } else {
+          const auto row = static_cast<size_t>(r);
+          const double weight =
+              std::exp(static_cast<double>(scores_before[at]) - lse[row]);
+          const double gradient =
+              weight * (static_cast<double>(gradients_before[at]) - delta[row]);
+          // the difference of score and lse, the exponential, two roundings
+          ASSERT_NEAR(scores[at], weight, 16 * 0x1p-24 * weight);
+          ASSERT_NEAR(gradients[at], gradient,
+                      16 * 0x1p-24 * (std::abs(gradient) + 2 * weight));
+        }
+      }
+    }
+    scores = scores_before;
+    scores[0] = nan;
+    gradients = gradients_before;
+    SoftmaxGradient({.scores = scores.data(),
+                     .gradients = gradients.data(),
+                     .lse = lse.data(),
+                     .delta = delta.data(),
+                     .rows = 1,
+                     .columns = columns,
+                     .stride = stride});
+    EXPECT_TRUE(std::isnan(scores[0]));
+    EXPECT_TRUE(std::isnan(gradients[0]));
+  }
+}
+
+TEST_P(TrainingKernelTest, RotateRowsIsRotateRowByRow) {
+  Rng rng(11);
+  const int64_t rows = 5;
+  for (const int64_t D : {2, 16, 80}) {
+    for (const int64_t pairs : {int64_t{0}, D / 4, D / 2}) {
+      const auto x = Normals(rng, rows * (D + 1));
+      const auto cos = Normals(rng, rows * pairs);
+      const auto sin = Normals(rng, rows * pairs);
+      const auto scale = Normals(rng, rows);
+      std::vector<float> got(static_cast<size_t>(rows * D));
+      std::vector<float> want(got.size());
+      RotateRowsArgs args{.x = x.data(),
+                          .y = got.data(),
+                          .rows = rows,
+                          .D = D,
+                          .x_stride = D + 1,
+                          .y_stride = D,
+                          .pairs = pairs,
+                          .cos = cos.data(),
+                          .sin = sin.data(),
+                          .angle_stride = pairs,
+                          .scale = scale.data()};
+      const auto one_by_one = [&](float sign) {
+        for (int64_t r = 0; r < rows; ++r) {
+          std::vector<float> turned(sin.begin() + r * pairs,
+                                    sin.begin() + (r + 1) * pairs);
+          for (float& s : turned) s *= sign;
+          Rotate({.x = x.data() + r * (D + 1),
+                  .y = want.data() + r * D,
+                  .heads = 1,
+                  .D = D,
+                  .pairs = pairs,
+                  .cos = cos.data() + r * pairs,
+                  .sin = turned.data(),
+                  .scale = scale[static_cast<size_t>(r)]});
+        }
+      };
+      RotateRows(args);
+      one_by_one(1);
+      EXPECT_EQ(got, want) << D << " " << pairs;
+      args.back = true;
+      RotateRows(args);
+      one_by_one(-1);
+      EXPECT_EQ(got, want) << D << " " << pairs;
+      args.accumulate = true;
+      RotateRows(args);
+      for (float& value : want) value += value;
+      EXPECT_EQ(got, want) << D << " " << pairs;
+    }
+  }
+}
+
+TEST_P(TrainingKernelTest, TransposeMovesEveryElementAndNoOther) {
+  Rng rng(12);
+  for (const int64_t rows : {0, 1, 3, 4, 9, 16, 64}) {
+    for (const int64_t columns : {1, 4, 7, 20, 64}) {
+      const auto x = Normals(rng, std::max<int64_t>(1, rows * (columns + 1)));
+      std::vector<float> y(static_cast<size_t>(columns * (rows + 2)), kCanary);
+      Transpose(x.data(), columns + 1, rows, columns, y.data(), rows + 2);
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int64_t r = 0; r < rows + 2; ++r) {
+          const float value = y[static_cast<size_t>(c * (rows + 2) + r)];
+          if (r >= rows) {
+            ASSERT_EQ(value, kCanary);
+          } else {
+            ASSERT_EQ(value, x[static_cast<size_t>(r * (columns + 1) + c)]);
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::kernels
