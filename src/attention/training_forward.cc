@@ -1,0 +1,187 @@
+// Forward: one task a key head and a run of queries. It rotates and lays out
+// the keys those queries reach, then walks over them tile by tile with the
+// online softmax.
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "attention/training.h"
+#include "attention/training_law.h"
+#include "attention/training_tile.h"
+#include "kernels/cpu/kernels.h"
+
+namespace ropewalk::attention {
+namespace {
+
+constexpr float kMasked = -std::numeric_limits<float>::infinity();
+
+// Queries of a task: laying out the keys costs little beside these, and one
+// long sequence still feeds many threads.
+constexpr int64_t kTaskQueries = 512;
+
+struct Task {
+  int64_t b = 0;
+  int64_t g = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+class Forward {
+ public:
+  Forward(const TrainingCall& call, const TrainingOutput& output, Arena& arena)
+      : call_(call), shape_(call.input.shape), output_(output) {
+    const int64_t tiles = CeilDivide(shape_.S, kTile);
+    keys_ = arena.Take(call.key_turns() * tiles * kTile * shape_.D);
+    values_ = {arena.Take(Panels::Floats(tiles * kTile, shape_.Dv)),
+               tiles * kTile, shape_.Dv};
+    rows_ = arena.Take(kTile * shape_.D);
+    queries_ = arena.Take(call.query_turns() * kBlock * shape_.D);
+    scores_ = arena.Take(kBlock * kTile);
+    other_ = arena.Take(kBlock * kTile);
+  }
+
+  void Run(const Task& task) {
+    task_ = task;
+    const int64_t group = shape_.Group();
+    position::KeyRange reach = {shape_.S, 0};
+    for (int64_t h = task.g * group; h < (task.g + 1) * group; ++h) {
+      const position::KeyRange hull = Hull(
+          call_.law, MakeSight(call_.input, task.b, h), task.begin, task.end);
+      if (hull.first >= hull.last) continue;
+      reach.first = std::min(reach.first, hull.first);
+      reach.last = std::max(reach.last, hull.last);
+    }
+    LayOut(reach);
+    for (int64_t h = task.g * group; h < (task.g + 1) * group; ++h) {
+      for (int64_t t = task.begin; t < task.end; t += kBlock) {
+        Block(h, t, std::min(kBlock, task.end - t));
+      }
+    }
+  }
+
+ private:
+  float* KeyTile(int64_t tile) const {
+    return keys_ + tile * call_.key_turns() * kTile * shape_.D;
+  }
+
+  void LayOut(position::KeyRange reach) {
+    const int64_t limit = MakeSight(call_.input, task_.b, 0).keys;
+    for (int64_t tile = reach.first / kTile; tile * kTile < reach.last;
+         ++tile) {
+      const int64_t first = tile * kTile;
+      for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
+        call_.TurnKeys(turn, task_.b, task_.g, first, limit, rows_);
+        kernels::Transpose(rows_, shape_.D, kTile, shape_.D,
+                           KeyTile(tile) + turn * kTile * shape_.D, kTile);
+      }
+      const int64_t count = std::clamp<int64_t>(limit - first, 0, kTile);
+      values_.Put(call_.V(task_.b, first, task_.g), call_.input.v_stride, first,
+                  count);
+      values_.Zero(first + count, kTile - count);
+    }
+  }
+
+  void Block(int64_t h, int64_t begin, int64_t rows) {
+    const Sight sight = MakeSight(call_.input, task_.b, h);
+    const int64_t out_stride = shape_.H * shape_.Dv;
+    float* out =
+        output_.out + ((task_.b * shape_.T + begin) * shape_.H + h) * shape_.Dv;
+    float maxima[kBlock];
+    double sums[kBlock];
+    for (int64_t r = 0; r < rows; ++r) {
+      maxima[r] = kMasked;
+      sums[r] = 0;
+      std::fill_n(out + r * out_stride, shape_.Dv, 0.0f);
+    }
+    for (int64_t turn = 0; turn < call_.query_turns(); ++turn) {
+      call_.TurnQueries(turn, task_.b, h, begin, rows,
+                        queries_ + turn * kBlock * shape_.D);
+    }
+    const position::KeyRange reach =
+        Hull(call_.law, sight, begin, begin + rows);
+    for (int64_t first = reach.first / kTile * kTile; first < reach.last;
+         first += kTile) {
+      const TileView view(call_.law, sight, begin, begin + rows,
+                          {first, first + kTile}, kGrain);
+      if (view.empty()) continue;
+      const TileScores tile{.call = &call_,
+                            .queries = queries_,
+                            .query_step = kBlock * shape_.D,
+                            .keys = KeyTile(first / kTile),
+                            .key_step = kTile * shape_.D,
+                            .begin = begin,
+                            .rows = rows,
+                            .first = first,
+                            .scores = scores_,
+                            .other = other_};
+      tile.Compute(view);
+      float* scores = scores_ + view.hull().first - first;
+      kernels::OnlineSoftmax({.scores = scores,
+                              .running_max = maxima,
+                              .running_sum = sums,
+                              .output = out,
+                              .rows = rows,
+                              .columns = view.hull().last - view.hull().first,
+                              .width = shape_.Dv,
+                              .scores_stride = kTile,
+                              .output_stride = out_stride});
+      Accumulate({.a = scores,
+                  .a_stride = kTile,
+                  .rows = rows,
+                  .b = &values_,
+                  .first = view.hull().first,
+                  .depth = view.hull().last - view.hull().first,
+                  .c = out,
+                  .c_stride = out_stride});
+    }
+    float* lse = output_.lse + (task_.b * shape_.H + h) * shape_.T + begin;
+    for (int64_t r = 0; r < rows; ++r) {
+      const bool unseen = sums[r] == 0;
+      lse[r] =
+          unseen ? kMasked : static_cast<float>(maxima[r] + std::log(sums[r]));
+      const auto factor = static_cast<float>(unseen ? 0 : 1 / sums[r]);
+      float* row = out + r * out_stride;
+      for (int64_t d = 0; d < shape_.Dv; ++d) row[d] *= factor;
+    }
+  }
+
+  const TrainingCall& call_;
+  const TrainingShape& shape_;
+  const TrainingOutput& output_;
+  Task task_;
+  float* keys_;     // [tiles, key turns, D, kTile]
+  Panels values_;   // [tiles * kTile, Dv]
+  float* rows_;     // [kTile, D]
+  float* queries_;  // [query turns, kBlock, D]
+  float* scores_;   // [kBlock, kTile]
+  float* other_;    // [kBlock, kTile]
+};
+
+}  // namespace
+
+void TrainForward(const TrainingInput& input, const TrainingOutput& output,
+                  ParallelFor& threads, TrainingScratch& scratch) {
+  const TrainingCall call(input, scratch);
+  const TrainingShape& shape = input.shape;
+  std::vector<Task> tasks;
+  // The last queries of a causal sequence cost most, and go first.
+  for (int64_t run = CeilDivide(shape.T, kTaskQueries) - 1; run >= 0; --run) {
+    const int64_t begin = run * kTaskQueries;
+    const int64_t end = std::min(shape.T, begin + kTaskQueries);
+    for (int64_t b = 0; b < shape.B; ++b) {
+      for (int64_t g = 0; g < shape.G; ++g) tasks.push_back({b, g, begin, end});
+    }
+  }
+  Arena count(nullptr);
+  Forward(call, output, count);
+  scratch.memory.Prepare(threads.workers(), count.used());
+  threads.Run(
+      static_cast<int64_t>(tasks.size()), [&](int64_t at, int64_t worker) {
+        Arena arena(scratch.memory.For(worker));
+        Forward(call, output, arena).Run(tasks[static_cast<size_t>(at)]);
+      });
+}
+
+}  // namespace ropewalk::attention

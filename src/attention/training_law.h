@@ -1,0 +1,98 @@
+// What training attention makes of a plan and a mask: which keys a query sees,
+// and through which rotations of either side.
+//
+// The plan's bands decide pairs j <= i and its mirror those with j > i. A
+// piece is one band on its side of the diagonal. The keys that a piece shows
+// to a query are one interval whose ends never fall as the query moves on.
+
+#ifndef ROPEWALK_ATTENTION_TRAINING_LAW_H_
+#define ROPEWALK_ATTENTION_TRAINING_LAW_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/training.h"
+#include "position/plan.h"
+
+namespace ropewalk::attention {
+
+// A rotation by position(id) under a frequency table.
+struct Turn {
+  position::PositionMap map;
+  int64_t table = 0;
+  bool operator==(const Turn&) const = default;
+};
+
+struct Piece {
+  position::Selector selector;
+  bool ahead = false;      // pairs with j > i
+  int64_t query_turn = 0;  // indices into Law
+  int64_t key_turn = 0;
+};
+
+// The first piece that shows a pair decides it.
+struct Law {
+  std::vector<Piece> pieces;
+  std::vector<Turn> query_turns;
+  std::vector<Turn> key_turns;
+};
+
+// Throws std::invalid_argument where a mirror is wanted and not defined.
+Law MakeLaw(const position::Plan& plan, const TrainingMask& mask);
+
+// One head in one sequence.
+struct Sight {
+  Direction direction = Direction::kForward;
+  int64_t prefix = 0;  // keys that forward heads see besides
+  int64_t keys = 0;    // keys that exist
+
+  position::KeyRange Seen(const Piece& piece, int64_t i) const;
+};
+template <typename Real>
+Sight MakeSight(const TrainingInputOf<Real>& input, int64_t b, int64_t h);
+extern template Sight MakeSight(const TrainingInputOf<float>&, int64_t,
+                                int64_t);
+extern template Sight MakeSight(const TrainingInputOf<double>&, int64_t,
+                                int64_t);
+
+// The part of a tile that one piece shows, rounded outwards to the grain; not
+// every query sees all of it.
+struct Touched {
+  size_t piece = 0;
+  position::KeyRange keys;
+};
+
+// Queries [begin, end) against keys [first, last), which are not empty.
+class TileView {
+ public:
+  // Ranges of keys to compute are rounded outwards to multiples of `grain`
+  // from the tile's first key, within the tile.
+  TileView(const Law& law, const Sight& sight, int64_t begin, int64_t end,
+           position::KeyRange keys, int64_t grain);
+
+  const std::vector<Touched>& touched() const { return touched_; }
+  bool empty() const { return touched_.empty(); }
+  // Covers what all pieces show.
+  position::KeyRange hull() const { return hull_; }
+  // One piece shows every key of the hull to every query.
+  bool whole() const { return whole_; }
+
+  // Keys of the tile that query i sees through `piece`; may be empty.
+  position::KeyRange Seen(size_t piece, int64_t i) const;
+
+ private:
+  const Law& law_;
+  const Sight& sight_;
+  position::KeyRange keys_;
+  std::vector<Touched> touched_;
+  position::KeyRange hull_;
+  bool whole_ = false;
+};
+
+// All keys that queries [begin, end) may see lie in this interval.
+position::KeyRange Hull(const Law& law, const Sight& sight, int64_t begin,
+                        int64_t end);
+
+}  // namespace ropewalk::attention
+
+#endif  // ROPEWALK_ATTENTION_TRAINING_LAW_H_
