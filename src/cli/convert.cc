@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "formats/ggml_types.h"
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
 #include "kernels/reference/blocks.h"
@@ -19,23 +20,6 @@ namespace ropewalk::cli {
 namespace {
 
 using formats::GgufTensor;
-
-// llama.cpp's numbers for the type that most tensors have.
-int64_t FileType(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return 0;
-    case DType::kF16:
-      return 1;
-    case DType::kQ4_0:
-      return 2;
-    case DType::kQ8_0:
-      return 7;
-    case DType::kBf16:
-      return 32;
-  }
-  return 0;
-}
 
 // Matrices are converted; vectors (norms, factors) stay exact. Rows that a
 // block format cannot divide become f16.
@@ -76,7 +60,7 @@ void Convert(const std::string& in, const std::string& out, DType wanted) {
     }
   }
   formats::Metadata metadata = file.metadata();
-  metadata.SetInt("general.file_type", FileType(wanted));
+  metadata.SetInt("general.file_type", formats::FileTypeOf(wanted));
   if (InfoOf(wanted).block_elements > 1) {
     metadata.SetInt("general.quantization_version", 2);
   }

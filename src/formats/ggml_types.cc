@@ -67,4 +67,21 @@ const GgmlType& GgmlTypeOf(DType type) {
 
 std::span<const GgmlType> AllGgmlTypes() { return kTypes; }
 
+// llama.cpp's enum llama_ftype.
+int64_t FileTypeOf(DType type) {
+  switch (type) {
+    case DType::kF32:
+      return 0;
+    case DType::kF16:
+      return 1;
+    case DType::kQ4_0:
+      return 2;
+    case DType::kQ8_0:
+      return 7;
+    case DType::kBf16:
+      return 32;
+  }
+  return 0;
+}
+
 }  // namespace ropewalk::formats

@@ -32,6 +32,9 @@ const GgmlType& GgmlTypeOf(DType type);
 
 std::span<const GgmlType> AllGgmlTypes();
 
+// The key general.file_type of a model whose matrices are mostly `type`.
+int64_t FileTypeOf(DType type);
+
 }  // namespace ropewalk::formats
 
 #endif  // ROPEWALK_FORMATS_GGML_TYPES_H_
