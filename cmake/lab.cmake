@@ -1,8 +1,6 @@
 # The training wing: LibTorch, found here and linked below lab/ alone.
 
 find_package(Torch REQUIRED)
-pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
-find_library(SENTENCEPIECE_TRAIN sentencepiece_train REQUIRED)
 # A LibTorch from elsewhere is found again by the installed program.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 

@@ -57,6 +57,7 @@ std::optional<int64_t> ByteCount(std::span<const int64_t> shape,
 }
 
 uint32_t Crc32(uint32_t crc, const void* bytes, size_t size) {
+  if (size == 0) return crc;  // zlib takes a null pointer for a fresh start
   return static_cast<uint32_t>(
       crc32_z(crc, static_cast<const Bytef*>(bytes), size));
 }

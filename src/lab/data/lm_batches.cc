@@ -1,0 +1,84 @@
+#include "lab/data/lm_batches.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "lab/data/draws.h"
+
+namespace ropewalk::lab::data {
+
+Slice SliceOf(int64_t B, int64_t rank, int64_t ranks) {
+  Require(ranks > 0 && rank >= 0 && rank < ranks,
+          "rank " + std::to_string(rank) + " is not one of " +
+              std::to_string(ranks));
+  return {B * rank / ranks, B * (rank + 1) / ranks};
+}
+
+LmSampler::LmSampler(const TokenFile& tokens,
+                     const std::vector<int64_t>& documents,
+                     const LmOptions& options)
+    : tokens_(tokens), documents_(documents), options_(options) {
+  Require(options.batch > 0 && options.length > 0,
+          "batch and length must be above 0, got " +
+              std::to_string(options.batch) + " and " +
+              std::to_string(options.length));
+  Require(options.repeat_fraction >= 0 && options.repeat_fraction <= 1,
+          "repeat_fraction must be from 0 to 1, got " +
+              FormatNumber(options.repeat_fraction));
+  int64_t end = 0;
+  for (const int64_t document : documents_) {
+    Require(document >= 0 && document < tokens.documents(),
+            "there is no document " + std::to_string(document));
+    end += tokens.size(document);
+    ends_.push_back(end);
+  }
+  Require(end > options.length,
+          "the corpus has " + std::to_string(end) +
+              " tokens to train on, fewer than one sequence of " +
+              std::to_string(options.length) + " + 1");
+}
+
+LmBatch LmSampler::Rows(int64_t step, const Slice& slice) const {
+  Require(slice.begin >= 0 && slice.begin <= slice.end &&
+              slice.end <= options_.batch,
+          "rows " + std::to_string(slice.begin) + " to " +
+              std::to_string(slice.end) + " are not in a batch of " +
+              std::to_string(options_.batch));
+  const int64_t N = options_.length;
+  LmBatch batch;
+  batch.B = slice.end - slice.begin;
+  batch.columns = N + 1;
+  batch.ids.resize(static_cast<size_t>(batch.B * batch.columns));
+  for (int64_t row = slice.begin; row < slice.end; ++row) {
+    int64_t* out = batch.ids.data() + (row - slice.begin) * batch.columns;
+    Draws draws(Purpose::kWindow, options_.seed, step, row);
+    const bool repeated = draws.Uniform() < options_.repeat_fraction;
+    const int64_t longest = std::max<int64_t>(1, N / 2);
+    const int64_t shortest = std::max<int64_t>(1, N / 8);
+    const int64_t count =
+        repeated ? draws.Between(shortest, longest) : batch.columns;
+    CopyStream(draws.Below(tokens() - count + 1), count, out);
+    for (int64_t i = count; i < batch.columns; ++i) out[i] = out[i - count];
+  }
+  return batch;
+}
+
+// Ids [begin, begin + count) of the documents joined.
+void LmSampler::CopyStream(int64_t begin, int64_t count, int64_t* out) const {
+  auto i = static_cast<size_t>(
+      std::upper_bound(ends_.begin(), ends_.end(), begin) - ends_.begin());
+  while (count > 0) {
+    const int64_t document = documents_[i];
+    const int64_t left = ends_[i] - begin;
+    const int64_t take = std::min(count, left);
+    tokens_.Copy(tokens_.begin(document) + tokens_.size(document) - left, take,
+                 out);
+    out += take;
+    begin += take;
+    count -= take;
+    ++i;
+  }
+}
+
+}  // namespace ropewalk::lab::data
