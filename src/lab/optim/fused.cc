@@ -25,11 +25,24 @@ namespace ropewalk::lab::optim::fused {
 namespace {
 
 constexpr int64_t kGrain = 1 << 15;  // 128 KiB; below it threads cost more
-constexpr int64_t kBlock = 1 << 14;  // of a sum; part of its definition
 constexpr int64_t kLanes = 8;
 
+ROPEWALK_CLONES bool AnyNonZero(const float* __restrict x, int64_t n) {
+  int any = 0;
+  for (int64_t i = 0; i < n; ++i) any |= x[i] != 0 ? 1 : 0;
+  return any != 0;
+}
+
+inline float Sign(float x) { return x > 0 ? 1.0f : (x < 0 ? -1.0f : 0.0f); }
+
+inline float Flush(float x, float smallest) {
+  return std::fabs(x) < smallest ? 0.0f : x;
+}
+
+}  // namespace
+
 // Eight sums side by side, which vectors of any width give alike.
-ROPEWALK_CLONES double BlockSumSquares(const float* __restrict x, int64_t n) {
+ROPEWALK_CLONES double BlockSumSquares(const float* x, int64_t n) noexcept {
   double lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
@@ -46,20 +59,6 @@ ROPEWALK_CLONES double BlockSumSquares(const float* __restrict x, int64_t n) {
   for (const double lane : lanes) sum += lane;
   return sum;
 }
-
-ROPEWALK_CLONES bool AnyNonZero(const float* __restrict x, int64_t n) {
-  int any = 0;
-  for (int64_t i = 0; i < n; ++i) any |= x[i] != 0 ? 1 : 0;
-  return any != 0;
-}
-
-inline float Sign(float x) { return x > 0 ? 1.0f : (x < 0 ? -1.0f : 0.0f); }
-
-inline float Flush(float x, float smallest) {
-  return std::fabs(x) < smallest ? 0.0f : x;
-}
-
-}  // namespace
 
 void OverElements(int64_t n,
                   const std::function<void(int64_t, int64_t)>& body) {

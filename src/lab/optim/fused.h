@@ -12,6 +12,9 @@
 
 namespace ropewalk::lab::optim::fused {
 
+// Length of the blocks of a sum: part of its definition.
+constexpr int64_t kBlock = 1 << 14;
+
 // body(begin, end) over pieces of [0, n), on ATen's threads where n is worth
 // it. Pieces differ with the number of threads.
 void OverElements(int64_t n, const std::function<void(int64_t, int64_t)>& body);
@@ -28,6 +31,9 @@ void NonZeroRows(const float* x, int64_t rows, int64_t width, bool* used);
 
 // The functions below run on the calling thread. All arrays have n elements.
 // Numbers of a magnitude below `smallest` are stored as 0; 0 keeps all.
+
+// The sum of squares, in float64, of up to about kBlock numbers.
+double BlockSumSquares(const float* x, int64_t n) noexcept;
 
 // m = keep * m + add * g
 struct AverageArgs {

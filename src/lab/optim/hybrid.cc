@@ -109,7 +109,8 @@ void HybridOptimizer::CheckState(const OptimizerState& state,
                                  const std::string& source) const {
   const std::vector<OptimizerState> parts = Split(state, source);
   for (size_t i = 0; i < members_.size(); ++i) {
-    members_[i].optimizer->CheckState(parts[i], source);
+    members_[i].optimizer->CheckState(
+        parts[i], source + ": group '" + members_[i].name + "'");
   }
 }
 
