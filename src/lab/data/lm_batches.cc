@@ -18,7 +18,7 @@ Slice SliceOf(int64_t B, int64_t rank, int64_t ranks) {
 LmSampler::LmSampler(const TokenFile& tokens,
                      const std::vector<int64_t>& documents,
                      const LmOptions& options)
-    : tokens_(tokens), documents_(documents), options_(options) {
+    : stream_(tokens, documents), options_(options) {
   Require(options.batch > 0 && options.length > 0,
           "batch and length must be above 0, got " +
               std::to_string(options.batch) + " and " +
@@ -26,15 +26,8 @@ LmSampler::LmSampler(const TokenFile& tokens,
   Require(options.repeat_fraction >= 0 && options.repeat_fraction <= 1,
           "repeat_fraction must be from 0 to 1, got " +
               FormatNumber(options.repeat_fraction));
-  int64_t end = 0;
-  for (const int64_t document : documents_) {
-    Require(document >= 0 && document < tokens.documents(),
-            "there is no document " + std::to_string(document));
-    end += tokens.size(document);
-    ends_.push_back(end);
-  }
-  Require(end > options.length,
-          "the corpus has " + std::to_string(end) +
+  Require(stream_.size() > options.length,
+          "the corpus has " + std::to_string(stream_.size()) +
               " tokens to train on, fewer than one sequence of " +
               std::to_string(options.length) + " + 1");
 }
@@ -58,27 +51,10 @@ LmBatch LmSampler::Rows(int64_t step, const Slice& slice) const {
     const int64_t shortest = std::max<int64_t>(1, N / 8);
     const int64_t count =
         repeated ? draws.Between(shortest, longest) : batch.columns;
-    CopyStream(draws.Below(tokens() - count + 1), count, out);
+    stream_.Copy(draws.Below(stream_.size() - count + 1), count, out);
     for (int64_t i = count; i < batch.columns; ++i) out[i] = out[i - count];
   }
   return batch;
-}
-
-// Ids [begin, begin + count) of the documents joined.
-void LmSampler::CopyStream(int64_t begin, int64_t count, int64_t* out) const {
-  auto i = static_cast<size_t>(
-      std::upper_bound(ends_.begin(), ends_.end(), begin) - ends_.begin());
-  while (count > 0) {
-    const int64_t document = documents_[i];
-    const int64_t left = ends_[i] - begin;
-    const int64_t take = std::min(count, left);
-    tokens_.Copy(tokens_.begin(document) + tokens_.size(document) - left, take,
-                 out);
-    out += take;
-    begin += take;
-    count -= take;
-    ++i;
-  }
 }
 
 }  // namespace ropewalk::lab::data

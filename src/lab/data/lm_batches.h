@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lab/data/token_file.h"
+#include "lab/data/token_stream.h"
 
 namespace ropewalk::lab::data {
 
@@ -52,15 +53,11 @@ class LmSampler {
   LmBatch Rows(int64_t step, const Slice& slice) const;
   LmBatch Batch(int64_t step) const { return Rows(step, {0, options_.batch}); }
 
-  int64_t tokens() const { return ends_.empty() ? 0 : ends_.back(); }
+  int64_t tokens() const { return stream_.size(); }
   const LmOptions& options() const { return options_; }
 
  private:
-  void CopyStream(int64_t begin, int64_t count, int64_t* out) const;
-
-  const TokenFile& tokens_;
-  std::vector<int64_t> documents_;
-  std::vector<int64_t> ends_;  // of each document in the joined stream
+  TokenStream stream_;
   LmOptions options_;
 };
 

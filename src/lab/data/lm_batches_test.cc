@@ -4,39 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "base/error.h"
-#include "lab/data/files_for_test.h"
 #include "lab/data/split.h"
+#include "lab/data/tokens_for_test.h"
 
 namespace ropewalk::lab::data {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// Document d holds ids 1000 d, 1000 d + 1, ...: every id tells its place.
-TokenFile Counting(const TestFolder& folder,
-                   const std::vector<int64_t>& sizes) {
-  const std::string path = folder.Path("counting.tokens");
-  TokenFileWriter writer(path, {1 << 20, 0, 0});
-  for (size_t d = 0; d < sizes.size(); ++d) {
-    std::vector<Token> ids(static_cast<size_t>(sizes[d]));
-    std::iota(ids.begin(), ids.end(), static_cast<Token>(1000 * d));
-    // The texts of 0 and 4 are alike.
-    writer.Add("doc" + std::to_string(d), d == 4 ? 0 : d, ids);
-  }
-  writer.Finish();
-  return TokenFile(path);
-}
-
-std::vector<int64_t> All(const TokenFile& tokens) {
-  std::vector<int64_t> all(static_cast<size_t>(tokens.documents()));
-  std::iota(all.begin(), all.end(), 0);
-  return all;
-}
 
 TEST(LmSamplerTest, BatchIsAFunctionOfSeedAndStep) {
   const TestFolder folder;

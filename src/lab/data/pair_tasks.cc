@@ -1,0 +1,216 @@
+#include "lab/data/pair_tasks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "lab/data/draws.h"
+
+namespace ropewalk::lab::data {
+namespace {
+
+struct NamedTask {
+  PairTask task;
+  std::string_view name;
+};
+
+constexpr NamedTask kTasks[] = {
+    {PairTask::kContinue, "continue"}, {PairTask::kFill, "fill"},
+    {PairTask::kCipher, "cipher"},     {PairTask::kCopy, "copy"},
+    {PairTask::kReverse, "reverse"},   {PairTask::kSort, "sort"},
+    {PairTask::kRecall, "recall"},
+};
+
+// `total` as a sum of `parts` numbers above 0, all such sums equally likely:
+// the gaps between parts - 1 distinct cuts.
+std::vector<int64_t> Partition(int64_t total, int64_t parts, Draws* draws) {
+  std::vector<int64_t> cuts(static_cast<size_t>(total - 1));
+  std::iota(cuts.begin(), cuts.end(), 1);
+  draws->Shuffle(&cuts);
+  cuts.resize(static_cast<size_t>(parts - 1));
+  cuts.push_back(total);
+  std::sort(cuts.begin(), cuts.end());
+  for (size_t i = cuts.size(); i-- > 1;) cuts[i] -= cuts[i - 1];
+  return cuts;
+}
+
+}  // namespace
+
+std::optional<PairTask> ParsePairTask(std::string_view name) {
+  for (const NamedTask& named : kTasks) {
+    if (named.name == name) return named.task;
+  }
+  return std::nullopt;
+}
+
+std::string_view PairTaskName(PairTask task) {
+  for (const NamedTask& named : kTasks) {
+    if (named.task == task) return named.name;
+  }
+  return "unknown";
+}
+
+bool NeedsText(PairTask task) {
+  return task == PairTask::kContinue || task == PairTask::kFill ||
+         task == PairTask::kCipher;
+}
+
+PairMaker::PairMaker(const PairTaskOptions& options, const TokenStream* text)
+    : options_(options), text_(text) {
+  const std::string label = std::string(PairTaskName(options.task)) + ": ";
+  Require(options.min_input > 0 && options.min_input <= options.max_input,
+          label + "input lengths must be 1 or more and in order, got " +
+              std::to_string(options.min_input) + " to " +
+              std::to_string(options.max_input));
+  Require(options.symbols >= 2 && options.first_symbol >= 0,
+          label + "needs at least 2 symbols");
+  Require(options.output > 0, label + "the output must have tokens");
+  Require(options.task != PairTask::kRecall ||
+              options.max_input <= options.symbols / 2,
+          label + "needs as many keys as pairs: at most " +
+              std::to_string(options.symbols / 2) + " pairs, got " +
+              std::to_string(options.max_input));
+  if (options.task == PairTask::kFill) {
+    Require(options.fill_share > 0 && options.fill_share < 1 &&
+                options.fill_span >= 1 && options.min_input >= 2 &&
+                options.sentinels > 0,
+            label +
+                "needs a share in (0, 1), spans of 1 or more, passages of "
+                "2 or more and sentinels");
+  }
+  Require(options.verse_tokens > 0, label + "verses must have tokens");
+  if (NeedsText(options.task)) {
+    const int64_t needed =
+        options.max_input +
+        (options.task == PairTask::kContinue ? options.output : 0);
+    Require(text != nullptr, label + "needs a text");
+    Require(text->size() >= needed,
+            label + "needs a text of " + std::to_string(needed) +
+                " tokens, got " + std::to_string(text->size()));
+  }
+  if (options.task == PairTask::kCipher) {
+    Require(options.first_symbol + options.symbols <= text->vocabulary(),
+            label + "the code reaches beyond the vocabulary");
+    code_.resize(static_cast<size_t>(options.symbols));
+    std::iota(code_.begin(), code_.end(), options.first_symbol);
+    Draws(Purpose::kCode, options.seed).Shuffle(&code_);
+  }
+}
+
+std::vector<SequencePair> PairMaker::Make(int64_t first, int64_t count) const {
+  std::vector<SequencePair> pairs;
+  for (int64_t i = 0; i < count; ++i) pairs.push_back(Make(first + i));
+  return pairs;
+}
+
+SequencePair PairMaker::Make(int64_t index) const {
+  Draws draws(Purpose::kPairs, options_.seed, index);
+  const int64_t length = draws.Between(options_.min_input, options_.max_input);
+  std::vector<Token> ids(static_cast<size_t>(length));
+  if (NeedsText(options_.task)) {
+    const bool more = options_.task == PairTask::kContinue;
+    const int64_t count = length + (more ? options_.output : 0);
+    ids.resize(static_cast<size_t>(count));
+    text_->Copy(draws.Below(text_->size() - count + 1), count, ids.data());
+  } else {
+    for (Token& id : ids) {
+      id = options_.first_symbol +
+           static_cast<Token>(draws.Below(options_.symbols));
+    }
+  }
+  switch (options_.task) {
+    case PairTask::kContinue: {
+      const auto cut = ids.begin() + static_cast<std::ptrdiff_t>(length);
+      return {{ids.begin(), cut}, {cut, ids.end()}};
+    }
+    case PairTask::kFill:
+      return Fill(std::move(ids), index);
+    case PairTask::kCipher:
+      return Cipher(std::move(ids));
+    case PairTask::kCopy:
+      return {ids, ids};
+    case PairTask::kReverse:
+      return {ids, {ids.rbegin(), ids.rend()}};
+    case PairTask::kSort: {
+      SequencePair pair{ids, std::move(ids)};
+      std::sort(pair.output.begin(), pair.output.end());
+      return pair;
+    }
+    case PairTask::kRecall:
+      return Recall(length, index);
+  }
+  ROPEWALK_CHECK(false && "a task without a case");
+}
+
+// Text and spans in turn, text first, as in T5 (Raffel et al. 2020).
+SequencePair PairMaker::Fill(std::vector<Token> passage, int64_t index) const {
+  Draws draws(Purpose::kMask, options_.seed, index);
+  const auto n = static_cast<int64_t>(passage.size());
+  const int64_t removed = std::clamp<int64_t>(
+      std::llround(options_.fill_share * static_cast<double>(n)), 1, n - 1);
+  const int64_t spans = std::clamp<int64_t>(
+      std::llround(static_cast<double>(removed) / options_.fill_span), 1,
+      std::min({removed, n - removed, options_.sentinels}));
+  const std::vector<int64_t> gaps = Partition(n - removed, spans, &draws);
+  const std::vector<int64_t> sizes = Partition(removed, spans, &draws);
+  SequencePair pair;
+  auto at = passage.begin();
+  for (size_t i = 0; i < gaps.size(); ++i) {
+    pair.input.insert(pair.input.end(), at, at + gaps[i]);
+    at += gaps[i];
+    const Token sentinel = options_.first_sentinel + static_cast<Token>(i);
+    pair.input.push_back(sentinel);
+    pair.output.push_back(sentinel);
+    pair.output.insert(pair.output.end(), at, at + sizes[i]);
+    at += sizes[i];
+  }
+  return pair;
+}
+
+SequencePair PairMaker::Cipher(std::vector<Token> passage) const {
+  SequencePair pair;
+  // Verses from the last to the first, each with its end.
+  auto end = passage.size();
+  while (end > 0) {
+    size_t begin = end - 1;
+    if (options_.verse_end) {
+      while (begin > 0 && passage[begin - 1] != *options_.verse_end) --begin;
+    } else {
+      begin -= begin % static_cast<size_t>(options_.verse_tokens);
+    }
+    for (size_t i = begin; i < end; ++i) {
+      const int64_t symbol = int64_t{passage[i]} - options_.first_symbol;
+      const bool coded = symbol >= 0 && symbol < options_.symbols;
+      pair.output.push_back(coded ? code_[static_cast<size_t>(symbol)]
+                                  : passage[i]);
+    }
+    end = begin;
+  }
+  pair.input = std::move(passage);
+  return pair;
+}
+
+SequencePair PairMaker::Recall(int64_t pairs, int64_t index) const {
+  Draws draws(Purpose::kRecall, options_.seed, index);
+  const int64_t half = options_.symbols / 2;
+  std::vector<Token> keys(static_cast<size_t>(half));
+  std::iota(keys.begin(), keys.end(), options_.first_symbol);
+  draws.Shuffle(&keys);
+  SequencePair pair;
+  const int64_t asked = draws.Below(pairs);
+  for (int64_t i = 0; i < pairs; ++i) {
+    const Token value = options_.first_symbol + static_cast<Token>(half) +
+                        static_cast<Token>(draws.Below(half));
+    pair.input.push_back(keys[static_cast<size_t>(i)]);
+    pair.input.push_back(value);
+    if (i == asked) pair.output = {value};
+  }
+  pair.input.push_back(keys[static_cast<size_t>(asked)]);
+  return pair;
+}
+
+}  // namespace ropewalk::lab::data
