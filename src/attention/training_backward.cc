@@ -14,13 +14,15 @@
 namespace ropewalk::attention {
 namespace {
 
+constexpr int64_t kRows = 32;  // queries of a tile
+
 class Backward {
  public:
   Backward(const TrainingCall& call, const TrainingGradients& gradients,
            Arena& arena)
       : call_(call), shape_(call.input.shape), gradients_(gradients) {
     const int64_t D = shape_.D;
-    const int64_t tokens = CeilDivide(shape_.T, kBlock) * kBlock;
+    const int64_t tokens = CeilDivide(shape_.T, kRows) * kRows;
     turn_floats_ = shape_.Group() * tokens * D;
     queries_ = arena.Take(call.query_turns() * turn_floats_);
     d_queries_ = arena.Take(call.query_turns() * turn_floats_);
@@ -30,14 +32,14 @@ class Backward {
                         shape_.T, shape_.Dv});
     }
     reach_.resize(
-        static_cast<size_t>(shape_.Group() * CeilDivide(shape_.T, kBlock)));
+        static_cast<size_t>(shape_.Group() * CeilDivide(shape_.T, kRows)));
     key_rows_ = arena.Take(call.key_turns() * kTile * D);
     keys_ = arena.Take(call.key_turns() * kTile * D);
     d_keys_ = arena.Take(call.key_turns() * kTile * D);
     values_ = arena.Take(kTile * shape_.Dv);
-    scores_ = arena.Take(kBlock * kTile);
-    d_scores_ = arena.Take(kBlock * kTile);
-    other_ = arena.Take(kBlock * kTile);
+    scores_ = arena.Take(kRows * kTile);
+    d_scores_ = arena.Take(kRows * kTile);
+    other_ = arena.Take(kRows * kTile);
   }
 
   // `head_sums` [H]: what this sequence adds to d_head_scale, or null.
@@ -51,15 +53,15 @@ class Backward {
   }
 
  private:
-  int64_t Blocks() const { return CeilDivide(shape_.T, kBlock); }
+  int64_t Blocks() const { return CeilDivide(shape_.T, kRows); }
   int64_t Head(int64_t h) const { return g_ * shape_.Group() + h; }
 
   // Head h of the group: its rows of a turn's queries, and of delta.
   int64_t QueryAt(int64_t turn, int64_t h, int64_t t) const {
-    return turn * turn_floats_ + (h * Blocks() * kBlock + t) * shape_.D;
+    return turn * turn_floats_ + (h * Blocks() * kRows + t) * shape_.D;
   }
   float* Delta(int64_t h, int64_t t) const {
-    return delta_ + h * Blocks() * kBlock + t;
+    return delta_ + h * Blocks() * kRows + t;
   }
   // Row (b, t, head h) of out and d_out.
   int64_t OutAt(int64_t h, int64_t t) const {
@@ -81,8 +83,8 @@ class Backward {
     const Sight sight = MakeSight(call_.input, b_, Head(h));
     for (int64_t block = 0; block < Blocks(); ++block) {
       reach_[static_cast<size_t>(h * Blocks() + block)] =
-          Hull(call_.law, sight, block * kBlock,
-               std::min(shape_.T, (block + 1) * kBlock));
+          Hull(call_.law, sight, block * kRows,
+               std::min(shape_.T, (block + 1) * kRows));
     }
   }
 
@@ -103,8 +105,8 @@ class Backward {
         const position::KeyRange reach =
             reach_[static_cast<size_t>(h * Blocks() + block)];
         if (reach.last <= first || reach.first >= first + kTile) continue;
-        const int64_t begin = block * kBlock;
-        const int64_t rows = std::min(kBlock, shape_.T - begin);
+        const int64_t begin = block * kRows;
+        const int64_t rows = std::min(kRows, shape_.T - begin);
         const TileView view(call_.law, sight, begin, begin + rows,
                             {first, first + kTile}, kGrain);
         if (view.empty()) continue;
@@ -243,38 +245,50 @@ class Backward {
   }
 
   // d_q = scale * (gathered gradients rotated back). The head's scalar takes
-  // q . d_q without it, so that it may be 0.
+  // q . d_q without itself, so that it may be 0.
   void WriteQueries(int64_t h, double* head_sums) {
+    double sum = 0;
+    for (int64_t t = 0; t < shape_.T; t += kRows) {
+      sum +=
+          WriteBlock(h, t, std::min(kRows, shape_.T - t), head_sums != nullptr);
+    }
+    if (head_sums != nullptr) head_sums[Head(h)] = sum;
+  }
+
+  // Returns what the block adds to the gradient of the head's scalar.
+  double WriteBlock(int64_t h, int64_t begin, int64_t rows, bool want_sum) {
     const int64_t D = shape_.D;
     const int64_t head = Head(h);
     const int64_t stride = call_.input.q_stride;
-    float* d_q = gradients_.d_q + b_ * shape_.T * stride + head * D;
+    float* d_q = gradients_.d_q + (b_ * shape_.T + begin) * stride + head * D;
+    float scales[kRows];
+    call_.Scales(begin, rows, 1, scales);
     for (int64_t turn = 0; turn < call_.query_turns(); ++turn) {
       const RotationRows& angle = call_.query_rows[static_cast<size_t>(turn)];
-      kernels::RotateRows({.x = d_queries_ + QueryAt(turn, h, 0),
+      kernels::RotateRows({.x = d_queries_ + QueryAt(turn, h, begin),
                            .y = d_q,
-                           .rows = shape_.T,
+                           .rows = rows,
                            .D = D,
                            .x_stride = D,
                            .y_stride = stride,
                            .pairs = angle.pairs,
-                           .cos = angle.cos,
-                           .sin = angle.sin,
+                           .cos = angle.cos + begin * angle.stride,
+                           .sin = angle.sin + begin * angle.stride,
                            .angle_stride = angle.stride,
+                           .scale = scales,
                            .back = true,
                            .accumulate = turn > 0});
     }
     double sum = 0;
-    for (int64_t t = 0; t < shape_.T; ++t) {
-      float* row = d_q + t * stride;
-      const double scale = call_.scales[static_cast<size_t>(t)];
-      if (head_sums != nullptr) {
-        sum += scale * kernels::Dot(DType::kF32, call_.Q(b_, t, head), row, D);
-      }
-      const auto factor = static_cast<float>(scale * call_.HeadScale(head));
-      for (int64_t d = 0; d < D; ++d) row[d] *= factor;
+    for (int64_t r = 0; r < rows && want_sum; ++r) {
+      sum += kernels::Dot(DType::kF32, call_.Q(b_, begin + r, head),
+                          d_q + r * stride, D);
     }
-    if (head_sums != nullptr) head_sums[head] = sum;
+    if (call_.input.head_scale != nullptr) {
+      std::fill_n(scales, rows, call_.input.head_scale[head]);
+      ScaleRows(d_q, stride, rows, D, scales);
+    }
+    return sum;
   }
 
   const TrainingCall& call_;
@@ -293,7 +307,7 @@ class Backward {
   float* keys_;                            // [key turns, D, kTile]
   float* d_keys_;                          // [key turns, kTile, D]
   float* values_;                          // [Dv, kTile]
-  float* scores_;                          // [kBlock, kTile]
+  float* scores_;                          // [kRows, kTile]
   float* d_scores_;
   float* other_;
 };

@@ -21,6 +21,14 @@ constexpr float kMasked = -std::numeric_limits<float>::infinity();
 // long sequence still feeds many threads.
 constexpr int64_t kTaskQueries = 512;
 
+// Queries of a tile. Fewer than the backward pass takes: a tile on the diagonal
+// then wastes less, and its scores still fill the matrix kernel.
+constexpr int64_t kRows = 32;
+
+// Keys that go through one step of the softmax, as far as they are seen: a
+// step has a fixed price a row, two reductions and an exponential.
+constexpr int64_t kSpan = 4 * kTile;
+
 struct Task {
   int64_t b = 0;
   int64_t g = 0;
@@ -37,9 +45,9 @@ class Forward {
     values_ = {arena.Take(Panels::Floats(tiles * kTile, shape_.Dv)),
                tiles * kTile, shape_.Dv};
     rows_ = arena.Take(kTile * shape_.D);
-    queries_ = arena.Take(call.query_turns() * kBlock * shape_.D);
-    scores_ = arena.Take(kBlock * kTile);
-    other_ = arena.Take(kBlock * kTile);
+    queries_ = arena.Take(call.query_turns() * kRows * shape_.D);
+    scores_ = arena.Take(kRows * kSpan);
+    other_ = arena.Take(kRows * kSpan);
   }
 
   void Run(const Task& task) {
@@ -55,8 +63,8 @@ class Forward {
     }
     LayOut(reach);
     for (int64_t h = task.g * group; h < (task.g + 1) * group; ++h) {
-      for (int64_t t = task.begin; t < task.end; t += kBlock) {
-        Block(h, t, std::min(kBlock, task.end - t));
+      for (int64_t t = task.begin; t < task.end; t += kRows) {
+        Block(h, t, std::min(kRows, task.end - t));
       }
     }
   }
@@ -88,8 +96,9 @@ class Forward {
     const int64_t out_stride = shape_.H * shape_.Dv;
     float* out =
         output_.out + ((task_.b * shape_.T + begin) * shape_.H + h) * shape_.Dv;
-    float maxima[kBlock];
-    double sums[kBlock];
+    float maxima[kRows];
+    double sums[kRows];
+    float factors[kRows];
     for (int64_t r = 0; r < rows; ++r) {
       maxima[r] = kMasked;
       sums[r] = 0;
@@ -97,42 +106,31 @@ class Forward {
     }
     for (int64_t turn = 0; turn < call_.query_turns(); ++turn) {
       call_.TurnQueries(turn, task_.b, h, begin, rows,
-                        queries_ + turn * kBlock * shape_.D);
+                        queries_ + turn * kRows * shape_.D);
     }
     const position::KeyRange reach =
         Hull(call_.law, sight, begin, begin + rows);
     for (int64_t first = reach.first / kTile * kTile; first < reach.last;
-         first += kTile) {
-      const TileView view(call_.law, sight, begin, begin + rows,
-                          {first, first + kTile}, kGrain);
-      if (view.empty()) continue;
-      const TileScores tile{.call = &call_,
-                            .queries = queries_,
-                            .query_step = kBlock * shape_.D,
-                            .keys = KeyTile(first / kTile),
-                            .key_step = kTile * shape_.D,
-                            .begin = begin,
-                            .rows = rows,
-                            .first = first,
-                            .scores = scores_,
-                            .other = other_};
-      tile.Compute(view);
-      float* scores = scores_ + view.hull().first - first;
+         first += kSpan) {
+      const position::KeyRange keys = Scores(
+          sight, begin, rows, {first, std::min(first + kSpan, reach.last)});
+      if (keys.first >= keys.last) continue;
+      float* scores = scores_ + keys.first - first;
       kernels::OnlineSoftmax({.scores = scores,
                               .running_max = maxima,
                               .running_sum = sums,
                               .output = out,
                               .rows = rows,
-                              .columns = view.hull().last - view.hull().first,
+                              .columns = keys.last - keys.first,
                               .width = shape_.Dv,
-                              .scores_stride = kTile,
+                              .scores_stride = kSpan,
                               .output_stride = out_stride});
       Accumulate({.a = scores,
-                  .a_stride = kTile,
+                  .a_stride = kSpan,
                   .rows = rows,
                   .b = &values_,
-                  .first = view.hull().first,
-                  .depth = view.hull().last - view.hull().first,
+                  .first = keys.first,
+                  .depth = keys.last - keys.first,
                   .c = out,
                   .c_stride = out_stride});
     }
@@ -141,10 +139,41 @@ class Forward {
       const bool unseen = sums[r] == 0;
       lse[r] =
           unseen ? kMasked : static_cast<float>(maxima[r] + std::log(sums[r]));
-      const auto factor = static_cast<float>(unseen ? 0 : 1 / sums[r]);
-      float* row = out + r * out_stride;
-      for (int64_t d = 0; d < shape_.Dv; ++d) row[d] *= factor;
+      factors[r] = static_cast<float>(unseen ? 0 : 1 / sums[r]);
     }
+    ScaleRows(out, out_stride, rows, shape_.Dv, factors);
+  }
+
+  // Fills scores_ for the tiles from `span` on; the keys that were filled.
+  position::KeyRange Scores(const Sight& sight, int64_t begin, int64_t rows,
+                            position::KeyRange span) {
+    position::KeyRange filled = {0, 0};
+    for (int64_t first = span.first; first < span.last; first += kTile) {
+      const TileView view(call_.law, sight, begin, begin + rows,
+                          {first, first + kTile}, kGrain);
+      if (view.empty()) continue;
+      const position::KeyRange hull = view.hull();
+      if (filled.last == 0) filled = {hull.first, hull.first};
+      // Between the hulls of two tiles nothing is seen.
+      for (int64_t r = 0; r < rows && filled.last < hull.first; ++r) {
+        float* row = scores_ + r * kSpan - span.first;
+        std::fill(row + filled.last, row + hull.first, kMasked);
+      }
+      filled.last = hull.last;
+      TileScores{.call = &call_,
+                 .queries = queries_,
+                 .query_step = kRows * shape_.D,
+                 .keys = KeyTile(first / kTile),
+                 .key_step = kTile * shape_.D,
+                 .begin = begin,
+                 .rows = rows,
+                 .first = first,
+                 .scores = scores_ + first - span.first,
+                 .other = other_ + first - span.first,
+                 .stride = kSpan}
+          .Compute(view);
+    }
+    return filled;
   }
 
   const TrainingCall& call_;
@@ -154,9 +183,9 @@ class Forward {
   float* keys_;     // [tiles, key turns, D, kTile]
   Panels values_;   // [tiles * kTile, Dv]
   float* rows_;     // [kTile, D]
-  float* queries_;  // [query turns, kBlock, D]
-  float* scores_;   // [kBlock, kTile]
-  float* other_;    // [kBlock, kTile]
+  float* queries_;  // [query turns, kRows, D]
+  float* scores_;   // [kRows, kSpan]
+  float* other_;    // [kRows, kSpan]
 };
 
 }  // namespace

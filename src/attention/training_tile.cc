@@ -46,6 +46,17 @@ void Accumulate(const PanelProduct& product) {
   }
 }
 
+void ScaleRows(float* x, int64_t stride, int64_t rows, int64_t width,
+               const float* scales) {
+  kernels::RotateRows({.x = x,
+                       .y = x,
+                       .rows = rows,
+                       .D = width,
+                       .x_stride = stride,
+                       .y_stride = stride,
+                       .scale = scales});
+}
+
 TrainingCall::TrainingCall(const TrainingInput& in, TrainingScratch& scratch)
     : input(in) {
   Validate(input);
@@ -66,17 +77,22 @@ TrainingCall::TrainingCall(const TrainingInput& in, TrainingScratch& scratch)
   }
 }
 
+void TrainingCall::Scales(int64_t begin, int64_t rows, double factor,
+                          float* out) const {
+  for (int64_t r = 0; r < rows; ++r) {
+    out[r] =
+        static_cast<float>(scales[static_cast<size_t>(begin + r)] * factor);
+  }
+}
+
 void TrainingCall::TurnQueries(int64_t turn, int64_t b, int64_t h,
                                int64_t begin, int64_t rows, float* y) const {
   const int64_t D = input.shape.D;
   const RotationRows& angle = query_rows[static_cast<size_t>(turn)];
-  float factors[kBlock];
-  for (int64_t t = 0; t < rows; t += kBlock) {
-    const int64_t count = std::min(kBlock, rows - t);
-    for (int64_t r = 0; r < count; ++r) {
-      factors[r] = static_cast<float>(
-          scales[static_cast<size_t>(begin + t + r)] * HeadScale(h));
-    }
+  float factors[kMaxBlock];
+  for (int64_t t = 0; t < rows; t += kMaxBlock) {
+    const int64_t count = std::min(kMaxBlock, rows - t);
+    Scales(begin + t, count, HeadScale(h), factors);
     kernels::RotateRows({.x = Q(b, begin + t, h),
                          .y = y + t * D,
                          .rows = count,
@@ -121,7 +137,7 @@ void TileScores::Product(const Piece& piece, position::KeyRange range,
                  .depth = D,
                  .a_stride = D,
                  .b_stride = kTile,
-                 .c_stride = kTile});
+                 .c_stride = stride});
 }
 
 void TileScores::Compute(const TileView& view) const {
@@ -132,7 +148,7 @@ void TileScores::Compute(const TileView& view) const {
     Product(pieces[piece], hull, scores);
     for (int64_t r = 0; r < rows && !view.whole(); ++r) {
       const position::KeyRange seen = view.Seen(piece, begin + r);
-      float* row = scores + r * kTile - first;
+      float* row = scores + r * stride - first;
       std::fill(row + hull.first,
                 row + std::clamp(seen.first, hull.first, hull.last), kMasked);
       std::fill(row + std::clamp(std::max(seen.first, seen.last), hull.first,
@@ -142,8 +158,8 @@ void TileScores::Compute(const TileView& view) const {
     return;
   }
   for (int64_t r = 0; r < rows; ++r) {
-    std::fill(scores + r * kTile + hull.first - first,
-              scores + r * kTile + hull.last - first, kMasked);
+    std::fill(scores + r * stride + hull.first - first,
+              scores + r * stride + hull.last - first, kMasked);
   }
   // The first piece that shows a pair decides it, so it is written last.
   for (auto touched = view.touched().rbegin(); touched != view.touched().rend();
@@ -152,7 +168,7 @@ void TileScores::Compute(const TileView& view) const {
     for (int64_t r = 0; r < rows; ++r) {
       const position::KeyRange seen = view.Seen(touched->piece, begin + r);
       if (seen.first >= seen.last) continue;
-      const int64_t at = r * kTile + seen.first - first;
+      const int64_t at = r * stride + seen.first - first;
       std::copy_n(other + at, seen.last - seen.first, scores + at);
     }
   }

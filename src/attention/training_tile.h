@@ -1,10 +1,10 @@
 // The working parts of training attention: memory laid out for the products,
 // and the scores of one tile.
 //
-// A tile is kBlock queries of one head against kTile keys. Matrices that stand
-// on the right of a product lie in panels of kPanel columns, so that the rows
-// read together are neighbours in memory: with the rows of a packed projection
-// 2 KiB apart, 64 of them fight for 8 sets of the L1 cache.
+// A tile is a block of queries of one head against kTile keys. Matrices that
+// stand on the right of a product lie in panels of kPanel columns, so that the
+// rows read together are neighbours in memory: with the rows of a packed
+// projection 2 KiB apart, 64 of them fight for 8 sets of the L1 cache.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_TILE_H_
 #define ROPEWALK_ATTENTION_TRAINING_TILE_H_
@@ -18,7 +18,7 @@
 
 namespace ropewalk::attention {
 
-inline constexpr int64_t kBlock = 64;  // queries of a tile
+inline constexpr int64_t kMaxBlock = 64;  // queries of a tile
 inline constexpr int64_t kPanel = 64;  // columns of a panel: 4 AVX-512 vectors
 inline constexpr int64_t kGrain = 16;  // keys computed together
 
@@ -69,6 +69,10 @@ struct PanelProduct {
 };
 void Accumulate(const PanelProduct& product);
 
+// x[r, :] *= scales[r], in place.
+void ScaleRows(float* x, int64_t stride, int64_t rows, int64_t width,
+               const float* scales);
+
 // What every task of a call shares. Borrows the input and the tables.
 struct TrainingCall {
   TrainingCall(const TrainingInput& input, TrainingScratch& scratch);
@@ -101,6 +105,8 @@ struct TrainingCall {
     return input.v + (b * s.S + j) * input.v_stride + g * s.Dv;
   }
 
+  // s(i) / sqrt(D) of queries [begin, begin + rows), times `factor`.
+  void Scales(int64_t begin, int64_t rows, double factor, float* scales) const;
   // Queries [begin, begin + rows) of a head under a turn, scaled, to y
   // [rows, D].
   void TurnQueries(int64_t turn, int64_t b, int64_t h, int64_t begin,
@@ -122,6 +128,7 @@ struct TileScores {
   int64_t first = 0;        // first key of the tile
   float* scores = nullptr;  // [rows, kTile], filled at the view's hull
   float* other = nullptr;   // the same, for a second piece
+  int64_t stride = kTile;   // of both
 
   void Compute(const TileView& view) const;
 

@@ -92,7 +92,7 @@ HWY_INLINE void Strip(D d, const GemmArgs& g, const float* b, float* c) {
     }
   };
   rows(std::integral_constant<int, kTileRows>());
-  rows(std::integral_constant<int, 6>());
+  if constexpr (kTileRows > 8) rows(std::integral_constant<int, 8>());
   rows(std::integral_constant<int, 4>());
   rows(std::integral_constant<int, 2>());
   rows(std::integral_constant<int, 1>());
