@@ -9,6 +9,7 @@
 #include "formats/text_file.h"
 #include "lab/data/files_for_test.h"
 #include "lab/data/sentencepiece_model.h"
+#include "lab/data/texts_for_test.h"
 #include "lab/data/train_tokenizer.h"
 #include "tests/test_data.h"
 
@@ -16,18 +17,6 @@ namespace ropewalk::lab::data {
 namespace {
 
 using testing::HasSubstr;
-
-std::string TrainOnText(const std::string& text, TokenizerTraining options) {
-  const TestFolder folder;
-  return TrainTokenizer(Corpus({folder.Write("t.txt", text)}), options);
-}
-
-const std::string& SmallModel() {
-  static const std::string model =
-      TrainOnText(MadeUpText(400) + "Zwölf Boxkämpfer, 3.14 Uhr; 你好 世界 😀\n",
-                  {.vocabulary = 600});
-  return model;
-}
 
 TextTokenizer SmallTokenizer() {
   return TextTokenizer::FromModel("small.model", SmallModel());
@@ -47,29 +36,17 @@ std::vector<Token> EncodeFast(const TextTokenizer& tokenizer,
   return ids;
 }
 
-const char* const kTexts[] = {
-    "ropewalk the walking stone",
-    " leading",
-    "   three leading",
-    "trailing   ",
-    " ",
-    "  ",
-    "\n",
-    "\n\n\n",
-    " \n \n",
-    "two  spaces   three",
-    "line one\nline two\r\n\r\nline four",
-    "tabs\tand\t\ttabs",
-    "digits 0 12 345 6789 3.14159",
-    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich",
-    "你好 世界 再见",
-    "😀 👩‍👩‍👧 e\xcc\x81",
-    "x\xe2\x96\x81y \xe2\x96\x81 z",
-    "<s> </s> <unk> <0x0A>",
-    "(\"quotes\", 'marks'; [brackets]: -- dashes?!)",
-    "\x01\x02\x7f",
-    "the-the_the/the\\the",
-};
+TEST(TextTokenizerTest, EncodesAsSentencePiecesLibraryDoes) {
+  const TextTokenizer tokenizer = SmallTokenizer();
+  for (size_t i = 0; i < std::size(kTexts); ++i) {
+    EXPECT_EQ(Encode(tokenizer, kTexts[i]), kIdsOfTexts.at(i)) << kTexts[i];
+  }
+  int64_t sum = 0;
+  const std::vector<Token> ids = Encode(tokenizer, MadeUpText(300, 5));
+  for (const Token id : ids) sum = (sum * 31 + id) % 1000000007;
+  EXPECT_EQ(static_cast<int64_t>(ids.size()), kLongTextIds);
+  EXPECT_EQ(sum, kLongTextSum);
+}
 
 TEST(TextTokenizerTest, RememberedWordsDoNotChangeTheIds) {
   const TextTokenizer tokenizer = SmallTokenizer();
