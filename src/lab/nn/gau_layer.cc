@@ -1,0 +1,61 @@
+#include <ATen/ATen.h>
+
+#include "lab/nn/layers.h"
+#include "lab/ops/norm.h"
+
+namespace ropewalk::lab::nn {
+namespace {
+
+class GauLayer : public Layer {
+ public:
+  GauLayer(const ModelConfig& config, const std::string& prefix,
+           bool learned_logn, ParameterMaker& maker)
+      : config_(config) {
+    in_ = maker.Matrix(prefix + "gau_in.weight", 2 * config.F + config.D,
+                       config.E);
+    gamma_q_ = maker.Gain(prefix + "gau_gamma_q", config.D);
+    gamma_k_ = maker.Gain(prefix + "gau_gamma_k", config.D);
+    if (learned_logn) {
+      logn_scale_ = maker.Gain(prefix + "logn_scale", 1, 0.16029945);
+    }
+    out_ = maker.Matrix(prefix + "gau_out.weight", config.E, config.F);
+  }
+
+  at::Tensor Forward(const at::Tensor& x, const View& view,
+                     const Memory*) const override {
+    const int64_t e = config_.F;
+    const int64_t s = config_.D;
+    const at::Tensor all = at::silu(at::mm(x, in_.t()));
+    const at::Tensor u = all.narrow(1, 0, e);
+    const at::Tensor v = all.narrow(1, e, e);
+    const at::Tensor z = all.narrow(1, 2 * e, s);
+    const at::Tensor q = z * gamma_q_;
+    at::Tensor k = z * gamma_k_;
+    if (config_.key_norm) k = ops::RmsNorm(k, {}, config_.norm_epsilon);
+    const at::Tensor mixed = ops::Attention(q.view({view.B, view.T, 1, s}),
+                                            k.view({view.B, view.T, 1, s}),
+                                            v.view({view.B, view.T, 1, e}),
+                                            logn_scale_, view.attention)
+                                 .reshape({view.B * view.T, e});
+    return ops::RmsNorm(at::addmm(x, u * mixed, out_.t()), {},
+                        config_.norm_epsilon);
+  }
+
+ private:
+  const ModelConfig& config_;
+  at::Tensor in_;          // [2 e + s, E]: rows u, v, z
+  at::Tensor gamma_q_;     // [s]
+  at::Tensor gamma_k_;     // [s]
+  at::Tensor logn_scale_;  // [1] or undefined
+  at::Tensor out_;         // [E, e]
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> MakeGauLayer(const ModelConfig& config,
+                                    const std::string& prefix,
+                                    bool learned_logn, ParameterMaker& maker) {
+  return std::make_unique<GauLayer>(config, prefix, learned_logn, maker);
+}
+
+}  // namespace ropewalk::lab::nn

@@ -1,0 +1,58 @@
+// The two block families, and the parts that an encoder-decoder adds.
+//
+// States flow as [B T, E]: matrix products want two dimensions, and only
+// attention needs to know where a sequence ends.
+
+#ifndef ROPEWALK_LAB_NN_LAYERS_H_
+#define ROPEWALK_LAB_NN_LAYERS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "lab/nn/config.h"
+#include "lab/nn/parameters.h"
+#include "lab/ops/attention.h"
+
+namespace ropewalk::lab::nn {
+
+// How a layer's self-attention looks in one pass.
+struct View {
+  int64_t B = 0;
+  int64_t T = 0;
+  ops::AttentionOptions attention;
+};
+
+// What a decoder layer reads of the encoder.
+struct Memory {
+  at::Tensor states;  // [B S, E], normalised
+  View view;          // T is S; keys: real tokens of each sequence
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  // x [B T, E] -> [B T, E]; `memory` null without cross attention.
+  virtual at::Tensor Forward(const at::Tensor& x, const View& view,
+                             const Memory* memory) const = 0;
+};
+
+// x += Wo attention(norm(x)); [x += cross(norm(x), memory);]
+// x += down(silu(gate) * up), after norm(x).
+//
+//   own cross weights, or with `share_cross` those of the self-attention
+std::unique_ptr<Layer> MakeLlamaLayer(const ModelConfig& config,
+                                      const std::string& prefix,
+                                      bool learned_logn, bool cross,
+                                      bool share_cross, ParameterMaker& maker);
+
+// [u, v, z] = silu(x Wi); x = norm(x + (u * attention(z, z, v)) Wo).
+std::unique_ptr<Layer> MakeGauLayer(const ModelConfig& config,
+                                    const std::string& prefix,
+                                    bool learned_logn, ParameterMaker& maker);
+
+}  // namespace ropewalk::lab::nn
+
+#endif  // ROPEWALK_LAB_NN_LAYERS_H_
