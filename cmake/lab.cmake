@@ -34,6 +34,10 @@ function(ropewalk_lab_folder folder)
   target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
   if(ROPEWALK_TESTS AND tests)
     ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder})
+    # Programs are compiled as libraries are, or the header would not fit them.
+    set_target_properties(lab_${folder}_test PROPERTIES
+      POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(lab_${folder}_test PRIVATE -fPIC)
     target_precompile_headers(lab_${folder}_test REUSE_FROM
       ropewalk_lab_headers)
   endif()

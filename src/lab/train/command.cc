@@ -1,0 +1,85 @@
+#include "lab/train/command.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/text.h"
+#include "formats/text_file.h"
+#include "lab/train/config.h"
+#include "lab/train/environment.h"
+#include "lab/train/group.h"
+#include "lab/train/trainer.h"
+
+namespace ropewalk::lab::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainJob {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::string resume;
+  std::string out;
+  int processes = 1;
+  int threads = 0;
+};
+
+void Run(const TrainJob& job) {
+  Require(job.config.empty() || job.resume.empty(),
+          "train: give CONFIG.toml or --resume DIR, not both");
+  Require(!job.config.empty() || !job.resume.empty(),
+          "train: a CONFIG.toml, or --resume DIR");
+  Require(job.out.empty() || job.resume.empty(),
+          "train: --out is for new runs; --resume goes on in its own folder");
+  const bool resume = !job.resume.empty();
+  const std::string path =
+      resume ? (fs::path(job.resume) / "config.toml").string() : job.config;
+  TrainConfig config = ReadTrainConfig(formats::ReadTextFile(path),
+                                       Printable(path), job.overrides);
+  if (job.threads > 0) config.threads = job.threads;
+  const std::string folder = resume ? job.resume
+                             : job.out.empty()
+                                 ? (fs::path("out") / config.name).string()
+                                 : job.out;
+  CatchInterrupts();
+  const std::unique_ptr<Group> group = MakeSingleGroup();
+  Trainer trainer(std::move(config), folder, resume, *group);
+  trainer.Run();
+  if (group->IsFirst()) {
+    std::fprintf(stderr, "done: %s\n",
+                 (fs::path(folder) / "index.html").c_str());
+  }
+}
+
+}  // namespace
+
+void AddTrain(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("train", "train a model by a TOML config");
+  auto job = std::make_shared<TrainJob>();
+  command->add_option("CONFIG", job->config, "what to train, as TOML");
+  command
+      ->add_option("--set", job->overrides,
+                   "key=value over the config, as --set train.steps=100; "
+                   "repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--resume", job->resume,
+                      "go on with the run in this folder; needs no CONFIG");
+  command->add_option("--out", job->out, "folder of the run; default out/NAME");
+  command->add_option("--threads", job->threads, "default: all cores");
+  command->footer(
+      "Examples:\n"
+      "  ropewalk train model.toml --out runs/first\n"
+      "  ropewalk train model.toml --set model.position=hwfa:window=16\n"
+      "  ropewalk train --resume runs/first\n\n"
+      "The folder gets config.toml, checkpoint.safetensors, log.jsonl, "
+      "index.html\nwith the curves, and the exports that the config asks for.");
+  command->callback([job] { Run(*job); });
+}
+
+}  // namespace ropewalk::lab::train

@@ -1,0 +1,36 @@
+// A lab model as an evaluation sees it.
+
+#ifndef ROPEWALK_LAB_TRAIN_SCORER_H_
+#define ROPEWALK_LAB_TRAIN_SCORER_H_
+
+#include <vector>
+
+#include "evaluate/scorer.h"
+#include "lab/nn/model.h"
+
+namespace ropewalk::lab::train {
+
+// Borrows the model, which must be a decoder with a causal mask.
+class LabScorer : public evaluate::Scorer {
+ public:
+  explicit LabScorer(const nn::Model& model);
+
+  const position::ModelPositions& positions() const override {
+    return positions_;
+  }
+  int64_t layers() const override { return model_.config().L; }
+  int64_t vocabulary() const override { return model_.config().V; }
+  std::vector<evaluate::TokenScore> Score(
+      const position::Stack& stack, std::span<const Token> ids,
+      int64_t first_target, const evaluate::OnTokens& on_tokens) override;
+  double Work(const position::Stack& stack, int64_t first,
+              int64_t T) const override;
+
+ private:
+  const nn::Model& model_;
+  position::ModelPositions positions_;
+};
+
+}  // namespace ropewalk::lab::train
+
+#endif  // ROPEWALK_LAB_TRAIN_SCORER_H_

@@ -1,0 +1,43 @@
+// Text as training data: tokenizer, shards, held-out documents, windows.
+
+#ifndef ROPEWALK_LAB_TRAIN_TEXT_SOURCE_H_
+#define ROPEWALK_LAB_TRAIN_TEXT_SOURCE_H_
+
+#include <memory>
+#include <string>
+
+#include "lab/data/lm_batches.h"
+#include "lab/data/split.h"
+#include "lab/data/text_tokenizer.h"
+#include "lab/data/token_file.h"
+#include "lab/train/batch_source.h"
+#include "lab/train/config.h"
+
+namespace ropewalk::lab::train {
+
+// The tokenized corpus of a config, shared by the tasks that read text.
+class TextData {
+ public:
+  TextData(const TrainConfig& config, const std::string& folder);
+
+  const data::TextTokenizer& tokenizer() const { return *tokenizer_; }
+  const data::TokenFile& train() const { return *train_; }
+  const data::Split& split() const { return split_; }
+
+  std::string Fingerprint() const;
+  std::string Describe() const;
+  std::vector<evaluate::Document> HeldOut(int64_t length, int64_t count) const;
+
+ private:
+  std::unique_ptr<data::TextTokenizer> tokenizer_;
+  std::unique_ptr<data::TokenFile> train_;
+  std::unique_ptr<data::TokenFile> held_out_;  // of its own texts, or null
+  data::Split split_;
+};
+
+// Where tokenized corpora are kept: ${XDG_CACHE_HOME:-~/.cache}/ropewalk.
+std::string CacheFolder();
+
+}  // namespace ropewalk::lab::train
+
+#endif  // ROPEWALK_LAB_TRAIN_TEXT_SOURCE_H_
