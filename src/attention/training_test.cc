@@ -160,6 +160,21 @@ TEST_P(TrainingTest, EveryWidthGroupingAndPackingMatchesFloat64) {
   }
 }
 
+// No scheme's bands disagree where they overlap, so this plan is made up.
+TEST_P(TrainingTest, TheFirstBandThatShowsAPairDecidesIt) {
+  position::Plan plan = MakePlan("rope", 8, 100);
+  plan.bands.insert(plan.bands.begin(), {.selector = {.low = 30, .high = 75},
+                                         .query = position::Constant(5),
+                                         .key = position::Constant(0)});
+  for (const Direction heading : {Direction::kForward, Direction::kBoth}) {
+    Problem<float> p =
+        MakeProblem(plan, {1, 131, 131, 2, 1, 8, 8}, {.heads = {heading}}, 8);
+    Expected expected = Expect(p);
+    Train(p, *pool_);
+    ExpectMatches(p, expected, "made up");
+  }
+}
+
 TEST_P(TrainingTest, SameBitsEveryRunAndForEveryNumberOfThreads) {
   for (const char* spelling : {"rope+logn-learned", "rerope:window=20"}) {
     Problem<float> one = MakeProblem(MakePlan(spelling, 16, 600),
