@@ -31,31 +31,30 @@ void AdamW::Apply(const Update& update) {
     at::Tensor x = Working(update.value);
     m.mul_(adamw_.beta1).add_(g, 1 - adamw_.beta1);
     v.mul_(adamw_.beta2).addcmul_(g, g, 1 - adamw_.beta2);
-    FlushDenormals(m, options().flush_denormals);
-    FlushDenormals(v, options().flush_denormals);
+    FlushDenormals(m);
+    FlushDenormals(v);
     x.mul_(shrink).addcdiv_(m, v.sqrt().mul_(root).add_(adamw_.epsilon), -rate);
     update.slots[0].copy_(m);
     update.slots[1].copy_(v);
     Store(x, update.rows, update.value);
     return;
   }
-  const fused::AdamWArgs all{
-      .x = update.value.data_ptr<float>(),
-      .m = update.slots[0].data_ptr<float>(),
-      .v = update.slots[1].data_ptr<float>(),
-      .g = update.gradient.data_ptr<float>(),
-      .n = update.value.numel(),
-      .scale = static_cast<float>(update.gradient_scale),
-      .keep1 = static_cast<float>(adamw_.beta1),
-      .add1 = static_cast<float>(1 - adamw_.beta1),
-      .keep2 = static_cast<float>(adamw_.beta2),
-      .add2 = static_cast<float>(1 - adamw_.beta2),
-      .shrink = static_cast<float>(shrink),
-      .rate = static_cast<float>(rate),
-      .root = static_cast<float>(root),
-      .epsilon = static_cast<float>(adamw_.epsilon),
-      .smallest = options().flush_denormals ? 0x1p-126f : 0.0f,
-      .move = true};
+  const fused::AdamWArgs all{.x = update.value.data_ptr<float>(),
+                             .m = update.slots[0].data_ptr<float>(),
+                             .v = update.slots[1].data_ptr<float>(),
+                             .g = update.gradient.data_ptr<float>(),
+                             .n = update.value.numel(),
+                             .scale = static_cast<float>(update.gradient_scale),
+                             .keep1 = static_cast<float>(adamw_.beta1),
+                             .add1 = static_cast<float>(1 - adamw_.beta1),
+                             .keep2 = static_cast<float>(adamw_.beta2),
+                             .add2 = static_cast<float>(1 - adamw_.beta2),
+                             .shrink = static_cast<float>(shrink),
+                             .rate = static_cast<float>(rate),
+                             .root = static_cast<float>(root),
+                             .epsilon = static_cast<float>(adamw_.epsilon),
+                             .smallest = static_cast<float>(kSmallestNormal),
+                             .move = true};
   OverPieces(update, [&](int64_t begin, int64_t n, bool move) {
     fused::AdamWArgs args = all;
     args.x += begin;

@@ -124,6 +124,22 @@ TEST(AdamWTest, EqualsTorchWhereTorchDecaysAll) {
   }
 }
 
+// They would stay (0.9 m rounds back to m) and make each step 50 times slower.
+TEST(AdamWTest, DenormalMomentumBecomesZero) {
+  for (const bool fused : {true, false}) {
+    AdamW adamw({MakeParameter("w", at::ones({19}))},
+                {.common = {.fused = fused}});
+    for (const auto& [name, slot] : adamw.ExportState().tensors) {
+      slot.detach().fill_(0x1p-145f);
+    }
+    adamw.parameters()[0].value.mutable_grad() = at::zeros({19});
+    adamw.Step({});
+    for (const auto& [name, slot] : adamw.ExportState().tensors) {
+      EXPECT_TRUE(BitEqual(slot, at::zeros({19}))) << name << fused;
+    }
+  }
+}
+
 TEST(AdamWTest, StateIsTwoSlots) {
   const std::vector<Parameter> parameters = SomeParameters(1);
   int64_t bytes = 0;

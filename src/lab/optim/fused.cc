@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
-// The build is -O2, whose vectoriser wants loop counts known beforehand; square
-// roots and comparisons become vectors only without errno and traps.
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+// The build is -O2, whose vectoriser wants loop counts known beforehand, and
+// comparisons become vectors only without traps. Functions of the standard
+// library keep the flags of their headers and would not be inlined below.
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3,no-math-errno,no-trapping-math")
+#pragma GCC optimize("O3,no-trapping-math")
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && \
@@ -33,10 +37,25 @@ ROPEWALK_CLONES bool AnyNonZero(const float* __restrict x, int64_t n) {
   return any != 0;
 }
 
+// Elements whose intermediate results stay in the first-level cache.
+constexpr int64_t kTile = 256;
+
+// root[i] = sqrt(v[i]). By hand, because sqrt may set errno and then does not
+// become a vector; wider vectors have no faster square roots.
+void Roots(const float* v, int64_t n, float* root) {
+  int64_t i = 0;
+#ifdef __SSE2__
+  for (; i + 4 <= n; i += 4) {
+    _mm_storeu_ps(root + i, _mm_sqrt_ps(_mm_loadu_ps(v + i)));
+  }
+#endif
+  for (; i < n; ++i) root[i] = std::sqrt(v[i]);
+}
+
 inline float Sign(float x) { return x > 0 ? 1.0f : (x < 0 ? -1.0f : 0.0f); }
 
 inline float Flush(float x, float smallest) {
-  return std::fabs(x) < smallest ? 0.0f : x;
+  return __builtin_fabsf(x) < smallest ? 0.0f : x;
 }
 
 }  // namespace
@@ -144,68 +163,60 @@ ROPEWALK_CLONES void Lion(const LionArgs& args) noexcept {
 ROPEWALK_CLONES void AdamW(const AdamWArgs& args) noexcept {
   const auto [x_in, m_in, v_in, g_in, n, scale, keep1, add1, keep2, add2,
               shrink, rate, root, epsilon, smallest, move] = args;
-  float* __restrict x = x_in;
-  float* __restrict m = m_in;
-  float* __restrict v = v_in;
-  const float* __restrict g = g_in;
-  if (move) {
-    for (int64_t i = 0; i < n; ++i) {
-      const float slope = g[i] * scale;
-      const float mean = Flush(keep1 * m[i] + add1 * slope, smallest);
-      const float square =
-          Flush(keep2 * v[i] + add2 * (slope * slope), smallest);
-      m[i] = mean;
-      v[i] = square;
-      x[i] = x[i] * shrink - rate * mean / (std::sqrt(square) * root + epsilon);
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) {
+  float roots[kTile];
+  for (int64_t begin = 0; begin < n; begin += kTile) {
+    const int64_t size = std::min(kTile, n - begin);
+    float* __restrict x = x_in + begin;
+    float* __restrict m = m_in + begin;
+    float* __restrict v = v_in + begin;
+    const float* __restrict g = g_in + begin;
+    for (int64_t i = 0; i < size; ++i) {
       const float slope = g[i] * scale;
       m[i] = Flush(keep1 * m[i] + add1 * slope, smallest);
       v[i] = Flush(keep2 * v[i] + add2 * (slope * slope), smallest);
     }
+    if (!move) continue;
+    Roots(v, size, roots);
+    for (int64_t i = 0; i < size; ++i) {
+      x[i] = x[i] * shrink - rate * m[i] / (roots[i] * root + epsilon);
+    }
   }
 }
 
-ROPEWALK_CLONES void LambNorms(const LambArgs& args, double* direction,
-                               double* weight) noexcept {
-  const auto [x_in, m_in, v_in, n, unbias, root, epsilon, decay] = args;
-  const float* __restrict x = x_in;
-  const float* __restrict m = m_in;
-  const float* __restrict v = v_in;
-  double u_lanes[kLanes] = {};
-  double x_lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const int64_t at = i + lane;
-      const double u =
-          m[at] * unbias / (std::sqrt(v[at]) * root + epsilon) + decay * x[at];
-      u_lanes[lane] += u * u;
-      x_lanes[lane] += static_cast<double>(x[at]) * x[at];
-    }
+// u of up to kTile elements from `begin`.
+ROPEWALK_CLONES void LambDirection(const LambArgs& args, int64_t begin,
+                                   int64_t size, float* u_out) noexcept {
+  const float* __restrict x = args.x + begin;
+  const float* __restrict m = args.m + begin;
+  float* __restrict u = u_out;
+  const float unbias = args.unbias;
+  const float root = args.root;
+  const float epsilon = args.epsilon;
+  const float decay = args.decay;
+  Roots(args.v + begin, size, u);
+  for (int64_t i = 0; i < size; ++i) {
+    u[i] = m[i] * unbias / (u[i] * root + epsilon) + decay * x[i];
   }
-  for (; i < n; ++i) {
-    const double u =
-        m[i] * unbias / (std::sqrt(v[i]) * root + epsilon) + decay * x[i];
-    u_lanes[i % kLanes] += u * u;
-    x_lanes[i % kLanes] += static_cast<double>(x[i]) * x[i];
-  }
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    *direction += u_lanes[lane];
-    *weight += x_lanes[lane];
+}
+
+void LambNorms(const LambArgs& args, double* direction,
+               double* weight) noexcept {
+  float u[kTile];
+  for (int64_t begin = 0; begin < args.n; begin += kTile) {
+    const int64_t size = std::min(kTile, args.n - begin);
+    LambDirection(args, begin, size, u);
+    *direction += BlockSumSquares(u, size);
+    *weight += BlockSumSquares(args.x + begin, size);
   }
 }
 
 ROPEWALK_CLONES void LambMove(const LambArgs& args, float rate) noexcept {
-  const auto [x_in, m_in, v_in, n, unbias, root, epsilon, decay] = args;
-  float* __restrict x = x_in;
-  const float* __restrict m = m_in;
-  const float* __restrict v = v_in;
-  for (int64_t i = 0; i < n; ++i) {
-    const float u =
-        m[i] * unbias / (std::sqrt(v[i]) * root + epsilon) + decay * x[i];
-    x[i] -= rate * u;
+  float u[kTile];
+  for (int64_t begin = 0; begin < args.n; begin += kTile) {
+    const int64_t size = std::min(kTile, args.n - begin);
+    LambDirection(args, begin, size, u);
+    float* __restrict x = args.x + begin;
+    for (int64_t i = 0; i < size; ++i) x[i] -= rate * u[i];
   }
 }
 

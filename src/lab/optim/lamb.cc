@@ -31,8 +31,8 @@ void Lamb::ApplyPlain(const Update& update, double unbias, double root) const {
   at::Tensor x = Working(update.value);
   m.mul_(lamb_.beta1).add_(g, 1 - lamb_.beta1);
   v.mul_(lamb_.beta2).addcmul_(g, g, 1 - lamb_.beta2);
-  FlushDenormals(m, options().flush_denormals);
-  FlushDenormals(v, options().flush_denormals);
+  FlushDenormals(m);
+  FlushDenormals(v);
   update.slots[0].copy_(m);
   update.slots[1].copy_(v);
   at::Tensor u = m.mul_(unbias).div_(v.sqrt_().mul_(root).add_(lamb_.epsilon));
@@ -64,7 +64,7 @@ void Lamb::Apply(const Update& update) {
       .add1 = static_cast<float>(1 - lamb_.beta1),
       .keep2 = static_cast<float>(lamb_.beta2),
       .add2 = static_cast<float>(1 - lamb_.beta2),
-      .smallest = options().flush_denormals ? 0x1p-126f : 0.0f,
+      .smallest = static_cast<float>(kSmallestNormal),
       .move = false};
   const auto direction = [&](int64_t begin, int64_t n) {
     return fused::LambArgs{.x = x + begin,

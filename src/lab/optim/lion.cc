@@ -20,9 +20,9 @@ void Lion::Apply(const Update& update) {
     at::Tensor m = Working(update.slots[0]);
     at::Tensor x = Working(update.value);
     at::Tensor u = (m * lion_.beta1).add_(g, 1 - lion_.beta1);
-    FlushDenormals(u, options().flush_denormals);
+    if (options().flush_denormals) FlushDenormals(u);
     m.mul_(lion_.beta2).add_(g, 1 - lion_.beta2);
-    FlushDenormals(m, options().flush_denormals);
+    if (options().flush_denormals) FlushDenormals(m);
     x.sub_(u.sign_().add_(x, update.weight_decay), update.learning_rate);
     update.slots[0].copy_(m);
     Store(x, update.rows, update.value);
@@ -39,7 +39,7 @@ void Lion::Apply(const Update& update) {
       .add2 = static_cast<float>((1 - lion_.beta2) * scale),
       .rate = static_cast<float>(update.learning_rate),
       .decay = static_cast<float>(update.weight_decay),
-      .smallest = options().flush_denormals ? 0x1p-126f : 0.0f};
+      .smallest = SmallestKept()};
   OverPieces(update, [&](int64_t begin, int64_t n, bool move) {
     fused::LionArgs args = all;
     args.x += begin;

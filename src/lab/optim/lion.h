@@ -16,8 +16,9 @@
 namespace ropewalk::lab::optim {
 
 struct LionOptions {
-  // Rates want a third to a tenth of AdamW's, and decay as much more.
-  CommonOptions common{.learning_rate = 1e-4, .weight_decay = 0.1};
+  // The rate wants to be a third to a tenth of AdamW's, and the decay as many
+  // times larger.
+  CommonOptions common;
   double beta1 = 0.95;  // of language models; 0.9 / 0.99 for vision
   double beta2 = 0.98;
 };

@@ -58,7 +58,7 @@ void Muon::Apply(const Update& update) {
   if (update.fused) {
     const auto keep = static_cast<float>(muon_.momentum);
     const auto add = static_cast<float>(update.gradient_scale);
-    const float smallest = options().flush_denormals ? 0x1p-126f : 0.0f;
+    const float smallest = SmallestKept();
     OverPieces(update, [&](int64_t begin, int64_t n, bool) {
       fused::Average({.m = m.data_ptr<float>() + begin,
                       .g = update.gradient.data_ptr<float>() + begin,
@@ -71,7 +71,7 @@ void Muon::Apply(const Update& update) {
     m = Working(m)
             .mul_(muon_.momentum)
             .add_(Working(update.gradient), update.gradient_scale);
-    FlushDenormals(m, options().flush_denormals);
+    if (options().flush_denormals) FlushDenormals(m);
     update.slots[0].copy_(m);
   }
   at::Tensor direction = m;

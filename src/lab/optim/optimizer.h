@@ -126,8 +126,10 @@ struct CommonOptions {
   bool decay_vectors = false;
 
   // Momentum below 2^-126 becomes 0, as under flush-to-zero but without
-  // touching the thread's flag. Arithmetic on such numbers is slow, and a
-  // gradient that stops leaves them behind for good: b * x rounds back to x.
+  // touching the thread's flag. A gradient that stops leaves such numbers
+  // behind for good (b * x rounds back to x), and arithmetic on them is ten
+  // times slower. Off for Tiger, Lion and Muon, where their sign would still
+  // move the parameter; AdamW and LAMB, which epsilon shields, always flush.
   bool flush_denormals = false;
 
   // The fused float32 loops on the CPU; false takes the plain path always.

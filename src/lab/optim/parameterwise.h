@@ -65,6 +65,10 @@ class ParameterwiseOptimizer : public Optimizer {
   virtual void OnBadGradient(const Update&) {}
 
   const CommonOptions& options() const { return options_; }
+  // What the fused loops take for it.
+  float SmallestKept() const {
+    return options_.flush_denormals ? 0x1p-126f : 0;
+  }
 
   // run(begin, n, move) for pieces of a fused update, on several threads; a
   // piece is whole rows where some of them do not move.

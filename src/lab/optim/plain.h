@@ -32,8 +32,8 @@ inline at::Tensor WorkingGradient(const at::Tensor& gradient,
   return Working(gradient).mul_(scale);
 }
 
-inline void FlushDenormals(at::Tensor& tensor, bool flush) {
-  if (flush) tensor.masked_fill_(tensor.abs() < kSmallestNormal, 0);
+inline void FlushDenormals(at::Tensor& tensor) {
+  tensor.masked_fill_(tensor.abs() < kSmallestNormal, 0);
 }
 
 // value = moved, for the rows given (all where undefined).

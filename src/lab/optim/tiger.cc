@@ -72,7 +72,7 @@ void Tiger::ApplyPlain(const Update& update) const {
   if (update.first) m.mul_(tiger_.beta);
   m.add_(WorkingGradient(update.gradient, m, update.gradient_scale),
          1 - tiger_.beta);
-  FlushDenormals(m, options().flush_denormals);
+  if (options().flush_denormals) FlushDenormals(m);
   update.slots[0].copy_(m);
   if (!update.last) return;
   at::Tensor x = Working(update.value);
@@ -93,7 +93,7 @@ void Tiger::ApplyFused(const Update& update) const {
   const auto add =
       static_cast<float>((1 - tiger_.beta) * update.gradient_scale);
   const auto decay = static_cast<float>(update.weight_decay);
-  const float smallest = options().flush_denormals ? 0x1p-126f : 0.0f;
+  const float smallest = SmallestKept();
   const auto average = [&](int64_t begin, int64_t n) {
     fused::Average({.m = m + begin,
                     .g = g + begin,
