@@ -12,8 +12,12 @@ set(ROPEWALK_LAB_HEADERS
   <torch/csrc/autograd/grad_mode.h>
   <torch/library.h>)
 
+# Line numbers, but not the types of all of LibTorch in every object.
+set(ROPEWALK_LAB_OPTIONS -g1)
+
 add_library(ropewalk_lab_headers OBJECT ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
 target_link_libraries(ropewalk_lab_headers PUBLIC ${TORCH_LIBRARIES})
+target_compile_options(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_OPTIONS})
 target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS})
 
 # ropewalk_folder for src/lab/<folder>: ropewalk_lab_<folder>, and one test
@@ -31,13 +35,15 @@ function(ropewalk_lab_folder folder)
   target_include_directories(${library} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${library} PUBLIC
     ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES})
+  target_compile_options(${library} PRIVATE ${ROPEWALK_LAB_OPTIONS})
   target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
   if(ROPEWALK_TESTS AND tests)
     ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder})
     # Programs are compiled as libraries are, or the header would not fit them.
     set_target_properties(lab_${folder}_test PROPERTIES
       POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(lab_${folder}_test PRIVATE -fPIC)
+    target_compile_options(lab_${folder}_test PRIVATE
+      ${ROPEWALK_LAB_OPTIONS} -fPIC)
     target_precompile_headers(lab_${folder}_test REUSE_FROM
       ropewalk_lab_headers)
   endif()

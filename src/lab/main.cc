@@ -28,9 +28,11 @@ int Main(int argc, char** argv) {
   CLI::App app("Ropewalk's training wing", "ropewalk");
   app.set_version_flag("--version", ROPEWALK_VERSION);
   app.require_subcommand(1);
-  train::AddTrain(app);
+  train::AddTrain(app, argv);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& error) {
+    return error.get_exit_code();  // a process of --nproc has said why
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());

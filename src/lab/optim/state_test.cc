@@ -71,6 +71,13 @@ OptimizerState Copy(const OptimizerState& state) {
   return copy;
 }
 
+// A state of the same form and other numbers.
+OptimizerState Other(const OptimizerState& state) {
+  OptimizerState other = Copy(state);
+  for (auto& [name, tensor] : other.tensors) tensor.fill_(1);
+  return other;
+}
+
 void Drive(Optimizer& optimizer, int64_t begin, int64_t end) {
   for (int64_t step = begin; step < end; ++step) {
     const Parameters& parameters = optimizer.parameters();
@@ -143,32 +150,32 @@ TEST_P(StateTest, RefusesAStateThatIsNotItsOwnAndKeepsItsOwn) {
       EXPECT_NE(message.find(word), std::string::npos) << message;
     }
   };
-  OptimizerState bad = Copy(good);
+  OptimizerState bad = Other(good);
   bad.tensors.pop_back();
   refused(bad, "lacks tensor");
   const std::string& last = good.tensors.back().first;
   refused(bad, last.substr(last.rfind('/')) + "'");
-  bad = Copy(good);
+  bad = Other(good);
   bad.tensors.push_back(bad.tensors.front());
   refused(bad, "listed twice");
-  bad = Copy(good);
+  bad = Other(good);
   const std::string group = good.tensors.front().first.substr(
       0, good.tensors.front().first.find('/') + 1);
   bad.tensors.emplace_back(group + "unheard", at::zeros({1}));
   refused(bad, "unheard");
-  bad = Copy(good);
+  bad = Other(good);
   bad.tensors.back().second = at::zeros({3, 3, 3});
   refused(bad, "must be");
-  bad = Copy(good);
+  bad = Other(good);
   bad.tensors.back().second = bad.tensors.back().second.to(at::kInt);
   refused(bad, "Int");
-  bad = Copy(good);
+  bad = Other(good);
   bad.tensors.back().second = at::Tensor();
   refused(bad, "nothing");
-  bad = Copy(good);
+  bad = Other(good);
   bad.counts.pop_back();
   refused(bad, "lacks count");
-  bad = Copy(good);
+  bad = Other(good);
   bad.counts.back().second = -1;
   refused(bad, "is -1");
   const OptimizerState after = optimizer->ExportState();

@@ -41,6 +41,13 @@ class BatchSource {
   virtual std::vector<evaluate::Document> HeldOut(int64_t length,
                                                   int64_t count) const = 0;
 
+  // Samples [begin, end) that training never sees, of the task itself: for
+  // tasks that are not judged by length of text.
+  //
+  //   length   tokens of a sample; only formal tasks have more than one
+  virtual Batch Test(int64_t length, int64_t begin, int64_t end) = 0;
+  virtual std::vector<int64_t> TestLengths() const = 0;
+
   // The tokenizer.ggml.* keys of an exported model; null without a tokenizer.
   virtual const formats::Metadata* TokenizerKeys() const { return nullptr; }
 

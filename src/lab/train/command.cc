@@ -1,8 +1,10 @@
 #include "lab/train/command.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "lab/train/config.h"
 #include "lab/train/environment.h"
 #include "lab/train/group.h"
+#include "lab/train/launch.h"
 #include "lab/train/trainer.h"
 
 namespace ropewalk::lab::train {
@@ -29,6 +32,13 @@ struct TrainJob {
   int threads = 0;
 };
 
+// Several processes on a machine share its cores, as OMP_NUM_THREADS says.
+int64_t ThreadsOfProcess() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const auto threads = text == nullptr ? std::nullopt : ParseInt(text);
+  return threads && *threads > 0 && *threads <= 1024 ? *threads : 1;
+}
+
 void Run(const TrainJob& job) {
   Require(job.config.empty() || job.resume.empty(),
           "train: give CONFIG.toml or --resume DIR, not both");
@@ -42,12 +52,13 @@ void Run(const TrainJob& job) {
   TrainConfig config = ReadTrainConfig(formats::ReadTextFile(path),
                                        Printable(path), job.overrides);
   if (job.threads > 0) config.threads = job.threads;
+  if (config.threads == 0 && IsLaunched()) config.threads = ThreadsOfProcess();
   const std::string folder = resume ? job.resume
                              : job.out.empty()
                                  ? (fs::path("out") / config.name).string()
                                  : job.out;
   CatchInterrupts();
-  const std::unique_ptr<Group> group = MakeSingleGroup();
+  const std::unique_ptr<Group> group = MakeGroup(config.device);
   Trainer trainer(std::move(config), folder, resume, *group);
   trainer.Run();
   if (group->IsFirst()) {
@@ -58,7 +69,7 @@ void Run(const TrainJob& job) {
 
 }  // namespace
 
-void AddTrain(CLI::App& app) {
+void AddTrain(CLI::App& app, char** argv) {
   CLI::App* command =
       app.add_subcommand("train", "train a model by a TOML config");
   auto job = std::make_shared<TrainJob>();
@@ -76,10 +87,23 @@ void AddTrain(CLI::App& app) {
       "Examples:\n"
       "  ropewalk train model.toml --out runs/first\n"
       "  ropewalk train model.toml --set model.position=hwfa:window=16\n"
-      "  ropewalk train --resume runs/first\n\n"
+      "  ropewalk train --resume runs/first\n"
+      "  ropewalk train model.toml --nproc 2\n\n"
       "The folder gets config.toml, checkpoint.safetensors, log.jsonl, "
       "index.html\nwith the curves, and the exports that the config asks for.");
-  command->callback([job] { Run(*job); });
+  command
+      ->add_option("--nproc", job->processes,
+                   "processes on this machine that share each batch")
+      ->check(CLI::Range(1, 1024));
+  command->callback([job, argv] {
+    if (job->processes > 1 && !IsLaunched()) {
+      if (const int code = Launch(job->processes, argv); code != 0) {
+        throw CLI::RuntimeError(code);
+      }
+      return;
+    }
+    Run(*job);
+  });
 }
 
 }  // namespace ropewalk::lab::train

@@ -7,8 +7,9 @@
 
 namespace ropewalk::lab::train {
 
-// Adds the command to `app`; it runs when the command line is parsed.
-void AddTrain(CLI::App& app);
+// Adds the command to `app`; it runs when the command line is parsed. `argv`
+// is the program's own, for the processes of --nproc.
+void AddTrain(CLI::App& app, char** argv);
 
 }  // namespace ropewalk::lab::train
 

@@ -25,7 +25,7 @@ constexpr TaskName kTasks[] = {{Task::kText, "text"},
                                {Task::kEvenPairs, "even-pairs"},
                                {Task::kZipf, "zipf"},
                                {Task::kContinue, "continue"},
-                               {Task::kSpans, "spans"},
+                               {Task::kFill, "fill"},
                                {Task::kCipher, "cipher"},
                                {Task::kCopy, "copy"},
                                {Task::kReverse, "reverse"},
@@ -202,7 +202,7 @@ std::string ToString(Task task) {
 
 bool NeedsCorpus(Task task) {
   return task == Task::kText || task == Task::kMlm || task == Task::kContinue ||
-         task == Task::kSpans || task == Task::kCipher;
+         task == Task::kFill || task == Task::kCipher;
 }
 
 bool IsPairTask(Task task) {

@@ -20,7 +20,7 @@ enum class Task {
   kEvenPairs,  // is the last symbol the first (post 9603)
   kZipf,       // tokens of a Zipf distribution (post 9736)
   kContinue,   // the rest: sequence to sequence, loss on the output alone
-  kSpans,
+  kFill,
   kCipher,
   kCopy,
   kReverse,

@@ -1,8 +1,5 @@
 #include "lab/train/text_source.h"
 
-#include <ATen/ATen.h>
-
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +10,7 @@
 #include "base/progress.h"
 #include "formats/text_file.h"
 #include "lab/data/corpus.h"
+#include "lab/data/held_out.h"
 #include "lab/data/tokenize_corpus.h"
 #include "lab/data/train_tokenizer.h"
 
@@ -72,6 +70,12 @@ TextData::TextData(const TrainConfig& config, const std::string& folder) {
   split_ = data::SplitDocuments(
       *train_, {.fraction = held_out_ ? 0 : config.data.heldout_fraction,
                 .seed = config.seed});
+  if (held_out_) {
+    split_.held_out.clear();
+    for (int64_t i = 0; i < held_out_->documents(); ++i) {
+      split_.held_out.push_back(i);
+    }
+  }
 }
 
 std::string TextData::Fingerprint() const {
@@ -80,82 +84,15 @@ std::string TextData::Fingerprint() const {
 }
 
 std::string TextData::Describe() const {
-  const auto held = held_out_ ? held_out_->documents()
-                              : static_cast<int64_t>(split_.held_out.size());
   return FormatCount(static_cast<double>(train_->tokens())) + " tokens of " +
          std::to_string(split_.train.size()) + " documents, " +
-         std::to_string(held) + " held out";
+         std::to_string(split_.held_out.size()) + " held out";
 }
 
 std::vector<evaluate::Document> TextData::HeldOut(int64_t length,
                                                   int64_t count) const {
-  const data::TokenFile& file = held_out_ ? *held_out_ : *train_;
-  std::vector<int64_t> numbers = split_.held_out;
-  if (held_out_) {
-    numbers.clear();
-    for (int64_t i = 0; i < file.documents(); ++i) numbers.push_back(i);
-  }
-  std::erase_if(numbers, [&](int64_t i) { return file.size(i) <= length; });
-  std::vector<evaluate::Document> pieces;
-  const auto left = [&] { return count - static_cast<int64_t>(pieces.size()); };
-  for (size_t i = 0; i < numbers.size() && left() > 0; ++i) {
-    const auto documents = static_cast<int64_t>(numbers.size() - i);
-    const int64_t share = (left() + documents - 1) / documents;
-    for (evaluate::Document& piece :
-         evaluate::CutPieces(file.Read(numbers[i]), length + 1, share)) {
-      pieces.push_back(std::move(piece));
-    }
-  }
-  return pieces;
-}
-
-namespace {
-
-// Next tokens of text.
-class TextSource : public BatchSource {
- public:
-  TextSource(const TrainConfig& config, const std::string& folder)
-      : data_(config, folder),
-        sampler_(data_.train(), data_.split().train,
-                 {.batch = config.batch,
-                  .length = config.model.N,
-                  .seed = config.seed,
-                  .repeat_fraction = config.data.repeat_fraction}) {}
-
-  Batch Get(int64_t step, int64_t begin, int64_t end) override {
-    const data::LmBatch rows = sampler_.Rows(step, {begin, end});
-    const at::Tensor all =
-        at::tensor(rows.ids, at::kLong).view({rows.B, rows.columns});
-    const int64_t N = rows.columns - 1;
-    Batch batch;
-    batch.inputs.ids = all.narrow(1, 0, N).contiguous();
-    batch.targets = all.narrow(1, 1, N).reshape({-1});
-    batch.tokens = static_cast<double>(rows.B * N);
-    return batch;
-  }
-
-  std::string Fingerprint() const override { return data_.Fingerprint(); }
-  std::string Describe() const override { return data_.Describe(); }
-  std::vector<evaluate::Document> HeldOut(int64_t length,
-                                          int64_t count) const override {
-    return data_.HeldOut(length, count);
-  }
-  const formats::Metadata* TokenizerKeys() const override {
-    return &data_.tokenizer().metadata();
-  }
-
- private:
-  TextData data_;
-  data::LmSampler sampler_;
-};
-
-}  // namespace
-
-std::unique_ptr<BatchSource> MakeBatchSource(const TrainConfig& config,
-                                             const std::string& folder) {
-  Require(config.data.task == Task::kText,
-          "task " + ToString(config.data.task) + " has no batches yet");
-  return std::make_unique<TextSource>(config, folder);
+  return data::HeldOutPieces(held_out(), held_out_documents(), length + 1,
+                             count);
 }
 
 }  // namespace ropewalk::lab::train

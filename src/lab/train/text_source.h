@@ -22,7 +22,14 @@ class TextData {
 
   const data::TextTokenizer& tokenizer() const { return *tokenizer_; }
   const data::TokenFile& train() const { return *train_; }
-  const data::Split& split() const { return split_; }
+  const std::vector<int64_t>& train_documents() const { return split_.train; }
+  // Documents that training never sees, of a file of their own or of train().
+  const data::TokenFile& held_out() const {
+    return held_out_ ? *held_out_ : *train_;
+  }
+  const std::vector<int64_t>& held_out_documents() const {
+    return split_.held_out;
+  }
 
   std::string Fingerprint() const;
   std::string Describe() const;

@@ -217,10 +217,16 @@ at::Tensor Trainer::Occurred(const Batch& batch) const {
 }
 
 at::Tensor Trainer::Exchange(const at::Tensor& loss) {
-  at::Tensor total = loss.detach().to(at::kDouble).reshape({1});
-  if (group_.size() == 1) return total;
-  std::vector<at::Tensor> tensors = {total};
+  const double stop = PendingInterrupt() != 0 ? 1 : 0;
+  if (group_.size() == 1) {
+    stopping_ = stop > 0;
+    return loss.detach();
+  }
+  // One process that was told to stop stops all, after the same step.
+  std::vector<at::Tensor> tensors = {
+      at::tensor({loss.item<double>(), stop}, at::kDouble)};
   group_.Sum(tensors);
+  stopping_ = tensors.front()[1].item<double>() > 0;
   std::vector<at::Tensor> gradients;
   for (const optim::Parameter& parameter : model_->parameters()) {
     at::Tensor& gradient = parameter.value.mutable_grad();
@@ -228,7 +234,7 @@ at::Tensor Trainer::Exchange(const at::Tensor& loss) {
     gradients.push_back(gradient);
   }
   group_.Sum(gradients);
-  return tensors.front();
+  return tensors.front()[0];
 }
 
 void Trainer::Log(const StepResult& last) {
@@ -252,11 +258,59 @@ void Trainer::Log(const StepResult& last) {
 }
 
 void Trainer::Evaluate() {
-  if (!group_.IsFirst() || config_.evaluate.schemes.empty()) return;
-  if (config_.model.architecture != nn::Architecture::kDecoder ||
-      config_.model.mask != nn::Mask::kCausal) {
-    return;
+  if (!group_.IsFirst()) return;
+  const bool by_length =
+      config_.data.task == Task::kText &&
+      config_.model.architecture == nn::Architecture::kDecoder &&
+      config_.model.mask == nn::Mask::kCausal;
+  if (!by_length) {
+    EvaluateTask();
+  } else if (!config_.evaluate.schemes.empty()) {
+    EvaluateByLength();
   }
+}
+
+void Trainer::EvaluateTask() {
+  const at::NoGradGuard no_grad;
+  EvaluationRecord record{.step = step_};
+  for (const int64_t length : source_->TestLengths()) {
+    evaluate::MeasureRow row{.position = config_.model.position,
+                             .resolved = config_.model.position,
+                             .set = ToString(config_.data.task),
+                             .length = length};
+    const Clock::time_point start = Clock::now();
+    double losses = 0;
+    double squares = 0;
+    double correct = 0;
+    const int64_t samples = config_.evaluate.documents;
+    const int64_t at_once = std::max<int64_t>(
+        1, config_.batch * config_.model.N / std::max<int64_t>(1, length));
+    for (int64_t begin = 0; begin < samples; begin += at_once) {
+      const Batch batch =
+          source_->Test(length, begin, std::min(samples, begin + at_once));
+      const ops::RowScores rows = model_->Score(
+          model_->Hidden(To(batch.inputs, device_)), batch.targets.to(device_));
+      const at::Tensor weights = batch.weights.defined()
+                                     ? batch.weights.to(device_).to(at::kDouble)
+                                     : at::ones_like(rows.losses);
+      losses += (rows.losses * weights).sum().item<double>();
+      squares += (rows.losses.square() * weights).sum().item<double>();
+      correct += (rows.correct.to(at::kDouble) * weights).sum().item<double>();
+      row.tokens += static_cast<int64_t>(batch.tokens);
+      ThrowIfInterrupted();
+    }
+    const auto n = static_cast<double>(std::max<int64_t>(1, row.tokens));
+    row.loss = losses / n;
+    row.accuracy = correct / n;
+    row.loss_stderr =
+        std::sqrt(std::max(0.0, squares / n - row.loss * row.loss) / n);
+    row.seconds = Since(start);
+    record.rows.push_back(row);
+  }
+  if (!record.rows.empty()) log_->Add(record);
+}
+
+void Trainer::EvaluateByLength() {
   const int64_t longest = *std::max_element(config_.evaluate.lengths.begin(),
                                             config_.evaluate.lengths.end());
   std::vector<evaluate::Document> documents =
@@ -329,10 +383,6 @@ void Trainer::Run() {
         config_.name,
         tokens_of_step * static_cast<double>(config_.steps - step_), "tokens");
     while (step_ < config_.steps) {
-      if (PendingInterrupt() != 0 && group_.size() == 1) {
-        Save();
-        throw Interrupted();
-      }
       const int64_t before = tokens_;
       const StepResult result = Advance();
       progress.Add(tokens_ - before, tokens_of_step);
@@ -350,8 +400,15 @@ void Trainer::Run() {
                               : "") +
             "; a smaller learning_rate or a clip may help");
       }
+      if (stopping_ && bad_steps_ == 0) {
+        Log(result);
+        Save();
+        throw Interrupted();
+      }
       const bool last = step_ == config_.steps;
-      if (step_ % config_.log_every == 0 || last) Log(result);
+      const bool saves = last || step_ % config_.checkpoint_every == 0;
+      // A record at every checkpoint: what is summed up is in no checkpoint.
+      if (saves || step_ % config_.log_every == 0) Log(result);
       const bool evaluates = last || (config_.evaluate.every > 0 &&
                                       step_ % config_.evaluate.every == 0);
       if (evaluates) {

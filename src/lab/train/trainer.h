@@ -65,6 +65,8 @@ class Trainer {
   void Save();
   void Log(const StepResult& last);
   void Evaluate();
+  void EvaluateTask();      // loss and accuracy on the task's own tests
+  void EvaluateByLength();  // held-out text under every scheme
   void WritePage();
   void Export();
   std::string File(const std::string& name) const;
@@ -73,7 +75,8 @@ class Trainer {
   std::string folder_;
   Group& group_;
   at::Device device_;
-  bool warned_ = false;  // of missing held-out text
+  bool warned_ = false;    // of missing held-out text
+  bool stopping_ = false;  // a process has been told to stop
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<nn::Model> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
