@@ -204,7 +204,6 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context,
                                 variable_list gradients) {
     const variable_list s = context->get_saved_variables();
-    const Sides sides{s[0], s[1], s[2]};
     const Sides d{at::empty(s[0].sizes(), s[0].options()),
                   at::empty(s[1].sizes(), s[1].options()),
                   at::empty(s[2].sizes(), s[2].options())};
@@ -257,8 +256,23 @@ class PackedFunction : public torch::autograd::Function<PackedFunction> {
   }
 };
 
-void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                 const at::Tensor& scale, const AttentionOptions& options) {
+bool HasKernel(const at::Tensor& q) {
+  return q.is_cpu() &&
+         (q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble);
+}
+
+AttentionOptions Dense(const AttentionOptions& options) {
+  AttentionOptions dense = options;
+  if (dense.prefix.defined()) dense.prefix = dense.prefix.contiguous();
+  if (dense.keys.defined()) dense.keys = dense.keys.contiguous();
+  return dense;
+}
+
+}  // namespace
+
+void CheckAttention(const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const at::Tensor& scale,
+                    const AttentionOptions& options) {
   TORCH_CHECK(options.plan != nullptr, "banded_attention: no plan");
   TORCH_CHECK(q.dim() == 4 && k.dim() == 4 && v.dim() == 4,
               "banded_attention: q [B, T, H, D], k [B, S, G, D] and v "
@@ -280,6 +294,11 @@ void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   TORCH_CHECK(
       !scale.defined() || (scale.dim() == 1 && scale.size(0) == q.size(2)),
       "banded_attention: head_scale [", q.size(2), "] expected");
+  const auto directions = static_cast<int64_t>(options.directions.size());
+  TORCH_CHECK(directions == 1 || directions == q.size(2),
+              "banded_attention: directions are one for all heads or one a "
+              "head, got ",
+              directions, " for ", q.size(2));
   for (const at::Tensor* counts : {&options.prefix, &options.keys}) {
     TORCH_CHECK(!counts->defined() ||
                     (counts->scalar_type() == at::kLong && counts->dim() == 1 &&
@@ -289,24 +308,10 @@ void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   }
 }
 
-bool HasKernel(const at::Tensor& q) {
-  return q.is_cpu() &&
-         (q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble);
-}
-
-AttentionOptions Dense(const AttentionOptions& options) {
-  AttentionOptions dense = options;
-  if (dense.prefix.defined()) dense.prefix = dense.prefix.contiguous();
-  if (dense.keys.defined()) dense.keys = dense.keys.contiguous();
-  return dense;
-}
-
-}  // namespace
-
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v, const at::Tensor& head_scale,
                      const AttentionOptions& options) {
-  CheckShapes(q, k, v, head_scale, options);
+  CheckAttention(q, k, v, head_scale, options);
   if (!HasKernel(q)) return CompositeAttention(q, k, v, head_scale, options);
   return AttentionFunction::apply(
       q, k, v,
@@ -321,7 +326,7 @@ at::Tensor PackedAttention(const at::Tensor& qkv, const at::Tensor& head_scale,
               "packed_attention: qkv [B, T, (H + 2 G) D] expected, got ",
               qkv.sizes(), " for ", heads, " heads");
   const Sides sides = Unpack(qkv.contiguous(), options.H, options.G);
-  CheckShapes(sides.q, sides.k, sides.v, head_scale, options);
+  CheckAttention(sides.q, sides.k, sides.v, head_scale, options);
   if (!HasKernel(qkv)) {
     return CompositeAttention(sides.q, sides.k, sides.v, head_scale, options);
   }

@@ -52,6 +52,11 @@ at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
                               const AttentionOptions& options,
                               int64_t chunk = 256);
 
+// What all of them ask of their tensors. Throws c10::Error.
+void CheckAttention(const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v, const at::Tensor& head_scale,
+                    const AttentionOptions& options);
+
 }  // namespace ropewalk::lab::ops
 
 #endif  // ROPEWALK_LAB_OPS_ATTENTION_H_

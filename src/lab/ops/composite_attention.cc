@@ -258,6 +258,7 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
 at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& head_scale,
                               const AttentionOptions& options, int64_t chunk) {
+  CheckAttention(q, k, v, head_scale, options);
   TORCH_CHECK(chunk > 0, "composite_attention: chunk must be above 0");
   return CompositeFunction::apply(
       q, k, v, MaybeTensor(head_scale),
