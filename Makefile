@@ -10,7 +10,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 
 # Models and texts that are not part of this repository. Tests that want them
-# skip without them, and `make demo` reads them where it is told no other.
+# skip without them.
 TEST_DATA ?= $(or $(ROPEWALK_TEST_DATA),$(wildcard ../shared/data))
 export ROPEWALK_TEST_DATA := $(abspath $(TEST_DATA))
 
@@ -18,24 +18,32 @@ export ROPEWALK_TEST_DATA := $(abspath $(TEST_DATA))
 MODEL ?=
 TEXT  ?=
 
+# `make test LAB=OFF` leaves the training wing out, and LibTorch with it.
+LAB ?= ON
+
 # Debian package names.
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
+LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
+  libopenblas0-openmp
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
-  python3
-BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev
+  python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
+BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
+  $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
-.PHONY: help runtime lab build demo demo-model demo-text test bench format \
+.PHONY: help runtime lab build demo test bench format \
   format-check lint asan deps-runtime deps-test deps-bench deps-demo deps-lab \
   deps-dev install clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
-	@echo 'make runtime        the same; make build: everything there is to build'
-	@echo 'make demo           build, then run it over MODEL= and TEXT='
+	@echo 'make runtime        the same; make build: this and the lab'
+	@echo 'make lab            the training wing: $(BUILD)/bin/ropewalk-lab and the'
+	@echo '                    operators for PyTorch, libropewalk_torch.so'
+	@echo 'make demo           build, then run it; MODEL= and TEXT= for your own'
 	@echo 'make test           build and run the tests; lists what was skipped'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
@@ -43,58 +51,39 @@ help:
 	@echo 'make format         clang-format everything; format-check only looks'
 	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
 	@echo 'make clean          remove $(BUILD)/ and $(ASAN)/'
-	@echo 'make lab            the training wing (a later release)'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab'
+	@echo 'LAB=OFF             tests and benchmarks without the lab and LibTorch'
 	@echo 'JOBS=$(JOBS)  TEST_DATA=$(or $(TEST_DATA),(none))'
 
-# $(call configure,FOLDER,PRESET,OPTION,DEPS): configures FOLDER by PRESET where
-# that was never done, and turns OPTION on, if one is named, where it is off.
+# $(call configure,FOLDER,PRESET,OPTIONS,DEPS): configures FOLDER by PRESET
+# where that was never done, and turns those of OPTIONS on that are off.
 define configure
 @if ! test -f $(1)/build.ninja && ! test -f $(1)/Makefile; then \
-  cmake --preset $(2) $(if $(3),-D$(3)=ON); \
-elif test -n '$(3)' && ! grep -q '^$(3):BOOL=ON$$' $(1)/CMakeCache.txt; then \
-  cmake $(1) -D$(3)=ON; \
+  cmake --preset $(2) $(foreach option,$(3),-D$(option)=ON); \
+else \
+  off=; \
+  for option in $(3); do \
+    grep -q "^$$option:BOOL=ON$$" $(1)/CMakeCache.txt || off="$$off -D$$option=ON"; \
+  done; \
+  test -z "$$off" || cmake $(1) $$off; \
 fi || { echo 'cmake failed; `make $(4)` installs what this needs' >&2; exit 1; }
 endef
+
+LAB_OPTION = $(if $(filter ON,$(LAB)),ROPEWALK_LAB)
 
 runtime:
 	$(call configure,$(BUILD),runtime,,deps-runtime)
 	cmake --build $(BUILD) --target ropewalk -j $(JOBS)
 
-build: runtime
-
 lab:
-	@echo 'the lab (training, studies) is coming in a later release' >&2
-	@exit 1
+	$(call configure,$(BUILD),runtime,ROPEWALK_LAB,deps-lab)
+	cmake --build $(BUILD) --target ropewalk ropewalk-lab ropewalk_torch -j $(JOBS)
 
-# The demo's model: MODEL=, else the one in models/, else the small one among
-# the test data; its text: TEXT=, else stories for that small model, else the
-# King James Bible from its Debian package.
-SMALL_MODEL := $(if $(TEST_DATA),$(wildcard $(TEST_DATA)/models/llama2xs270K/llama2xs270K.gguf))
-SMALL_TEXT  := $(if $(SMALL_MODEL),$(wildcard $(TEST_DATA)/text/tinystories.txt.gz))
-DEMO_MODEL  := $(or $(MODEL),$(firstword $(wildcard models/*.gguf)),$(SMALL_MODEL))
-DEMO_TEXT   := $(or $(TEXT),$(if $(filter $(SMALL_MODEL),$(DEMO_MODEL)),$(SMALL_TEXT)))
-KJV         := $(BUILD)/kjv.txt
+build: runtime lab
 
-demo: demo-model demo-text runtime
-ifeq ($(DEMO_TEXT),)
-	@test -s $(KJV) || { \
-	  bible -f Gen1:1-Rev22:21 </dev/null | sed 's/^[^ ]* //' >$(KJV).tmp && \
-	  test -s $(KJV).tmp && mv $(KJV).tmp $(KJV); }
-endif
-	$(BUILD)/bin/ropewalk demo -m '$(DEMO_MODEL)' -t '$(or $(DEMO_TEXT),$(KJV))'
-
-# Before the build, so that nobody waits a minute for one of these lines.
-demo-model:
-	@test -n '$(DEMO_MODEL)' || { \
-	  echo 'demo: no model here; give MODEL=model.gguf TEXT=text.txt' >&2; \
-	  exit 2; }
-
-demo-text:
-	@test -n '$(DEMO_TEXT)' || command -v bible >/dev/null || { \
-	  echo 'demo: no text here; give TEXT=text.txt, or let `make deps-demo` install one' >&2; \
-	  exit 2; }
+demo: runtime
+	$(BUILD)/bin/ropewalk demo $(if $(MODEL),-m '$(MODEL)') $(if $(TEXT),-t '$(TEXT)')
 
 # Prints the name and the reason of every skipped test in a log of ctest.
 define list_skipped
@@ -114,7 +103,7 @@ run_tests = @status=0; \
   exit $$status
 
 test:
-	$(call configure,$(BUILD),release,ROPEWALK_TESTS,deps-test)
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
 	cmake --build $(BUILD) -j $(JOBS)
 	$(call run_tests,$(BUILD))
 
@@ -124,7 +113,7 @@ asan:
 	$(call run_tests,$(ASAN))
 
 bench:
-	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH,deps-bench)
+	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH $(LAB_OPTION),deps-bench)
 	cmake --build $(BUILD) --target benches -j $(JOBS)
 	@found=; for program in $(BUILD)/bench/$(or $(BENCH),*); do \
 	  test -x "$$program" || continue; \
@@ -148,7 +137,7 @@ format-check:
 lint:
 	@command -v clang-tidy >/dev/null || { \
 	  echo 'lint: no clang-tidy; `make deps-dev` installs it' >&2; exit 1; }
-	$(call configure,$(BUILD),release,ROPEWALK_TESTS,deps-test)
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
 	@$(if $(FILES),printf '%s\n' $(FILES),find src -name '*.cc') | \
 	  xargs -P $(JOBS) -n 1 sh -c 'out=$$(clang-tidy -p $(BUILD) --quiet "$$0" 2>&1) || \
 	    { printf "%s\n" "$$out" | grep -v "warnings generated"; exit 1; }'
@@ -188,15 +177,15 @@ deps-test:
 deps-bench:
 	$(call need,$(BENCH_PACKAGES))
 
-# The Bible only where the demo would have no text.
+# The Bible only where the demo is given no other text.
 deps-demo:
-	$(call need,$(RUNTIME_PACKAGES) $(if $(DEMO_TEXT),,bible-kjv bible-kjv-text))
+	$(call need,$(RUNTIME_PACKAGES) $(if $(TEXT),,bible-kjv bible-kjv-text))
 
 deps-dev:
 	$(call need,$(DEV_PACKAGES))
 
-deps-lab: deps-runtime
-	@echo 'the lab is coming in a later release and needs nothing yet'
+deps-lab:
+	$(call need,$(LAB_PACKAGES))
 
 install: runtime
 	cmake --install $(BUILD) --prefix '$(PREFIX)'

@@ -215,12 +215,25 @@ TEST_F(DemoTest, WritesThePage) {
   EXPECT_TRUE(Contains(ReadAll(page), "<svg"));
 }
 
+TEST_F(DemoTest, WithoutModelAndTextItSaysWhatIsMissing) {
+  const ProgramResult no_model = RunProgram(
+      {"demo"}, {.environment = {{"ROPEWALK_DATA", Path("missing")}}});
+  EXPECT_TRUE(RefusedAtOnce(no_model, 2, "models/novels-4m.gguf"));
+  const ProgramResult no_text =
+      RunProgram({"demo", "-m", Tiny(), "--html", Path("page.html")},
+                 {.environment = {{"PATH", Path("")}}});
+  EXPECT_TRUE(RefusedAtOnce(no_text, 1, "bible-kjv"));
+}
+
 TEST_F(LabTest, WithoutALabTheCommandsSaySo) {
+  // The program alone, since a build folder has the lab beside it.
+  const std::string alone = Path("ropewalk");
+  std::filesystem::copy_file(ROPEWALK_BINARY, alone);
   for (const std::string command : {"train", "reproduce"}) {
-    const ProgramResult result =
-        RunProgram({command, "x.toml", "--set", "a=b"},
-                   {.environment = {{"PATH", Path("")},
-                                    {"ROPEWALK_LAB", Path("missing")}}});
+    const ProgramResult result = RunProgram(
+        {command, "x.toml", "--set", "a=b"},
+        {.environment = {{"PATH", Path("")}, {"ROPEWALK_LAB", Path("missing")}},
+         .program = alone});
     EXPECT_TRUE(RefusedAtOnce(result, 1, "no lab in this build; make lab"));
   }
 }

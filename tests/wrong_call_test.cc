@@ -54,7 +54,6 @@ TEST_F(WrongCallTest, NothingThatIsNeededMayMiss) {
   ExpectWrong({"inspect"}, "MODEL is required");
   ExpectWrong({"convert"}, "IN is required");
   ExpectWrong({"convert", "MODEL"}, "OUT is required");
-  ExpectWrong({"demo"}, "name a model and a text");
   ExpectWrong({"run", "-m", "MODEL"}, "either -p TEXT or -f FILE");
   ExpectWrong({"run", "-m", "MODEL", "-p", "x", "-f", "IDS"}, "either -p");
   ExpectWrong({"measure", "-m", "MODEL"}, "-t FILE");

@@ -1,16 +1,53 @@
-// ropewalk demo: one model, one text, every default scheme, one page.
+// ropewalk demo: one model, one text, the published methods side by side, one
+// page. Without arguments the model that comes with ropewalk reads the King
+// James Bible, which it was not trained on and Debian packages.
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/data_files.h"
 #include "cli/measure_run.h"
 
 namespace ropewalk::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string DemoModel() {
+  const auto model = FindData("models/novels-4m.gguf");
+  Require(model.has_value(),
+          "demo: models/novels-4m.gguf is not beside this program; name a "
+          "model with -m (or set ROPEWALK_DATA to the folder of models/)");
+  return *model;
+}
+
+// All verses, as bible(1) prints them, without "Gen1:1 " in front.
+std::string BibleText() {
+  FILE* pipe = popen("bible -f Gen1:1-Rev22:21 </dev/null 2>/dev/null", "r");
+  if (pipe == nullptr) throw IoErrorFromErrno("run", "bible");
+  std::string text;
+  bool label = true;
+  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) {
+    if (!label) text += static_cast<char>(c);
+    if (label && c == ' ') label = false;
+    if (c == '\n') label = true;
+  }
+  const int status = pclose(pipe);
+  if (status != 0 || text.size() < 100000) {
+    throw IoError(
+        "demo: no text; install the Debian package bible-kjv, or name one "
+        "with -t");
+  }
+  return text;
+}
+
+}  // namespace
 
 void AddDemo(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
@@ -18,26 +55,35 @@ void AddDemo(CLI::App& app) {
   auto job = std::make_shared<MeasureJob>();
   auto html = std::make_shared<std::string>("out/demo.html");
   job->model.Add(*command, false);
-  command->add_option("-t,--text", job->texts, "text to read")->expected(1);
+  command
+      ->add_option("-t,--text", job->texts,
+                   "text to read; default: the "
+                   "King James Bible of the Debian package bible-kjv")
+      ->expected(1);
   command->add_option("--html", *html, "the page to write")
       ->capture_default_str();
-  job->documents = 8;
+  job->documents = 16;
   command->add_option("--documents", job->documents, "pieces cut from the text")
       ->capture_default_str();
   command->footer(
-      "Example:\n  ropewalk demo -m model.gguf -t text.txt.gz\n\n"
-      "A model that comes with ropewalk itself is on its way; until then name "
-      "one.");
+      "Examples:\n  ropewalk demo\n"
+      "  ropewalk demo -m model.gguf -t text.txt.gz\n\n"
+      "Without -m it is the model in models/, trained to 256 tokens of English "
+      "novels\n(see models/novels-4m.md).");
   command->callback([job, html] {
-    Require(!job->model.path.empty() && !job->texts.empty(),
-            "demo: name a model and a text: ropewalk demo -m MODEL -t TEXT "
-            "(or make demo MODEL=... TEXT=...)");
+    if (job->model.path.empty()) job->model.path = DemoModel();
+    const fs::path folder = fs::path(*html).parent_path();
+    if (!folder.empty()) fs::create_directories(folder);
+    if (job->texts.empty()) {
+      const std::string path = (folder / "kjv.txt").string();
+      WriteFileAtomically(path, BibleText());
+      job->texts = {path};
+    }
     job->html = *html;
-    job->spellings = DefaultSpellings();
+    job->spellings = {"rope",   "pi",     "ntk-fixed",       "ntk-mixed",
+                      "window", "rerope", "rerope+logn-clip"};
+    job->repeat = true;
     job->command = CommandLine();
-    const std::filesystem::path folder =
-        std::filesystem::path(job->html).parent_path();
-    if (!folder.empty()) std::filesystem::create_directories(folder);
     RunMeasure(*job);
     std::printf("\nThe page with the plots: %s\n", job->html.c_str());
   });

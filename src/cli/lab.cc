@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/data_files.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -30,12 +31,9 @@ fs::path FindLab() {
       lab != nullptr && *lab != '\0') {
     places.emplace_back(lab);
   }
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    places.push_back(self.parent_path() / kName);
-    places.push_back(self.parent_path().parent_path() / "libexec" / "ropewalk" /
-                     kName);
+  if (const fs::path folder = ProgramFolder(); !folder.empty()) {
+    places.push_back(folder / kName);
+    places.push_back(folder.parent_path() / "libexec" / "ropewalk" / kName);
   }
   if (const char* path = std::getenv("PATH"); path != nullptr) {
     const std::string all = path;

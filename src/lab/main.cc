@@ -29,6 +29,11 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", ROPEWALK_VERSION);
   app.require_subcommand(1);
   train::AddTrain(app, argv);
+  app.add_subcommand("reproduce", "a published table out of code")
+      ->prefix_command()
+      ->callback([] {
+        throw std::runtime_error("reproduce: this build has no study yet");
+      });
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& error) {
