@@ -1,6 +1,9 @@
 # The training wing: LibTorch, found here and linked below lab/ alone.
 
 find_package(Torch REQUIRED)
+# at::parallel_for is a template that runs serially in sources compiled without
+# OpenMP, where LibTorch itself was built with it.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 # A LibTorch from elsewhere is found again by the installed program.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 
@@ -16,7 +19,8 @@ set(ROPEWALK_LAB_HEADERS
 set(ROPEWALK_LAB_OPTIONS -g1)
 
 add_library(ropewalk_lab_headers OBJECT ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
-target_link_libraries(ropewalk_lab_headers PUBLIC ${TORCH_LIBRARIES})
+target_link_libraries(ropewalk_lab_headers PUBLIC
+  ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
 target_compile_options(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_OPTIONS})
 target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS})
 
@@ -34,7 +38,7 @@ function(ropewalk_lab_folder folder)
   add_library(${library} STATIC ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
   target_include_directories(${library} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${library} PUBLIC
-    ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES})
+    ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   target_compile_options(${library} PRIVATE ${ROPEWALK_LAB_OPTIONS})
   target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
   if(ROPEWALK_TESTS AND tests)
