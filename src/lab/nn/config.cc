@@ -137,11 +137,16 @@ void Validate(const ModelConfig& c) {
   // The schemes say themselves what they do not allow.
   position::ModelPositions positions = PositionsOf(c);
   positions.own_spelling.clear();
+  const bool ahead = c.architecture == Architecture::kDecoder
+                         ? c.mask != Mask::kCausal
+                         : !c.causal_encoder;
   for (const std::string& law : {c.position, c.inference}) {
     if (law.empty()) continue;
-    position::BuildStack(
-        position::Resolve(position::ParseScheme(law), positions, c.N),
-        positions, c.N, c.L);
+    for (const position::Plan& plan : position::BuildStack(
+             position::Resolve(position::ParseScheme(law), positions, c.N),
+             positions, c.N, c.L)) {
+      if (ahead) plan.Mirror();  // throws where keys ahead have no law
+    }
   }
 }
 
