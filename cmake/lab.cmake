@@ -59,7 +59,24 @@ function(ropewalk_lab_programs)
   target_link_libraries(ropewalk-lab PRIVATE ropewalk_lab_train)
   target_compile_definitions(ropewalk-lab PRIVATE
     ROPEWALK_VERSION="${PROJECT_VERSION}")
+  # Whoever loads the plug-in may hold our libraries already (its test does),
+  # so none of their symbols leave it.
+  add_library(ropewalk_torch SHARED src/lab/ops/register.cc)
+  target_link_libraries(ropewalk_torch PRIVATE ropewalk_lab_ops)
+  target_compile_options(ropewalk_torch PRIVATE ${ROPEWALK_LAB_OPTIONS})
+  target_link_options(ropewalk_torch PRIVATE -Wl,--exclude-libs,ALL)
+  set_target_properties(ropewalk_torch PROPERTIES
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  if(TARGET lab_ops_test)
+    add_dependencies(lab_ops_test ropewalk_torch)
+    set_source_files_properties(src/lab/ops/register_test.cc PROPERTIES
+      COMPILE_DEFINITIONS
+      ROPEWALK_TORCH_LIBRARY="$<TARGET_FILE:ropewalk_torch>")
+    target_link_libraries(lab_ops_test PRIVATE ${CMAKE_DL_LIBS})
+  endif()
   include(GNUInstallDirs)
   install(TARGETS ropewalk-lab
     RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/ropewalk)
+  install(TARGETS ropewalk_torch
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()
