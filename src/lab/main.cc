@@ -24,6 +24,7 @@ std::string FirstLine(const std::exception& error) {
 
 int Main(int argc, char** argv) {
   const std::string slow = train::PrepareProcess(argv);
+  train::KeepFreedMemory();
   if (!slow.empty()) std::fprintf(stderr, "note: %s\n", slow.c_str());
   CLI::App app("Ropewalk's training wing", "ropewalk");
   app.set_version_flag("--version", ROPEWALK_VERSION);

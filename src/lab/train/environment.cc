@@ -52,11 +52,6 @@ bool IsOld(std::string_view core) {
 }  // namespace
 
 std::string PrepareProcess(char** argv) {
-  // Tensors come and go by the step. Without this each is mapped and unmapped,
-  // and its pages are zeroed every time.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
   SetThreads(0);
   const char* core = OpenBlasCore();
   if (core == nullptr) {
@@ -72,6 +67,12 @@ std::string PrepareProcess(char** argv) {
   return std::string("OpenBLAS runs its ") + core +
          " kernels on a processor that can do more; set " + kCoreType + "=" +
          best;
+}
+
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
 }
 
 std::string BlasName() {

@@ -1,4 +1,5 @@
-// The process as training wants it: a fast BLAS, all cores, a calm allocator.
+// The process as training wants it: a fast BLAS, all cores, an allocator that
+// keeps what it has.
 
 #ifndef ROPEWALK_LAB_TRAIN_ENVIRONMENT_H_
 #define ROPEWALK_LAB_TRAIN_ENVIRONMENT_H_
@@ -12,6 +13,10 @@ namespace ropewalk::lab::train {
 // while it is loaded, by a variable that must be set before. Returns what is
 // slow about the BLAS and how to mend it, or nothing.
 std::string PrepareProcess(char** argv);
+
+// From here on freed memory stays with the process. Tensors come and go by the
+// step; otherwise each is mapped and unmapped, and its pages zeroed every time.
+void KeepFreedMemory();
 
 // The BLAS kernels in use: "OpenBLAS SkylakeX", or what is known.
 std::string BlasName();
