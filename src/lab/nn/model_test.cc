@@ -108,6 +108,16 @@ TEST_F(ModelTest, InvLeakyInfersAsPlainRope) {
   EXPECT_FALSE(at::equal(trained.Hidden(inputs), rope.Hidden(inputs)));
 }
 
+// And the other way round: the law of inference does not leak into training.
+TEST_F(ModelTest, RopeInTrainingIsRopeWhateverTheInference) {
+  ModelConfig c = TinyLlama();
+  c.inference = "rerope:window=4";
+  const at::NoGradGuard no_grad;
+  const Inputs inputs{.ids = RandomIds(c, 1, 20)};
+  EXPECT_TRUE(at::equal(Model(c, 1).Hidden(inputs),
+                        Model(TinyLlama(), 1).Hidden(inputs)));
+}
+
 TEST_F(ModelTest, LongerInputsThanTrainedOnExtendTheLaw) {
   ModelConfig c = TinyLlama();
   c.N = 8;
@@ -274,6 +284,28 @@ TEST_F(ModelTest, FlopsAreThoseOfAHandCount) {
                                   c.V * c.E) +
           6.0 * static_cast<double>(c.D + c.F) * c.L * 55,
       gains);
+}
+
+TEST_F(ModelTest, FlopsOfEncoderDecodersAreThoseOfAHandCount) {
+  const int64_t T = 10;
+  ModelConfig c = Square();
+  const double E2 = static_cast<double>(c.E * c.E);
+  const double block = 4 * E2 + 3.0 * static_cast<double>(c.E * c.F);
+  // Each side's blocks once a token, and cross attention's four matrices.
+  const double weights = static_cast<double>(c.L) * (2 * block + 4 * E2) +
+                         static_cast<double>(c.V * c.E);
+  const double gains = static_cast<double>(c.L * 5 * c.E);
+  const double pair = 6.0 * 2 * static_cast<double>(c.H * c.D * c.L);
+  for (const Architecture architecture :
+       {Architecture::kEncoderDecoder, Architecture::kEncoderDecoderShared}) {
+    c.architecture = architecture;
+    c.causal_encoder = false;  // 55 pairs, and 100 of the input and across
+    EXPECT_NEAR(Model(c, 1).TrainingFlops(T), 6 * weights * T + pair * 255,
+                12 * gains * T);
+    c.causal_encoder = true;
+    EXPECT_NEAR(Model(c, 1).TrainingFlops(T), 6 * weights * T + pair * 210,
+                12 * gains * T);
+  }
 }
 
 // The published size: 24 layers of 3,637,504.

@@ -5,6 +5,7 @@
 #include "lab/ops/attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -393,6 +394,25 @@ TEST_F(AttentionCallTest, RowsThatSeeNothingGiveZerosAndNoGradient) {
     }
     EXPECT_GT(all[0][1].abs().max().item<double>(), 0);
   }
+}
+
+TEST_F(AttentionCallTest, AnyNumberOfThreadsGivesTheSameBits) {
+  const AttentionOptions o =
+      OptionsOf({"rerope:window=3+logn-learned"}, {}, 4, 2, 16, 300);
+  const std::vector<at::Tensor> x =
+      Operands({300, 300, 4, 2, 16, 16}, o, at::kFloat);
+  const at::Tensor dy = at::randn({2, 300, 4, 16});
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto want = RunBoth(AttentionOf(o), x, dy);
+  for (const int count : {2, 5}) {
+    at::set_num_threads(count);
+    const auto got = RunBoth(AttentionOf(o), x, dy);
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_TRUE(at::equal(got[i], want[i])) << count << " tensor " << i;
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_F(AttentionCallTest, RefusesWhatDoesNotFit) {
