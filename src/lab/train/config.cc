@@ -47,6 +47,31 @@ std::string OneOf(ConfigReader& reader, std::string_view key,
   reader.Fail(key, "'" + Printable(value, 40) + "' is none of " + names);
 }
 
+// Exports and the run's folder are called by it.
+std::string ReadName(ConfigReader& r) {
+  std::string name = r.String("name", "model");
+  if (name.empty() || name == "." || name == ".." ||
+      name.find('/') != std::string::npos) {
+    r.Fail("name", "must be a file name without '/', got '" +
+                       Printable(name, 40) + "'");
+  }
+  return name;
+}
+
+std::string ReadDevice(ConfigReader& r) {
+  const std::string device = r.String("train.device", "cpu");
+  const std::string_view number = std::string_view(device).substr(
+      std::min(device.size(), std::string_view("cuda:").size()));
+  const bool numbered =
+      device.starts_with("cuda:") && !number.empty() && number.size() < 4 &&
+      number.find_first_not_of("0123456789") == std::string_view::npos;
+  if (device != "cpu" && device != "cuda" && !numbered) {
+    r.Fail("train.device",
+           "expected cpu, cuda or cuda:N, got '" + Printable(device, 40) + "'");
+  }
+  return device;
+}
+
 nn::ModelConfig ReadModel(ConfigReader& r) {
   nn::ModelConfig m;
   m.block = r.Choice("model.block", "llama", nn::ParseBlock);
@@ -158,7 +183,38 @@ OptimizerConfig ReadOptimizer(ConfigReader& r, int64_t steps) {
   return o;
 }
 
-EvaluateConfig ReadEvaluate(ConfigReader& r, int64_t N) {
+// What an evaluation would refuse hours later.
+void CheckEvaluation(ConfigReader& r, const EvaluateConfig& e,
+                     const nn::ModelConfig& model, Task task) {
+  const int64_t least = *std::min_element(e.lengths.begin(), e.lengths.end());
+  if (e.score_last > least) {
+    r.Fail("evaluate.score_last", "must be at most the least length " +
+                                      std::to_string(least) + ", got " +
+                                      std::to_string(e.score_last));
+  }
+  if (task == Task::kEvenPairs && least < 3) {
+    r.Fail("evaluate.lengths",
+           "task even-pairs needs lengths of at least 3, got " +
+               std::to_string(least));
+  }
+  if (!JudgedByLength(task, model)) return;
+  const position::ModelPositions positions = nn::PositionsOf(model);
+  for (const std::string& spelling : e.schemes) {
+    const position::Scheme scheme = position::ParseScheme(spelling);
+    for (const int64_t length : e.lengths) {
+      try {
+        position::BuildStack(position::Resolve(scheme, positions, length),
+                             positions, length, model.L);
+      } catch (const std::invalid_argument& error) {
+        r.Fail("evaluate.schemes", error.what());
+      }
+    }
+  }
+}
+
+EvaluateConfig ReadEvaluate(ConfigReader& r, const nn::ModelConfig& model,
+                            Task task) {
+  const int64_t N = model.N;
   EvaluateConfig e;
   e.every = r.Int("evaluate.every", 0, 0, kMany);
   e.schemes = r.Strings("evaluate.schemes");
@@ -177,6 +233,7 @@ EvaluateConfig ReadEvaluate(ConfigReader& r, int64_t N) {
       r.Length("evaluate.score_last",
                *std::min_element(e.lengths.begin(), e.lengths.end()), 1);
   e.repeat = r.Bool("evaluate.repeat", false);
+  CheckEvaluation(r, e, model, task);
   return e;
 }
 
@@ -205,6 +262,12 @@ bool NeedsCorpus(Task task) {
          task == Task::kFill || task == Task::kCipher;
 }
 
+bool JudgedByLength(Task task, const nn::ModelConfig& model) {
+  return task == Task::kText &&
+         model.architecture == nn::Architecture::kDecoder &&
+         model.mask == nn::Mask::kCausal;
+}
+
 bool IsPairTask(Task task) {
   return static_cast<int>(task) >= static_cast<int>(Task::kContinue);
 }
@@ -213,7 +276,7 @@ TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
                             const std::vector<std::string>& overrides) {
   ConfigReader r(text, source, overrides);
   TrainConfig c;
-  c.name = r.String("name", "model");
+  c.name = ReadName(r);
   c.seed = static_cast<uint64_t>(
       r.Int("seed", 1, 0, std::numeric_limits<int64_t>::max()));
   c.model = ReadModel(r);
@@ -229,10 +292,10 @@ TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
   c.checkpoint_every = r.Int("train.checkpoint_every", 200, 1, kMany);
   c.log_every = r.Int("train.log_every", 10, 1, kMany);
   c.threads = r.Int("train.threads", 0, 0, 1024);
-  c.device = r.String("train.device", "cpu");
+  c.device = ReadDevice(r);
   c.init_from = r.String("train.init_from", "");
   c.optimizer = ReadOptimizer(r, c.steps);
-  c.evaluate = ReadEvaluate(r, c.model.N);
+  c.evaluate = ReadEvaluate(r, c.model, c.data.task);
   c.exports = r.Strings("export.types");
   for (const std::string& type : c.exports) {
     const std::vector<std::string> known = {"f32", "f16", "q8_0",

@@ -31,6 +31,8 @@ Task ParseTask(const std::string& name);
 std::string ToString(Task task);
 bool NeedsCorpus(Task task);
 bool IsPairTask(Task task);
+// By held-out text under a list of schemes; else by samples of the task.
+bool JudgedByLength(Task task, const nn::ModelConfig& model);
 
 struct DataConfig {
   Task task = Task::kText;

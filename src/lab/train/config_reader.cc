@@ -53,9 +53,18 @@ struct ConfigReader::Document {
     return node;
   }
 
+  bool IsOverridden(std::string_view key) const {
+    for (const std::string& name : overridden) {
+      const bool within = key.size() > name.size() && key[name.size()] == '.';
+      if (key.starts_with(name) && (key.size() == name.size() || within)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   std::string Place(std::string_view key) const {
-    if (overridden.count(std::string(key)) != 0)
-      return "--set " + std::string(key);
+    if (IsOverridden(key)) return "--set " + std::string(key);
     const toml::node* node = Find(key);
     // A missing key is told at the line of its table.
     std::string_view above = key;
@@ -75,6 +84,8 @@ struct ConfigReader::Document {
     Require(equals != std::string::npos && equals > 0,
             "--set " + Printable(text, 60) + ": expected key=value");
     const std::string key = text.substr(0, equals);
+    Require(!FindInvalidUtf8(text),
+            "--set " + Printable(key, 60) + ": the value is not UTF-8");
     const std::string value = text.substr(equals + 1);
     toml::table parsed;
     try {
