@@ -19,7 +19,12 @@ namespace {
 
 using data::LmBatch;
 
-// What tests are drawn with; training has the config's own seed.
+// Where tests begin, beyond the samples and steps of any training. The seed
+// stays that of training where it also says what there is to learn: the code
+// of cipher, what follows what in zipf.
+constexpr int64_t kTests = int64_t{1} << 60;
+
+// What other tests are drawn with; training has the config's own seed.
 uint64_t TestSeed(const TrainConfig& config) {
   return config.seed ^ 0x9e3779b97f4a7c15;
 }
@@ -144,8 +149,8 @@ class PairSource : public BatchSource {
     train_ = std::make_unique<data::PairMaker>(Options(*task, config.seed),
                                                train_text_.get());
     if (text_ == nullptr || test_text_->size() > config.model.N) {
-      test_ = std::make_unique<data::PairMaker>(
-          Options(*task, TestSeed(config)), test_text_.get());
+      test_ = std::make_unique<data::PairMaker>(Options(*task, config.seed),
+                                                test_text_.get());
     }
   }
 
@@ -153,7 +158,7 @@ class PairSource : public BatchSource {
     return LayOut(train_->Make(step * config_.batch + begin, end - begin));
   }
   Batch Test(int64_t, int64_t begin, int64_t end) override {
-    return LayOut(test_->Make(begin, end - begin));
+    return LayOut(test_->Make(kTests + begin, end - begin));
   }
   std::vector<int64_t> TestLengths() const override {
     return test_ ? std::vector<int64_t>{config_.model.N}
@@ -273,17 +278,15 @@ class FormalSource : public BatchSource {
 class ZipfSource : public BatchSource {
  public:
   explicit ZipfSource(const TrainConfig& config)
-      : config_(config),
-        train_(Options(config, config.seed)),
-        test_(Options(config, TestSeed(config))) {}
+      : config_(config), sampler_(Options(config)) {}
 
   Batch Get(int64_t step, int64_t begin, int64_t end) override {
-    return NextTokens(train_.Rows(step, {begin, end}));
+    return NextTokens(sampler_.Rows(step, {begin, end}));
   }
   Batch Test(int64_t, int64_t begin, int64_t end) override {
     LmBatch rows{.columns = config_.model.N + 1};
     for (int64_t row = begin; row < end; ++row) {
-      const LmBatch one = test_.Rows(row, {0, 1});
+      const LmBatch one = sampler_.Rows(kTests + row, {0, 1});
       rows.ids.insert(rows.ids.end(), one.ids.begin(), one.ids.end());
       ++rows.B;
     }
@@ -299,16 +302,15 @@ class ZipfSource : public BatchSource {
   }
 
  private:
-  static data::ZipfOptions Options(const TrainConfig& config, uint64_t seed) {
+  static data::ZipfOptions Options(const TrainConfig& config) {
     return {.vocabulary = config.model.V,
             .batch = config.batch,
             .length = config.model.N,
-            .seed = seed};
+            .seed = config.seed};
   }
 
   TrainConfig config_;
-  data::ZipfSampler train_;
-  data::ZipfSampler test_;
+  data::ZipfSampler sampler_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -39,7 +40,14 @@ int64_t ThreadsOfProcess() {
   return threads && *threads > 0 && *threads <= 1024 ? *threads : 1;
 }
 
-void Run(const TrainJob& job) {
+// What is known before any process of a run is started.
+struct Call {
+  TrainConfig config;
+  std::string folder;
+  bool resume = false;
+};
+
+Call ReadCall(const TrainJob& job) {
   Require(job.config.empty() || job.resume.empty(),
           "train: give CONFIG.toml or --resume DIR, not both");
   Require(!job.config.empty() || !job.resume.empty(),
@@ -57,13 +65,25 @@ void Run(const TrainJob& job) {
                              : job.out.empty()
                                  ? (fs::path("out") / config.name).string()
                                  : job.out;
+  return {.config = std::move(config), .folder = folder, .resume = resume};
+}
+
+void Run(Call call) {
+  // Until all have met there is nothing to lose, and a signal may kill.
+  const std::unique_ptr<Group> group = MakeGroup(call.config.device);
   CatchInterrupts();
-  const std::unique_ptr<Group> group = MakeGroup(config.device);
-  Trainer trainer(std::move(config), folder, resume, *group);
-  trainer.Run();
+  try {
+    Trainer trainer(std::move(call.config), call.folder, call.resume, *group);
+    trainer.Run();
+  } catch (const Interrupted&) {
+    if (group->IsFirst()) throw;
+    DieOfInterrupt();  // the first process says it for all
+  } catch (const PeerFailed&) {
+    throw CLI::RuntimeError(1);
+  }
   if (group->IsFirst()) {
     std::fprintf(stderr, "done: %s\n",
-                 (fs::path(folder) / "index.html").c_str());
+                 (fs::path(call.folder) / "index.html").c_str());
   }
 }
 
@@ -96,13 +116,16 @@ void AddTrain(CLI::App& app, char** argv) {
                    "processes on this machine that share each batch")
       ->check(CLI::Range(1, 1024));
   command->callback([job, argv] {
+    Call call = ReadCall(*job);
     if (job->processes > 1 && !IsLaunched()) {
+      // A wrong call is told once, and not by every process.
+      CheckRun(call.config, call.folder, call.resume, job->processes);
       if (const int code = Launch(job->processes, argv); code != 0) {
         throw CLI::RuntimeError(code);
       }
       return;
     }
-    Run(*job);
+    Run(std::move(call));
   });
 }
 

@@ -1,6 +1,7 @@
 #include "lab/train/group.h"
 
 #include <ATen/ATen.h>
+#include <dlfcn.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -87,8 +88,8 @@ class ProcessGroup : public Group {
       } catch (const std::exception&) {
         throw IoError("process " + std::to_string(rank()) + " of " +
                       std::to_string(size()) +
-                      ": another process of this run is gone; the last "
-                      "checkpoint stands, go on with --resume");
+                      ": another process of this run is gone; --resume goes on "
+                      "from the last checkpoint");
       }
       int64_t at = 0;
       const at::NoGradGuard no_grad;
@@ -106,6 +107,14 @@ class ProcessGroup : public Group {
   at::Device device_;
 };
 
+// c10d tells by glog, at length, what our one line says.
+void QuietLogs() {
+  constexpr int32_t kFatal = 3;
+  auto* level =
+      static_cast<int32_t*>(dlsym(RTLD_DEFAULT, "_ZN3fLI17FLAGS_minloglevelE"));
+  if (level != nullptr) *level = kFatal;
+}
+
 int64_t FromEnvironment(const char* name, int64_t least, int64_t most) {
   const char* text = std::getenv(name);
   Require(text != nullptr,
@@ -119,6 +128,13 @@ int64_t FromEnvironment(const char* name, int64_t least, int64_t most) {
 }
 
 }  // namespace
+
+bool Group::Any(bool here) {
+  if (size() == 1) return here;
+  std::vector<at::Tensor> sum = {at::full({1}, here ? 1.0 : 0.0, at::kDouble)};
+  Sum(sum);
+  return sum.front().item<double>() > 0;
+}
 
 std::unique_ptr<Group> MakeSingleGroup() {
   return std::make_unique<SingleGroup>();
@@ -134,6 +150,7 @@ std::unique_ptr<Group> MakeGroup(const std::string& device) {
   Require(master != nullptr && *master != '\0',
           "WORLD_SIZE is set but not MASTER_ADDR; start the processes with "
           "--nproc or torchrun");
+  QuietLogs();
   try {
     c10d::TCPStoreOptions options;
     options.port = static_cast<uint16_t>(port);

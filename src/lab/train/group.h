@@ -11,7 +11,15 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+
 namespace ropewalk::lab::train {
+
+// Another process has told what went wrong; this one ends with it in silence.
+class PeerFailed : public IoError {
+ public:
+  PeerFailed() : IoError("another process of this run has failed") {}
+};
 
 // One thread at a time. Every process calls the same members in the same
 // order. All of them throw IoError when another process is gone.
@@ -30,6 +38,8 @@ class Group {
   virtual void Wait() = 0;
 
   bool IsFirst() const { return rank() == 0; }
+  // Whether any process says so.
+  bool Any(bool here);
 };
 
 // This process alone.

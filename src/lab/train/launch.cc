@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,12 @@
 
 namespace ropewalk::lab::train {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+// Once a process has failed, for the others to notice it, and then for them to
+// come to a point where they look for a signal.
+constexpr std::chrono::seconds kToNotice{3};
+constexpr std::chrono::seconds kToEnd{20};
 
 // A port that was free a moment ago.
 int FreePort() {
@@ -37,6 +46,27 @@ int FreePort() {
 
 void Set(const char* name, int64_t value) {
   setenv(name, std::to_string(value).c_str(), 1);
+}
+
+// What a process ended with. One that was killed could not say why.
+int CodeOf(int status, size_t rank, size_t processes) {
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  const int signal = WTERMSIG(status);
+  if (signal == SIGINT || signal == SIGTERM) return 128 + signal;
+  std::fprintf(stderr,
+               "ropewalk: process %zu of %zu was ended by signal %d%s\n", rank,
+               processes, signal, signal == SIGKILL ? " (out of memory?)" : "");
+  return 1;
+}
+
+// Of all processes: a failure before the ends that followed from it.
+int CodeOf(const std::vector<int>& codes) {
+  int first = 0;
+  for (const int code : codes) {
+    if (code > 0 && code < 128) return code;
+    if (first == 0) first = code;
+  }
+  return first;
 }
 
 }  // namespace
@@ -69,33 +99,52 @@ int Launch(int processes, char** argv) {
     }
     children.push_back(child);
   }
-  int failure = 0;
-  bool told = false;
-  while (!children.empty()) {
+  std::vector<int> codes(children.size(), 0);
+  int told = 0;
+  const auto tell = [&](int signal) {
+    if (signal == told) return;
+    told = signal;
+    for (const pid_t child : children) {
+      if (child > 0) kill(child, signal);
+    }
+  };
+  std::optional<Clock::time_point> failed_at;
+  for (int running = processes; running > 0;) {
     int status = 0;
-    const pid_t ended = waitpid(-1, &status, 0);
-    if (ended < 0) {
-      if (errno != EINTR) throw IoErrorFromErrno("wait for", "a process");
-      // A signal for us alone, from a script say, is passed on once.
-      if (const int signal = PendingInterrupt(); signal != 0 && !told) {
-        told = true;
-        for (const pid_t child : children) kill(child, signal);
+    // Not by a wait that sleeps: a signal between looking for one and falling
+    // asleep would be missed.
+    const pid_t ended = waitpid(-1, &status, WNOHANG);
+    if (ended < 0 && errno != EINTR) {
+      throw IoErrorFromErrno("wait for", "a process");
+    }
+    if (const int signal = PendingInterrupt(); signal != 0) {
+      // It may have been for us alone, from a script say. Where all have it,
+      // the same one again would kill; the other one is seen and no more.
+      tell(signal == SIGINT ? SIGTERM : SIGINT);
+    } else if (failed_at) {
+      const auto waited = Clock::now() - *failed_at;
+      if (waited > kToNotice + kToEnd) {
+        tell(SIGKILL);
+      } else if (waited > kToNotice) {
+        tell(SIGTERM);
       }
+    }
+    if (ended <= 0) {
+      usleep(10'000);
       continue;
     }
-    std::erase(children, ended);
-    const int code =
-        WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    if (code != 0 && failure == 0) {
-      failure = code;
-      // The others notice by their connections; this is for those that wait
-      // elsewhere.
-      if (PendingInterrupt() == 0) {
-        for (const pid_t child : children) kill(child, SIGTERM);
-      }
-    }
+    const auto rank = static_cast<size_t>(
+        std::find(children.begin(), children.end(), ended) - children.begin());
+    if (rank == children.size()) continue;  // no process of ours
+    children[rank] = 0;
+    --running;
+    codes[rank] = CodeOf(status, rank, children.size());
+    if (codes[rank] != 0 && !failed_at) failed_at = Clock::now();
   }
-  return failure;
+  // A shell sees an interrupted command then, and not a failed one.
+  const int code = CodeOf(codes);
+  if (code != 0 && PendingInterrupt() != 0) DieOfInterrupt();
+  return code;
 }
 
 }  // namespace ropewalk::lab::train

@@ -7,7 +7,8 @@ namespace ropewalk::lab::train {
 
 // Starts this program `processes` times with the same arguments and torchrun's
 // variables, and waits. One that fails ends the others. Returns the exit code
-// of the first that failed, or 0. Throws IoError.
+// of the least rank that failed, 1 where it was killed, or 0; dies of a Ctrl-C
+// as its processes did. Throws IoError.
 int Launch(int processes, char** argv);
 
 // Whether this process was started by Launch or by torchrun.

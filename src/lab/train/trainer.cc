@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -14,13 +16,9 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "evaluate/measure.h"
-#include "lab/optim/embedding_monitor.h"
 #include "lab/optim/gradients.h"
 #include "lab/train/checkpoint.h"
 #include "lab/train/export_run.h"
-#include "lab/train/scorer.h"
-#include "position/scheme.h"
 
 namespace ropewalk::lab::train {
 namespace {
@@ -51,21 +49,19 @@ std::unique_ptr<BatchSource> MakeSource(const TrainConfig& config,
                                         const std::string& folder,
                                         Group& group) {
   std::unique_ptr<BatchSource> source;
-  if (group.IsFirst()) source = MakeBatchSource(config, folder);
-  group.Wait();
+  std::exception_ptr error;
+  if (group.IsFirst()) {
+    try {
+      source = MakeBatchSource(config, folder);
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }
+  const bool failed = group.Any(error != nullptr);
+  if (error) std::rethrow_exception(error);
+  if (failed) throw PeerFailed();
   if (!group.IsFirst()) source = MakeBatchSource(config, folder);
   return source;
-}
-
-nn::Inputs To(const nn::Inputs& inputs, const at::Device& device) {
-  const auto move = [&](const at::Tensor& tensor) {
-    return tensor.defined() ? tensor.to(device) : tensor;
-  };
-  return {.ids = move(inputs.ids),
-          .prefix = move(inputs.prefix),
-          .lengths = move(inputs.lengths),
-          .encoder_ids = move(inputs.encoder_ids),
-          .encoder_lengths = move(inputs.encoder_lengths)};
 }
 
 }  // namespace
@@ -76,15 +72,11 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
       folder_(Folder(folder)),
       group_(group),
       device_(config_.device) {
-  Require(config_.batch % (config_.accumulation * group.size()) == 0,
-          "train.batch must be a multiple of train.accumulation times the " +
-              std::to_string(group.size()) + " processes, got " +
-              std::to_string(config_.batch));
+  CheckRun(config_, folder_, resume, group.size());
   const bool exists = fs::exists(File(kCheckpointName));
-  Require(resume || !exists,
-          "'" + Printable(folder_) +
-              "' holds a run already; go on with --resume, or choose another "
-              "folder with --out");
+  // All have looked before the first may write.
+  group_.Wait();
+  if (group_.IsFirst()) PrepareFolder(exists || resume);
   if (config_.threads > 0) {
     at::set_num_threads(static_cast<int>(config_.threads));
   }
@@ -103,6 +95,38 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
 }
 
 Trainer::~Trainer() = default;
+
+void CheckRun(const TrainConfig& config, const std::string& folder, bool resume,
+              int64_t processes) {
+  Require(config.batch % (config.accumulation * processes) == 0,
+          "train.batch must be a multiple of train.accumulation times the " +
+              std::to_string(processes) + " processes, got " +
+              std::to_string(config.batch));
+  Require(resume || !fs::exists(fs::path(folder) / kCheckpointName),
+          "'" + Printable(folder) +
+              "' holds a run already; go on with --resume, or choose another "
+              "folder with --out");
+}
+
+// A run that is killed before its first checkpoint can be resumed as well,
+// which then begins anew; so its config comes first.
+void Trainer::PrepareFolder(bool exists) {
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    // What a kill left of a file that was being written.
+    const std::string name = entry.path().filename().string();
+    for (const std::string_view ours :
+         {kCheckpointName, "config.toml", "tokenizer.model", "log.jsonl",
+          "index.html"}) {
+      if (name.starts_with(ours) && name.ends_with(".tmp")) {
+        fs::remove(entry.path());
+      }
+    }
+  }
+  if (exists) return;
+  // Of an earlier attempt, perhaps over another corpus.
+  if (config_.data.tokenizer.empty()) fs::remove(File("tokenizer.model"));
+  WriteFileAtomically(File("config.toml"), config_.text);
+}
 
 std::string Trainer::File(const std::string& name) const {
   return (fs::path(folder_) / name).string();
@@ -139,6 +163,12 @@ void Trainer::Restore() {
 
 void Trainer::Save() {
   if (saved_step_ == step_) return;
+  // The loss that a step reports is that of the weights before it.
+  for (const optim::Parameter& parameter : model_->parameters()) {
+    if (std::isfinite(optim::SumOfSquares(parameter.value.detach()))) continue;
+    GiveUp("'" + parameter.name + "' is not finite any more after step " +
+           std::to_string(step_));
+  }
   if (group_.IsFirst()) {
     WriteCheckpoint(File(kCheckpointName),
                     {.step = step_,
@@ -151,7 +181,28 @@ void Trainer::Save() {
   saved_step_ = step_;
 }
 
+void Trainer::GiveUp(const std::string& what) const {
+  if (!group_.IsFirst()) throw PeerFailed();
+  throw std::runtime_error(what +
+                           (saved_step_ >= 0
+                                ? "; the checkpoint of step " +
+                                      std::to_string(saved_step_) + " is kept"
+                                : "") +
+                           "; a smaller learning_rate or a clip may help");
+}
+
 double Trainer::Step() { return Advance().loss; }
+
+nn::Inputs Trainer::OnDevice(const nn::Inputs& inputs) const {
+  const auto move = [this](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.to(device_) : tensor;
+  };
+  return {.ids = move(inputs.ids),
+          .prefix = move(inputs.prefix),
+          .lengths = move(inputs.lengths),
+          .encoder_ids = move(inputs.encoder_ids),
+          .encoder_lengths = move(inputs.encoder_lengths)};
+}
 
 Trainer::StepResult Trainer::Advance() {
   const Clock::time_point start = Clock::now();
@@ -174,26 +225,32 @@ Trainer::StepResult Trainer::Advance() {
             "a batch without targets at step " + std::to_string(step_));
     const at::Tensor weights =
         batch.weights.defined() ? batch.weights.to(device_) : at::Tensor();
-    const at::Tensor hidden = model_->Hidden(To(batch.inputs, device_));
+    // Tiger takes its gradients a micro-step at a time, the others pile up
+    // and meet those of the other processes once.
+    const bool last = m + 1 == config_.accumulation;
+    const bool exchanges = last || UsesTiger();
+    const std::vector<at::Tensor> piled = group_.size() > 1 && UsesTiger()
+                                              ? TakeGradients()
+                                              : std::vector<at::Tensor>{};
+    const at::Tensor hidden = model_->Hidden(OnDevice(batch.inputs));
     const at::Tensor loss =
         model_->Loss(hidden, batch.targets.to(device_), weights, tokens);
     loss.backward();
     optim::StepInput input{.lr_factor = factor};
     if (config_.optimizer.lazy_rows) input.occurrence = Occurred(batch);
-    const at::Tensor total = Exchange(loss);
+    const at::Tensor total = Exchange(loss, exchanges);
+    AddGradients(piled);
     result.loss +=
         total.item<double>() / static_cast<double>(config_.accumulation);
     tokens_ += static_cast<int64_t>(tokens);
-    // Tiger takes its gradients a micro-step at a time, the others pile up.
-    const bool last = m + 1 == config_.accumulation;
-    const double piled = config_.optimizer.name == "tiger" || !last
-                             ? 1
-                             : 1 / static_cast<double>(config_.accumulation);
+    const bool tiger = config_.optimizer.name == "tiger";
+    const double share_of_step =
+        tiger || !last ? 1 : 1 / static_cast<double>(config_.accumulation);
     const optim::GradientReport report =
-        optim::ReportGradients(model_->parameters(), piled);
+        optim::ReportGradients(model_->parameters(), share_of_step);
     result.norm = report.norm;
     input.gradients_are_finite = report.finite;
-    if (clips && last) {
+    if (clips && (last || tiger)) {
       input.gradient_scale =
           optim::ClipScale(report.norm, config_.optimizer.clip);
     }
@@ -216,7 +273,30 @@ at::Tensor Trainer::Occurred(const Batch& batch) const {
   return (sum.front() > 0).to(device_);
 }
 
-at::Tensor Trainer::Exchange(const at::Tensor& loss) {
+bool Trainer::UsesTiger() const {
+  return config_.optimizer.name == "tiger" ||
+         config_.optimizer.embedding == "tiger";
+}
+
+// What has piled up is a sum over the processes already, and must not be
+// summed again.
+std::vector<at::Tensor> Trainer::TakeGradients() {
+  std::vector<at::Tensor> piled;
+  for (const optim::Parameter& parameter : model_->parameters()) {
+    piled.push_back(std::exchange(parameter.value.mutable_grad(), {}));
+  }
+  return piled;
+}
+
+void Trainer::AddGradients(const std::vector<at::Tensor>& piled) {
+  for (size_t i = 0; i < piled.size(); ++i) {
+    if (!piled[i].defined()) continue;
+    at::Tensor& gradient = model_->parameters()[i].value.mutable_grad();
+    gradient = gradient.defined() ? piled[i] + gradient : piled[i];
+  }
+}
+
+at::Tensor Trainer::Exchange(const at::Tensor& loss, bool with_gradients) {
   const double stop = PendingInterrupt() != 0 ? 1 : 0;
   if (group_.size() == 1) {
     stopping_ = stop > 0;
@@ -227,6 +307,7 @@ at::Tensor Trainer::Exchange(const at::Tensor& loss) {
       at::tensor({loss.item<double>(), stop}, at::kDouble)};
   group_.Sum(tensors);
   stopping_ = tensors.front()[1].item<double>() > 0;
+  if (!with_gradients) return tensors.front()[0];
   std::vector<at::Tensor> gradients;
   for (const optim::Parameter& parameter : model_->parameters()) {
     at::Tensor& gradient = parameter.value.mutable_grad();
@@ -257,91 +338,11 @@ void Trainer::Log(const StepResult& last) {
   record_seconds_ = seconds_;
 }
 
-void Trainer::Evaluate() {
-  if (!group_.IsFirst()) return;
-  const bool by_length =
-      config_.data.task == Task::kText &&
-      config_.model.architecture == nn::Architecture::kDecoder &&
-      config_.model.mask == nn::Mask::kCausal;
-  if (!by_length) {
-    EvaluateTask();
-  } else if (!config_.evaluate.schemes.empty()) {
-    EvaluateByLength();
-  }
-}
-
-void Trainer::EvaluateTask() {
-  const at::NoGradGuard no_grad;
-  EvaluationRecord record{.step = step_};
-  for (const int64_t length : source_->TestLengths()) {
-    evaluate::MeasureRow row{.position = config_.model.position,
-                             .resolved = config_.model.position,
-                             .set = ToString(config_.data.task),
-                             .length = length};
-    const Clock::time_point start = Clock::now();
-    double losses = 0;
-    double squares = 0;
-    double correct = 0;
-    const int64_t samples = config_.evaluate.documents;
-    const int64_t at_once = std::max<int64_t>(
-        1, config_.batch * config_.model.N / std::max<int64_t>(1, length));
-    for (int64_t begin = 0; begin < samples; begin += at_once) {
-      const Batch batch =
-          source_->Test(length, begin, std::min(samples, begin + at_once));
-      const ops::RowScores rows = model_->Score(
-          model_->Hidden(To(batch.inputs, device_)), batch.targets.to(device_));
-      const at::Tensor weights = batch.weights.defined()
-                                     ? batch.weights.to(device_).to(at::kDouble)
-                                     : at::ones_like(rows.losses);
-      losses += (rows.losses * weights).sum().item<double>();
-      squares += (rows.losses.square() * weights).sum().item<double>();
-      correct += (rows.correct.to(at::kDouble) * weights).sum().item<double>();
-      row.tokens += static_cast<int64_t>(batch.tokens);
-      ThrowIfInterrupted();
-    }
-    const auto n = static_cast<double>(std::max<int64_t>(1, row.tokens));
-    row.loss = losses / n;
-    row.accuracy = correct / n;
-    row.loss_stderr =
-        std::sqrt(std::max(0.0, squares / n - row.loss * row.loss) / n);
-    row.seconds = Since(start);
-    record.rows.push_back(row);
-  }
-  if (!record.rows.empty()) log_->Add(record);
-}
-
-void Trainer::EvaluateByLength() {
-  const int64_t longest = *std::max_element(config_.evaluate.lengths.begin(),
-                                            config_.evaluate.lengths.end());
-  std::vector<evaluate::Document> documents =
-      source_->HeldOut(longest, config_.evaluate.documents);
-  if (documents.empty()) {
-    if (config_.evaluate.every > 0 && !warned_) {
-      std::fprintf(stderr,
-                   "no held-out document of %lld tokens: nothing to evaluate\n",
-                   static_cast<long long>(longest + 1));
-    }
-    warned_ = true;
-    return;
-  }
-  evaluate::MeasureOptions options{.spellings = config_.evaluate.schemes,
-                                   .lengths = config_.evaluate.lengths,
-                                   .score_last = config_.evaluate.score_last,
-                                   .repeat = config_.evaluate.repeat};
-  for (const std::string& spelling : options.spellings) {
-    options.schemes.push_back(position::ParseScheme(spelling));
-  }
-  LabScorer scorer(*model_);
-  evaluate::Measurement measurement(scorer, std::move(documents), options);
-  Progress progress("evaluating", measurement.TotalWork(), "tokens");
-  evaluate::MeasureResult result;
-  evaluate::MeasureCallbacks callbacks;
-  callbacks.on_tokens = [&](int64_t count, double work) {
-    progress.Add(count, work);
-    ThrowIfInterrupted();
-  };
-  measurement.Run(callbacks, result);
-  log_->Add(EvaluationRecord{.step = step_, .rows = result.rows});
+void Trainer::Stop() {
+  if (bad_steps_ == 0) Save();
+  // Where another process was told, this one ends as that one does.
+  if (PendingInterrupt() == 0) std::raise(SIGINT);
+  throw Interrupted();
 }
 
 void Trainer::WritePage() {
@@ -376,6 +377,7 @@ void Trainer::Run() {
         source_->Describe().c_str(),
         static_cast<long long>(at::get_num_threads()));
   }
+  if (step_ > 0 && EvaluatesNow()) Evaluate();
   const auto tokens_of_step =
       static_cast<double>(config_.batch * config_.model.N);
   {
@@ -393,25 +395,17 @@ void Trainer::Run() {
         progress.SetLabel(config_.name + " loss " +
                           FormatNumber(std::round(result.loss * 1000) / 1000));
       } else if (++bad_steps_ >= BadStepsAllowed()) {
-        throw std::runtime_error(
-            "the loss is not a number at step " + std::to_string(step_) +
-            (saved_step_ >= 0 ? "; the checkpoint of step " +
-                                    std::to_string(saved_step_) + " is kept"
-                              : "") +
-            "; a smaller learning_rate or a clip may help");
+        GiveUp("the loss is not a number at step " + std::to_string(step_));
       }
       if (stopping_ && bad_steps_ == 0) {
         Log(result);
-        Save();
-        throw Interrupted();
+        Stop();
       }
       const bool last = step_ == config_.steps;
       const bool saves = last || step_ % config_.checkpoint_every == 0;
       // A record at every checkpoint: what is summed up is in no checkpoint.
       if (saves || step_ % config_.log_every == 0) Log(result);
-      const bool evaluates = last || (config_.evaluate.every > 0 &&
-                                      step_ % config_.evaluate.every == 0);
-      if (evaluates) {
+      if (EvaluatesNow()) {
         progress.Clear();
         Evaluate();
       }

@@ -17,6 +17,12 @@
 
 namespace ropewalk::lab::train {
 
+// What can be said of a run before its first process is started: throws
+// std::invalid_argument for a batch that does not divide, and for a folder
+// that holds a run unless `resume`.
+void CheckRun(const TrainConfig& config, const std::string& folder, bool resume,
+              int64_t processes);
+
 // The optimizer that a config asks for, over the model's parameters.
 std::unique_ptr<optim::Optimizer> MakeOptimizer(const TrainConfig& config,
                                                 const nn::Model& model);
@@ -55,16 +61,27 @@ class Trainer {
   };
 
   StepResult Advance();
+  nn::Inputs OnDevice(const nn::Inputs& inputs) const;
   // bool [V]: the tokens of a batch, over all processes.
   at::Tensor Occurred(const Batch& batch) const;
-  // Sums loss and gradients over the processes; returns the loss.
-  at::Tensor Exchange(const at::Tensor& loss);
+  // Sums loss and, where asked, gradients over the processes; returns the
+  // loss.
+  at::Tensor Exchange(const at::Tensor& loss, bool with_gradients);
+  std::vector<at::Tensor> TakeGradients();
+  void AddGradients(const std::vector<at::Tensor>& piled);
+  bool UsesTiger() const;
+  void PrepareFolder(bool exists);
   int64_t BadStepsAllowed() const;
   void InitFrom(const std::string& path);
   void Restore();
   void Save();
+  // Throw as Run does, the first process with the reason.
+  [[noreturn]] void GiveUp(const std::string& what) const;
+  [[noreturn]] void Stop();
   void Log(const StepResult& last);
+  bool EvaluatesNow() const;
   void Evaluate();
+  void EvaluateHere();
   void EvaluateTask();      // loss and accuracy on the task's own tests
   void EvaluateByLength();  // held-out text under every scheme
   void WritePage();

@@ -1,0 +1,291 @@
+// The training loop: it learns, and a run that stopped goes on as if it had
+// not.
+
+#include "lab/train/trainer.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "base/error.h"
+#include "lab/train/batch_source.h"
+#include "lab/train/runs_for_test.h"
+#include "report/xml_for_test.h"
+
+namespace ropewalk::lab::train {
+namespace {
+
+namespace fs = std::filesystem;
+using TrainerTest = RunTest;
+
+double Mean(const std::vector<double>& values, size_t begin, size_t end) {
+  return std::accumulate(values.begin() + static_cast<std::ptrdiff_t>(begin),
+                         values.begin() + static_cast<std::ptrdiff_t>(end),
+                         0.0) /
+         static_cast<double>(end - begin);
+}
+
+TEST_F(TrainerTest, TheLossFalls) {
+  for (const char* optimizer : {"adamw", "muon", "tiger", "lion", "lamb"}) {
+    Run({"data.task=zipf", "train.steps=60", "train.checkpoint_every=60",
+         "train.batch=8", std::string("optimizer.name=") + optimizer,
+         std::string("optimizer.learning_rate=") +
+             (std::string(optimizer) == "lion" ? "0.003" : "0.02"),
+         "optimizer.points=[[0, 1]]"},
+        optimizer);
+    const std::vector<double> losses = Losses(Path(optimizer));
+    ASSERT_EQ(losses.size(), 60u);
+    EXPECT_NEAR(losses.front(), std::log(32.0), 0.2) << optimizer;
+    EXPECT_LT(Mean(losses, 50, 60), losses.front() - 0.3) << optimizer;
+  }
+}
+
+// What a kill after the checkpoint of step 3 leaves: a log that goes on, its
+// last line cut, and a file that was never renamed.
+void LeaveAsAKillDoes(const std::string& folder) {
+  std::ofstream(folder + "/log.jsonl", std::ios::app)
+      << R"({"step":4,"tokens":9,"loss":1.0,"learning_rate_factor":1.0,)"
+      << R"("gradient_norm":1.0,"largest_embedding":1.0,"seconds":1.0,)"
+      << "\"tokens_per_second\":1.0}\n{\"step\":5,\"lo";
+  std::ofstream(folder + "/checkpoint.safetensors.aB3xYz.tmp") << "half of it";
+}
+
+class ResumeTest : public RunTest,
+                   public testing::WithParamInterface<Overrides> {};
+
+TEST_P(ResumeTest, ResumedRunEqualsUnbrokenRun) {
+  const Overrides settings = GetParam() + Overrides{"evaluate.every=3"};
+  Run(settings + Overrides{"train.steps=8"}, "whole");
+  Run(settings + Overrides{"train.steps=3"}, "broken");
+  LeaveAsAKillDoes(Path("broken"));
+  Run(settings + Overrides{"train.steps=8"}, "broken", true);
+  ExpectSameCheckpoints(Path("whole"), Path("broken"));
+  EXPECT_EQ(Records(Path("whole")), Records(Path("broken")));
+  EXPECT_EQ(ReadCheckpoint(Path("broken")).state.step, 8);
+  for (const auto& entry : fs::directory_iterator(Path("broken"))) {
+    EXPECT_NE(entry.path().extension(), ".tmp") << entry.path();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryOptimizer, ResumeTest,
+    testing::Values(
+        Overrides{"optimizer.clip=0.5"}, Overrides{"optimizer.name=muon"},
+        Overrides{"optimizer.name=tiger", "train.accumulation=2"},
+        Overrides{"optimizer.name=lion"}, Overrides{"optimizer.name=lamb"},
+        Overrides{"train.accumulation=2", "optimizer.lazy_rows=true",
+                  "data.task=zipf"},
+        Overrides{"optimizer.name=tiger", "optimizer.embedding=adamw",
+                  "model.head=untied"},
+        Overrides{"data.task=even-pairs", "model.block=gau", "model.heads=1"}));
+
+TEST_F(TrainerTest, ARunKilledBeforeItsFirstCheckpointBeginsAnew) {
+  Run({}, "whole");
+  { Start({}, "broken")->Step(); }
+  EXPECT_TRUE(fs::exists(Path("broken/config.toml")));
+  Run({}, "broken", true);
+  ExpectSameCheckpoints(Path("whole"), Path("broken"));
+  EXPECT_EQ(Records(Path("whole")), Records(Path("broken")));
+}
+
+TEST_F(TrainerTest, AnEvaluationThatIsMissingIsDoneOnResume) {
+  Run({}, "run");
+  const std::string log = Path("run/log.jsonl");
+  const std::string whole = ReadAll(log);
+  const size_t at = whole.rfind("{\"step\":6,\"evaluation\"");
+  ASSERT_NE(at, std::string::npos);
+  const std::vector<nlohmann::json> records = Records(Path("run"));
+  std::ofstream(log, std::ios::trunc) << whole.substr(0, at);
+  Run({}, "run", true);
+  EXPECT_EQ(Records(Path("run")), records);
+}
+
+TEST_F(TrainerTest, AccumulationEqualsOneBigBatch) {
+  const auto losses = [&](const Overrides& set, const std::string& name) {
+    const auto trainer =
+        Start(set + Overrides{"data.task=zipf", "train.batch=8"}, name);
+    std::vector<double> all;
+    for (int step = 0; step < 6; ++step) all.push_back(trainer->Step());
+    return all;
+  };
+  for (const Overrides& settings :
+       {Overrides{}, Overrides{"optimizer.clip=0.3"},
+        Overrides{"optimizer.name=muon"}, Overrides{"optimizer.name=lamb"}}) {
+    const std::string name = settings.empty() ? "adamw" : settings[0];
+    const auto one = losses(settings, name + "1");
+    const auto four =
+        losses(settings + Overrides{"train.accumulation=4"}, name + "4");
+    for (size_t i = 0; i < one.size(); ++i) {
+      EXPECT_NEAR(four[i], one[i], 1e-5 * one[i]) << name << " step " << i;
+    }
+  }
+}
+
+TEST_F(TrainerTest, RefusesToOverwriteARun) {
+  Run({}, "run");
+  const std::string before = ReadAll(Path("run/checkpoint.safetensors"));
+  const std::string what =
+      MessageOf<std::invalid_argument>([&] { Run({}, "run"); });
+  EXPECT_NE(what.find("holds a run already; go on with --resume"),
+            std::string::npos)
+      << what;
+  EXPECT_EQ(ReadAll(Path("run/checkpoint.safetensors")), before);
+}
+
+TEST_F(TrainerTest, RefusesBatchesThatDoNotDivide) {
+  const TrainConfig config = TinyConfig({"train.accumulation=2"});
+  CheckRun(config, Path("run"), false, 2);
+  EXPECT_NE(MessageOf<std::invalid_argument>([&] {
+              CheckRun(config, Path("run"), false, 3);
+            }).find("train.accumulation times the 3 processes, got 4"),
+            std::string::npos);
+}
+
+TEST_F(TrainerTest, ChangedDataIsRefusedOnResume) {
+  const Overrides text = Text();
+  const Overrides few = {"train.steps=2", "evaluate.lengths=[16]",
+                         "evaluate.schemes=rope"};
+  Run(text + few, "run");
+  const std::string config = ReadAll(Path("run/config.toml"));
+  folder_.Write("text.txt", MadeUpText(200, 9));
+  const std::string what = MessageOf<FormatError>([&] {
+    Run(text + Overrides{"train.steps=4", "data.heldout_fraction=0"}, "run",
+        true);
+  });
+  EXPECT_NE(what.find("was trained on other data"), std::string::npos) << what;
+  // And what was asked for in vain is not kept for the next time.
+  EXPECT_EQ(ReadAll(Path("run/config.toml")), config);
+  EXPECT_NE(MessageOf<FormatError>([&] {
+              Run({"data.task=sort"}, "run", true);
+            }).find("was trained on other data"),
+            std::string::npos);
+}
+
+TEST_F(TrainerTest, AnotherModelIsRefusedOnResume) {
+  Run({}, "run");
+  EXPECT_NE(MessageOf<FormatError>([&] {
+              Run({"model.layers=2", "train.steps=8"}, "run", true);
+            }).find("of the configured model"),
+            std::string::npos);
+  EXPECT_NE(MessageOf<FormatError>([&] {
+              Run({"model.width=32", "train.steps=8"}, "run", true);
+            }).find("another shape"),
+            std::string::npos);
+  EXPECT_NE(MessageOf<std::runtime_error>([&] {
+              Run({"optimizer.name=lion", "train.steps=8"}, "run", true);
+            }).find("checkpoint.safetensors"),
+            std::string::npos);
+}
+
+TEST_F(TrainerTest, ALossThatIsNoNumberKeepsTheLastCheckpoint) {
+  Run({"train.steps=3"}, "run");
+  const std::string before = ReadAll(Path("run/checkpoint.safetensors"));
+  for (const std::string optimizer : {"adamw", "muon"}) {
+    const auto trainer =
+        Start({"train.steps=30", "train.checkpoint_every=1"}, "run", true);
+    trainer->model().parameters().front().value.detach().fill_(NAN);
+    EXPECT_EQ(MessageOf<std::runtime_error>([&] { trainer->Run(); }),
+              "the loss is not a number at step 4; the checkpoint of step 3 is "
+              "kept; a smaller learning_rate or a clip may help");
+    EXPECT_EQ(ReadAll(Path("run/checkpoint.safetensors")), before);
+  }
+}
+
+TEST_F(TrainerTest, WeightsThatRanAwayReplaceNoCheckpoint) {
+  // The third update is infinite, though the loss that it was made for is not.
+  const std::string what = MessageOf<std::runtime_error>([&] {
+    Run({"train.checkpoint_every=1", "optimizer.learning_rate=1",
+         "optimizer.points=[[0, 0.001], [1, 0.001], [2, 1e300]]"},
+        "run");
+  });
+  EXPECT_NE(what.find("is not finite any more after step 3; the checkpoint of "
+                      "step 2 is kept"),
+            std::string::npos)
+      << what;
+  for (const auto& [name, tensor] : ReadCheckpoint(Path("run")).parameters) {
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+  }
+}
+
+TEST_F(TrainerTest, ACheckpointThatCannotBeWrittenIsAnIoError) {
+  Run({"train.steps=3"}, "run");
+  const std::string before = ReadAll(Path("run/checkpoint.safetensors"));
+  const auto trainer = Start({"train.steps=6"}, "run", true);
+  // Where the rename would go is no file: the least privileged failure.
+  fs::rename(Path("run/checkpoint.safetensors"), Path("kept"));
+  fs::create_directory(Path("run/checkpoint.safetensors"));
+  EXPECT_THROW(trainer->Run(), IoError);
+  EXPECT_EQ(ReadAll(Path("kept")), before);
+}
+
+TEST_F(TrainerTest, InitFromStartsFromTheWeightsUnderAnotherLaw) {
+  Run({}, "first");
+  const Checkpoint first = ReadCheckpoint(Path("first"));
+  const Overrides still = {"train.init_from=" + Path("first"),
+                           "optimizer.learning_rate=0"};
+  const double as_trained = Start(still, "as-trained")->Step();
+  for (const std::string law :
+       {"nope", "rerope:window=4", "hwfa:window=4", "rope+logn-learned"}) {
+    const auto trainer = Start(still + Overrides{"model.position=" + law}, law);
+    EXPECT_EQ(trainer->step(), 0);
+    const double loss = trainer->Step();
+    EXPECT_TRUE(std::isfinite(loss));
+    EXPECT_NE(loss, as_trained) << law;
+    int64_t same = 0;
+    for (const auto& parameter : trainer->model().parameters()) {
+      for (const auto& [name, tensor] : first.parameters) {
+        if (name != parameter.name) continue;
+        EXPECT_TRUE(at::equal(tensor, parameter.value)) << name;
+        ++same;
+      }
+    }
+    EXPECT_EQ(same, static_cast<int64_t>(first.parameters.size()));
+  }
+}
+
+TEST_F(TrainerTest, InitFromAnotherModelIsRefused) {
+  Run({}, "first");
+  const std::string from = "train.init_from=" + Path("first");
+  EXPECT_THROW(Run({from, "model.width=32"}, "other"), FormatError);
+  EXPECT_THROW(Run({"train.init_from=" + Path("nothing")}, "other"), IoError);
+}
+
+TEST_F(TrainerTest, ThePageIsWellFormedAndHasTheCurves) {
+  Run({"evaluate.every=3", "name=<a & b>"}, "run");
+  const std::string page = ReadAll(Path("run/index.html"));
+  int64_t curves = 0;
+  for (const report::XmlElement& e : report::XmlReader::Read(page)) {
+    curves += e.name == "polyline" || e.name == "path" ? 1 : 0;
+  }
+  EXPECT_GE(curves, 1);
+  EXPECT_NE(page.find("training loss"), std::string::npos);
+  EXPECT_NE(page.find("&lt;a &amp; b&gt;"), std::string::npos);
+  EXPECT_NE(page.find("checkpoint_every"), std::string::npos);
+}
+
+TEST_F(TrainerTest, TextIsEvaluatedBySchemesAndLengths) {
+  Run(Text() + Overrides{"evaluate.schemes=[\"rope\", \"rerope:window=4\"]",
+                         "evaluate.every=3", "model.length=16",
+                         "evaluate.repeat=true"},
+      "run");
+  int64_t evaluations = 0;
+  for (const nlohmann::json& record : Records(Path("run"))) {
+    if (!record.contains("evaluation")) continue;
+    ++evaluations;
+    ASSERT_EQ(record["evaluation"].size(), 8u);
+    for (const nlohmann::json& row : record["evaluation"]) {
+      EXPECT_TRUE(row["length"] == 16 || row["length"] == 128);
+      EXPECT_EQ(row["tokens"], 4 * 16);
+      EXPECT_GT(row["loss"], 0.6 * std::log(320.0));
+      EXPECT_LT(row["loss"], 1.1 * std::log(320.0));
+    }
+  }
+  EXPECT_EQ(evaluations, 2);
+  const std::string page = ReadAll(Path("run/index.html"));
+  report::XmlReader::Read(page);
+  EXPECT_NE(page.find("held-out loss by scheme and length"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ropewalk::lab::train
