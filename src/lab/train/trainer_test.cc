@@ -122,6 +122,17 @@ TEST_F(TrainerTest, AccumulationEqualsOneBigBatch) {
   }
 }
 
+TEST_F(TrainerTest, ClipReachesEveryMicroStepOfTiger) {
+  // Where every gradient is clipped, half the norm halves the momentum, and
+  // Tiger goes by its sign.
+  const Overrides tiger = {"optimizer.name=tiger", "train.accumulation=4"};
+  const auto one = Start(tiger + Overrides{"optimizer.clip=0.00390625"}, "1");
+  const auto half = Start(tiger + Overrides{"optimizer.clip=0.001953125"}, "2");
+  for (int step = 0; step < 5; ++step) {
+    EXPECT_EQ(one->Step(), half->Step());
+  }
+}
+
 TEST_F(TrainerTest, RefusesToOverwriteARun) {
   Run({}, "run");
   const std::string before = ReadAll(Path("run/checkpoint.safetensors"));
