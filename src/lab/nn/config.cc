@@ -1,5 +1,6 @@
 #include "lab/nn/config.h"
 
+#include <algorithm>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -91,8 +92,12 @@ position::ModelPositions PositionsOf(const ModelConfig& config) {
   positions.base = config.rope_base;
   positions.train_length = config.N;
   positions.declared_length = config.N;
+  const position::Scheme trained = position::ParseScheme(config.position);
+  const auto learned = [](const position::Scheme& scheme) {
+    return scheme.logn == position::ScoreScale::Kind::kLearned;
+  };
   positions.has_learned_logn =
-      config.position.find("+logn-learned") != std::string::npos;
+      learned(trained) || std::ranges::any_of(trained.layers, learned);
   const std::string& law =
       config.inference.empty() ? config.position : config.inference;
   if (law != "rope") positions.own_spelling = {law};

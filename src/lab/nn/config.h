@@ -71,7 +71,8 @@ struct ModelConfig {
   std::string inference = "";     // the law to infer with; empty: the same
 };
 
-// What the position schemes need to know of the model.
+// What the position schemes need to know of the model. Throws
+// std::invalid_argument for a position that is no spelling.
 position::ModelPositions PositionsOf(const ModelConfig& config);
 
 // Throws std::invalid_argument naming the field, the rule and the value.

@@ -32,11 +32,12 @@ class GauLayer : public Layer {
     const at::Tensor q = z * gamma_q_;
     at::Tensor k = z * gamma_k_;
     if (config_.key_norm) k = ops::RmsNorm(k, {}, config_.norm_epsilon);
-    const at::Tensor mixed = ops::Attention(q.view({view.B, view.T, 1, s}),
-                                            k.view({view.B, view.T, 1, s}),
-                                            v.view({view.B, view.T, 1, e}),
-                                            logn_scale_, view.attention)
-                                 .reshape({view.B * view.T, e});
+    const at::Tensor mixed =
+        ops::Attention(q.view({view.B, view.T, 1, s}),
+                       k.view({view.B, view.T, 1, s}),
+                       v.view({view.B, view.T, 1, e}),
+                       ScaleUnder(view, logn_scale_), view.attention)
+            .reshape({view.B * view.T, e});
     return ops::RmsNorm(at::addmm(x, u * mixed, out_.t()), {},
                         config_.norm_epsilon);
   }

@@ -11,7 +11,7 @@ namespace ropewalk::lab::nn {
 OutputHead::OutputHead(const ModelConfig& config, const at::Tensor& embedding,
                        ParameterMaker& maker)
     : mode_(config.head), E_(config.E), matrix_(embedding) {
-  if (mode_ == Head::kUntied) matrix_ = maker.Embedding("head.weight");
+  if (mode_ == Head::kUntied) matrix_ = maker.Output("head.weight");
   if (mode_ == Head::kTiedOrthogonal) {
     projection_ = maker.Orthogonal("head.projection", E_);
   }

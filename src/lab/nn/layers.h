@@ -39,6 +39,15 @@ class Layer {
                              const Memory* memory) const = 0;
 };
 
+// The learned factor on a head's scores where the view's law has one: a model
+// read under another law leaves it out, as the runtime does.
+inline const at::Tensor& ScaleUnder(const View& view, const at::Tensor& scale) {
+  static const at::Tensor kNone;
+  const bool learned =
+      view.attention.plan->scale.kind == position::ScoreScale::Kind::kLearned;
+  return learned ? scale : kNone;
+}
+
 // x += Wo attention(norm(x)); [x += cross(norm(x), memory);]
 // x += down(silu(gate) * up), after norm(x).
 //

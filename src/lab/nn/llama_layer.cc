@@ -66,14 +66,14 @@ class LlamaLayer : public Layer {
     const int64_t D = config_.D;
     const at::Tensor qkv =
         at::mm(Norm(x, attention_norm_), qkv_.t()).view({B, T, -1});
+    const at::Tensor& scale = ScaleUnder(view, logn_scale_);
     at::Tensor y;
     if (config_.key_norm) {
       const at::Tensor heads = qkv.view({B, T, H + 2 * G, D});
       y = ops::Attention(heads.narrow(2, 0, H), Keys(heads.narrow(2, H, G)),
-                         heads.narrow(2, H + G, G), logn_scale_,
-                         view.attention);
+                         heads.narrow(2, H + G, G), scale, view.attention);
     } else {
-      y = ops::PackedAttention(qkv, logn_scale_, view.attention);
+      y = ops::PackedAttention(qkv, scale, view.attention);
     }
     return at::addmm(x, y.reshape({B * T, H * D}), output_.t());
   }

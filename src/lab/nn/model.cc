@@ -105,10 +105,14 @@ int64_t Model::BlockParameterCount() const {
 position::Stack Model::TrainingStack(int64_t length) const {
   position::ModelPositions positions = PositionsOf(config_);
   positions.own_spelling.clear();  // `rope` means rope in training
-  return position::BuildStack(
-      position::Resolve(position::ParseScheme(config_.position), positions,
-                        length),
-      positions, length, config_.L);
+  position::Scheme law = position::ParseScheme(config_.position);
+  // HWFA2 trains its full layers with RoPE and infers with ReRoPE (post 9731);
+  // ReRoPE whose window is never left is RoPE.
+  if (law.name == "hwfa2") {
+    law.Set("rerope", static_cast<double>(std::max(length, config_.N)));
+  }
+  return position::BuildStack(position::Resolve(law, positions, length),
+                              positions, length, config_.L);
 }
 
 at::Tensor Model::Embed(const at::Tensor& ids) const {

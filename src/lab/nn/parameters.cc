@@ -60,18 +60,22 @@ at::Tensor ParameterMaker::Matrix(const std::string& name, int64_t rows,
              Parameter::Kind::kMatrix);
 }
 
-at::Tensor ParameterMaker::Embedding(const std::string& name) {
+at::Tensor ParameterMaker::TokenRows() {
   const std::vector<int64_t> shape = {config_.V, config_.E};
-  at::Tensor value;
   if (config_.head == Head::kTiedSigma) {
-    value = Normal(shape, std::log(static_cast<double>(config_.V)) /
-                              static_cast<double>(config_.E));
-  } else if (config_.init == Init::kDeepNorm) {
-    value = TruncatedNormal(shape, Deviation());
-  } else {
-    value = Normal(shape, Deviation());
+    return Normal(shape, std::log(static_cast<double>(config_.V)) /
+                             static_cast<double>(config_.E));
   }
-  return Add(name, value, Parameter::Kind::kEmbedding);
+  return config_.init == Init::kDeepNorm ? TruncatedNormal(shape, Deviation())
+                                         : Normal(shape, Deviation());
+}
+
+at::Tensor ParameterMaker::Embedding(const std::string& name) {
+  return Add(name, TokenRows(), Parameter::Kind::kEmbedding);
+}
+
+at::Tensor ParameterMaker::Output(const std::string& name) {
+  return Add(name, TokenRows(), Parameter::Kind::kMatrix);
 }
 
 at::Tensor ParameterMaker::Orthogonal(const std::string& name, int64_t size) {

@@ -28,6 +28,9 @@ class ParameterMaker {
   at::Tensor Matrix(const std::string& name, int64_t rows, int64_t columns,
                     bool branch = false);
   at::Tensor Embedding(const std::string& name);  // [V, E]
+  // An output matrix of its own, filled like an embedding. Its gradient is
+  // dense, so no rule for rows of rare tokens is meant for it.
+  at::Tensor Output(const std::string& name);  // [V, E]
   // [size, size], orthogonal.
   at::Tensor Orthogonal(const std::string& name, int64_t size);
   at::Tensor Gain(const std::string& name, int64_t size, double value = 1);
@@ -35,6 +38,7 @@ class ParameterMaker {
   std::vector<Parameter> Take() { return std::move(parameters_); }
 
  private:
+  at::Tensor TokenRows();  // [V, E], as the config's init has it
   at::Tensor Add(const std::string& name, at::Tensor value,
                  Parameter::Kind kind);
   // Deviation of matrices under the config's init.

@@ -57,9 +57,13 @@ Call ReadCall(const TrainJob& job) {
   const bool resume = !job.resume.empty();
   const std::string path =
       resume ? (fs::path(job.resume) / "config.toml").string() : job.config;
-  TrainConfig config = ReadTrainConfig(formats::ReadTextFile(path),
-                                       Printable(path), job.overrides);
-  if (job.threads > 0) config.threads = job.threads;
+  // Part of the config that is kept, so that --resume has the same.
+  std::vector<std::string> overrides = job.overrides;
+  if (job.threads > 0) {
+    overrides.push_back("train.threads=" + std::to_string(job.threads));
+  }
+  TrainConfig config =
+      ReadTrainConfig(formats::ReadTextFile(path), Printable(path), overrides);
   if (config.threads == 0 && IsLaunched()) config.threads = ThreadsOfProcess();
   const std::string folder = resume ? job.resume
                              : job.out.empty()
@@ -102,7 +106,8 @@ void AddTrain(CLI::App& app, char** argv) {
   command->add_option("--resume", job->resume,
                       "go on with the run in this folder; needs no CONFIG");
   command->add_option("--out", job->out, "folder of the run; default out/NAME");
-  command->add_option("--threads", job->threads, "default: all cores");
+  command->add_option("--threads", job->threads, "default: all cores")
+      ->check(CLI::Range(1, 1024));
   command->footer(
       "Examples:\n"
       "  ropewalk train model.toml --out runs/first\n"

@@ -212,6 +212,30 @@ void CheckEvaluation(ConfigReader& r, const EvaluateConfig& e,
   }
 }
 
+// Which tasks a mask and an architecture can learn without seeing the answer.
+void CheckTask(ConfigReader& r, const nn::ModelConfig& model, Task task) {
+  const bool decoder = model.architecture == nn::Architecture::kDecoder;
+  const bool causal = model.mask == nn::Mask::kCausal;
+  const bool pairs = IsPairTask(task);
+  if (!pairs && !decoder) {
+    r.Fail("model.architecture", "task " + ToString(task) +
+                                     " has one text; expected decoder, got " +
+                                     nn::ToString(model.architecture));
+  }
+  if (!decoder) return;  // the masks of its sides are its own
+  const bool prefix = model.mask == nn::Mask::kPrefix;
+  const bool fits =
+      task == Task::kMlm ? !causal && !prefix : causal || (pairs && prefix);
+  if (!fits) {
+    r.Fail("model.mask",
+           "task " + ToString(task) + " expects " +
+               (task == Task::kMlm
+                    ? "bidirectional, mixed-heads or mixed-layers"
+                    : std::string("causal") + (pairs ? " or prefix" : "")) +
+               ", got " + nn::ToString(model.mask));
+  }
+}
+
 EvaluateConfig ReadEvaluate(ConfigReader& r, const nn::ModelConfig& model,
                             Task task) {
   const int64_t N = model.N;
@@ -281,6 +305,7 @@ TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
       r.Int("seed", 1, 0, std::numeric_limits<int64_t>::max()));
   c.model = ReadModel(r);
   c.data = ReadData(r);
+  CheckTask(r, c.model, c.data.task);
   c.steps = r.Int("train.steps", 1000, 1, kMany);
   c.batch = r.Int("train.batch", 16, 1, 1 << 20);
   c.accumulation = r.Int("train.accumulation", 1, 1, 1 << 20);

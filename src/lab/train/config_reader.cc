@@ -38,6 +38,7 @@ std::string ValueText(const toml::node& node) {
 
 struct ConfigReader::Document {
   std::string source;
+  std::string text;
   toml::table root;
   std::set<std::string> asked;  // every dotted key
   std::set<std::string> overridden;
@@ -130,6 +131,7 @@ ConfigReader::ConfigReader(std::string_view text, const std::string& source,
                            const std::vector<std::string>& overrides)
     : document_(std::make_unique<Document>()) {
   document_->source = source;
+  document_->text = std::string(text);
   try {
     document_->root = toml::parse(text);
   } catch (const toml::parse_error& error) {
@@ -282,6 +284,8 @@ std::vector<std::pair<int64_t, double>> ConfigReader::Points(
 }
 
 std::string ConfigReader::Text() const {
+  // As it was written, comments and all, where nothing was changed.
+  if (document_->overridden.empty()) return document_->text;
   std::ostringstream text;
   text << toml::toml_formatter(document_->root) << "\n";
   return text.str();

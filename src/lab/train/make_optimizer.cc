@@ -79,8 +79,9 @@ std::unique_ptr<optim::Optimizer> MakeOptimizer(const TrainConfig& config,
   // from embeddings (post 9736).
   const std::string other = o.embedding.empty() ? "adamw" : o.embedding;
   const auto is_rest = [muon](const Parameter& parameter) {
-    return parameter.kind == Parameter::Kind::kEmbedding ||
-           (muon && parameter.kind != Parameter::Kind::kMatrix);
+    const bool hidden = parameter.kind == Parameter::Kind::kMatrix &&
+                        parameter.name != "head.weight";
+    return parameter.kind == Parameter::Kind::kEmbedding || (muon && !hidden);
   };
   return std::make_unique<optim::HybridOptimizer>(
       parameters,

@@ -35,6 +35,7 @@ Json ToJson(const StepRecord& r) {
           {"learning_rate_factor", Number(r.learning_rate_factor)},
           {"gradient_norm", Number(r.gradient_norm)},
           {"largest_embedding", Number(r.largest_embedding)},
+          {"rows_at_limit", r.rows_at_limit},
           {"seconds", Number(r.seconds)},
           {"tokens_per_second", Number(r.tokens_per_second)}};
 }
@@ -47,7 +48,8 @@ StepRecord StepOf(const Json& json) {
           .gradient_norm = ReadNumber(json.at("gradient_norm")),
           .seconds = ReadNumber(json.at("seconds")),
           .tokens_per_second = ReadNumber(json.at("tokens_per_second")),
-          .largest_embedding = ReadNumber(json.at("largest_embedding"))};
+          .largest_embedding = ReadNumber(json.at("largest_embedding")),
+          .rows_at_limit = json.value("rows_at_limit", int64_t{0})};
 }
 
 Json ToJson(const EvaluationRecord& record) {

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -16,9 +18,12 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "formats/text_file.h"
+#include "lab/optim/embedding_monitor.h"
 #include "lab/optim/gradients.h"
 #include "lab/train/checkpoint.h"
 #include "lab/train/export_run.h"
+#include "lab/train/identity.h"
 
 namespace ropewalk::lab::train {
 namespace {
@@ -64,6 +69,23 @@ std::unique_ptr<BatchSource> MakeSource(const TrainConfig& config,
   return source;
 }
 
+// What a checkpoint was trained by.
+TrainConfig ConfigOf(const Checkpoint& checkpoint) {
+  try {
+    return ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  } catch (const std::invalid_argument& error) {
+    throw FormatError(checkpoint.path, 0,
+                      std::string("its config is not valid: ") + error.what());
+  }
+}
+
+// "cuda" is each process's own.
+std::string DeviceOf(const std::string& device) {
+  const char* rank = std::getenv("LOCAL_RANK");
+  return device == "cuda" && rank != nullptr ? "cuda:" + std::string(rank)
+                                             : device;
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
@@ -71,7 +93,7 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
     : config_(std::move(config)),
       folder_(Folder(folder)),
       group_(group),
-      device_(config_.device) {
+      device_(DeviceOf(config_.device)) {
   CheckRun(config_, folder_, resume, group.size());
   const bool exists = fs::exists(File(kCheckpointName));
   // All have looked before the first may write.
@@ -83,9 +105,10 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
   source_ = MakeSource(config_, folder_, group_);
   model_ = std::make_unique<nn::Model>(config_.model, config_.seed);
   if (!exists && !config_.init_from.empty()) InitFrom(config_.init_from);
-  model_->To(config_.device);
+  model_->To(device_.str());
   optimizer_ = MakeOptimizer(config_, *model_);
   if (exists) Restore();
+  RequireSameRun();
   if (group_.IsFirst()) {
     WriteFileAtomically(File("config.toml"), config_.text);
     log_ = std::make_unique<RunLog>(folder_, step_);
@@ -124,7 +147,15 @@ void Trainer::PrepareFolder(bool exists) {
   }
   if (exists) return;
   // Of an earlier attempt, perhaps over another corpus.
-  if (config_.data.tokenizer.empty()) fs::remove(File("tokenizer.model"));
+  if (config_.data.tokenizer.empty()) {
+    fs::remove(File("tokenizer.model"));
+    // Weights that go on want the tokens that they know.
+    const fs::path known = fs::path(config_.init_from) / "tokenizer.model";
+    if (!config_.init_from.empty() && fs::exists(known)) {
+      WriteFileAtomically(File("tokenizer.model"),
+                          formats::ReadTextFile(known.string()));
+    }
+  }
   WriteFileAtomically(File("config.toml"), config_.text);
 }
 
@@ -134,6 +165,11 @@ std::string Trainer::File(const std::string& name) const {
 
 void Trainer::InitFrom(const std::string& path) {
   const Checkpoint checkpoint = ReadCheckpoint(path);
+  if (const auto difference = FirstDifference(
+          ShapeOf(ConfigOf(checkpoint).model), ShapeOf(config_.model))) {
+    throw std::invalid_argument("train.init_from: '" + Printable(path) +
+                                "' holds another model: " + *difference);
+  }
   const int64_t found = LoadParameters(checkpoint, model_->parameters(), true);
   Require(found > 0, "init_from: no tensor of '" + Printable(path) +
                          "' belongs to the configured model");
@@ -148,6 +184,13 @@ void Trainer::InitFrom(const std::string& path) {
 
 void Trainer::Restore() {
   const Checkpoint checkpoint = ReadCheckpoint(File(kCheckpointName));
+  if (const auto difference = FirstDifference(IdentityOf(ConfigOf(checkpoint)),
+                                              IdentityOf(config_))) {
+    throw std::invalid_argument(
+        "--resume would make this another run: " + *difference +
+        "; train.init_from starts a new one from its "
+        "weights");
+  }
   if (checkpoint.state.data != source_->Fingerprint()) {
     throw FormatError(checkpoint.path, 0,
                       "was trained on other data: text or tokenizer have "
@@ -159,6 +202,33 @@ void Trainer::Restore() {
   tokens_ = checkpoint.state.tokens;
   seconds_ = checkpoint.state.seconds;
   saved_step_ = step_;
+}
+
+// A process that reads another folder, or was started with other settings,
+// would add its gradients to those of another model.
+void Trainer::RequireSameRun() {
+  if (group_.size() == 1) return;
+  std::string settings = source_->Fingerprint();
+  for (const auto& [key, value] : IdentityOf(config_)) settings += value + "|";
+  settings += std::to_string(config_.optimizer.learning_rate) +
+              std::to_string(config_.steps);
+  double weights = 0;
+  for (const optim::Parameter& parameter : model_->parameters()) {
+    weights += parameter.value.detach().to(at::kDouble).sum().item<double>();
+  }
+  const at::Tensor here = at::tensor(
+      {static_cast<double>(step_),
+       static_cast<double>(std::hash<std::string>()(settings) >> 12), weights},
+      at::kDouble);
+  std::vector<at::Tensor> first = {here.clone()};
+  group_.Broadcast(first);
+  const bool differs = !at::equal(here, first.front());
+  if (!group_.Any(differs)) return;
+  if (!differs) throw PeerFailed();
+  throw std::invalid_argument(
+      "process " + std::to_string(group_.rank()) +
+      " has another checkpoint, config or data than process 0; all processes "
+      "need the same folder and arguments");
 }
 
 void Trainer::Save() {
@@ -249,6 +319,7 @@ Trainer::StepResult Trainer::Advance() {
     const optim::GradientReport report =
         optim::ReportGradients(model_->parameters(), share_of_step);
     result.norm = report.norm;
+    if (result.bad.empty()) result.bad = report.first_bad;
     input.gradients_are_finite = report.finite;
     if (clips && (last || tiger)) {
       input.gradient_scale =
@@ -329,8 +400,11 @@ void Trainer::Log(const StepResult& last) {
   record.seconds = seconds_;
   record.tokens_per_second = static_cast<double>(tokens_ - record_tokens_) /
                              std::max(1e-9, seconds_ - record_seconds_);
-  record.largest_embedding =
-      model_->parameters().front().value.detach().abs().max().item<double>();
+  const optim::EmbeddingExtremes extremes =
+      optim::InspectEmbedding(model_->parameters().front().value.detach(),
+                              config_.optimizer.weight_decay);
+  record.largest_embedding = extremes.max_abs;
+  record.rows_at_limit = extremes.rows_at_limit;
   log_->Add(record);
   loss_sum_ = 0;
   loss_count_ = 0;
@@ -388,14 +462,17 @@ void Trainer::Run() {
       const int64_t before = tokens_;
       const StepResult result = Advance();
       progress.Add(tokens_ - before, tokens_of_step);
-      if (std::isfinite(result.loss)) {
+      if (std::isfinite(result.loss) && result.bad.empty()) {
         bad_steps_ = 0;
         loss_sum_ += result.loss;
         ++loss_count_;
         progress.SetLabel(config_.name + " loss " +
                           FormatNumber(std::round(result.loss * 1000) / 1000));
       } else if (++bad_steps_ >= BadStepsAllowed()) {
-        GiveUp("the loss is not a number at step " + std::to_string(step_));
+        GiveUp((std::isfinite(result.loss)
+                    ? "the gradient of '" + result.bad + "'"
+                    : std::string("the loss")) +
+               " is not a number at step " + std::to_string(step_));
       }
       if (stopping_ && bad_steps_ == 0) {
         Log(result);

@@ -58,6 +58,7 @@ class Trainer {
   struct StepResult {
     double loss = 0;
     double norm = 0;
+    std::string bad;  // a parameter whose gradient was not finite, or nothing
   };
 
   StepResult Advance();
@@ -74,6 +75,7 @@ class Trainer {
   int64_t BadStepsAllowed() const;
   void InitFrom(const std::string& path);
   void Restore();
+  void RequireSameRun();
   void Save();
   // Throw as Run does, the first process with the reason.
   [[noreturn]] void GiveUp(const std::string& what) const;

@@ -96,21 +96,24 @@ void Trainer::EvaluateTask() {
 }
 
 void Trainer::EvaluateByLength() {
-  const int64_t longest = *std::max_element(config_.evaluate.lengths.begin(),
-                                            config_.evaluate.lengths.end());
-  std::vector<evaluate::Document> documents =
-      source_->HeldOut(longest, config_.evaluate.documents);
-  if (documents.empty()) {
-    if (config_.evaluate.every > 0 && !warned_) {
+  std::vector<int64_t> lengths = config_.evaluate.lengths;
+  std::sort(lengths.begin(), lengths.end());
+  std::vector<evaluate::Document> documents;
+  while (!lengths.empty()) {
+    documents = source_->HeldOut(lengths.back(), config_.evaluate.documents);
+    if (!documents.empty()) break;
+    if (!warned_) {
       std::fprintf(stderr,
-                   "no held-out document of %lld tokens: nothing to evaluate\n",
-                   static_cast<long long>(longest + 1));
+                   "no held-out document of %lld tokens: that length is not "
+                   "evaluated\n",
+                   static_cast<long long>(lengths.back() + 1));
     }
-    warned_ = true;
-    return;
+    lengths.pop_back();
   }
+  warned_ = true;
+  if (lengths.empty()) return;
   evaluate::MeasureOptions options{.spellings = config_.evaluate.schemes,
-                                   .lengths = config_.evaluate.lengths,
+                                   .lengths = lengths,
                                    .score_last = config_.evaluate.score_last,
                                    .repeat = config_.evaluate.repeat};
   for (const std::string& spelling : options.spellings) {
