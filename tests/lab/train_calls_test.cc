@@ -54,13 +54,16 @@ TEST_F(TrainCallsTest, CorporaThatAreNoTextAreTold) {
                          const Words& more = {}) {
     const Words text = {"data.task=text", "data.train=" + Write(name, bytes),
                         "data.cache=" + Path("cache"), "model.vocabulary=320",
-                        "evaluate.schemes=rope"};
+                        "data.heldout_fraction=0"};
     return Lab(Train("run_" + name, text + more));
   };
   EXPECT_TRUE(RefusedAtOnce(train("empty.txt", ""), 2, "the corpus is empty"));
   EXPECT_TRUE(RefusedAtOnce(train("binary.txt", "text\n\xff\xfe\x01"), 1,
                             "binary.txt"));
   EXPECT_TRUE(Refused(train("little.txt", "a b c\n"), 2, "vocabulary"));
+  EXPECT_TRUE(RefusedAtOnce(
+      train("single.txt", "a b c\n", {"data.heldout_fraction=0.1"}), 2,
+      "data.heldout_fraction: the corpus is one document"));
   const Words nowhere = {"data.task=text", "data.train=" + Path("missing.txt"),
                          "evaluate.schemes=rope"};
   EXPECT_TRUE(RefusedAtOnce(Lab(Train("run", nowhere)), 1, "missing.txt"));

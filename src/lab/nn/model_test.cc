@@ -456,5 +456,36 @@ TEST(ConfigTest, RefusesWhatMakesNoModel) {
   });
 }
 
+// The scalar multiplies ln n, so a law without ln n has no place for it: the
+// runtime leaves it out, and so must the lab.
+TEST(LearnedLogNTest, CountsOnlyUnderALawThatLearnsIt) {
+  for (const bool gau : {false, true}) {
+    ModelConfig c = gau ? TinyGau() : TinyLlama();
+    c.position = "hwfa:window=4+logn-learned";
+    const Model model(c, 1);
+    const Inputs inputs{.ids = RandomIds(c, 1, 12)};
+    position::ModelPositions positions = PositionsOf(c);
+    const auto hidden = [&](const std::string& law) {
+      const at::NoGradGuard no_grad;
+      return model.Hidden(
+          inputs,
+          position::BuildStack(
+              position::Resolve(position::ParseScheme(law), positions, c.N),
+              positions, c.N, c.L));
+    };
+    const at::Tensor rope = hidden("rerope:window=16");
+    const at::Tensor learned = hidden("rerope:window=16+logn-learned");
+    const at::Tensor own = hidden("hwfa:window=4+logn-learned");
+    {
+      const at::NoGradGuard no_grad;
+      Named(model, "layers.0.logn_scale").mul_(3);
+    }
+    EXPECT_TRUE(at::equal(hidden("rerope:window=16"), rope));
+    EXPECT_FALSE(at::equal(hidden("rerope:window=16+logn-learned"), learned));
+    // Layer 0 is a window layer of hwfa, which has no log n.
+    EXPECT_TRUE(at::equal(hidden("hwfa:window=4+logn-learned"), own));
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::nn

@@ -192,5 +192,38 @@ TEST(ReceptiveFieldTest, LargestWindowFitsAndTheNextDoesNot) {
   EXPECT_THROW(LargestWindow(512, 24, 1.5), std::invalid_argument);
 }
 
+// HWFA2 (post 9731): full layers learn under RoPE and infer under ReRoPE.
+TEST(Hwfa2Test, FullLayersTrainWithPlainRope) {
+  for (const std::string spelling :
+       {"hwfa2:window=4,full=1", "hwfa2:window=4,full=1,rerope=8"}) {
+    ModelConfig c = TinyLlama();
+    c.L = 4;
+    c.position = spelling;
+    const Model model(c, 1);
+    const position::Stack trained = model.TrainingStack(c.N);
+    int64_t full = 0;
+    for (const position::Plan& plan : trained) {
+      if (plan.Reach() < c.N) continue;
+      ++full;
+      for (int64_t distance = 0; distance < c.N; ++distance) {
+        EXPECT_EQ(plan.EffectiveDistance(c.N - 1, c.N - 1 - distance),
+                  static_cast<double>(distance));
+      }
+    }
+    EXPECT_EQ(full, 1);
+    // What the file says to infer with keeps its ReRoPE.
+    const position::ModelPositions positions = PositionsOf(c);
+    const position::Stack inferred = position::BuildStack(
+        position::Resolve(position::ParseScheme("rope"), positions, c.N),
+        positions, c.N, c.L);
+    bool bent = false;
+    for (const position::Plan& plan : inferred) {
+      const auto far = plan.EffectiveDistance(c.N - 1, 0);
+      bent = bent || (far && *far < static_cast<double>(c.N - 1));
+    }
+    EXPECT_TRUE(bent);
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::nn

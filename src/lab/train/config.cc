@@ -116,6 +116,8 @@ DataConfig ReadData(ConfigReader& r) {
   d.train = r.Strings("data.train");
   d.heldout = r.Strings("data.heldout");
   d.heldout_fraction = r.Number("data.heldout_fraction", 0.01, 0, 0.9);
+  d.documents =
+      OneOf(r, "data.documents", "marked", {"marked", "file", "paragraphs"});
   d.tokenizer = r.String("data.tokenizer", "");
   d.repeat_fraction = r.Number("data.repeat_fraction", 0, 0, 1);
   d.join_lines = r.Bool("data.join_lines", false);

@@ -40,6 +40,7 @@ struct DataConfig {
   std::vector<std::string> heldout;  // empty: a share of `train`
   double heldout_fraction = 0.01;    // of the documents of `train`
   std::string tokenizer;             // .model or .gguf; empty: trained
+  std::string documents = "marked";  // marked file paragraphs
   double repeat_fraction = 0;        // of sequences that repeat a passage
   bool join_lines = false;           // of prose that was wrapped by hand
   int64_t max_bytes = 0;             // of the corpus; 0: all

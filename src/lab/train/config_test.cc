@@ -253,5 +253,25 @@ TEST(TrainConfigTest, ItsTextReadsBackTheSame) {
   EXPECT_EQ(optim::ScheduleFactor(again.optimizer.schedule, 9), 0.1);
 }
 
+TEST(ConfigTest, TasksWantAMaskThatHidesTheAnswer) {
+  const auto read = [](const std::string& task, const std::string& model) {
+    return MessageOf<std::invalid_argument>([&] {
+      ReadTrainConfig("[model]\n" + model +
+                          "\n[data]\ntrain = \"x\"\ntask = \"" + task + "\"\n",
+                      "c.toml", {});
+    });
+  };
+  const std::string ahead = "mask = \"bidirectional\"";
+  EXPECT_NE(read("text", ahead).find("model.mask: task text expects causal"),
+            std::string::npos);
+  EXPECT_NE(read("mlm", "").find("task mlm expects bidirectional"),
+            std::string::npos);
+  EXPECT_NE(read("zipf", "architecture = \"encoder-decoder\"")
+                .find("model.architecture: task zipf has one text"),
+            std::string::npos);
+  EXPECT_NE(read("copy", ahead).find("expects causal or prefix"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::train

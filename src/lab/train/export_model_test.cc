@@ -59,8 +59,10 @@ void ExpectTheSameLogits(const ModelConfig& config) {
 }
 
 TEST(TwoWingsTest, LlamaBlocks) {
-  for (const char* law : {"rope", "rerope:window=20", "hwfa:window=8",
-                          "rope+logn-learned", "dca:chunk=24"}) {
+  for (const char* law :
+       {"rope", "rerope:window=20", "hwfa:window=8", "rope+logn-learned",
+        "dca:chunk=24", "hwfa:window=8+logn-learned",
+        "hwfa2:window=8,full=1+logn-learned"}) {
     SCOPED_TRACE(law);
     ModelConfig config = LlamaConfig();
     config.position = law;
@@ -70,13 +72,21 @@ TEST(TwoWingsTest, LlamaBlocks) {
 
 TEST(TwoWingsTest, GatedAttentionUnits) {
   for (const char* law : {"rope", "rerope:window=20+logn", "hwfa:window=8",
-                          "rope+logn-learned"}) {
+                          "rope+logn-learned", "hwfa:window=8+logn-learned"}) {
     SCOPED_TRACE(law);
     ModelConfig config = GauConfig();
     config.init = nn::Init::kDeepNorm;
     config.position = law;
     ExpectTheSameLogits(config);
   }
+}
+
+// Read under a law that learns no log n, its scales are left out on both sides.
+TEST(TwoWingsTest, LearnedScalesUnderAnotherLaw) {
+  ModelConfig config = LlamaConfig();
+  config.position = "rope+logn-learned";
+  config.inference = "rerope:window=20";
+  ExpectTheSameLogits(config);
 }
 
 TEST(TwoWingsTest, EveryHeadAndNormedKeys) {

@@ -148,7 +148,9 @@ TEST_F(TasksTest, WithoutHeldOutTextNothingIsEvaluated) {
   for (const std::string task : {"text", "mlm", "continue"}) {
     Run(Text() + Task(task) +
             Overrides{"data.heldout_fraction=0", "train.steps=2",
-                      "evaluate.schemes=rope"},
+                      "evaluate.schemes=rope",
+                      std::string("model.mask=") +
+                          (task == "mlm" ? "bidirectional" : "causal")},
         task);
     EXPECT_EQ(Records(Path(task)).size(), 2u) << task;
   }

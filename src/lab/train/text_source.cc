@@ -50,9 +50,21 @@ std::string CacheFolder() {
 }
 
 TextData::TextData(const TrainConfig& config, const std::string& folder) {
-  const data::CorpusOptions options{.join_lines = config.data.join_lines,
-                                    .max_bytes = config.data.max_bytes};
+  const std::string& documents = config.data.documents;
+  data::CorpusOptions options{
+      .rule = documents == "file"         ? data::DocumentRule::kFile
+              : documents == "paragraphs" ? data::DocumentRule::kParagraphs
+                                          : data::DocumentRule::kMarked,
+      .join_lines = config.data.join_lines,
+      .max_bytes = config.data.max_bytes};
   const data::Corpus corpus(config.data.train, options);
+  const double share =
+      config.data.heldout.empty() ? config.data.heldout_fraction : 0;
+  // Before minutes are spent on a tokenizer.
+  Require(share == 0 || corpus.documents() > 1,
+          "data.heldout_fraction: the corpus is one document, so none can be "
+          "held out of it; data.documents = \"paragraphs\" cuts it, "
+          "data.heldout names other texts, 0 holds none out");
   tokenizer_ = MakeTokenizer(config, corpus, folder);
   const std::string cache = config.data.cache.empty()
                                 ? (fs::path(CacheFolder()) / "tokens").string()
@@ -61,15 +73,13 @@ TextData::TextData(const TrainConfig& config, const std::string& folder) {
   train_ = std::make_unique<data::TokenFile>(
       data::CachedTokens(corpus, *tokenizer_, *threads, cache));
   if (!config.data.heldout.empty()) {
-    const data::Corpus other(config.data.heldout,
-                             {.join_lines = config.data.join_lines});
+    options.max_bytes = 0;
+    const data::Corpus other(config.data.heldout, options);
     held_out_ = std::make_unique<data::TokenFile>(
         data::CachedTokens(other, *tokenizer_, *threads, cache));
   }
-  // Texts held out by the config need no share of the training texts.
-  split_ = data::SplitDocuments(
-      *train_, {.fraction = held_out_ ? 0 : config.data.heldout_fraction,
-                .seed = config.seed});
+  split_ =
+      data::SplitDocuments(*train_, {.fraction = share, .seed = config.seed});
   if (held_out_) {
     split_.held_out.clear();
     for (int64_t i = 0; i < held_out_->documents(); ++i) {

@@ -155,8 +155,7 @@ TEST_F(TrainerTest, RefusesBatchesThatDoNotDivide) {
 
 TEST_F(TrainerTest, ChangedDataIsRefusedOnResume) {
   const Overrides text = Text();
-  const Overrides few = {"train.steps=2", "evaluate.lengths=[16]",
-                         "evaluate.schemes=rope"};
+  const Overrides few = {"train.steps=2", "data.heldout_fraction=0"};
   Run(text + few, "run");
   const std::string config = ReadAll(Path("run/config.toml"));
   folder_.Write("text.txt", MadeUpText(200, 9));
@@ -167,26 +166,29 @@ TEST_F(TrainerTest, ChangedDataIsRefusedOnResume) {
   EXPECT_NE(what.find("was trained on other data"), std::string::npos) << what;
   // And what was asked for in vain is not kept for the next time.
   EXPECT_EQ(ReadAll(Path("run/config.toml")), config);
-  EXPECT_NE(MessageOf<FormatError>([&] {
+  EXPECT_NE(MessageOf<std::invalid_argument>([&] {
               Run({"data.task=sort"}, "run", true);
-            }).find("was trained on other data"),
+            }).find("would make this another run"),
             std::string::npos);
 }
 
 TEST_F(TrainerTest, AnotherModelIsRefusedOnResume) {
   Run({}, "run");
-  EXPECT_NE(MessageOf<FormatError>([&] {
-              Run({"model.layers=2", "train.steps=8"}, "run", true);
-            }).find("of the configured model"),
-            std::string::npos);
-  EXPECT_NE(MessageOf<FormatError>([&] {
-              Run({"model.width=32", "train.steps=8"}, "run", true);
-            }).find("another shape"),
-            std::string::npos);
-  EXPECT_NE(MessageOf<std::runtime_error>([&] {
-              Run({"optimizer.name=lion", "train.steps=8"}, "run", true);
-            }).find("checkpoint.safetensors"),
-            std::string::npos);
+  const std::pair<std::string, std::string> changes[] = {
+      {"model.layers=2", "model.layers was 1 and is 2"},
+      {"model.width=32", "model.width was 16 and is 32"},
+      {"model.position=nope", "model.position was rope and is nope"},
+      {"seed=9", "seed was"},
+      {"data.repeat_fraction=0.5", "data.repeat_fraction was 0 and is 0.5"},
+      {"optimizer.name=lion", "optimizer.name was adamw and is lion"}};
+  for (const auto& [change, what] : changes) {
+    const std::string message = MessageOf<std::invalid_argument>([&] {
+      Run({change, "train.steps=8"}, "run", true);
+    });
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  }
+  // Steps and rates may change.
+  Run({"optimizer.learning_rate=0.0001", "train.steps=8"}, "run", true);
 }
 
 TEST_F(TrainerTest, ALossThatIsNoNumberKeepsTheLastCheckpoint) {
@@ -258,8 +260,35 @@ TEST_F(TrainerTest, InitFromStartsFromTheWeightsUnderAnotherLaw) {
 TEST_F(TrainerTest, InitFromAnotherModelIsRefused) {
   Run({}, "first");
   const std::string from = "train.init_from=" + Path("first");
-  EXPECT_THROW(Run({from, "model.width=32"}, "other"), FormatError);
+  const std::string message = MessageOf<std::invalid_argument>([&] {
+    Run({from, "model.heads=1"}, "other");
+  });
+  EXPECT_NE(message.find("holds another model: model.heads"), std::string::npos)
+      << message;
   EXPECT_THROW(Run({"train.init_from=" + Path("nothing")}, "other"), IoError);
+}
+
+TEST_F(TrainerTest, InitFromKeepsTheTokenizerOfItsRun) {
+  const Overrides few = {"train.steps=1", "data.heldout_fraction=0"};
+  Run(Text() + few, "first");
+  const std::string other = folder_.Write("other.txt", MadeUpText(200, 99));
+  const std::string from = "train.init_from=" + Path("first");
+  Run(Text() + few + Overrides{"data.train=" + other, from}, "second");
+  EXPECT_EQ(ReadAll(Path("first/tokenizer.model")),
+            ReadAll(Path("second/tokenizer.model")));
+}
+
+TEST_F(TrainerTest, AGradientThatIsNoNumberEndsTheRun) {
+  Run({"train.steps=3"}, "run");
+  const auto trainer = Start({"train.steps=30"}, "run", true);
+  // An infinite gain behind a weight of zero: the loss may stay a number.
+  for (const optim::Parameter& p : trainer->model().parameters()) {
+    if (p.name == "layers.0.down.weight") p.value.detach().zero_();
+    if (p.name == "layers.0.gate_up.weight") p.value.detach().fill_(1e30);
+  }
+  const std::string what =
+      MessageOf<std::runtime_error>([&] { trainer->Run(); });
+  EXPECT_NE(what.find("is not a number at step 4"), std::string::npos) << what;
 }
 
 TEST_F(TrainerTest, ThePageIsWellFormedAndHasTheCurves) {
