@@ -10,22 +10,12 @@
 // clang-format on
 #include "kernels/cpu/exp-inl.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// body(tag, i) over [0, size): whole vectors, then single lanes.
-template <class Body>
-HWY_INLINE void ForLanes(int64_t size, const Body& body) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) body(d, i);
-  const hn::CappedTag<float, 1> d1;
-  for (; i < size; ++i) body(d1, i);
-}
 
 void RotateImpl(const RotateArgs& args) {
   for (int64_t h = 0; h < args.heads; ++h) {

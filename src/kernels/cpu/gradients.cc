@@ -9,22 +9,12 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "kernels/cpu/exp-inl.h"
+#include "kernels/cpu/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// body(tag, i) over [0, size): whole vectors, then single lanes.
-template <class Body>
-HWY_INLINE void ForLanes(int64_t size, const Body& body) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) body(d, i);
-  const hn::CappedTag<float, 1> d1;
-  for (; i < size; ++i) body(d1, i);
-}
 
 // sum of term(tag, i): whole vectors in float32 lanes, four at a time so that
 // additions do not wait for each other, the rest in float64.
