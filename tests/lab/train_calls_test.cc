@@ -26,6 +26,23 @@ TEST_F(TrainCallsTest, WrongCallsExitWith2) {
                                                "run.toml"}));
 }
 
+TEST_F(TrainCallsTest, SlowMatrixProductsAreNamedWithTheirMending) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) {
+    GTEST_SKIP() << "this processor has no better kernels";
+  }
+  // What OpenBLAS takes on a processor that it does not know.
+  const ProgramResult result =
+      Lab({"--version"}, {.environment = {{"OPENBLAS_CORETYPE", "Prescott"}}});
+  EXPECT_EQ(result.exit_code, 0) << Describe(result);
+  const bool kernels = Contains(result.err, "set OPENBLAS_CORETYPE=");
+  EXPECT_TRUE(kernels || Contains(result.err, "install libopenblas0-openmp"))
+      << result.err;
+#else
+  GTEST_SKIP() << "kernels of x86-64";
+#endif
+}
+
 TEST_F(TrainCallsTest, ConfigsThatCannotBeReadExitWith1) {
   EXPECT_TRUE(
       RefusedAtOnce(Lab({"train", Path("missing.toml")}), 1, "missing.toml"));
