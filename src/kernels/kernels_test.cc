@@ -15,6 +15,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/kernels_for_test.h"
 #include "kernels/matmul.h"
 #include "kernels/reference/blocks.h"
 #include "kernels/reference/reference.h"
@@ -22,24 +23,11 @@
 namespace ropewalk::kernels {
 namespace {
 
-constexpr float kMasked = -std::numeric_limits<float>::infinity();
-constexpr float kCanary = 12345.0f;
-
-std::vector<float> Normals(Rng& rng, int64_t size) {
-  std::vector<float> out(static_cast<size_t>(size));
-  for (float& x : out) x = static_cast<float>(rng.Normal());
-  return out;
-}
-
 std::vector<double> Doubles(const std::vector<float>& x) {
   return {x.begin(), x.end()};
 }
 
-class KernelTest : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override { ChooseIsa(GetParam()); }
-  void TearDown() override { ChooseIsa(AvailableIsas().front()); }
-};
+class KernelTest : public EveryIsaTest {};
 
 INSTANTIATE_TEST_SUITE_P(EveryIsa, KernelTest,
                          testing::ValuesIn(AvailableIsas()),

@@ -11,24 +11,12 @@
 #include "base/random.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/kernels_for_test.h"
 
 namespace ropewalk::kernels {
 namespace {
 
-constexpr float kMasked = -std::numeric_limits<float>::infinity();
-constexpr float kCanary = 12345.0f;
-
-std::vector<float> Normals(Rng& rng, int64_t size) {
-  std::vector<float> out(static_cast<size_t>(size));
-  for (float& x : out) x = static_cast<float>(rng.Normal());
-  return out;
-}
-
-class TrainingKernelTest : public testing::TestWithParam<std::string> {
- protected:
-  void SetUp() override { ChooseIsa(GetParam()); }
-  void TearDown() override { ChooseIsa(AvailableIsas().front()); }
-};
+class TrainingKernelTest : public EveryIsaTest {};
 
 INSTANTIATE_TEST_SUITE_P(EveryIsa, TrainingKernelTest,
                          testing::ValuesIn(AvailableIsas()),

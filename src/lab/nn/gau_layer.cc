@@ -16,7 +16,7 @@ class GauLayer : public Layer {
     gamma_q_ = maker.Gain(prefix + "gau_gamma_q", config.D);
     gamma_k_ = maker.Gain(prefix + "gau_gamma_k", config.D);
     if (learned_logn) {
-      logn_scale_ = maker.Gain(prefix + "logn_scale", 1, 0.16029945);
+      logn_scale_ = maker.Gain(prefix + "logn_scale", 1, kLearnedLogNStart);
     }
     out_ = maker.Matrix(prefix + "gau_out.weight", config.E, config.F);
   }

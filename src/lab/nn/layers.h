@@ -39,6 +39,9 @@ class Layer {
                              const Memory* memory) const = 0;
 };
 
+// Where learned log n scales start: times ln n it is 1 at 512 tokens.
+inline constexpr double kLearnedLogNStart = 0.16029945;  // 1 / ln 512
+
 // The learned factor on a head's scores where the view's law has one: a model
 // read under another law leaves it out, as the runtime does.
 inline const at::Tensor& ScaleUnder(const View& view, const at::Tensor& scale) {

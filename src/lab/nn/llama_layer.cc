@@ -21,7 +21,8 @@ class LlamaLayer : public Layer {
     output_ =
         maker.Matrix(prefix + "attention_output.weight", E, queries, true);
     if (learned_logn) {
-      logn_scale_ = maker.Gain(prefix + "logn_scale", config.H, kLearnedLogn);
+      logn_scale_ =
+          maker.Gain(prefix + "logn_scale", config.H, kLearnedLogNStart);
     }
     if (cross) {
       cross_norm_ = maker.Gain(prefix + "cross_norm.weight", E);
@@ -46,9 +47,6 @@ class LlamaLayer : public Layer {
   }
 
  private:
-  // Learned scalars start where ln n times them is 1 at 512 tokens.
-  static constexpr double kLearnedLogn = 0.16029945;  // 1 / ln 512
-
   at::Tensor Norm(const at::Tensor& x, const at::Tensor& gain) const {
     return ops::RmsNorm(x, gain, config_.norm_epsilon);
   }

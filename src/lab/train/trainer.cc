@@ -486,7 +486,7 @@ void Trainer::Run() {
         progress.Clear();
         Evaluate();
       }
-      if (bad_steps_ == 0 && (last || step_ % config_.checkpoint_every == 0)) {
+      if (saves && bad_steps_ == 0) {
         Save();
         WritePage();
       }
