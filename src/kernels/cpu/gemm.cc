@@ -13,6 +13,7 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -28,15 +29,6 @@ constexpr int kTileRows = 12;
 // A strip of b this deep, two AVX-512 vectors wide, takes 16 KiB: a third of
 // an L1, and half of those sets that rows 256 bytes apart can use.
 constexpr int64_t kDepth = 128;
-
-// The accumulators are arrays that must become registers, which takes loops
-// that are unrolled before arrays are looked at. Left to itself at -O2, g++ 12
-// keeps them in memory: 63 instead of 140 GFLOP/s.
-#if defined(__clang__)
-#define ROPEWALK_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define ROPEWALK_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 // kRows x (kVectors * Lanes(d)) of c at once.
 template <int kRows, int kVectors, class D>

@@ -1,0 +1,259 @@
+// See strip.h. The register tiles: with 32 registers 8 keys (or columns of
+// values) by three vectors of queries, 24 accumulators, 3 vectors and a
+// broadcast; with 16 registers 4 by three, 12 + 3 + 1.
+
+#include "kernels/cpu/strip.h"
+
+#include <limits>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/strip.cc"
+#include "hwy/foreach_target.h"
+// clang-format off: foreach_target must come first
+#include "hwy/highway.h"
+// clang-format on
+#include "kernels/cpu/exp2-inl.h"
+#include "kernels/cpu/unroll.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ropewalk::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::ScalableTag<float>;
+using Vec = hn::Vec<Tag>;
+
+constexpr int kVectors = 3;
+
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
+constexpr int kRows = 4;
+#else
+constexpr int kRows = 8;
+#endif
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Tag())); }
+
+int64_t StripLanesImpl() { return kVectors * Lanes(); }
+
+void ClearStripImpl(const StripState& state) {
+  const int64_t lanes = StripLanesImpl();
+  for (int64_t l = 0; l < lanes; ++l) {
+    state.top[l] = 0;
+    state.limit[l] = -kInfinity;
+    state.part[l] = 0;
+    state.sum[l] = 0;
+  }
+  for (int64_t at = 0; at < state.width * lanes; ++at) state.output[at] = 0;
+}
+
+void FoldStripImpl(const StripState& state) {
+  const int64_t lanes = StripLanesImpl();
+  for (int64_t l = 0; l < lanes; ++l) {
+    state.sum[l] += state.part[l];
+    state.part[l] = 0;
+  }
+}
+
+// sum[r][v] += a[k a_step + r] b[k, v] over k in [0, depth). The rows of b are
+// a strip apart.
+template <int kCount>
+HWY_INLINE void Product(const float* HWY_RESTRICT a, int64_t a_step,
+                        const float* HWY_RESTRICT b, int64_t depth,
+                        Vec (&sum)[kCount][kVectors]) {
+  const Tag d;
+  const int64_t lanes = Lanes();
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec row[kVectors];
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) row[v] = hn::Load(d, b + v * lanes);
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kCount; ++r) {
+      const Vec factor = hn::Set(d, a[r]);
+      ROPEWALK_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = hn::MulAdd(factor, row[v], sum[r][v]);
+      }
+    }
+    a += a_step;
+    b += kVectors * lanes;
+  }
+}
+
+// A score of the block is far above its lane's top, or the first of its lane:
+// moves the top, and takes what was added up before to the new one.
+HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
+                          float* rises) {
+  const Tag d;
+  const int64_t lanes = Lanes();
+  float* top = state.top + v * lanes;
+  float* limit = state.limit + v * lanes;
+  float* part = state.part + v * lanes;
+  const Vec before = hn::Load(d, limit);
+  const auto moves = hn::Gt(most, before);
+  const auto first = hn::Eq(before, hn::Set(d, -kInfinity));
+  const Vec rise = hn::IfThenElseZero(moves, most);
+  hn::Store(rise, d, rises);
+  hn::Store(hn::Add(hn::Load(d, top), rise), d, top);
+  hn::Store(hn::IfThenElse(moves, hn::Set(d, kSlack), before), d, limit);
+  // Nothing stands below a first top; 2^-rise may be infinite there.
+  const Vec decay = hn::IfThenElse(first, hn::Set(d, 1.0f),
+                                   FastExp2(d, hn::Sub(hn::Zero(d), rise)));
+  hn::Store(hn::Mul(hn::Load(d, part), decay), d, part);
+  HWY_ALIGN float factors[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(decay, d, factors);
+  for (int64_t l = 0; l < lanes; ++l) state.sum[v * lanes + l] *= factors[l];
+  for (int64_t row = 0; row < state.width; ++row) {
+    float* out = state.output + (row * kVectors + v) * lanes;
+    hn::Store(hn::Mul(hn::Load(d, out), decay), d, out);
+  }
+}
+
+// Scores less top of kRows keys -> weights, [kRows, lanes].
+HWY_INLINE void Finish(const StripState& state, Vec (&sum)[kRows][kVectors],
+                       float* HWY_RESTRICT weights) {
+  const Tag d;
+  const int64_t lanes = Lanes();
+  ROPEWALK_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    Vec most = sum[0][v];
+    ROPEWALK_UNROLL
+    for (int r = 1; r < kRows; ++r) most = hn::Max(most, sum[r][v]);
+    const auto above = hn::Gt(most, hn::Load(d, state.limit + v * lanes));
+    if (HWY_UNLIKELY(!hn::AllFalse(d, above))) {
+      // Through memory: an accumulator whose address were taken would live
+      // there for good.
+      HWY_ALIGN float rises[HWY_MAX_BYTES / sizeof(float)];
+      MoveTop(state, v, most, rises);
+      const Vec rise = hn::Load(d, rises);
+      ROPEWALK_UNROLL
+      for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Sub(sum[r][v], rise);
+    }
+  }
+  ROPEWALK_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    Vec total = hn::Load(d, state.part + v * lanes);
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const Vec weight = FastExp2(d, sum[r][v]);
+      hn::Store(weight, d, weights + (r * kVectors + v) * lanes);
+      total = hn::Add(total, weight);
+    }
+    hn::Store(total, d, state.part + v * lanes);
+  }
+}
+
+// Scores less top of keys [key, key + kRows) of the tile under one piece.
+HWY_INLINE void Scores(const StripScoresArgs& args, const StripPiece& piece,
+                       int64_t key, Vec (&sum)[kRows][kVectors]) {
+  const Tag d;
+  const int64_t lanes = Lanes();
+  ROPEWALK_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const Vec top = hn::Load(d, args.state.top + v * lanes);
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Neg(top);
+  }
+  const float* keys =
+      piece.keys + key / kKeyPanel * kKeyPanel * args.D + key % kKeyPanel;
+  Product(keys, kKeyPanel, piece.queries, args.D, sum);
+}
+
+HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
+  const Tag d;
+  const hn::RebindToSigned<Tag> di;
+  const int64_t lanes = Lanes();
+  Vec scores[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) scores[r][v] = hn::Set(d, -kInfinity);
+  }
+  for (int64_t p = args.piece_count - 1; p >= 0; --p) {
+    const StripPiece& piece = args.pieces[p];
+    Vec sum[kRows][kVectors];
+    Scores(args, piece, key, sum);
+    for (int v = 0; v < kVectors; ++v) {
+      const auto first = hn::Load(di, piece.first + v * lanes);
+      const auto last = hn::Load(di, piece.last + v * lanes);
+      for (int r = 0; r < kRows; ++r) {
+        const auto j = hn::Set(di, args.offset + static_cast<int32_t>(key) + r);
+        const auto seen = hn::AndNot(hn::VecFromMask(di, hn::Lt(j, first)),
+                                     hn::VecFromMask(di, hn::Lt(j, last)));
+        scores[r][v] = hn::IfThenElse(hn::RebindMask(d, hn::MaskFromVec(seen)),
+                                      sum[r][v], scores[r][v]);
+      }
+    }
+  }
+  Finish(args.state, scores, args.weights + key * kVectors * lanes);
+}
+
+void StripScoresImpl(const StripScoresArgs& args) {
+  const int64_t lanes = StripLanesImpl();
+  for (int64_t key = args.begin; key < args.end; key += kRows) {
+    if (!args.whole) {
+      MixedScores(args, key);
+      continue;
+    }
+    Vec sum[kRows][kVectors];
+    Scores(args, args.pieces[0], key, sum);
+    Finish(args.state, sum, args.weights + key * lanes);
+  }
+}
+
+template <int kCount>
+HWY_INLINE void ValueRows(const StripValuesArgs& args, int64_t column) {
+  const Tag d;
+  const int64_t lanes = Lanes();
+  float* out = args.output + column * kVectors * lanes;
+  Vec sum[kCount][kVectors];
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kCount; ++r) {
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = hn::Load(d, out + (r * kVectors + v) * lanes);
+    }
+  }
+  Product(args.values + column, args.stride, args.weights, args.keys, sum);
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kCount; ++r) {
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      hn::Store(sum[r][v], d, out + (r * kVectors + v) * lanes);
+    }
+  }
+}
+
+void StripValuesImpl(const StripValuesArgs& args) {
+  int64_t column = 0;
+  for (; column + kRows <= args.columns; column += kRows) {
+    ValueRows<kRows>(args, column);
+  }
+  for (; column < args.columns; ++column) ValueRows<1>(args, column);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ropewalk::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ropewalk::kernels {
+HWY_EXPORT(StripLanesImpl);
+HWY_EXPORT(ClearStripImpl);
+HWY_EXPORT(FoldStripImpl);
+HWY_EXPORT(StripScoresImpl);
+HWY_EXPORT(StripValuesImpl);
+int64_t StripLanes() noexcept { return HWY_DYNAMIC_DISPATCH(StripLanesImpl)(); }
+void ClearStrip(const StripState& state) noexcept {
+  HWY_DYNAMIC_DISPATCH(ClearStripImpl)(state);
+}
+void FoldStrip(const StripState& state) noexcept {
+  HWY_DYNAMIC_DISPATCH(FoldStripImpl)(state);
+}
+void StripScores(const StripScoresArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(StripScoresImpl)(args);
+}
+void StripValues(const StripValuesArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(StripValuesImpl)(args);
+}
+}  // namespace ropewalk::kernels
+#endif

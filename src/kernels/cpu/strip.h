@@ -1,0 +1,97 @@
+// Attention on strips: the fast way to attend with many queries at once.
+//
+// A strip is as many queries as three vectors have lanes. Scores, maxima, sums
+// and outputs of a strip all stand with the queries in the lanes: every step
+// of the online softmax is then plain arithmetic between vectors, without a
+// single sum across lanes, and keys and values are broadcast from where they
+// are stored. Scores of kKeyBlock keys stay in registers from the first
+// product to the exponential.
+//
+//   scores   [keys, lanes] = keys [keys, D] queries [D, lanes]
+//   weights  [keys, lanes] = 2^(scores - top)
+//   output [width, lanes] += values^T [width, keys] weights [keys, lanes]
+//
+// Scores are logarithms to base 2: the caller puts log2(e) into the scale of
+// the queries.
+
+#ifndef ROPEWALK_KERNELS_CPU_STRIP_H_
+#define ROPEWALK_KERNELS_CPU_STRIP_H_
+
+#include <cstdint>
+
+namespace ropewalk::kernels {
+
+// Keys whose scores are computed together. Any key of a block may be masked
+// for any lane, but a block costs the same with one key or with all.
+inline constexpr int64_t kKeyBlock = 8;
+
+// Keys that lie side by side in memory: a panel is [D, kKeyPanel].
+inline constexpr int64_t kKeyPanel = 16;
+
+// Queries of a strip on the instruction set in use: 48 with AVX-512, 24 with
+// AVX2, 12 with SSE and NEON, 3 without vectors.
+int64_t StripLanes() noexcept;
+inline constexpr int64_t kMostStripLanes = 48;
+
+// Running state of the softmax over the lanes of a strip.
+//
+// `top` is subtracted from the scores. It is not quite the maximum: it moves
+// only when a score is above it by more than kSlack, so that the output is
+// rescaled a few times a row instead of every time that a maximum is beaten by
+// a little. Weights are at most 2^kSlack. A lane that has seen no key has a
+// `limit` of -inf; the first key that it sees sets its top.
+struct StripState {
+  float* top = nullptr;     // [lanes]
+  float* limit = nullptr;   // [lanes]: kSlack, or -inf before the first key
+  float* part = nullptr;    // [lanes]: sum of weights since the last fold
+  double* sum = nullptr;    // [lanes]: sum of weights before that
+  float* output = nullptr;  // [width, lanes]
+  int64_t width = 0;
+};
+inline constexpr float kSlack = 8;
+
+// Makes a state that has seen nothing.
+void ClearStrip(const StripState& state) noexcept;
+// Folds `part` into `sum`: at most a tile's weights are added up in float32.
+void FoldStrip(const StripState& state) noexcept;
+
+// One band's share of a tile of keys.
+struct StripPiece {
+  const float* queries = nullptr;  // [D, lanes], rotated and scaled
+  const float* keys = nullptr;     // panels of the tile [panels, D, kKeyPanel]
+  // Lane l sees key j of the tile where first[l] <= j + offset < last[l].
+  const int32_t* first = nullptr;  // [lanes]
+  const int32_t* last = nullptr;   // [lanes]
+};
+
+// Scores and weights of keys [begin, end) of a tile, both multiples of
+// kKeyBlock. One piece and `whole`: every lane sees every key. Otherwise the
+// first piece that shows a pair decides it, and pairs that none shows get the
+// weight 0. Updates the state, `part` included.
+struct StripScoresArgs {
+  const StripPiece* pieces = nullptr;
+  int64_t piece_count = 0;
+  bool whole = false;
+  int64_t begin = 0;
+  int64_t end = 0;
+  int32_t offset = 0;
+  int64_t D = 0;
+  float* weights = nullptr;  // [keys of the tile, lanes]
+  StripState state;
+};
+void StripScores(const StripScoresArgs& args) noexcept;
+
+// output += values^T weights, for `keys` keys and `columns` rows of output.
+struct StripValuesArgs {
+  const float* values = nullptr;  // [keys, columns]
+  int64_t stride = 0;
+  const float* weights = nullptr;  // [keys, lanes]
+  int64_t keys = 0;
+  int64_t columns = 0;
+  float* output = nullptr;  // [columns, lanes]
+};
+void StripValues(const StripValuesArgs& args) noexcept;
+
+}  // namespace ropewalk::kernels
+
+#endif  // ROPEWALK_KERNELS_CPU_STRIP_H_
