@@ -1,11 +1,16 @@
 // Attention over the bands of a plan, tile by tile.
 //
-// A tile is a block of queries (all heads that share a key head, times a run
-// of tokens) against kTile keys. The plan says which bands the tile touches:
-// nearly always one, so that its scores are one matrix product. Only a tile
-// that straddles a border computes two (dual chunk attention: up to three) and
-// selects by row. Softmax runs online, so no matrix larger than a tile exists.
-// The loop never learns which scheme made the plan.
+// Work is cut into tasks: all heads that share a key head, times a run of
+// tokens. Many queries go through strips (strip_worker.h), few through rows
+// (row_worker.h), where a long store is cut into parts besides. For each tile
+// of keys the plan says which bands it touches: nearly always one, so that its
+// scores are one matrix product. Softmax runs online, so no matrix larger than
+// a tile exists. No loop ever learns which scheme made the plan.
+//
+// How many tokens come at once decides which way is taken, and with it the
+// order of sums: two prefills of one text in other chunks have the same bits,
+// a decoded token equals a prefilled one to rounding. The number of threads
+// changes no bit.
 
 #ifndef ROPEWALK_ATTENTION_ATTENTION_H_
 #define ROPEWALK_ATTENTION_ATTENTION_H_
@@ -30,7 +35,7 @@ struct QuerySlice {
   // Keys up to the last query have been appended: query t has the id
   // store->size() - T + t. Negative ids are left padding; their output is 0.
   const KvStore* store = nullptr;
-  RotationTables* tables = nullptr;  // of those ids
+  RotationTables* tables = nullptr;  // of those ids, as Append had them
 };
 
 // Memory for the workers of one call; grows on first use.
@@ -39,9 +44,12 @@ class AttentionScratch {
   // `floats` of scratch for each of `workers`.
   void Prepare(int64_t workers, int64_t floats);
   float* For(int64_t worker) { return buffer_.data() + worker * floats_; }
+  // Memory that the workers share.
+  float* Shared(int64_t floats);
 
  private:
   AlignedBuffer<float> buffer_;
+  AlignedBuffer<float> shared_;
   int64_t floats_ = 0;
 };
 
@@ -54,28 +62,26 @@ class BandedAttention {
 
   const position::Plan& plan() const { return plan_; }
   const HeadShape& shape() const { return shape_; }
-  KvStore NewStore() const { return KvStore(plan_, shape_); }
+  KvStore NewStore(DType type = DType::kF32) const {
+    return KvStore(plan_, shape_, type);
+  }
 
   // The key store that band b reads.
   int64_t StoreOf(int64_t b) const { return store_of_[static_cast<size_t>(b)]; }
 
+  int64_t KeyStoreCount() const { return key_stores_; }
+
   // output = softmax(s(i) / sqrt(D) * scores) values for every slice.
   // `head_scale` [H] multiplies the scores of a head (the learned log n
-  // scale), null for none.
+  // scale), null for none. All stores are of this plan and of one type.
   void Attend(std::span<const QuerySlice> slices, const float* head_scale,
               ParallelFor& threads, AttentionScratch& scratch) const;
 
  private:
-  struct Task;
-  struct Tile;
-  class Worker;
-
-  int64_t ValueParts(std::span<const QuerySlice> slices, int64_t tokens,
-                     int64_t workers) const;
-
   position::Plan plan_;
   HeadShape shape_;
   std::vector<int64_t> store_of_;
+  int64_t key_stores_ = 0;
   int64_t reach_ = 0;  // of the plan
 };
 

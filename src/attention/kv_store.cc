@@ -2,43 +2,19 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
 
 namespace ropewalk::attention {
+namespace {
 
-void KvStore::Tiles::DropBefore(int64_t size) {
-  // The next query is `size`; it reaches keys above size - reach.
-  const int64_t needed = std::max<int64_t>(0, size - reach + 1);
-  const int64_t kept = (first_kept + kTile - 1) / kTile;
-  for (oldest = std::max(oldest, kept);
-       (oldest + 1) * kTile <= needed &&
-       oldest < static_cast<int64_t>(live.size());
-       ++oldest) {
-    auto& tile = live[static_cast<size_t>(oldest)];
-    if (tile.size() > 0) free.push_back(std::exchange(tile, {}));
-  }
-}
+constexpr int64_t kPanels = kTile / kernels::kKeyPanel;
 
-void KvStore::Tiles::GrowTo(int64_t tiles, int64_t tile_floats) {
-  while (static_cast<int64_t>(live.size()) < tiles) {
-    if (free.empty()) {
-      live.emplace_back(tile_floats);
-    } else {
-      live.push_back(std::move(free.back()));
-      free.pop_back();
-    }
-  }
-}
+// Tokens that one task of Append takes.
+constexpr int64_t kTokensPerTask = 64;
 
-int64_t KvStore::Tiles::bytes() const {
-  int64_t sum = 0;
-  for (const auto& tile : live) sum += tile.bytes();
-  for (const auto& tile : free) sum += tile.bytes();
-  return sum;
-}
+}  // namespace
 
 void Validate(const HeadShape& shape) {
   Require(shape.H > 0 && shape.G > 0 && shape.D > 0 && shape.value_width >= 0 &&
@@ -50,92 +26,141 @@ void Validate(const HeadShape& shape) {
               " (query heads must be a multiple of key heads)");
 }
 
-KvStore::KvStore(const position::Plan& plan, const HeadShape& shape)
-    : shape_(shape),
-      stores_(plan.KeyStores(nullptr)),
-      tables_(plan.tables),
-      keys_(stores_.size()) {
+KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type)
+    : plan_(plan),
+      shape_(shape),
+      type_(type),
+      stores_(plan.KeyStores(nullptr)) {
   Validate(shape);
-  rotated_ = AlignedBuffer<float>(shape.G * shape.D);
+  Require(kernels::CanStore(type),
+          "keys and values are kept in f32, f16, bf16 or q8_0, not in " +
+              std::string(InfoOf(type).name));
   for (size_t s = 0; s < stores_.size(); ++s) {
-    keys_[s].reach = stores_[s].reach;
-    keys_[s].first_kept = stores_[s].first_kept;
-    values_.reach = std::max(values_.reach, stores_[s].reach);
-    values_.first_kept = std::max(values_.first_kept, stores_[s].first_kept);
+    keys_.emplace_back(shape.G * KeyHeadBytes());
   }
+  values_ = Tiles(shape.G * ValueHeadBytes());
+}
+
+int64_t KvStore::KeyHeadBytes() const {
+  return kPanels * kernels::KeyPanelBytes(type_, shape_.D);
+}
+
+int64_t KvStore::ValueHeadBytes() const {
+  int64_t sum = 0;
+  for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+    sum += kernels::ValueBytes(type_, kTile, shape_.BlockWidth(b));
+  }
+  return sum;
+}
+
+std::vector<Segment> KvStore::Segments() const {
+  if (taken_out_ == 0) return {{0, size_, 0}};
+  std::vector<Segment> segments;
+  if (keep_ > 0) segments.push_back({0, keep_, 0});
+  segments.push_back({Vacant().last, size_, frame_});
+  return segments;
+}
+
+uint8_t* KvStore::KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const {
+  return tiles.At(slot / kTile) + g * KeyHeadBytes() +
+         slot % kTile / kernels::kKeyPanel *
+             kernels::KeyPanelBytes(type_, shape_.D);
 }
 
 void KvStore::Append(const float* keys, const float* values, int64_t T,
                      RotationTables& tables, ParallelFor& threads) {
   if (T == 0) return;
   // Padding before id 0 may stand in the tables.
-  const int64_t skip = size_ - tables.first();
+  const int64_t skip = Slots() - tables.first();
   ROPEWALK_CHECK(skip >= 0 && skip + T <= tables.size());
-  const int64_t tiles = (size_ + T + kTile - 1) / kTile;
+  const int64_t end = (Slots() + T + kTile - 1) / kTile;
   std::vector<RotationRows> rows;
+  int64_t value_reach = 0;
+  int64_t value_kept = 0;
   for (size_t s = 0; s < stores_.size(); ++s) {
-    keys_[s].DropBefore(size_);
-    keys_[s].GrowTo(tiles, KeyFloats());
-    rows.push_back(tables.Get(stores_[s].key,
-                              tables_[static_cast<size_t>(stores_[s].table)]));
+    const position::KeyStore& store = stores_[s];
+    const int64_t kept = (store.first_kept + kTile - 1) / kTile;
+    keys_[s].DropBelow(kept, SlotOf(store.OldestNeeded(size_)) / kTile);
+    keys_[s].GrowTo(end);
+    rows.push_back(
+        tables.Get(store.key, plan_.tables[static_cast<size_t>(store.table)]));
+    value_reach = std::max(value_reach, store.reach);
+    value_kept = std::max(value_kept, kept);
   }
-  values_.DropBefore(size_);
-  values_.GrowTo(tiles, ValueFloats());
+  const position::KeyStore longest{.reach = value_reach};
+  values_.DropBelow(value_kept, SlotOf(longest.OldestNeeded(size_)) / kTile);
+  values_.GrowTo(end);
 
   const int64_t D = shape_.D;
   const int64_t G = shape_.G;
-  const int64_t value_width = shape_.ValueWidth();
-  threads.Run(G, [&](int64_t g, int64_t) {
-    float* rotated = rotated_.data() + g * D;
-    for (int64_t t = 0; t < T; ++t) {
-      const int64_t j = size_ + t;
-      const auto tile = static_cast<size_t>(j / kTile);
-      const int64_t column = j % kTile;
-      const float* k_tg = keys + (t * G + g) * D;
-      const float* v_tg = values + (t * G + g) * value_width;
+  const int64_t first_slot = Slots();
+  const int64_t runs = (T + kTokensPerTask - 1) / kTokensPerTask;
+  const int64_t row_floats = (D + 15) / 16 * 16;
+  rotated_.EnsureSize(threads.workers() * row_floats);
+  threads.Run(G * runs, [&](int64_t task, int64_t worker) {
+    const int64_t g = task / runs;
+    const int64_t begin = task % runs * kTokensPerTask;
+    float* rotated = rotated_.data() + worker * row_floats;
+    for (int64_t t = begin; t < std::min(T, begin + kTokensPerTask); ++t) {
+      const int64_t slot = first_slot + t;
+      const int64_t column = slot % kernels::kKeyPanel;
       for (size_t s = 0; s < stores_.size(); ++s) {
         const RotationRows& row = rows[s];
-        kernels::Rotate({.x = k_tg,
-                         .y = rotated,
-                         .heads = 1,
-                         .D = D,
-                         .pairs = row.pairs,
-                         .cos = row.cos + (skip + t) * row.stride,
-                         .sin = row.sin + (skip + t) * row.stride});
-        float* key_tile = keys_[s].live[tile].data() + g * D * kTile;
-        for (int64_t d = 0; d < D; ++d) {
-          key_tile[d * kTile + column] = rotated[d];
+        const float* key = keys + (t * G + g) * D;
+        if (row.pairs > 0) {
+          kernels::Rotate({.x = key,
+                           .y = rotated,
+                           .heads = 1,
+                           .D = D,
+                           .pairs = row.pairs,
+                           .cos = row.cos + (skip + t) * row.stride,
+                           .sin = row.sin + (skip + t) * row.stride});
+          key = rotated;
         }
+        kernels::PackKey(type_, key, D, KeyPanel(keys_[s], slot, g), column);
       }
-      float* value_tile = values_.live[tile].data() + g * value_width * kTile;
+      const float* value = values + (t * G + g) * shape_.ValueWidth();
+      uint8_t* at = values_.At(slot / kTile) + g * ValueHeadBytes();
       for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
         const int64_t width = shape_.BlockWidth(b);
-        const int64_t first = b * kValueBlock;
-        std::copy_n(v_tg + first, width,
-                    value_tile + first * kTile + column * width);
+        kernels::PackValue(type_, value + b * kValueBlock, width, at, kTile,
+                           slot % kTile);
+        at += kernels::ValueBytes(type_, kTile, width);
       }
     }
   });
   size_ += T;
 }
 
-const float* KvStore::KeyTile(int64_t store, int64_t tile, int64_t g) const {
-  const auto& tiles = keys_[static_cast<size_t>(store)].live;
-  const float* data = tiles[static_cast<size_t>(tile)].data();
+const void* KvStore::KeyPanels(int64_t store, int64_t tile, int64_t g) const {
+  const uint8_t* data = keys_[static_cast<size_t>(store)].At(tile);
   ROPEWALK_CHECK(data != nullptr);
-  return data + g * shape_.D * kTile;
+  return data + g * KeyHeadBytes();
 }
 
-const float* KvStore::ValueTile(int64_t tile, int64_t g, int64_t block) const {
-  const float* data = values_.live[static_cast<size_t>(tile)].data();
+const void* KvStore::Values(int64_t tile, int64_t g, int64_t block) const {
+  const uint8_t* data = values_.At(tile);
   ROPEWALK_CHECK(data != nullptr);
-  return data + (g * shape_.ValueWidth() + block * kValueBlock) * kTile;
+  return data + g * ValueHeadBytes() +
+         block * kernels::ValueBytes(type_, kTile, kValueBlock);
 }
 
 void KvStore::CopyKey(int64_t store, int64_t j, int64_t g, float* out) const {
-  const float* tile = KeyTile(store, j / kTile, g);
-  for (int64_t d = 0; d < shape_.D; ++d) {
-    out[d] = tile[d * kTile + j % kTile];
+  const int64_t slot = SlotOf(j);
+  const auto* panels =
+      static_cast<const uint8_t*>(KeyPanels(store, slot / kTile, g));
+  kernels::UnpackKey(type_,
+                     panels + slot % kTile / kernels::kKeyPanel *
+                                  kernels::KeyPanelBytes(type_, shape_.D),
+                     shape_.D, slot % kernels::kKeyPanel, out);
+}
+
+void KvStore::CopyValue(int64_t j, int64_t g, float* out) const {
+  const int64_t slot = SlotOf(j);
+  for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+    kernels::UnpackValue(type_, Values(slot / kTile, g, b), kTile,
+                         shape_.BlockWidth(b), slot % kTile,
+                         out + b * kValueBlock);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -156,6 +157,37 @@ std::vector<KeyStore> Plan::KeyStores(std::vector<int64_t>* store_of) const {
     stores.push_back(entry.store);
   }
   return stores;
+}
+
+std::optional<std::string> Plan::WhyNotShift(int64_t shift,
+                                             int64_t fixed) const {
+  for (const Band& band : bands) {
+    const Selector& selector = band.selector;
+    if (selector.kind == Selector::Kind::kChunkStep &&
+        shift % selector.chunk != 0) {
+      return "positions count in chunks of " + std::to_string(selector.chunk) +
+             ", of which " + std::to_string(shift) + " is no multiple";
+    }
+    if (selector.kind == Selector::Kind::kKeyBelow && fixed < selector.high) {
+      return "the first " + std::to_string(selector.high) +
+             " tokens have a band of their own, and only " +
+             std::to_string(fixed) + " are kept";
+    }
+    const PositionMap& query = band.query;
+    const PositionMap& key = band.key;
+    const bool modulo = query.kind == PositionMap::Kind::kModulo;
+    if (query.kind != key.kind || query.scale != key.scale ||
+        query.divisor != key.divisor ||
+        (!modulo && (!std::isinf(query.cap) || !std::isinf(key.cap)))) {
+      return "the positions of queries and keys do not move at one pace";
+    }
+    if (query.kind != PositionMap::Kind::kScaled &&
+        shift % query.divisor != 0) {
+      return "positions count in groups of " + std::to_string(query.divisor) +
+             ", of which " + std::to_string(shift) + " is no multiple";
+    }
+  }
+  return std::nullopt;
 }
 
 int64_t Plan::Reach() const {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace ropewalk::position {
@@ -62,6 +63,9 @@ struct PositionMap {
   double cap = std::numeric_limits<double>::infinity();
 
   double operator()(int64_t i) const;
+  // By how much the position grows from one id to the next where it grows
+  // evenly: short of the cap, within a floor's or a modulo's step.
+  double Pace() const { return kind == Kind::kScaled ? scale : 1; }
   // Rotation by 0 for every id: such keys are stored as they are.
   bool IsZero() const {
     return kind == Kind::kScaled && scale == 0 && offset == 0;
@@ -112,6 +116,11 @@ struct KeyStore {
   int64_t table = 0;
   int64_t reach = 0;       // keys with i - j < reach are needed by query i
   int64_t first_kept = 0;  // keys j < first_kept are needed for ever
+
+  // Oldest key that query i, or any later one, reads; but for those kept.
+  int64_t OldestNeeded(int64_t i) const {
+    return i - reach + 1 > 0 ? i - reach + 1 : 0;
+  }
 };
 
 struct Plan {
@@ -139,6 +148,11 @@ struct Plan {
   // and a near ring beside it where the plan needs one. store_of[b] is the
   // store that band b reads.
   std::vector<KeyStore> KeyStores(std::vector<int64_t>* store_of) const;
+
+  // Why scores change when every id of queries and keys, and every position,
+  // moves by `shift`; nothing where they stay. Keys below `fixed` keep their
+  // ids.
+  std::optional<std::string> WhyNotShift(int64_t shift, int64_t fixed) const;
 
   // Distance i - j at or beyond which no key is read but those kept for ever;
   // kUnbounded for none.

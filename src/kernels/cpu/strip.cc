@@ -82,9 +82,11 @@ HWY_INLINE void Product(const float* HWY_RESTRICT a, int64_t a_step,
 }
 
 // A score of the block is far above its lane's top, or the first of its lane:
-// moves the top, and takes what was added up before to the new one.
-HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
-                          float* rises) {
+// moves the top, and takes what was added up before to the new one: sums,
+// outputs, and the weights of the tile's keys up to `key`.
+HWY_NOINLINE void MoveTop(const StripScoresArgs& args, int64_t key, int v,
+                          Vec most, float* rises) {
+  const StripState& state = args.state;
   const Tag d;
   const int64_t lanes = Lanes();
   float* top = state.top + v * lanes;
@@ -92,27 +94,34 @@ HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
   float* part = state.part + v * lanes;
   const Vec before = hn::Load(d, limit);
   const auto moves = hn::Gt(most, before);
-  const auto first = hn::Eq(before, hn::Set(d, -kInfinity));
   const Vec rise = hn::IfThenElseZero(moves, most);
   hn::Store(rise, d, rises);
   hn::Store(hn::Add(hn::Load(d, top), rise), d, top);
   hn::Store(hn::IfThenElse(moves, hn::Set(d, kSlack), before), d, limit);
-  // Nothing stands below a first top; 2^-rise may be infinite there.
-  const Vec decay = hn::IfThenElse(first, hn::Set(d, 1.0f),
-                                   FastExp2(d, hn::Sub(hn::Zero(d), rise)));
+  // Lanes that stay are multiplied by 1 itself, which the polynomial misses by
+  // half an ulp. So is a first top, below which nothing stands: 2^-rise may be
+  // infinite there.
+  const auto decays = hn::And(moves, hn::Ne(before, hn::Set(d, -kInfinity)));
+  const Vec decay =
+      hn::IfThenElse(decays, FastExp2(d, hn::Neg(rise)), hn::Set(d, 1.0f));
   hn::Store(hn::Mul(hn::Load(d, part), decay), d, part);
   HWY_ALIGN float factors[HWY_MAX_BYTES / sizeof(float)];
   hn::Store(decay, d, factors);
   for (int64_t l = 0; l < lanes; ++l) state.sum[v * lanes + l] *= factors[l];
-  for (int64_t row = 0; row < state.width; ++row) {
-    float* out = state.output + (row * kVectors + v) * lanes;
-    hn::Store(hn::Mul(hn::Load(d, out), decay), d, out);
-  }
+  const auto scale = [&](float* rows, int64_t count) HWY_ATTR {
+    for (int64_t row = 0; row < count; ++row) {
+      float* at = rows + (row * kVectors + v) * lanes;
+      hn::Store(hn::Mul(hn::Load(d, at), decay), d, at);
+    }
+  };
+  scale(state.output, state.width);
+  scale(args.weights, key);
 }
 
 // Scores less top of kRows keys -> weights, [kRows, lanes].
-HWY_INLINE void Finish(const StripState& state, Vec (&sum)[kRows][kVectors],
-                       float* HWY_RESTRICT weights) {
+HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
+                       Vec (&sum)[kRows][kVectors]) {
+  const StripState& state = args.state;
   const Tag d;
   const int64_t lanes = Lanes();
   ROPEWALK_UNROLL
@@ -125,12 +134,13 @@ HWY_INLINE void Finish(const StripState& state, Vec (&sum)[kRows][kVectors],
       // Through memory: an accumulator whose address were taken would live
       // there for good.
       HWY_ALIGN float rises[HWY_MAX_BYTES / sizeof(float)];
-      MoveTop(state, v, most, rises);
+      MoveTop(args, key, v, most, rises);
       const Vec rise = hn::Load(d, rises);
       ROPEWALK_UNROLL
       for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Sub(sum[r][v], rise);
     }
   }
+  float* weights = args.weights + key * kVectors * lanes;
   ROPEWALK_UNROLL
   for (int v = 0; v < kVectors; ++v) {
     Vec total = hn::Load(d, state.part + v * lanes);
@@ -184,11 +194,10 @@ HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
       }
     }
   }
-  Finish(args.state, scores, args.weights + key * kVectors * lanes);
+  Finish(args, key, scores);
 }
 
 void StripScoresImpl(const StripScoresArgs& args) {
-  const int64_t lanes = StripLanesImpl();
   for (int64_t key = args.begin; key < args.end; key += kRows) {
     if (!args.whole) {
       MixedScores(args, key);
@@ -196,7 +205,7 @@ void StripScoresImpl(const StripScoresArgs& args) {
     }
     Vec sum[kRows][kVectors];
     Scores(args, args.pieces[0], key, sum);
-    Finish(args.state, sum, args.weights + key * lanes);
+    Finish(args, key, sum);
   }
 }
 

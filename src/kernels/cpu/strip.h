@@ -19,14 +19,13 @@
 
 #include <cstdint>
 
+#include "kernels/stored.h"
+
 namespace ropewalk::kernels {
 
 // Keys whose scores are computed together. Any key of a block may be masked
 // for any lane, but a block costs the same with one key or with all.
 inline constexpr int64_t kKeyBlock = 8;
-
-// Keys that lie side by side in memory: a panel is [D, kKeyPanel].
-inline constexpr int64_t kKeyPanel = 16;
 
 // Queries of a strip on the instruction set in use: 48 with AVX-512, 24 with
 // AVX2, 12 with SSE and NEON, 3 without vectors.
@@ -67,7 +66,8 @@ struct StripPiece {
 // Scores and weights of keys [begin, end) of a tile, both multiples of
 // kKeyBlock. One piece and `whole`: every lane sees every key. Otherwise the
 // first piece that shows a pair decides it, and pairs that none shows get the
-// weight 0. Updates the state, `part` included.
+// weight 0. Updates the state, `part` included. Blocks of a tile are scored in
+// rising order: a top that moves takes the weights before it along.
 struct StripScoresArgs {
   const StripPiece* pieces = nullptr;
   int64_t piece_count = 0;

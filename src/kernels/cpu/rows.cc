@@ -1,0 +1,529 @@
+#include "kernels/cpu/rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/rows.cc"
+#include "hwy/foreach_target.h"
+// clang-format off: foreach_target must come first
+#include "hwy/highway.h"
+// clang-format on
+#include "kernels/cpu/loaders-inl.h"
+#include "kernels/cpu/unroll.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ropewalk::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most the 16 keys of a panel in a vector.
+using PanelTag = hn::CappedTag<float, kKeyPanel>;
+
+// Keys scored at once: two vectors for each of up to four rows, so that eight
+// chains of additions hide each other's latency.
+constexpr int kVectors = 2;
+
+HWY_INLINE int64_t Pairs(int64_t D) { return (D + 1) / 2; }
+HWY_INLINE int64_t Blocks(int64_t width) {
+  return (width + kQuantBlock - 1) / kQuantBlock;
+}
+
+// Where vector v of the keys from `key` on begins, in elements of panels.
+HWY_INLINE int64_t PanelAt(int64_t key, int64_t panel_elements) {
+  return key / kKeyPanel * panel_elements + key % kKeyPanel;
+}
+
+template <int kRows, class Loader>
+HWY_INLINE void PlainScores(const Loader& keys, const RowScoresArgs& args,
+                            int64_t row, int64_t key, int vectors) {
+  const PanelTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t D = args.queries.D;
+  const float* q = args.queries.rows + row * D;
+  int64_t at[kVectors];
+  hn::Vec<PanelTag> sum[kRows][kVectors];
+  ROPEWALK_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    // A missing second vector repeats the first.
+    at[v] = PanelAt(key + (v < vectors ? v : 0) * lanes, D * kKeyPanel);
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Zero(d);
+  }
+  for (int64_t i = 0; i < D; ++i) {
+    hn::Vec<PanelTag> k[kVectors];
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      k[v] = keys.Load(d, at[v] + i * kKeyPanel);
+    }
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const auto factor = hn::Set(d, q[r * D + i]);
+      ROPEWALK_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = hn::MulAdd(factor, k[v], sum[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < vectors; ++v) {
+      hn::StoreU(sum[r][v], d,
+                 args.scores + (row + r) * args.stride + key + v * lanes);
+    }
+  }
+}
+
+#if HWY_TARGET == HWY_SCALAR
+// One key and row at a time.
+HWY_INLINE float QuantScore(const RowScoresArgs& args, int64_t row,
+                            int64_t key) {
+  const int64_t D = args.queries.D;
+  const auto* quants = static_cast<const int8_t*>(args.panels) +
+                       key / kKeyPanel * KeyPanelBytes(DType::kQ8_0, D);
+  const F16Loader scales{
+      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel)};
+  const int64_t column = key % kKeyPanel;
+  float total = 0;
+  for (int64_t b = 0; b < Blocks(D); ++b) {
+    int32_t sum = 0;
+    const int64_t end = std::min(D, (b + 1) * kQuantBlock);
+    for (int64_t i = b * kQuantBlock; i < end; ++i) {
+      sum += args.queries.quants[row * 2 * Pairs(D) + i] *
+             quants[(i / 2 * kKeyPanel + column) * 2 + i % 2];
+    }
+    total += static_cast<float>(sum) * scales.One(b * kKeyPanel + column) *
+             args.queries.quant_scales[row * Blocks(D) + b];
+  }
+  return total;
+}
+#else
+using Tag32 = hn::RebindToSigned<PanelTag>;
+using Tag16 = hn::Repartition<int16_t, PanelTag>;
+
+// sum[l] + a[2 l] b[2 l] + a[2 l + 1] b[2 l + 1], in this order of lanes.
+HWY_INLINE hn::Vec<Tag32> PairDot(hn::Vec<Tag16> a, hn::Vec<Tag16> b,
+                                  hn::Vec<Tag32> sum) {
+#if HWY_ARCH_ARM_A64
+  return hn::Vec<Tag32>(vaddq_s32(
+      sum.raw, vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)),
+                          vmull_high_s16(a.raw, b.raw))));
+#else
+  hn::Vec<Tag32> unused = hn::Zero(Tag32());
+  return hn::ReorderWidenMulAccumulate(Tag32(), a, b, sum, unused);
+#endif
+}
+
+template <int kRows>
+HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
+                            int vectors) {
+  const PanelTag d;
+  const Tag32 d32;
+  const Tag16 d16;
+  const hn::Rebind<int8_t, Tag16> d8;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t D = args.queries.D;
+  const int64_t pairs = Pairs(D);
+  const int64_t panel_bytes = KeyPanelBytes(DType::kQ8_0, D);
+  const int16_t* q = args.queries.quants + row * 2 * pairs;
+  const float* q_scales = args.queries.quant_scales + row * Blocks(D);
+  const int8_t* quants[kVectors];
+  F16Loader scales[kVectors];
+  hn::Vec<PanelTag> total[kRows][kVectors];
+  ROPEWALK_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const int64_t k = key + (v < vectors ? v : 0) * lanes;
+    const auto* panel =
+        static_cast<const int8_t*>(args.panels) + k / kKeyPanel * panel_bytes;
+    quants[v] = panel + k % kKeyPanel * 2;
+    scales[v].row =
+        reinterpret_cast<const uint16_t*>(panel + pairs * 2 * kKeyPanel) +
+        k % kKeyPanel;
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) total[r][v] = hn::Zero(d);
+  }
+  for (int64_t b = 0; b < Blocks(D); ++b) {
+    hn::Vec<Tag32> sum[kRows][kVectors];
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      ROPEWALK_UNROLL
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(d32);
+    }
+    const int64_t end = std::min(pairs, (b + 1) * kQuantBlock / 2);
+    for (int64_t p = b * kQuantBlock / 2; p < end; ++p) {
+      hn::Vec<Tag16> k[kVectors];
+      ROPEWALK_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        k[v] = hn::PromoteTo(d16, hn::LoadU(d8, quants[v] + p * 2 * kKeyPanel));
+      }
+      ROPEWALK_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        int32_t both = 0;
+        std::memcpy(&both, q + (r * pairs + p) * 2, sizeof(both));
+        const auto factor = hn::BitCast(d16, hn::Set(d32, both));
+        ROPEWALK_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          sum[r][v] = PairDot(k[v], factor, sum[r][v]);
+        }
+      }
+    }
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const auto scale = scales[v].Load(d, b * kKeyPanel);
+      ROPEWALK_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        total[r][v] =
+            hn::MulAdd(hn::ConvertTo(d, sum[r][v]),
+                       hn::Mul(scale, hn::Set(d, q_scales[r * Blocks(D) + b])),
+                       total[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < vectors; ++v) {
+      hn::StoreU(total[r][v], d,
+                 args.scores + (row + r) * args.stride + key + v * lanes);
+    }
+  }
+}
+#endif
+
+template <int kRows>
+HWY_INLINE void ScoresOf(const RowScoresArgs& args, int64_t row, int64_t key,
+                         int vectors) {
+  const auto* halves = static_cast<const uint16_t*>(args.panels);
+  switch (args.type) {
+    case DType::kF32:
+      PlainScores<kRows>(F32Loader{static_cast<const float*>(args.panels)},
+                         args, row, key, vectors);
+      break;
+    case DType::kF16:
+      PlainScores<kRows>(F16Loader{halves}, args, row, key, vectors);
+      break;
+    case DType::kBf16:
+      PlainScores<kRows>(Bf16Loader{halves}, args, row, key, vectors);
+      break;
+    default:
+#if HWY_TARGET == HWY_SCALAR
+      for (int r = 0; r < kRows; ++r) {
+        for (int v = 0; v < vectors; ++v) {
+          args.scores[(row + r) * args.stride + key + v] =
+              QuantScore(args, row + r, key + v);
+        }
+      }
+#else
+      QuantScores<kRows>(args, row, key, vectors);
+#endif
+      break;
+  }
+}
+
+void RowScoresImpl(const RowScoresArgs& args) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(PanelTag()));
+  const int64_t end = args.last * kKeyPanel;
+  for (int64_t key = args.first * kKeyPanel; key < end;) {
+    const int64_t left = (end - key) / lanes;
+    const int vectors = left < kVectors ? 1 : kVectors;
+    int64_t row = 0;
+    for (; row + 4 <= args.queries.count; row += 4) {
+      ScoresOf<4>(args, row, key, vectors);
+    }
+    for (; row + 2 <= args.queries.count; row += 2) {
+      ScoresOf<2>(args, row, key, vectors);
+    }
+    for (; row < args.queries.count; ++row) {
+      ScoresOf<1>(args, row, key, vectors);
+    }
+    key += vectors * lanes;
+  }
+}
+
+// Tokens whose values are read together, column group after column group, so
+// that memory is read in order whatever the width.
+constexpr int64_t kRun = 16;
+
+// Loads quants as floats, without their scale.
+struct QuantLoader {
+  const int8_t* row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    const hn::Rebind<int32_t, D> d32;
+    const hn::Rebind<int8_t, D> d8;
+    return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, row + i)));
+  }
+};
+
+// kRows rows of kCount vectors of columns from `column` on; `weights` holds
+// `keys` weights a row, `stride` apart, for the tokens from `token` on.
+template <int kRows, int kCount, class D, class Loader>
+HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
+                       int64_t token, int64_t keys, const float* weights,
+                       int64_t stride, int64_t row, int64_t column) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  float* out = args.output + row * args.output_stride + column;
+  hn::Vec<D> sum[kRows][kCount];
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kCount; ++v) {
+      sum[r][v] = hn::LoadU(d, out + r * args.output_stride + v * lanes);
+    }
+  }
+  for (int64_t k = 0; k < keys; ++k) {
+    hn::Vec<D> value[kCount];
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kCount; ++v) {
+      value[v] =
+          values.Load(d, (token + k) * args.columns + column + v * lanes);
+    }
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const auto factor = hn::Set(d, weights[r * stride + k]);
+      ROPEWALK_UNROLL
+      for (int v = 0; v < kCount; ++v) {
+        sum[r][v] = hn::MulAdd(factor, value[v], sum[r][v]);
+      }
+    }
+  }
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kCount; ++v) {
+      hn::StoreU(sum[r][v], d, out + r * args.output_stride + v * lanes);
+    }
+  }
+}
+
+// Columns [begin, end) of a run for kRows rows.
+template <int kRows, class Loader>
+HWY_INLINE void AddColumns(const Loader& values, const RowValuesArgs& args,
+                           int64_t token, int64_t keys, const float* weights,
+                           int64_t stride, int64_t row, int64_t begin,
+                           int64_t end) {
+  int64_t column = begin;
+  const auto strips = [&](auto d, auto count) HWY_ATTR {
+    constexpr int kCount = decltype(count)::value;
+    const auto width = kCount * static_cast<int64_t>(hn::Lanes(d));
+    for (; column + width <= end; column += width) {
+      AddRun<kRows, kCount>(d, values, args, token, keys, weights, stride, row,
+                            column);
+    }
+  };
+  using One = std::integral_constant<int, 1>;
+  strips(hn::ScalableTag<float>(), std::integral_constant<int, 2>());
+  strips(hn::ScalableTag<float>(), One());
+  strips(hn::CappedTag<float, 8>(), One());
+  strips(hn::CappedTag<float, 4>(), One());
+  strips(hn::CappedTag<float, 1>(), One());
+}
+
+template <int kRows>
+HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
+                          int64_t keys, int64_t row) {
+  const float* weights = args.weights + row * args.stride + token;
+  const auto* halves = static_cast<const uint16_t*>(args.values);
+  const auto plain = [&](const auto& loader) HWY_ATTR {
+    AddColumns<kRows>(loader, args, token, keys, weights, args.stride, row, 0,
+                      args.columns);
+  };
+  switch (args.type) {
+    case DType::kF32:
+      plain(F32Loader{static_cast<const float*>(args.values)});
+      break;
+    case DType::kF16:
+      plain(F16Loader{halves});
+      break;
+    case DType::kBf16:
+      plain(Bf16Loader{halves});
+      break;
+    default: {
+      // The scale of a token's block goes into its weight.
+      const auto* quants = static_cast<const int8_t*>(args.values);
+      const F16Loader scales{
+          reinterpret_cast<const uint16_t*>(quants + args.keys * args.columns)};
+      float scaled[kRows * kRun];
+      for (int64_t b = 0; b < Blocks(args.columns); ++b) {
+        const auto scale = [&](auto d, int64_t k) HWY_ATTR {
+          const auto factor = scales.Load(d, b * args.keys + token + k);
+          for (int r = 0; r < kRows; ++r) {
+            hn::StoreU(
+                hn::Mul(factor, hn::LoadU(d, weights + r * args.stride + k)), d,
+                scaled + r * kRun + k);
+          }
+        };
+        int64_t k = 0;
+        const PanelTag d;
+        const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+        for (; k + lanes <= keys; k += lanes) scale(d, k);
+        for (; k < keys; ++k) scale(hn::CappedTag<float, 1>(), k);
+        AddColumns<kRows>(QuantLoader{quants}, args, token, keys, scaled, kRun,
+                          row, b * kQuantBlock,
+                          std::min(args.columns, (b + 1) * kQuantBlock));
+      }
+      break;
+    }
+  }
+}
+
+void RowValuesImpl(const RowValuesArgs& args) {
+  for (int64_t token = args.first; token < args.last; token += kRun) {
+    const int64_t keys = std::min(kRun, args.last - token);
+    int64_t row = 0;
+    for (; row + 4 <= args.rows; row += 4) AddValues<4>(args, token, keys, row);
+    for (; row + 2 <= args.rows; row += 2) AddValues<2>(args, token, keys, row);
+    for (; row < args.rows; ++row) AddValues<1>(args, token, keys, row);
+  }
+}
+
+template <class Loader>
+HWY_INLINE void Widen(const Loader& loader, int64_t size,
+                      float* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    hn::StoreU(loader.Load(d, i), d, out + i);
+  }
+  const hn::CappedTag<float, 1> d1;
+  for (; i < size; ++i) hn::StoreU(loader.Load(d1, i), d1, out + i);
+}
+
+void WidenImpl(DType type, const void* from, int64_t size, float* out) {
+  const auto* halves = static_cast<const uint16_t*>(from);
+  switch (type) {
+    case DType::kF16:
+      return Widen(F16Loader{halves}, size, out);
+    case DType::kBf16:
+      return Widen(Bf16Loader{halves}, size, out);
+    default:
+      return Widen(F32Loader{static_cast<const float*>(from)}, size, out);
+  }
+}
+
+// One panel of q8_0 keys. Even and odd components lie interleaved: 16-bit
+// lanes that hold both, of which shifts take out either.
+void UnpackQuantPanel(const int8_t* quants, int64_t D, float* out) {
+  const PanelTag d;
+  const hn::Rebind<int16_t, PanelTag> d16;
+  const hn::Rebind<int32_t, PanelTag> d32;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const F16Loader scales{
+      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel)};
+  for (int64_t column = 0; column < kKeyPanel; column += lanes) {
+    for (int64_t b = 0; b < Blocks(D); ++b) {
+      const auto scale = scales.Load(d, b * kKeyPanel + column);
+      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
+      for (int64_t i = b * kQuantBlock; i < end; i += 2) {
+        const auto both = hn::PromoteTo(
+            d32, hn::LoadU(d16, reinterpret_cast<const int16_t*>(
+                                    quants + i * kKeyPanel + 2 * column)));
+        // Little-endian: the even component is the low byte.
+        const auto even = hn::ShiftRight<24>(hn::ShiftLeft<24>(both));
+        const auto odd = hn::ShiftRight<8>(both);
+        float* at = out + i * kKeyPanel + column;
+        hn::StoreU(hn::Mul(hn::ConvertTo(d, even), scale), d, at);
+        if (i + 1 < end) {
+          hn::StoreU(hn::Mul(hn::ConvertTo(d, odd), scale), d, at + kKeyPanel);
+        }
+      }
+    }
+  }
+}
+
+void UnpackQuantValues(const int8_t* quants, int64_t keys, int64_t columns,
+                       int64_t rows, float* out) {
+  const F16Loader scales{
+      reinterpret_cast<const uint16_t*>(quants + keys * columns)};
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> d1;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t row = 0; row < rows; ++row) {
+    const QuantLoader loader{quants + row * columns};
+    for (int64_t b = 0; b < Blocks(columns); ++b) {
+      const float scale = scales.One(b * keys + row);
+      const int64_t end = std::min(columns, (b + 1) * kQuantBlock);
+      float* at = out + row * columns;
+      int64_t c = b * kQuantBlock;
+      for (; c + lanes <= end; c += lanes) {
+        hn::StoreU(hn::Mul(loader.Load(d, c), hn::Set(d, scale)), d, at + c);
+      }
+      for (; c < end; ++c) {
+        hn::StoreU(hn::Mul(loader.Load(d1, c), hn::Set(d1, scale)), d1, at + c);
+      }
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace ropewalk::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ropewalk::kernels {
+HWY_EXPORT(RowScoresImpl);
+HWY_EXPORT(RowValuesImpl);
+HWY_EXPORT(WidenImpl);
+HWY_EXPORT(UnpackQuantPanel);
+HWY_EXPORT(UnpackQuantValues);
+
+void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
+                     int16_t* quants, float* scales) noexcept {
+  const int64_t blocks = (D + kQuantBlock - 1) / kQuantBlock;
+  const int64_t width = (D + 1) / 2 * 2;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
+      float largest = 0;
+      bool finite = true;
+      for (int64_t i = b * kQuantBlock; i < end; ++i) {
+        largest = std::max(largest, std::abs(queries[r * D + i]));
+        finite = finite && std::isfinite(queries[r * D + i]);
+      }
+      const float inverse = finite && largest > 0 ? 32767 / largest : 0;
+      // A query that is no number spoils its scores for all to see.
+      scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
+      for (int64_t i = b * kQuantBlock; i < end; ++i) {
+        quants[r * width + i] =
+            inverse == 0 ? 0
+                         : static_cast<int16_t>(std::clamp(
+                               std::nearbyint(queries[r * D + i] * inverse),
+                               -32767.0f, 32767.0f));
+      }
+    }
+    if (D % 2 != 0) quants[r * width + D] = 0;
+  }
+}
+
+void RowScores(const RowScoresArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(RowScoresImpl)(args);
+}
+
+void RowValues(const RowValuesArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(RowValuesImpl)(args);
+}
+
+void UnpackPanels(DType type, const void* panels, int64_t count, int64_t D,
+                  float* out) noexcept {
+  if (type != DType::kQ8_0) {
+    HWY_DYNAMIC_DISPATCH(WidenImpl)(type, panels, count * D * kKeyPanel, out);
+    return;
+  }
+  const int64_t bytes = KeyPanelBytes(type, D);
+  for (int64_t p = 0; p < count; ++p) {
+    HWY_DYNAMIC_DISPATCH(UnpackQuantPanel)
+    (static_cast<const int8_t*>(panels) + p * bytes, D,
+     out + p * D * kKeyPanel);
+  }
+}
+
+void UnpackValues(DType type, const void* values, int64_t keys, int64_t columns,
+                  int64_t rows, float* out) noexcept {
+  if (type != DType::kQ8_0) {
+    HWY_DYNAMIC_DISPATCH(WidenImpl)(type, values, rows * columns, out);
+    return;
+  }
+  HWY_DYNAMIC_DISPATCH(UnpackQuantValues)
+  (static_cast<const int8_t*>(values), keys, columns, rows, out);
+}
+}  // namespace ropewalk::kernels
+#endif

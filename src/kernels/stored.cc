@@ -1,0 +1,156 @@
+#include "kernels/stored.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace ropewalk::kernels {
+namespace {
+
+int64_t Blocks(int64_t width) {
+  return (width + kQuantBlock - 1) / kQuantBlock;
+}
+int64_t Pairs(int64_t D) { return (D + 1) / 2; }
+
+// Calls body with the conversions from and to the elements of a plain type.
+template <typename Body>
+void WithPlain(DType type, const Body& body) {
+  if (type == DType::kF32) {
+    body(
+        float(), [](float x) { return x; }, [](float x) { return x; });
+  } else if (type == DType::kF16) {
+    body(uint16_t(), F16ToFloat, FloatToF16);
+  } else {
+    body(uint16_t(), Bf16ToFloat, FloatToBf16);
+  }
+}
+
+// Scale of a block as f16, and its inverse.
+struct Scale {
+  uint16_t bits = 0;
+  float inverse = 0;
+};
+
+Scale ScaleOf(const float* x, int64_t size) {
+  float largest = 0;
+  bool finite = true;
+  for (int64_t i = 0; i < size; ++i) {
+    largest = std::max(largest, std::abs(x[i]));
+    finite = finite && std::isfinite(x[i]);
+  }
+  if (!finite) return {FloatToF16(std::nanf("")), 0};
+  const uint16_t bits = FloatToF16(largest / 127);
+  const float scale = F16ToFloat(bits);
+  return {bits, scale > 0 ? 1 / scale : 0};
+}
+
+int8_t Quantise(float x, const Scale& scale) {
+  if (scale.inverse == 0) return 0;
+  return static_cast<int8_t>(
+      std::clamp(std::nearbyint(x * scale.inverse), -127.0f, 127.0f));
+}
+
+int64_t QuantAt(int64_t d, int64_t column) {
+  return (d / 2 * kKeyPanel + column) * 2 + d % 2;
+}
+
+}  // namespace
+
+bool CanStore(DType type) { return type != DType::kQ4_0; }
+
+int64_t KeyPanelBytes(DType type, int64_t D) {
+  ROPEWALK_CHECK(CanStore(type));
+  if (type != DType::kQ8_0) return RowBytes(type, D * kKeyPanel);
+  return (Pairs(D) + Blocks(D)) * 2 * kKeyPanel;
+}
+
+int64_t ValueBytes(DType type, int64_t keys, int64_t columns) {
+  ROPEWALK_CHECK(CanStore(type));
+  if (type != DType::kQ8_0) return RowBytes(type, keys * columns);
+  return keys * columns + 2 * keys * Blocks(columns);
+}
+
+void PackKey(DType type, const float* key, int64_t D, void* panel,
+             int64_t column) noexcept {
+  if (type != DType::kQ8_0) {
+    WithPlain(type, [&](auto element, const auto&, const auto& narrow) {
+      auto* at = static_cast<decltype(element)*>(panel) + column;
+      for (int64_t d = 0; d < D; ++d) at[d * kKeyPanel] = narrow(key[d]);
+    });
+    return;
+  }
+  auto* quants = static_cast<int8_t*>(panel);
+  auto* scales = reinterpret_cast<uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel);
+  for (int64_t first = 0; first < D; first += kQuantBlock) {
+    const int64_t end = std::min(D, first + kQuantBlock);
+    const Scale scale = ScaleOf(key + first, end - first);
+    scales[first / kQuantBlock * kKeyPanel + column] = scale.bits;
+    for (int64_t d = first; d < end; ++d) {
+      quants[QuantAt(d, column)] = Quantise(key[d], scale);
+    }
+  }
+  if (D % 2 != 0) quants[QuantAt(D, column)] = 0;
+}
+
+void PackValue(DType type, const float* value, int64_t columns, void* values,
+               int64_t keys, int64_t row) noexcept {
+  if (type != DType::kQ8_0) {
+    WithPlain(type, [&](auto element, const auto&, const auto& narrow) {
+      auto* at = static_cast<decltype(element)*>(values) + row * columns;
+      for (int64_t c = 0; c < columns; ++c) at[c] = narrow(value[c]);
+    });
+    return;
+  }
+  auto* quants = static_cast<int8_t*>(values);
+  auto* scales = reinterpret_cast<uint16_t*>(quants + keys * columns);
+  for (int64_t first = 0; first < columns; first += kQuantBlock) {
+    const int64_t end = std::min(columns, first + kQuantBlock);
+    const Scale scale = ScaleOf(value + first, end - first);
+    scales[first / kQuantBlock * keys + row] = scale.bits;
+    for (int64_t c = first; c < end; ++c) {
+      quants[row * columns + c] = Quantise(value[c], scale);
+    }
+  }
+}
+
+void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
+               float* key) noexcept {
+  if (type != DType::kQ8_0) {
+    WithPlain(type, [&](auto element, const auto& widen, const auto&) {
+      const auto* at = static_cast<const decltype(element)*>(panel) + column;
+      for (int64_t d = 0; d < D; ++d) key[d] = widen(at[d * kKeyPanel]);
+    });
+    return;
+  }
+  const auto* quants = static_cast<const int8_t*>(panel);
+  const auto* scales =
+      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel);
+  for (int64_t d = 0; d < D; ++d) {
+    key[d] = static_cast<float>(quants[QuantAt(d, column)]) *
+             F16ToFloat(scales[d / kQuantBlock * kKeyPanel + column]);
+  }
+}
+
+void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
+                 int64_t row, float* value) noexcept {
+  if (type != DType::kQ8_0) {
+    WithPlain(type, [&](auto element, const auto& widen, const auto&) {
+      const auto* at =
+          static_cast<const decltype(element)*>(values) + row * columns;
+      for (int64_t c = 0; c < columns; ++c) value[c] = widen(at[c]);
+    });
+    return;
+  }
+  const auto* quants = static_cast<const int8_t*>(values);
+  const auto* scales =
+      reinterpret_cast<const uint16_t*>(quants + keys * columns);
+  for (int64_t c = 0; c < columns; ++c) {
+    value[c] = static_cast<float>(quants[row * columns + c]) *
+               F16ToFloat(scales[c / kQuantBlock * keys + row]);
+  }
+}
+
+}  // namespace ropewalk::kernels

@@ -1,0 +1,54 @@
+// How a KV store lays out keys and values, in the type it keeps them in.
+//
+// Keys of one head lie in panels of kKeyPanel tokens, so that scores of many
+// keys are sums of vectors scaled by the query's components:
+//
+//   f32, f16, bf16   elements [D, 16]
+//   q8_0             quants [ceil(D / 2), 16, 2] of int8, two neighbouring
+//                    components of a key side by side as integer dot products
+//                    want them, then scales [ceil(D / 32), 16] of f16
+//
+// Values of one head, some columns of it, for `keys` tokens:
+//
+//   f32, f16, bf16   elements [keys, columns]
+//   q8_0             quants [keys, columns] of int8, then scales
+//                    [ceil(columns / 32), keys] of f16
+//
+// q8_0 as in GGUF: a block is 32 components of one token with the scale
+// max |x| / 127; where the width is no multiple of 32 its last block is
+// shorter. A block with a NaN or an infinity reads as NaN.
+
+#ifndef ROPEWALK_KERNELS_STORED_H_
+#define ROPEWALK_KERNELS_STORED_H_
+
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace ropewalk::kernels {
+
+inline constexpr int64_t kKeyPanel = 16;    // keys that lie side by side
+inline constexpr int64_t kQuantBlock = 32;  // components that share a scale
+
+// The types a store may have: f32, f16, bf16, q8_0.
+bool CanStore(DType type);
+
+// Bytes of one panel of keys of width D, and of the values of `keys` tokens.
+int64_t KeyPanelBytes(DType type, int64_t D);
+int64_t ValueBytes(DType type, int64_t keys, int64_t columns);
+
+// Writes key [D] to column `column` of a panel, value [columns] to row `row`.
+void PackKey(DType type, const float* key, int64_t D, void* panel,
+             int64_t column) noexcept;
+void PackValue(DType type, const float* value, int64_t columns, void* values,
+               int64_t keys, int64_t row) noexcept;
+
+// Reads one back.
+void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
+               float* key) noexcept;
+void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
+                 int64_t row, float* value) noexcept;
+
+}  // namespace ropewalk::kernels
+
+#endif  // ROPEWALK_KERNELS_STORED_H_
