@@ -33,13 +33,13 @@ class Backward {
     }
     reach_.resize(
         static_cast<size_t>(shape_.Group() * CeilDivide(shape_.T, kRows)));
-    key_rows_ = arena.Take(call.key_turns() * kTile * D);
-    keys_ = arena.Take(call.key_turns() * kTile * D);
-    d_keys_ = arena.Take(call.key_turns() * kTile * D);
-    values_ = arena.Take(kTile * shape_.Dv);
-    scores_ = arena.Take(kRows * kTile);
-    d_scores_ = arena.Take(kRows * kTile);
-    other_ = arena.Take(kRows * kTile);
+    key_rows_ = arena.Take(call.key_turns() * kKeyTile * D);
+    keys_ = arena.Take(call.key_turns() * kKeyTile * D);
+    d_keys_ = arena.Take(call.key_turns() * kKeyTile * D);
+    values_ = arena.Take(kKeyTile * shape_.Dv);
+    scores_ = arena.Take(kRows * kKeyTile);
+    d_scores_ = arena.Take(kRows * kKeyTile);
+    other_ = arena.Take(kRows * kKeyTile);
   }
 
   // `head_sums` [H]: what this sequence adds to d_head_scale, or null.
@@ -48,7 +48,7 @@ class Backward {
     g_ = g;
     limit_ = MakeSight(call_.input, b, 0).keys;
     for (int64_t h = 0; h < shape_.Group(); ++h) LayOutQueries(h);
-    for (int64_t first = 0; first < shape_.S; first += kTile) KeyTile(first);
+    for (int64_t first = 0; first < shape_.S; first += kKeyTile) KeyTile(first);
     for (int64_t h = 0; h < shape_.Group(); ++h) WriteQueries(h, head_sums);
   }
 
@@ -90,8 +90,8 @@ class Backward {
 
   void KeyTile(int64_t first) {
     const int64_t D = shape_.D;
-    const int64_t count = std::min(kTile, shape_.S - first);
-    std::fill_n(d_keys_, call_.key_turns() * kTile * D, 0.0f);
+    const int64_t count = std::min(kKeyTile, shape_.S - first);
+    std::fill_n(d_keys_, call_.key_turns() * kKeyTile * D, 0.0f);
     float* d_v = gradients_.d_v +
                  (b_ * shape_.S + first) * call_.input.v_stride +
                  g_ * shape_.Dv;
@@ -104,11 +104,11 @@ class Backward {
       for (int64_t block = 0; block < Blocks(); ++block) {
         const position::KeyRange reach =
             reach_[static_cast<size_t>(h * Blocks() + block)];
-        if (reach.last <= first || reach.first >= first + kTile) continue;
+        if (reach.last <= first || reach.first >= first + kKeyTile) continue;
         const int64_t begin = block * kRows;
         const int64_t rows = std::min(kRows, shape_.T - begin);
         const TileView view(call_.law, sight, begin, begin + rows,
-                            {first, first + kTile}, kGrain);
+                            {first, first + kKeyTile}, kGrain);
         if (view.empty()) continue;
         if (!laid_out) LayOutKeys(first);
         laid_out = true;
@@ -119,7 +119,7 @@ class Backward {
                  (b_ * shape_.S + first) * call_.input.k_stride + g_ * D;
     for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
       const RotationRows& angle = call_.key_rows[static_cast<size_t>(turn)];
-      kernels::RotateRows({.x = d_keys_ + turn * kTile * D,
+      kernels::RotateRows({.x = d_keys_ + turn * kKeyTile * D,
                            .y = d_k,
                            .rows = count,
                            .D = D,
@@ -137,15 +137,17 @@ class Backward {
   void LayOutKeys(int64_t first) {
     const int64_t D = shape_.D;
     for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
-      float* rows = key_rows_ + turn * kTile * D;
+      float* rows = key_rows_ + turn * kKeyTile * D;
       call_.TurnKeys(turn, b_, g_, first, limit_, rows);
-      kernels::Transpose(rows, D, kTile, D, keys_ + turn * kTile * D, kTile);
+      kernels::Transpose(rows, D, kKeyTile, D, keys_ + turn * kKeyTile * D,
+                         kKeyTile);
     }
-    const int64_t count = std::clamp<int64_t>(limit_ - first, 0, kTile);
+    const int64_t count = std::clamp<int64_t>(limit_ - first, 0, kKeyTile);
     kernels::Transpose(call_.V(b_, first, g_), call_.input.v_stride, count,
-                       shape_.Dv, values_, kTile);
-    for (int64_t d = 0; d < shape_.Dv && count < kTile; ++d) {
-      std::fill(values_ + d * kTile + count, values_ + (d + 1) * kTile, 0.0f);
+                       shape_.Dv, values_, kKeyTile);
+    for (int64_t d = 0; d < shape_.Dv && count < kKeyTile; ++d) {
+      std::fill(values_ + d * kKeyTile + count, values_ + (d + 1) * kKeyTile,
+                0.0f);
     }
   }
 
@@ -159,7 +161,7 @@ class Backward {
                           .queries = queries_ + QueryAt(0, h, begin),
                           .query_step = turn_floats_,
                           .keys = keys_,
-                          .key_step = kTile * shape_.D,
+                          .key_step = kKeyTile * shape_.D,
                           .begin = begin,
                           .rows = rows,
                           .first = first,
@@ -173,8 +175,8 @@ class Backward {
                    .columns = columns,
                    .depth = shape_.Dv,
                    .a_stride = shape_.H * shape_.Dv,
-                   .b_stride = kTile,
-                   .c_stride = kTile});
+                   .b_stride = kKeyTile,
+                   .c_stride = kKeyTile});
     kernels::SoftmaxGradient(
         {.scores = scores_ + column,
          .gradients = d_scores_ + column,
@@ -182,10 +184,10 @@ class Backward {
          .delta = Delta(h, begin),
          .rows = rows,
          .columns = columns,
-         .stride = kTile});
+         .stride = kKeyTile});
     Accumulate({.a = scores_ + column,
                 .a_stride = 1,
-                .a_step = kTile,
+                .a_step = kKeyTile,
                 .rows = std::min(view.hull().last, limit_) - view.hull().first,
                 .b = &d_out_[static_cast<size_t>(h)],
                 .first = begin,
@@ -202,10 +204,11 @@ class Backward {
       const int64_t from = touched.keys.first - first;
       const int64_t to = touched.keys.last - first;
       for (int64_t r = 0; r < rows; ++r) {
-        std::fill(other_ + r * kTile + from, other_ + r * kTile + to, 0.0f);
+        std::fill(other_ + r * kKeyTile + from, other_ + r * kKeyTile + to,
+                  0.0f);
         const position::KeyRange seen = view.Seen(touched.piece, begin + r);
         if (seen.first >= seen.last) continue;
-        const int64_t at = r * kTile + seen.first - first;
+        const int64_t at = r * kKeyTile + seen.first - first;
         std::copy_n(d_scores_ + at, seen.last - seen.first, other_ + at);
         std::fill_n(d_scores_ + at, seen.last - seen.first, 0.0f);
       }
@@ -219,7 +222,7 @@ class Backward {
     const int64_t D = shape_.D;
     const Piece& piece = call_.law.pieces[index];
     const int64_t column = keys.first - first;
-    const int64_t key_at = (piece.key_turn * kTile + column) * D;
+    const int64_t key_at = (piece.key_turn * kKeyTile + column) * D;
     const int64_t query_at = QueryAt(piece.query_turn, h, begin);
     kernels::Gemm({.a = d_scores + column,
                    .b = key_rows_ + key_at,
@@ -227,7 +230,7 @@ class Backward {
                    .rows = rows,
                    .columns = D,
                    .depth = keys.last - keys.first,
-                   .a_stride = kTile,
+                   .a_stride = kKeyTile,
                    .b_stride = D,
                    .c_stride = D,
                    .accumulate = true});
@@ -241,7 +244,7 @@ class Backward {
                    .b_stride = D,
                    .c_stride = D,
                    .accumulate = true,
-                   .a_step = kTile});
+                   .a_step = kKeyTile});
   }
 
   // d_q = scale * (gathered gradients rotated back). The head's scalar takes
@@ -303,11 +306,11 @@ class Backward {
   float* delta_;                           // [group, T]: out . d_out
   std::vector<Panels> d_out_;              // [group] of [T, Dv]
   std::vector<position::KeyRange> reach_;  // [group, blocks]
-  float* key_rows_;                        // [key turns, kTile, D]
-  float* keys_;                            // [key turns, D, kTile]
-  float* d_keys_;                          // [key turns, kTile, D]
-  float* values_;                          // [Dv, kTile]
-  float* scores_;                          // [kRows, kTile]
+  float* key_rows_;                        // [key turns, kKeyTile, D]
+  float* keys_;                            // [key turns, D, kKeyTile]
+  float* d_keys_;                          // [key turns, kKeyTile, D]
+  float* values_;                          // [Dv, kKeyTile]
+  float* scores_;                          // [kRows, kKeyTile]
   float* d_scores_;
   float* other_;
 };

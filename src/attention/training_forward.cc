@@ -27,7 +27,7 @@ constexpr int64_t kRows = 32;
 
 // Keys that go through one step of the softmax, as far as they are seen: a
 // step has a fixed price a row, two reductions and an exponential.
-constexpr int64_t kSpan = 4 * kTile;
+constexpr int64_t kSpan = 4 * kKeyTile;
 
 struct Task {
   int64_t b = 0;
@@ -40,11 +40,11 @@ class Forward {
  public:
   Forward(const TrainingCall& call, const TrainingOutput& output, Arena& arena)
       : call_(call), shape_(call.input.shape), output_(output) {
-    const int64_t tiles = CeilDivide(shape_.S, kTile);
-    keys_ = arena.Take(call.key_turns() * tiles * kTile * shape_.D);
-    values_ = {arena.Take(Panels::Floats(tiles * kTile, shape_.Dv)),
-               tiles * kTile, shape_.Dv};
-    rows_ = arena.Take(kTile * shape_.D);
+    const int64_t tiles = CeilDivide(shape_.S, kKeyTile);
+    keys_ = arena.Take(call.key_turns() * tiles * kKeyTile * shape_.D);
+    values_ = {arena.Take(Panels::Floats(tiles * kKeyTile, shape_.Dv)),
+               tiles * kKeyTile, shape_.Dv};
+    rows_ = arena.Take(kKeyTile * shape_.D);
     queries_ = arena.Take(call.query_turns() * kRows * shape_.D);
     scores_ = arena.Take(kRows * kSpan);
     other_ = arena.Take(kRows * kSpan);
@@ -71,23 +71,24 @@ class Forward {
 
  private:
   float* KeyTile(int64_t tile) const {
-    return keys_ + tile * call_.key_turns() * kTile * shape_.D;
+    return keys_ + tile * call_.key_turns() * kKeyTile * shape_.D;
   }
 
   void LayOut(position::KeyRange reach) {
     const int64_t limit = MakeSight(call_.input, task_.b, 0).keys;
-    for (int64_t tile = reach.first / kTile; tile * kTile < reach.last;
+    for (int64_t tile = reach.first / kKeyTile; tile * kKeyTile < reach.last;
          ++tile) {
-      const int64_t first = tile * kTile;
+      const int64_t first = tile * kKeyTile;
       for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
         call_.TurnKeys(turn, task_.b, task_.g, first, limit, rows_);
-        kernels::Transpose(rows_, shape_.D, kTile, shape_.D,
-                           KeyTile(tile) + turn * kTile * shape_.D, kTile);
+        kernels::Transpose(rows_, shape_.D, kKeyTile, shape_.D,
+                           KeyTile(tile) + turn * kKeyTile * shape_.D,
+                           kKeyTile);
       }
-      const int64_t count = std::clamp<int64_t>(limit - first, 0, kTile);
+      const int64_t count = std::clamp<int64_t>(limit - first, 0, kKeyTile);
       values_.Put(call_.V(task_.b, first, task_.g), call_.input.v_stride, first,
                   count);
-      values_.Zero(first + count, kTile - count);
+      values_.Zero(first + count, kKeyTile - count);
     }
   }
 
@@ -110,7 +111,7 @@ class Forward {
     }
     const position::KeyRange reach =
         Hull(call_.law, sight, begin, begin + rows);
-    for (int64_t first = reach.first / kTile * kTile; first < reach.last;
+    for (int64_t first = reach.first / kKeyTile * kKeyTile; first < reach.last;
          first += kSpan) {
       const position::KeyRange keys = Scores(
           sight, begin, rows, {first, std::min(first + kSpan, reach.last)});
@@ -148,9 +149,9 @@ class Forward {
   position::KeyRange Scores(const Sight& sight, int64_t begin, int64_t rows,
                             position::KeyRange span) {
     position::KeyRange filled = {0, 0};
-    for (int64_t first = span.first; first < span.last; first += kTile) {
+    for (int64_t first = span.first; first < span.last; first += kKeyTile) {
       const TileView view(call_.law, sight, begin, begin + rows,
-                          {first, first + kTile}, kGrain);
+                          {first, first + kKeyTile}, kGrain);
       if (view.empty()) continue;
       const position::KeyRange hull = view.hull();
       if (filled.last == 0) filled = {hull.first, hull.first};
@@ -163,8 +164,8 @@ class Forward {
       TileScores{.call = &call_,
                  .queries = queries_,
                  .query_step = kRows * shape_.D,
-                 .keys = KeyTile(first / kTile),
-                 .key_step = kTile * shape_.D,
+                 .keys = KeyTile(first / kKeyTile),
+                 .key_step = kKeyTile * shape_.D,
                  .begin = begin,
                  .rows = rows,
                  .first = first,
@@ -180,9 +181,9 @@ class Forward {
   const TrainingShape& shape_;
   const TrainingOutput& output_;
   Task task_;
-  float* keys_;     // [tiles, key turns, D, kTile]
-  Panels values_;   // [tiles * kTile, Dv]
-  float* rows_;     // [kTile, D]
+  float* keys_;     // [tiles, key turns, D, kKeyTile]
+  Panels values_;   // [tiles * kKeyTile, Dv]
+  float* rows_;     // [kKeyTile, D]
   float* queries_;  // [query turns, kRows, D]
   float* scores_;   // [kRows, kSpan]
   float* other_;    // [kRows, kSpan]

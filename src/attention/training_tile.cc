@@ -111,7 +111,7 @@ void TrainingCall::TurnKeys(int64_t turn, int64_t b, int64_t g, int64_t first,
                             int64_t limit, float* y) const {
   const int64_t D = input.shape.D;
   const RotationRows& angle = key_rows[static_cast<size_t>(turn)];
-  const int64_t rows = std::clamp<int64_t>(limit - first, 0, kTile);
+  const int64_t rows = std::clamp<int64_t>(limit - first, 0, kKeyTile);
   kernels::RotateRows({.x = K(b, first, g),
                        .y = y,
                        .rows = rows,
@@ -122,7 +122,7 @@ void TrainingCall::TurnKeys(int64_t turn, int64_t b, int64_t g, int64_t first,
                        .cos = angle.cos + first * angle.stride,
                        .sin = angle.sin + first * angle.stride,
                        .angle_stride = angle.stride});
-  std::fill_n(y + rows * D, (kTile - rows) * D, 0.0f);
+  std::fill_n(y + rows * D, (kKeyTile - rows) * D, 0.0f);
 }
 
 void TileScores::Product(const Piece& piece, position::KeyRange range,
@@ -136,7 +136,7 @@ void TileScores::Product(const Piece& piece, position::KeyRange range,
                  .columns = range.last - range.first,
                  .depth = D,
                  .a_stride = D,
-                 .b_stride = kTile,
+                 .b_stride = kKeyTile,
                  .c_stride = stride});
 }
 

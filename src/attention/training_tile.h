@@ -1,7 +1,7 @@
 // The working parts of training attention: memory laid out for the products,
 // and the scores of one tile.
 //
-// A tile is a block of queries of one head against kTile keys. Matrices that
+// A tile is a block of queries of one head against kKeyTile keys. Matrices that
 // stand on the right of a product lie in panels of kPanel columns, so that the
 // rows read together are neighbours in memory: with the rows of a packed
 // projection 2 KiB apart, 64 of them fight for 8 sets of the L1 cache.
@@ -12,12 +12,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "attention/kv_store.h"
 #include "attention/training.h"
 #include "attention/training_law.h"
 
 namespace ropewalk::attention {
 
+inline constexpr int64_t kKeyTile = 64;   // keys of a tile
 inline constexpr int64_t kMaxBlock = 64;  // queries of a tile
 inline constexpr int64_t kPanel = 64;  // columns of a panel: 4 AVX-512 vectors
 inline constexpr int64_t kGrain = 16;  // keys computed together
@@ -111,7 +111,7 @@ struct TrainingCall {
   // [rows, D].
   void TurnQueries(int64_t turn, int64_t b, int64_t h, int64_t begin,
                    int64_t rows, float* y) const;
-  // Keys of one tile under a turn, to y [kTile, D]; zeros where none are.
+  // Keys of one tile under a turn, to y [kKeyTile, D]; zeros where none are.
   void TurnKeys(int64_t turn, int64_t b, int64_t g, int64_t first,
                 int64_t limit, float* y) const;
 };
@@ -121,14 +121,14 @@ struct TileScores {
   const TrainingCall* call = nullptr;
   const float* queries = nullptr;  // [query turns] of [rows, D]
   int64_t query_step = 0;          // from turn to turn
-  const float* keys = nullptr;     // [key turns] of [D, kTile]
+  const float* keys = nullptr;     // [key turns] of [D, kKeyTile]
   int64_t key_step = 0;
   int64_t begin = 0;  // first query
   int64_t rows = 0;
-  int64_t first = 0;        // first key of the tile
-  float* scores = nullptr;  // [rows, kTile], filled at the view's hull
-  float* other = nullptr;   // the same, for a second piece
-  int64_t stride = kTile;   // of both
+  int64_t first = 0;          // first key of the tile
+  float* scores = nullptr;    // [rows, kKeyTile], filled at the view's hull
+  float* other = nullptr;     // the same, for a second piece
+  int64_t stride = kKeyTile;  // of both
 
   void Compute(const TileView& view) const;
 
