@@ -82,10 +82,12 @@ HWY_INLINE void Product(const float* HWY_RESTRICT a, int64_t a_step,
 }
 
 // A score of the block is far above its lane's top, or the first of its lane:
-// moves the top, and takes what was added up before to the new one.
-HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
-                          float* rises) {
+// moves the top, and takes what was added up before to the new one, and so the
+// weights of this call's keys before `key`, which are in no output yet.
+HWY_NOINLINE void MoveTop(const StripScoresArgs& args, int64_t key, int v,
+                          Vec most, float* rises) {
   const Tag d;
+  const StripState& state = args.state;
   const int64_t lanes = Lanes();
   float* top = state.top + v * lanes;
   float* limit = state.limit + v * lanes;
@@ -97,9 +99,11 @@ HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
   hn::Store(rise, d, rises);
   hn::Store(hn::Add(hn::Load(d, top), rise), d, top);
   hn::Store(hn::IfThenElse(moves, hn::Set(d, kSlack), before), d, limit);
-  // Nothing stands below a first top; 2^-rise may be infinite there.
-  const Vec decay = hn::IfThenElse(first, hn::Set(d, 1.0f),
-                                   FastExp2(d, hn::Sub(hn::Zero(d), rise)));
+  // Nothing stands below a first top; 2^-rise may be infinite there. Lanes that
+  // stay take 1, which FastExp2(0) is not quite.
+  const Vec decay =
+      hn::IfThenElse(hn::AndNot(first, moves),
+                     FastExp2(d, hn::Sub(hn::Zero(d), rise)), hn::Set(d, 1.0f));
   hn::Store(hn::Mul(hn::Load(d, part), decay), d, part);
   HWY_ALIGN float factors[HWY_MAX_BYTES / sizeof(float)];
   hn::Store(decay, d, factors);
@@ -108,13 +112,19 @@ HWY_NOINLINE void MoveTop(const StripState& state, int v, Vec most,
     float* out = state.output + (row * kVectors + v) * lanes;
     hn::Store(hn::Mul(hn::Load(d, out), decay), d, out);
   }
+  for (int64_t row = args.begin; row < key; ++row) {
+    float* weights = args.weights + (row * kVectors + v) * lanes;
+    hn::Store(hn::Mul(hn::Load(d, weights), decay), d, weights);
+  }
 }
 
-// Scores less top of kRows keys -> weights, [kRows, lanes].
-HWY_INLINE void Finish(const StripState& state, Vec (&sum)[kRows][kVectors],
-                       float* HWY_RESTRICT weights) {
+// Scores less top of keys [key, key + kRows) -> weights.
+HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
+                       Vec (&sum)[kRows][kVectors]) {
   const Tag d;
   const int64_t lanes = Lanes();
+  const StripState& state = args.state;
+  float* HWY_RESTRICT weights = args.weights + key * kVectors * lanes;
   ROPEWALK_UNROLL
   for (int v = 0; v < kVectors; ++v) {
     Vec most = sum[0][v];
@@ -125,7 +135,7 @@ HWY_INLINE void Finish(const StripState& state, Vec (&sum)[kRows][kVectors],
       // Through memory: an accumulator whose address were taken would live
       // there for good.
       HWY_ALIGN float rises[HWY_MAX_BYTES / sizeof(float)];
-      MoveTop(state, v, most, rises);
+      MoveTop(args, key, v, most, rises);
       const Vec rise = hn::Load(d, rises);
       ROPEWALK_UNROLL
       for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Sub(sum[r][v], rise);
@@ -184,11 +194,10 @@ HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
       }
     }
   }
-  Finish(args.state, scores, args.weights + key * kVectors * lanes);
+  Finish(args, key, scores);
 }
 
 void StripScoresImpl(const StripScoresArgs& args) {
-  const int64_t lanes = StripLanesImpl();
   for (int64_t key = args.begin; key < args.end; key += kRows) {
     if (!args.whole) {
       MixedScores(args, key);
@@ -196,7 +205,7 @@ void StripScoresImpl(const StripScoresArgs& args) {
     }
     Vec sum[kRows][kVectors];
     Scores(args, args.pieces[0], key, sum);
-    Finish(args.state, sum, args.weights + key * lanes);
+    Finish(args, key, sum);
   }
 }
 

@@ -67,7 +67,9 @@ struct StripPiece {
 // Scores and weights of keys [begin, end) of a tile, both multiples of
 // kKeyBlock. One piece and `whole`: every lane sees every key. Otherwise the
 // first piece that shows a pair decides it, and pairs that none shows get the
-// weight 0. Updates the state, `part` included.
+// weight 0. Updates the state, `part` included. Where a top moves, the weights
+// of this call move with it, those of an earlier call do not: StripValues has
+// to take them before.
 struct StripScoresArgs {
   const StripPiece* pieces = nullptr;
   int64_t piece_count = 0;
