@@ -453,7 +453,8 @@ class TableReporter : public benchmark::ConsoleReporter {
     ConsoleReporter::ReportRuns(runs);
     for (const Run& run : runs) {
       if (run.aggregate_name != "median") continue;
-      seconds_[run.run_name.function_name] = run.real_accumulated_time;
+      // In the run's own unit, and of one iteration.
+      seconds_[run.run_name.function_name] = 1e-3 * run.GetAdjustedRealTime();
     }
   }
 
