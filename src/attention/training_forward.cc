@@ -20,13 +20,15 @@ namespace {
 
 using kernels::kKeyPanel;
 
-// Strips of a task: packing a tile of keys costs little beside 1000 queries,
-// while queries, outputs and sums of these strips must stay in an L2 cache,
-// 2^18 floats of it, where they are not unusually wide.
-constexpr int64_t kMostStrips = 20;
+// Queries of a task at most: packing a tile of keys costs little beside 1000 of
+// them, while what their strips own must stay in an L2 cache, 2^18 floats of
+// it, where heads are not unusually wide. Fewer, so that each worker gets a
+// few tasks, of unequal length as they are; but packing costs a tenth of the
+// time where only 200 queries share it.
+constexpr int64_t kMostQueries = 960;
+constexpr int64_t kLeastQueries = 192;
 constexpr int64_t kStripFloats = int64_t{1} << 18;
-// Tasks a worker, of which there are unequal ones, to share them out evenly.
-constexpr int64_t kTasksPerWorker = 8;
+constexpr int64_t kTasksPerWorker = 4;
 
 struct Task {
   int64_t b = 0;
@@ -47,9 +49,13 @@ int64_t TaskQueries(const TrainingCall& call, int64_t workers) {
   const int64_t lanes = kernels::StripLanes();
   const int64_t strips = CeilDivide(shape.T, lanes);
   const int64_t fit =
-      std::min(kMostStrips, kStripFloats / FloatsPerStrip(call));
-  const int64_t even = shape.B * shape.G * strips / (kTasksPerWorker * workers);
-  return lanes * std::max<int64_t>(1, std::min(fit / shape.Group(), even));
+      std::min(kMostQueries / lanes, kStripFloats / FloatsPerStrip(call)) /
+      shape.Group();
+  const int64_t all = shape.B * shape.G * strips;
+  const int64_t even = std::max(
+      all / (kTasksPerWorker * workers),
+      std::min(kLeastQueries / lanes / shape.Group(), all / workers / 2));
+  return lanes * std::max<int64_t>(1, std::min(fit, even));
 }
 
 class Forward {
@@ -65,7 +71,6 @@ class Forward {
         arena.Take(kKeyTile * CeilDivide(shape_.Dv, kKeyPanel) * kKeyPanel);
     rows_ = arena.Take(lanes_ * shape_.D);
     weights_ = arena.Take(kKeyTile * lanes_);
-    memory_ = {};
     for (int64_t s = 0; s < task_queries / lanes_ * shape_.Group(); ++s) {
       Memory memory;
       memory.queries = arena.Take(call.query_turns() * shape_.D * lanes_);
