@@ -70,7 +70,7 @@ class Backward {
 
   void LayOutQueries(int64_t h) {
     for (int64_t turn = 0; turn < call_.query_turns(); ++turn) {
-      call_.TurnQueries(turn, b_, Head(h), 0, shape_.T,
+      call_.TurnQueries(turn, b_, Head(h), 0, shape_.T, 1,
                         queries_ + QueryAt(turn, h, 0));
       std::fill_n(d_queries_ + QueryAt(turn, h, 0), shape_.T * shape_.D, 0.0f);
     }

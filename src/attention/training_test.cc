@@ -17,6 +17,7 @@
 #include "attention/reference.h"
 #include "attention/training_problem_for_test.h"
 #include "attention/training_reference.h"
+#include "attention/training_tile.h"
 #include "kernels/cpu/isa.h"
 
 namespace ropewalk::attention {
@@ -92,8 +93,8 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, TrainingTest,
                          [](const auto& info) { return info.param; });
 
 // Around the window of most spellings, and around the tile.
-const int64_t kLengths[] = {1,         19,    20,        21,
-                            kTile - 1, kTile, kTile + 1, 2 * kTile + 3};
+const int64_t kLengths[] = {
+    1, 19, 20, 21, kKeyTile - 1, kKeyTile, kKeyTile + 1, 2 * kKeyTile + 3};
 
 TEST_P(TrainingTest, CausalMatchesFloat64AroundWindowAndTile) {
   for (const std::string& spelling : Causal()) {
@@ -115,7 +116,7 @@ TEST_P(TrainingTest, EveryDirectionMatchesFloat64AroundWindowAndTile) {
 
 TEST_P(TrainingTest, PrefixesAndPaddingMatchFloat64) {
   for (const std::string& spelling : TwoSided()) {
-    for (const int64_t n : {int64_t{21}, 2 * kTile + 3}) {
+    for (const int64_t n : {int64_t{21}, 2 * kKeyTile + 3}) {
       Check(spelling, {4, n, n, 2, 2, 8, 8},
             {.name = "prefix", .prefix = {0, 1, n / 2, n + 5}});
       Check(spelling, {3, n, n, 1, 1, 8, 8},

@@ -86,13 +86,14 @@ void TrainingCall::Scales(int64_t begin, int64_t rows, double factor,
 }
 
 void TrainingCall::TurnQueries(int64_t turn, int64_t b, int64_t h,
-                               int64_t begin, int64_t rows, float* y) const {
+                               int64_t begin, int64_t rows, double factor,
+                               float* y) const {
   const int64_t D = input.shape.D;
   const RotationRows& angle = query_rows[static_cast<size_t>(turn)];
   float factors[kMaxBlock];
   for (int64_t t = 0; t < rows; t += kMaxBlock) {
     const int64_t count = std::min(kMaxBlock, rows - t);
-    Scales(begin + t, count, HeadScale(h), factors);
+    Scales(begin + t, count, HeadScale(h) * factor, factors);
     kernels::RotateRows({.x = Q(b, begin + t, h),
                          .y = y + t * D,
                          .rows = count,

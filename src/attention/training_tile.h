@@ -18,7 +18,7 @@
 
 namespace ropewalk::attention {
 
-inline constexpr int64_t kKeyTile = 64;   // keys of a tile
+inline constexpr int64_t kKeyTile = 128;  // keys of a tile
 inline constexpr int64_t kMaxBlock = 64;  // queries of a tile
 inline constexpr int64_t kPanel = 64;  // columns of a panel: 4 AVX-512 vectors
 inline constexpr int64_t kGrain = 16;  // keys computed together
@@ -91,10 +91,10 @@ struct TrainingCall {
 
   // s(i) / sqrt(D) of queries [begin, begin + rows), times `factor`.
   void Scales(int64_t begin, int64_t rows, double factor, float* scales) const;
-  // Queries [begin, begin + rows) of a head under a turn, scaled, to y
-  // [rows, D].
+  // Queries [begin, begin + rows) of a head under a turn, scaled and times
+  // `factor`, to y [rows, D].
   void TurnQueries(int64_t turn, int64_t b, int64_t h, int64_t begin,
-                   int64_t rows, float* y) const;
+                   int64_t rows, double factor, float* y) const;
   // Keys of one tile under a turn, to y [kKeyTile, D]; zeros where none are.
   void TurnKeys(int64_t turn, int64_t b, int64_t g, int64_t first,
                 int64_t limit, float* y) const;

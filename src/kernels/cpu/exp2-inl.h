@@ -31,10 +31,11 @@ HWY_INLINE V FastExp2(D d, V x) {
   p = hn::MulAdd(p, r, hn::Set(d, 0.999999925f));
   return V{_mm512_scalef_ps(p.raw, x.raw)};
 #else
-  // 2^-127 has the exponent bits of 0. The bound stands first, because the
-  // second operand is what x86 returns where one is a NaN.
+  // 2^-127 has the exponent bits of 0. A comparison, because Max of a NaN is
+  // one or the other operand, as the target likes.
   const hn::RebindToSigned<D> di;
-  x = hn::Max(hn::Set(d, -127.0f), x);
+  const V least = hn::Set(d, -127.0f);
+  x = hn::IfThenElse(hn::Lt(x, least), least, x);
   const V n = hn::Round(x);
   const V r = hn::Sub(x, n);
   V p = hn::Set(d, 1.3276472e-3f);

@@ -1,0 +1,109 @@
+#include "attention/training_strip.h"
+
+#include <algorithm>
+#include <numbers>
+#include <utility>
+
+#include "kernels/cpu/kernels.h"
+
+namespace ropewalk::attention {
+namespace {
+
+using kernels::kKeyBlock;
+using kernels::kKeyPanel;
+
+int64_t Floor(int64_t key) { return key / kKeyBlock * kKeyBlock; }
+int64_t Ceil(int64_t key) { return Floor(key + kKeyBlock - 1); }
+
+// What one piece shows to a strip: some key of `touched` to some query, every
+// key of `whole` to every query. Rounded to blocks, outwards and inwards.
+struct Extent {
+  position::KeyRange touched;
+  position::KeyRange whole;
+};
+
+bool Contains(position::KeyRange range, int64_t key) {
+  return range.first <= key && key < range.last;
+}
+
+}  // namespace
+
+StripView::StripView(const Law& law, const Sight& sight, int64_t begin,
+                     int64_t rows)
+    : lanes_(kernels::StripLanes()),
+      ends_(2 * lanes_ * static_cast<int64_t>(law.pieces.size())) {
+  std::vector<Extent> extents;
+  std::vector<int64_t> cuts;
+  int32_t* ends = ends_.data();
+  for (const Piece& piece : law.pieces) {
+    for (int64_t l = 0; l < lanes_; ++l) {
+      const position::KeyRange seen =
+          sight.Seen(piece, begin + std::min(l, rows - 1));
+      ends[l] =
+          static_cast<int32_t>(std::clamp<int64_t>(seen.first, 0, sight.keys));
+      ends[lanes_ + l] =
+          static_cast<int32_t>(std::clamp<int64_t>(seen.last, 0, sight.keys));
+    }
+    // Intervals move forward with the query, so the first and the last query
+    // bound them all.
+    const Extent extent = {{Floor(ends[0]), Ceil(ends[2 * lanes_ - 1])},
+                           {Ceil(ends[lanes_ - 1]), Floor(ends[lanes_])}};
+    ends += 2 * lanes_;
+    extents.push_back(extent);
+    for (const position::KeyRange& range : {extent.touched, extent.whole}) {
+      cuts.insert(cuts.end(), {range.first, range.last});
+    }
+  }
+  std::sort(cuts.begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  for (size_t c = 0; c + 1 < cuts.size(); ++c) {
+    KeyRun run{.keys = {cuts[c], cuts[c + 1]}};
+    for (size_t p = 0; p < extents.size() && !run.whole; ++p) {
+      if (!Contains(extents[p].touched, cuts[c])) continue;
+      // What later pieces show is decided already.
+      const bool whole = Contains(extents[p].whole, cuts[c]);
+      run.whole = whole && run.pieces.empty();
+      run.pieces.push_back(static_cast<int64_t>(p));
+      if (whole) break;
+    }
+    if (!run.pieces.empty()) runs_.push_back(std::move(run));
+  }
+}
+
+void PackQueries(const TrainingCall& call, int64_t turn, int64_t b, int64_t h,
+                 int64_t begin, int64_t count, float* rows, float* strip) {
+  const int64_t D = call.input.shape.D;
+  const int64_t lanes = kernels::StripLanes();
+  call.TurnQueries(turn, b, h, begin, count, std::numbers::log2e, rows);
+  std::fill_n(rows + count * D, (lanes - count) * D, 0.0f);
+  kernels::Transpose(rows, D, lanes, D, strip, lanes);
+}
+
+KeyTile::KeyTile(const TrainingCall& call, Arena& arena)
+    : call_(call), packed_(static_cast<size_t>(call.key_turns())) {
+  const int64_t floats = kKeyTile * call.input.shape.D;
+  rows_ = arena.Take(floats);
+  keys_ = arena.Take(call.key_turns() * floats);
+}
+
+void KeyTile::Begin(int64_t b, int64_t g, int64_t first, int64_t limit) {
+  b_ = b;
+  g_ = g;
+  first_ = first;
+  limit_ = limit;
+  packed_.assign(packed_.size(), false);
+}
+
+const float* KeyTile::Keys(int64_t turn) {
+  const int64_t D = call_.input.shape.D;
+  float* keys = keys_ + turn * kKeyTile * D;
+  if (packed_[static_cast<size_t>(turn)]) return keys;
+  packed_[static_cast<size_t>(turn)] = true;
+  call_.TurnKeys(turn, b_, g_, first_, limit_, rows_);
+  for (int64_t j = 0; j < kKeyTile; j += kKeyPanel) {
+    kernels::Transpose(rows_ + j * D, D, kKeyPanel, D, keys + j * D, kKeyPanel);
+  }
+  return keys;
+}
+
+}  // namespace ropewalk::attention
