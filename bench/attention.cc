@@ -1,26 +1,42 @@
-// What a position scheme costs: attention alone, prefill and decode, as ratios
-// to plain rope in one run.
+// What a position scheme costs: attention alone, prefill and decode, against
+// plain rope and against the machine's own limits.
 //
 //   make bench BENCH=attention
-//   build/bench/attention --benchmark_filter='prefill.*/D:64/'
+//   build/bench/attention --benchmark_filter='^prefill/.*/D:64/n:16384'
+//   ROPEWALK_ISA=avx2 build/bench/attention
 //
-// Runs of all schemes are interleaved, and the ratios at the end compare
-// medians, so that a machine whose speed drifts favours none. GFLOP/s counts
-// useful work: 4 (n^2 / 2) D H for a prefill of n tokens. `gemm` is our own
-// matrix kernel over the threads, as this machine's limit for comparison.
+// Every benchmark is a pair, whose two sides take turns within each iteration;
+// `ratio` is the median over the iterations of the one time over the other, so
+// that a machine whose speed drifts favours neither.
+//
+//   prefill/SCHEME   time of the scheme over that of rope
+//   sgemm/SCHEME     useful FLOP/s over those of OpenBLAS sgemm, n = 2048
+//   decode/SCHEME    time of a token at the depth over that of rope
+//   read/TYPE        bytes of keys and values a second, decoding with rope,
+//                    over those of a plain loop that reads memory
+//   store/TYPE       time of a token at the depth over that with f32
+//
+// Useful work is 4 (n^2 / 2) D H. Decoding goes round so many layers that keys
+// and values are four times the last-level cache, or as much as --kv-mib says.
+// 8 query and 2 key heads; prompts in chunks of 512 tokens.
 
 #include "attention/attention.h"
 
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <map>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/random.h"
+#include "bench/blas.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/kernels.h"
 #include "position/scheme.h"
@@ -30,9 +46,11 @@ namespace {
 
 constexpr int64_t kTrained = 4096;
 constexpr int64_t kChunk = 512;
-const char* const kSchemes[] = {
-    "rope", "rerope:window=1024", "leaky-rerope:window=1024,k=16",
-    "self-extend:window=1024,group=16", "dca:chunk=3072"};
+constexpr int64_t kHeads = 8;
+constexpr int64_t kKeyHeads = 2;
+constexpr int64_t kDepth = 16384;
+
+int64_t kv_bytes = 0;  // that decoding goes round
 
 std::vector<float> Normals(int64_t size) {
   Rng rng(1);
@@ -41,159 +59,305 @@ std::vector<float> Normals(int64_t size) {
   return out;
 }
 
-// One layer's attention with 8 query and 2 key heads, and inputs for a chunk.
-struct Layer {
-  attention::HeadShape shape;
-  attention::BandedAttention attention;
-  attention::KvStore store;
-  std::unique_ptr<ParallelFor> threads = MakeThreadPool(0);
-  attention::RotationTables tables;
-  attention::AttentionScratch scratch;
-  std::vector<float> queries;
-  std::vector<float> keys;
-  std::vector<float> values;
-  std::vector<float> output;
-
-  Layer(const std::string& spelling, int64_t D, int64_t n)
-      : shape{8, 2, D},
-        attention(MakePlan(spelling, D, n), shape),
-        store(attention.NewStore()),
-        queries(Normals(kChunk * 8 * D)),
-        keys(Normals(kChunk * 2 * D)),
-        values(Normals(kChunk * 2 * D)),
-        output(queries.size()) {}
-
-  static position::Plan MakePlan(const std::string& spelling, int64_t D,
-                                 int64_t n) {
-    const position::ModelPositions model{.head_width = D,
-                                         .rotary_width = D,
-                                         .train_length = kTrained,
-                                         .original_length = kTrained};
-    return position::BuildStack(
-               position::Resolve(position::ParseScheme(spelling), model, n),
-               model, n, 1)
-        .front();
-  }
-
-  void Feed(int64_t T) {
-    tables.Begin(store.size(), T);
-    store.Append(keys.data(), values.data(), T, tables, *threads);
-    const attention::QuerySlice slice{.queries = queries.data(),
-                                      .output = output.data(),
-                                      .T = T,
-                                      .store = &store,
-                                      .tables = &tables};
-    attention.Attend({&slice, 1}, nullptr, *threads, scratch);
-  }
-};
-
-void Prefill(benchmark::State& state, const std::string& spelling, int64_t D,
-             int64_t n) {
-  for (auto _ : state) {
-    Layer layer(spelling, D, n);
-    while (layer.store.size() < n) layer.Feed(kChunk);
-    benchmark::DoNotOptimize(layer.output.data());
-  }
-  const auto pairs = static_cast<double>(n) * static_cast<double>(n) / 2;
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(4e-9 * pairs * static_cast<double>(8 * D),
-                         benchmark::Counter::kIsIterationInvariantRate);
+double Seconds(const std::function<void()>& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
-void Decode(benchmark::State& state, const std::string& spelling, int64_t D,
-            int64_t depth) {
-  Layer layer(spelling, D, depth + (1 << 20));
-  // The scores of the cached tokens do not matter, so only append them.
-  while (layer.store.size() < depth) {
-    layer.tables.Begin(layer.store.size(), kChunk);
-    layer.store.Append(layer.keys.data(), layer.values.data(), kChunk,
-                       layer.tables, *layer.threads);
-  }
-  for (auto _ : state) layer.Feed(1);
-  state.counters["kv_bytes"] = static_cast<double>(layer.store.bytes());
+position::Plan MakePlan(const std::string& spelling, int64_t D, int64_t n) {
+  const position::ModelPositions model{.head_width = D,
+                                       .rotary_width = D,
+                                       .train_length = kTrained,
+                                       .original_length = kTrained};
+  return position::BuildStack(
+             position::Resolve(position::ParseScheme(spelling), model, n),
+             model, n, 1)
+      .front();
 }
 
-void GemmPeak(benchmark::State& state) {
-  const int64_t n = 1024;
-  const auto threads = MakeThreadPool(0);
-  const auto a = Normals(n * n);
-  const auto b = Normals(n * n);
-  std::vector<float> c(static_cast<size_t>(n * n));
-  for (auto _ : state) {
-    threads->Run(n / 64, [&](int64_t task, int64_t) {
-      // A strip of 64 columns stays in the caches.
-      for (int64_t k = 0; k < n; k += 256) {
-        kernels::Gemm({.a = a.data() + k,
-                       .b = b.data() + k * n + task * 64,
-                       .c = c.data() + task * 64,
-                       .rows = n,
-                       .columns = 64,
-                       .depth = 256,
-                       .a_stride = n,
-                       .b_stride = n,
-                       .c_stride = n,
-                       .accumulate = k > 0});
-      }
-    });
-    benchmark::DoNotOptimize(c.data());
-  }
-  const auto side = static_cast<double>(n);
-  state.counters["GFLOP/s"] = benchmark::Counter(
-      2e-9 * side * side * side, benchmark::Counter::kIsIterationInvariantRate);
-}
-
-// Keeps the medians and prints them against rope's.
-class RatioReporter : public benchmark::ConsoleReporter {
+// Layers that share a scheme, and inputs for a chunk. Every layer is given the
+// same keys and values.
+class Layers {
  public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      if (run.aggregate_name == "median") {
-        medians_[run.run_name.function_name] = run.real_accumulated_time;
-      }
+  Layers(const std::string& spelling, int64_t D, int64_t n, int64_t count = 1,
+         DType type = DType::kF32)
+      : attention_(MakePlan(spelling, D, n), {kHeads, kKeyHeads, D}),
+        queries_(Normals(kChunk * kHeads * D)),
+        keys_(Normals(kChunk * kKeyHeads * D)),
+        values_(Normals(kChunk * kKeyHeads * D)),
+        output_(queries_.size()) {
+    for (int64_t l = 0; l < count; ++l) {
+      stores_.push_back(attention_.NewStore(type));
     }
   }
 
-  void Finalize() override {
-    ConsoleReporter::Finalize();
-    std::printf("\ntime against rope, medians\n");
-    for (const auto& [name, seconds] : medians_) {
-      const size_t start = name.find('/') + 1;
-      const size_t end = name.find('/', start);
-      if (end == std::string::npos) continue;
-      const auto rope =
-          medians_.find(name.substr(0, start) + "rope" + name.substr(end));
-      if (rope == medians_.end()) continue;
-      std::printf("%-58s %6.3f\n", name.c_str(), seconds / rope->second);
+  int64_t size() const { return stores_.front().size(); }
+  int64_t count() const { return static_cast<int64_t>(stores_.size()); }
+  int64_t bytes() const {
+    int64_t sum = 0;
+    for (const auto& store : stores_) sum += store.bytes();
+    return sum;
+  }
+
+  // T tokens through every layer; without queries they are only stored.
+  void Feed(int64_t T, bool attend = true) {
+    tables_.Begin(size(), T);
+    for (attention::KvStore& store : stores_) {
+      store.Append(keys_.data(), values_.data(), T, tables_, *threads_);
+      if (!attend) continue;
+      const attention::QuerySlice slice{.queries = queries_.data(),
+                                        .output = output_.data(),
+                                        .T = T,
+                                        .store = &store,
+                                        .tables = &tables_};
+      attention_.Attend({&slice, 1}, nullptr, *threads_, scratch_);
     }
+    benchmark::DoNotOptimize(output_.data());
+  }
+
+  void FillTo(int64_t depth) {
+    while (size() < depth) Feed(std::min(kChunk, depth - size()), false);
   }
 
  private:
-  std::map<std::string, double> medians_;
+  attention::BandedAttention attention_;
+  std::vector<attention::KvStore> stores_;
+  std::unique_ptr<ParallelFor> threads_ = MakeThreadPool(0);
+  attention::RotationTables tables_;
+  attention::AttentionScratch scratch_;
+  std::vector<float> queries_;
+  std::vector<float> keys_;
+  std::vector<float> values_;
+  std::vector<float> output_;
 };
 
+void Prefill(const std::string& spelling, int64_t D, int64_t n) {
+  Layers layers(spelling, D, n);
+  while (layers.size() < n) layers.Feed(kChunk);
+}
+
+double PrefillFlops(int64_t D, int64_t n) {
+  return 2.0 * static_cast<double>(n) * static_cast<double>(n) *
+         static_cast<double>(D * kHeads);
+}
+
+double Median(std::vector<double> x) {
+  std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size() / 2),
+                   x.end());
+  return x[x.size() / 2];
+}
+
+// Times `ours` and `theirs` in turn; ratio = Median(score(ours, theirs)).
+void Pair(benchmark::State& state, const std::function<void()>& ours,
+          const std::function<void()>& theirs,
+          const std::function<double(double, double)>& score) {
+  std::vector<double> ratios;
+  std::vector<double> base;
+  bool turn = false;
+  ours();
+  theirs();
+  for (auto _ : state) {
+    double our_time = 0;
+    double their_time = 0;
+    if (turn) their_time = Seconds(theirs);
+    our_time = Seconds(ours);
+    if (!turn) their_time = Seconds(theirs);
+    turn = !turn;
+    ratios.push_back(score(our_time, their_time));
+    base.push_back(their_time);
+    state.SetIterationTime(our_time);
+  }
+  state.counters["ratio"] = Median(ratios);
+  state.counters["other_ms"] = 1e3 * Median(base);
+}
+
+double TimeRatio(double ours, double theirs) { return ours / theirs; }
+
+void ComparePrefill(benchmark::State& state, const std::string& scheme,
+                    int64_t D, int64_t n) {
+  Pair(
+      state, [&] { Prefill(scheme, D, n); }, [&] { Prefill("rope", D, n); },
+      TimeRatio);
+  Layers other(scheme, D, n);
+  Layers rope("rope", D, n);
+  other.FillTo(n);
+  rope.FillTo(n);
+  state.counters["kv"] =
+      static_cast<double>(other.bytes()) / static_cast<double>(rope.bytes());
+}
+
+void CompareSgemm(benchmark::State& state, const std::string& scheme, int64_t D,
+                  int64_t n) {
+  const int64_t side = 2048;
+  const auto a = Normals(side * side);
+  const auto b = Normals(side * side);
+  std::vector<float> c(static_cast<size_t>(side * side));
+  const double sgemm_flops = 2e-9 * static_cast<double>(side) *
+                             static_cast<double>(side) *
+                             static_cast<double>(side);
+  // As many products as take about as long.
+  const int64_t products = std::max<int64_t>(
+      1, static_cast<int64_t>(1e-9 * PrefillFlops(D, n) / sgemm_flops));
+  const auto sgemm = [&] {
+    for (int64_t p = 0; p < products; ++p) {
+      bench::Sgemm({.a = a.data(),
+                    .b = b.data(),
+                    .c = c.data(),
+                    .rows = side,
+                    .columns = side,
+                    .depth = side,
+                    .a_stride = side,
+                    .b_stride = side,
+                    .c_stride = side});
+    }
+    benchmark::DoNotOptimize(c.data());
+  };
+  std::vector<double> rates;
+  std::vector<double> peaks;
+  Pair(
+      state, [&] { Prefill(scheme, D, n); }, sgemm,
+      [&](double ours, double theirs) {
+        rates.push_back(1e-9 * PrefillFlops(D, n) / ours);
+        peaks.push_back(static_cast<double>(products) * sgemm_flops / theirs);
+        return rates.back() / peaks.back();
+      });
+  state.counters["GFLOP/s"] = Median(rates);
+  state.counters["sgemm"] = Median(peaks);
+}
+
+int64_t LayersFor(int64_t D, DType type) {
+  Layers one("rope", D, kDepth, 1, type);
+  one.FillTo(kDepth);
+  return (kv_bytes + one.bytes() - 1) / one.bytes();
+}
+
+void CompareDecode(benchmark::State& state, const std::string& scheme,
+                   int64_t D, DType type) {
+  const int64_t count = LayersFor(D, type);
+  Layers ours(scheme, D, kDepth + 1024, count, type);
+  Layers rope("rope", D, kDepth + 1024, count, type);
+  ours.FillTo(kDepth);
+  rope.FillTo(kDepth);
+  Pair(
+      state, [&] { ours.Feed(1); }, [&] { rope.Feed(1); }, TimeRatio);
+  state.counters["kv"] =
+      static_cast<double>(ours.bytes()) / static_cast<double>(rope.bytes());
+}
+
+// A token through one layer; both sides go round the same amount of memory.
+void CompareStore(benchmark::State& state, int64_t D, DType type) {
+  Layers ours("rope", D, kDepth + 1024, LayersFor(D, type), type);
+  Layers f32("rope", D, kDepth + 1024, LayersFor(D, DType::kF32));
+  ours.FillTo(kDepth);
+  f32.FillTo(kDepth);
+  const auto layers = [](const Layers& x) {
+    return static_cast<double>(x.count());
+  };
+  Pair(
+      state, [&] { ours.Feed(1); }, [&] { f32.Feed(1); },
+      [&](double our_time, double f32_time) {
+        return (our_time / layers(ours)) / (f32_time / layers(f32));
+      });
+  state.counters["faster"] = 1 / state.counters["ratio"];
+}
+
+void CompareRead(benchmark::State& state, int64_t D, DType type) {
+  Layers ours("rope", D, kDepth + 1024, LayersFor(D, type), type);
+  ours.FillTo(kDepth);
+  const int64_t bytes = ours.bytes();
+  // The plain loop: every worker adds up a share of as much memory.
+  const auto threads = MakeThreadPool(0);
+  const int64_t share =
+      bytes / threads->workers() / static_cast<int64_t>(sizeof(float));
+  AlignedBuffer<float> memory(share * threads->workers());
+  for (int64_t at = 0; at < memory.size(); ++at) {
+    memory[at] = static_cast<float>(at % 1000);
+  }
+  std::vector<float> ones(1 << 12, 1.0f);
+  const auto read = [&] {
+    threads->Run(threads->workers(), [&](int64_t task, int64_t) {
+      float sum = 0;
+      const auto step = static_cast<int64_t>(ones.size());
+      for (int64_t at = 0; at + step <= share; at += step) {
+        sum += kernels::Dot(DType::kF32, memory.data() + task * share + at,
+                            ones.data(), step);
+      }
+      benchmark::DoNotOptimize(sum);
+    });
+  };
+  std::vector<double> rates;
+  Pair(
+      state, [&] { ours.Feed(1); }, read,
+      [&](double our_time, double plain) {
+        rates.push_back(1e-9 * static_cast<double>(bytes) / our_time);
+        return plain / our_time;
+      });
+  state.counters["GB/s"] = Median(rates);
+}
+
 void Register() {
-  const auto add = [](const std::string& name, auto body) {
+  const auto add = [](const std::string& name, int64_t iterations, auto body) {
     benchmark::RegisterBenchmark(name.c_str(), body)
         ->Unit(benchmark::kMillisecond)
-        ->UseRealTime()
-        ->Repetitions(7)
-        ->ReportAggregatesOnly();
+        ->UseManualTime()
+        ->Iterations(iterations);
   };
-  add("gemm", GemmPeak);
+  struct Named {
+    std::string scheme;
+    bool prefill_64k;
+  };
+  const std::vector<Named> schemes = {
+      {"rope", false},  // against itself: what the machine's noise is
+      {"rerope:window=512", true},
+      {"rerope:window=1024+logn-clip", false},
+      {"leaky-rerope:window=512,k=16", false},
+      {"self-extend:window=512,group=16", false},
+      {"dca:chunk=3072", false},
+      {"window:size=512", false},
+      {"sink-window:size=508,sinks=4", false}};
   for (const int64_t D : {64, 128}) {
     const std::string width = "/D:" + std::to_string(D);
-    for (const char* scheme : kSchemes) {
-      for (const int64_t n : {4096, 16384}) {
-        const std::string tail =
-            std::string("/") + scheme + width + "/n:" + std::to_string(n);
-        add("prefill" + tail, [scheme, D, n](benchmark::State& state) {
-          Prefill(state, scheme, D, n);
-        });
-        add("decode" + tail, [scheme, D, n](benchmark::State& state) {
-          Decode(state, scheme, D, n);
-        });
+    for (const int64_t n : {4096, 16384, 65536}) {
+      const std::string length = "/n:" + std::to_string(n);
+      const bool long_one = n == 65536;
+      if (bench::kHasBlas && n == 16384) {
+        for (const char* scheme : {"rope", "rerope:window=512"}) {
+          add("sgemm/" + std::string(scheme) + width + length, 7,
+              [=](benchmark::State& state) {
+                CompareSgemm(state, scheme, D, n);
+              });
+        }
       }
+      for (const auto& [scheme, also_64k] : schemes) {
+        if (long_one && (!also_64k || D != 64)) continue;
+        const int64_t iterations = n == 4096 ? 21 : 7;
+        add("prefill/" + scheme + width + length, iterations,
+            [scheme = scheme, D, n](benchmark::State& state) {
+              ComparePrefill(state, scheme, D, n);
+            });
+      }
+    }
+    for (const auto& [scheme, unused] : schemes) {
+      add("decode/" + scheme + width + "/n:" + std::to_string(kDepth), 21,
+          [scheme = scheme, D](benchmark::State& state) {
+            CompareDecode(state, scheme, D, DType::kF32);
+          });
+    }
+    add("decode/rerope:window=512+q8_0" + width +
+            "/n:" + std::to_string(kDepth),
+        21, [D](benchmark::State& state) {
+          CompareDecode(state, "rerope:window=512", D, DType::kQ8_0);
+        });
+    for (const DType type :
+         {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
+      const std::string name(InfoOf(type).name);
+      add("read/" + name + width, 21,
+          [D, type](benchmark::State& state) { CompareRead(state, D, type); });
+      if (type == DType::kF32) continue;
+      add("store/" + name + width, 21,
+          [D, type](benchmark::State& state) { CompareStore(state, D, type); });
     }
   }
 }
@@ -202,16 +366,27 @@ void Register() {
 }  // namespace ropewalk
 
 int main(int argc, char** argv) {
-  std::vector<char*> arguments(argv, argv + argc);
-  std::string interleave = "--benchmark_enable_random_interleaving=true";
-  std::string time = "--benchmark_min_time=0.05";
-  arguments.insert(arguments.begin() + 1, {interleave.data(), time.data()});
+  using namespace ropewalk;
+  bench::ChooseBlasKernels(argv);
+  std::vector<char*> arguments;
+  const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  kv_bytes = 4 * std::max<int64_t>(cache, 32 << 20);
+  for (char* argument : std::vector<char*>(argv, argv + argc)) {
+    constexpr std::string_view kOption = "--kv-mib=";
+    if (std::string_view(argument).starts_with(kOption)) {
+      kv_bytes = std::atoll(argument + kOption.size()) << 20;
+    } else {
+      arguments.push_back(argument);
+    }
+  }
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-  ropewalk::kernels::ChooseIsaFromEnvironment();
-  ropewalk::Register();
-  ropewalk::RatioReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  kernels::ChooseIsaFromEnvironment();
+  std::printf("kernels %s, %s, %lld MiB of keys and values in decoding\n",
+              kernels::ActiveIsa().c_str(), bench::BlasName().c_str(),
+              static_cast<long long>(kv_bytes >> 20));
+  Register();
+  benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -52,8 +52,8 @@ inline std::string BlasName() {
 
 // Runs the program anew where OpenBLAS does not know the processor and has
 // picked kernels for a much older one, as an OpenBLAS does that is older than
-// the processor. Its threads sleep between calls, so that they take no core
-// from ours.
+// the processor; with ROPEWALK_ISA=avx2 on those for AVX2, as ours are then.
+// Its threads sleep between calls, so that they take no core from ours.
 inline void ChooseBlasKernels(char** argv) {
 #if defined(__x86_64__)
   constexpr const char* kCoreType = "OPENBLAS_CORETYPE";
@@ -68,10 +68,12 @@ inline void ChooseBlasKernels(char** argv) {
       __builtin_cpu_supports("avx512dq")) {
     best = "SKYLAKEX";
   }
+  const char* isa = std::getenv("ROPEWALK_ISA");
+  if (isa != nullptr && std::string_view(isa) == "avx2") best = "HASWELL";
   if (best == nullptr) return;
   for (const std::string_view young :
        {"Haswell", "Zen", "SkylakeX", "Cooperlake", "SapphireRapids"}) {
-    if (core == young) best = young.data();
+    if (core == young && isa == nullptr) best = young.data();
   }
   setenv(kCoreType, best, 1);
   setenv("OMP_WAIT_POLICY", "passive", 0);
