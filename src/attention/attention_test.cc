@@ -263,7 +263,8 @@ TEST_P(AttentionTest, WorkersThatShareAWideHeadGiveTheSameBits) {
     const auto pool = MakeThreadPool(workers);
     EXPECT_EQ(RunChunks(plan, s, {100, 1}, *pool), alone) << workers;
   }
-  EXPECT_EQ(RunChunks(plan, s, {130}, *pool_), RunChunks(plan, s, {130}, serial));
+  EXPECT_EQ(RunChunks(plan, s, {130}, *pool_),
+            RunChunks(plan, s, {130}, serial));
 }
 
 TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {  // R2
