@@ -5,6 +5,7 @@
 # them from then on, so no two targets configure it back and forth.
 BUILD := build
 ASAN  := build-asan
+TSAN  := build-tsan
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -35,8 +36,8 @@ DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
 .PHONY: help runtime lab build demo test bench format \
-  format-check lint asan deps-runtime deps-test deps-bench deps-demo deps-lab \
-  deps-dev install clean
+  format-check lint asan tsan deps-runtime deps-test deps-bench deps-demo \
+  deps-lab deps-dev install clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
@@ -47,10 +48,11 @@ help:
 	@echo 'make test           build and run the tests; lists what was skipped'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
+	@echo 'make tsan           the tests under ThreadSanitizer'
 	@echo 'make lint           clang-tidy over src/; FILES="..." for some of it'
 	@echo 'make format         clang-format everything; format-check only looks'
 	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
-	@echo 'make clean          remove $(BUILD)/ and $(ASAN)/'
+	@echo 'make clean          remove $(BUILD)/, $(ASAN)/ and $(TSAN)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab'
 	@echo 'LAB=OFF             tests and benchmarks without the lab and LibTorch'
@@ -111,6 +113,11 @@ asan:
 	$(call configure,$(ASAN),asan,ROPEWALK_TESTS,deps-test)
 	cmake --build $(ASAN) -j $(JOBS)
 	$(call run_tests,$(ASAN))
+
+tsan:
+	$(call configure,$(TSAN),tsan,ROPEWALK_TESTS,deps-test)
+	cmake --build $(TSAN) -j $(JOBS)
+	$(call run_tests,$(TSAN))
 
 bench:
 	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH $(LAB_OPTION),deps-bench)
@@ -191,4 +198,4 @@ install: runtime
 	cmake --install $(BUILD) --prefix '$(PREFIX)'
 
 clean:
-	rm -rf $(BUILD) $(ASAN)
+	rm -rf $(BUILD) $(ASAN) $(TSAN)
