@@ -43,13 +43,17 @@ int64_t TilesFor(int64_t slots) { return (slots + kTile - 1) / kTile; }
 
 }  // namespace
 
-std::optional<int64_t> KvStore::FirstMissing(const position::KeyStore& store,
+std::optional<int64_t> KvStore::FirstMissing(const Tiles& keys,
+                                             const position::KeyStore& store,
                                              int64_t size) const {
+  const auto has = [&](int64_t slot) {
+    return keys.Has(slot / kTile) && values_.Has(slot / kTile);
+  };
   const auto missing = [&](int64_t first,
                            int64_t last) -> std::optional<int64_t> {
     for (int64_t id = first; id < last;) {
       const int64_t slot = SlotOf(id);
-      if (!keys_[0].Has(slot / kTile) || !values_.Has(slot / kTile)) return id;
+      if (!has(slot)) return id;
       id += kTile - slot % kTile;
     }
     return std::nullopt;
@@ -62,6 +66,10 @@ std::optional<int64_t> KvStore::FirstMissing(const position::KeyStore& store,
     if (!id) id = missing(std::max(first, vacant.last), last);
     if (id) return id;
   }
+  // A tile that Append goes on in is there as a whole, needed or not: whoever
+  // asks for its rows later finds what they were.
+  const int64_t slots = size <= keep_ ? size : size + frame_;
+  if (slots % kTile != 0 && !has(slots)) return size - 1;
   return std::nullopt;
 }
 
@@ -85,22 +93,24 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   const position::KeyStore& to = stores_[store];
   std::vector<float> key(static_cast<size_t>(shape_.D));
   Tiles& tiles = keys_[store];
+  const auto fill_tile = [&](int64_t tile) {
+    if (tiles.Has(tile) || !from.keys_[0].Has(tile)) return;
+    tiles.Add(tile);
+    const int64_t end = std::min(Slots(), (tile + 1) * kTile);
+    for (int64_t slot = tile * kTile; slot < end; ++slot) {
+      if (slot >= keep_ && slot < keep_ + taken_out_) continue;
+      for (int64_t g = 0; g < shape_.G; ++g) {
+        from.CopyKey(0, IdOf(slot), g, key.data());
+        from.Unrotate(IdOf(slot), key.data());
+        WriteKey(store, IdOf(slot), g, key.data());
+      }
+    }
+  };
   const auto fill = [&](int64_t first_id, int64_t last_id) {
     if (first_id >= last_id) return;
     for (int64_t tile = SlotOf(first_id) / kTile;
          tile <= SlotOf(last_id - 1) / kTile; ++tile) {
-      if (tiles.Has(tile)) continue;
-      tiles.Add(tile);
-      const int64_t end = std::min(Slots(), (tile + 1) * kTile);
-      for (int64_t slot = tile * kTile; slot < end; ++slot) {
-        if (slot >= keep_ && slot < keep_ + taken_out_) continue;
-        if (!from.keys_[0].Has(slot / kTile)) continue;
-        for (int64_t g = 0; g < shape_.G; ++g) {
-          from.CopyKey(0, IdOf(slot), g, key.data());
-          from.Unrotate(IdOf(slot), key.data());
-          WriteKey(store, IdOf(slot), g, key.data());
-        }
-      }
+      fill_tile(tile);
     }
   };
   const position::KeyRange vacant = Vacant();
@@ -108,6 +118,7 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   fill(0, std::min(to.first_kept, vacant.first));
   fill(oldest, std::min(size_, vacant.first));
   fill(std::max(oldest, vacant.last), size_);
+  if (Slots() % kTile != 0) fill_tile(Slots() / kTile);
 }
 
 std::optional<std::string> KvStore::WhyNotTrim(int64_t size) const {
@@ -122,7 +133,7 @@ std::optional<std::string> KvStore::WhyNotTrim(int64_t size) const {
            std::to_string(vacant.last - 1);
   }
   for (const position::KeyStore& store : stores_) {
-    if (const auto id = FirstMissing(store, size)) {
+    if (const auto id = FirstMissing(keys_[0], store, size)) {
       return "token " + std::to_string(*id) +
              " is gone: the window has passed it, and after a trim to " +
              std::to_string(size) + " it would be seen again";
@@ -160,7 +171,7 @@ void KvStore::Trim(int64_t size) {
 std::optional<std::string> KvStore::WhyNotEvict(int64_t keep,
                                                 int64_t count) const {
   const position::KeyRange vacant = Vacant();
-  if (keep < 0 || count < 0 || vacant.last + count > size_ || keep > size_) {
+  if (keep < 0 || keep > size_ || count < 0 || count > size_ - vacant.last) {
     return "cannot take " + std::to_string(count) + " tokens out behind " +
            std::to_string(keep) + " of " + std::to_string(size_);
   }
@@ -237,7 +248,7 @@ std::optional<std::string> KvStore::WhyNotChangePlan(
     if (const auto reason = plan.WhyNotShift(frame_, keep_)) return reason;
   }
   for (const position::KeyStore& store : plan.KeyStores(nullptr)) {
-    if (const auto id = FirstMissing(store, size_)) {
+    if (const auto id = FirstMissing(keys_[0], store, size_)) {
       return "token " + std::to_string(*id) +
              " is gone: the window so far did not keep it, and the new "
              "positions would see it";
@@ -320,14 +331,12 @@ void KvStore::Restore(const KvImage& image) {
       to.Add(tile.number);
       std::copy_n(tile.data, to.tile_bytes(), to.At(tile.number));
     }
-    // The last tile exists wherever there are tokens.
-    Require(end == 0 || to.Has(end - 1) || next.size_ == 0,
-            "kept keys and values lack their last tile");
   };
   fill(next.values_, image.values);
   for (size_t s = 0; s < keys_.size(); ++s) fill(next.keys_[s], image.keys[s]);
-  for (const position::KeyStore& store : stores_) {
-    const auto id = next.FirstMissing(store, next.size_);
+  for (size_t s = 0; s < keys_.size(); ++s) {
+    const auto id =
+        next.FirstMissing(next.keys_[s], next.stores_[s], next.size_);
     Require(!id, "kept keys and values lack token " +
                      std::to_string(id.value_or(0)));
   }
