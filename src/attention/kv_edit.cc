@@ -197,17 +197,28 @@ void KvStore::Evict(int64_t keep, int64_t count) {
   for (Tiles& tiles : keys_) tiles.Drop(first, last);
 }
 
-std::optional<std::string> KvStore::WhyNotCloseGap() const {
-  const int64_t open = taken_out_ - frame_;
-  if (open == 0) return std::nullopt;
-  if (const auto reason = plan_.WhyNotShift(open, keep_)) return reason;
-  const position::PositionMap& key = stores_.front().key;
-  if (keep_ > 0 && type_ == DType::kQ8_0 && key(open) != key(0)) {
-    return "the first " + std::to_string(keep_) +
+std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
+                                          DType type, int64_t keep,
+                                          int64_t count) {
+  if (count == 0) return std::nullopt;
+  if (const auto reason = plan.WhyNotShift(count, keep)) return reason;
+  const position::PositionMap key = plan.KeyStores(nullptr).front().key;
+  if (keep > 0 && type == DType::kQ8_0 && key(count) != key(0)) {
+    return "the first " + std::to_string(keep) +
            " keys would have to be turned, and rounded to q8_0 a second time; "
            "keep none, or store keys in f16";
   }
   return std::nullopt;
+}
+
+std::optional<std::string> KvStore::WhyNotCloseGap() const {
+  return WhyNotRenumber(plan_, type_, keep_, taken_out_ - frame_);
+}
+
+std::optional<std::string> KvStore::WhyNotShift(int64_t keep,
+                                                int64_t count) const {
+  if (const auto reason = WhyNotEvict(keep, count)) return reason;
+  return WhyNotRenumber(plan_, type_, keep, taken_out_ - frame_ + count);
 }
 
 void KvStore::CloseGap() {
@@ -311,10 +322,14 @@ void KvStore::Restore(const KvImage& image) {
               image.key_tile_bytes == keys_.front().tile_bytes() &&
               image.value_tile_bytes == values_.tile_bytes(),
           "kept keys and values are not of this shape");
+  // More than any text: bounds what a file can make us allocate.
+  constexpr int64_t kMostTokens = int64_t{1} << 24;
+  Require(image.size <= kMostTokens && image.taken_out <= kMostTokens,
+          "kept keys and values of " + std::to_string(image.size) +
+              " tokens, with " + std::to_string(image.taken_out) +
+              " taken out; at most " + std::to_string(kMostTokens));
   Require(image.size >= 0 && image.keep >= 0 && image.frame >= 0 &&
               image.taken_out >= image.frame &&
-              image.size < position::kUnbounded &&
-              image.taken_out < position::kUnbounded &&
               image.keep + image.taken_out <= image.size + image.frame,
           "kept keys and values have counts that make no sense");
   KvStore next(plan_, shape_, type_);

@@ -65,6 +65,12 @@ struct HeadShape {
 // Throws std::invalid_argument when the shape makes no sense.
 void Validate(const HeadShape& shape);
 
+// Why a store of this plan and type could not take `count` tokens out behind
+// the first `keep` and close up (KvStore::CloseGap); nothing where it could.
+std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
+                                          DType type, int64_t keep,
+                                          int64_t count);
+
 // Ids [first, last), which lie in the slots [first + offset, last + offset).
 struct Segment {
   int64_t first = 0;
@@ -143,6 +149,9 @@ class KvStore {
   // with the same `keep` it takes out the next oldest.
   std::optional<std::string> WhyNotEvict(int64_t keep, int64_t count) const;
   void Evict(int64_t keep, int64_t count);
+
+  // Whether Evict and CloseGap after it would both do.
+  std::optional<std::string> WhyNotShift(int64_t keep, int64_t count) const;
 
   // Renumbers the ids behind what was taken out, so that the text closes up
   // and the next token follows on. Nothing behind the gap is touched. The

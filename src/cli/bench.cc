@@ -29,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 struct BenchJob {
   ModelOptions model;
   PositionOptions position;
+  KvOptions kv;
   std::string prompt = "512";
   int64_t tokens = 32;
   std::vector<std::string> depths = {"0"};
@@ -77,8 +78,8 @@ void Feed(model::Context& context, int64_t count, int64_t vocabulary,
 
 // Prefill: the prompt after `depth` tokens are cached. Decode: one token after
 // another behind that.
-void RunOnce(Runtime& runtime, const position::Scheme& scheme, int64_t decode,
-             BenchRow& row, Progress& progress) {
+void RunOnce(Runtime& runtime, const position::Scheme& scheme, DType kv_type,
+             int64_t decode, BenchRow& row, Progress& progress) {
   const int64_t V = runtime.model().config().V;
   const position::ModelPositions& positions = runtime.positions();
   const int64_t length = row.depth + row.prompt + decode;
@@ -89,7 +90,8 @@ void RunOnce(Runtime& runtime, const position::Scheme& scheme, int64_t decode,
   model::Context context(runtime.model(),
                          position::BuildStack(resolved, positions, length,
                                               runtime.model().config().L),
-                         {.length = length}, runtime.threads());
+                         {.length = length, .kv_type = kv_type},
+                         runtime.threads());
   const auto seconds_of = [](const auto& work) {
     const Clock::time_point begin = Clock::now();
     work();
@@ -134,11 +136,12 @@ report::Table ToTable(const std::vector<BenchRow>& rows) {
 }
 
 std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
-                   int64_t rounds) {
+                   DType kv_type, int64_t rounds) {
   nlohmann::ordered_json json;
   json["model"] = runtime.model().config().name;
   json["threads"] = runtime.threads().workers();
   json["isa"] = kernels::ActiveIsa();
+  json["kv_type"] = InfoOf(kv_type).name;
   json["rounds"] = rounds;
   json["rows"] = nlohmann::ordered_json::array();
   for (const BenchRow& row : rows) {
@@ -159,6 +162,7 @@ std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
 void RunCommand(const BenchJob& job) {
   const auto spellings = job.position.Spellings({"rope", "rerope+logn-clip"});
   const auto schemes = ParseSchemes(spellings);
+  const DType kv_type = job.kv.Type();
   std::vector<int64_t> depths;
   for (const std::string& depth : job.depths) {
     depths.push_back(depth == "0" ? 0 : ParseLengthOption(depth, "--depth", 0));
@@ -191,8 +195,8 @@ void RunCommand(const BenchJob& job) {
     // machine's moods.
     for (int64_t round = 0; round < job.rounds; ++round) {
       for (size_t r = 0; r < rows.size(); ++r) {
-        RunOnce(runtime, schemes[r % schemes.size()], job.tokens, rows[r],
-                progress);
+        RunOnce(runtime, schemes[r % schemes.size()], kv_type, job.tokens,
+                rows[r], progress);
       }
     }
   } catch (const Interrupted&) {
@@ -201,18 +205,20 @@ void RunCommand(const BenchJob& job) {
       return row.prefill.empty() && row.decode.empty();
     });
   }
-  std::printf("%s; %lld threads, %s; %s of weights a token\n",
-              runtime.Describe().c_str(),
-              static_cast<long long>(runtime.threads().workers()),
-              kernels::ActiveIsa().c_str(),
-              FormatBytes(runtime.model().WeightBytes()).c_str());
+  std::printf(
+      "%s; %lld threads, %s; %s of weights a token; keys and values in %s\n",
+      runtime.Describe().c_str(),
+      static_cast<long long>(runtime.threads().workers()),
+      kernels::ActiveIsa().c_str(),
+      FormatBytes(runtime.model().WeightBytes()).c_str(),
+      std::string(InfoOf(kv_type).name).c_str());
   std::printf("%s", report::ToText(ToTable(rows)).c_str());
   if (std::ranges::any_of(rows, [](const BenchRow& row) {
         return row.known_to_fail.has_value();
       })) {
     std::printf("! reads noise at this length; timed all the same\n");
   }
-  if (!rows.empty()) json.Finish(ToJson(rows, runtime, job.rounds));
+  if (!rows.empty()) json.Finish(ToJson(rows, runtime, kv_type, job.rounds));
   if (interrupted) throw Interrupted();
 }
 
@@ -224,6 +230,7 @@ void AddBench(CLI::App& app) {
   auto job = std::make_shared<BenchJob>();
   job->model.Add(*command);
   job->position.Add(*command, true);
+  job->kv.Add(*command);
   command
       ->add_option("-p,--prompt", job->prompt,
                    "tokens of the timed prompt; 0 for none")

@@ -21,6 +21,7 @@ void AddMeasure(CLI::App& app) {
   command->add_option("--ids", job->id_files,
                       "file of token ids, one document a line");
   position->Add(*command, true);
+  job->kv.Add(*command);
   command
       ->add_option("--length", job->lengths,
                    "lengths to read, as in 512,4k; default N, 2N, 4N and 8N "

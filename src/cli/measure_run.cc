@@ -86,6 +86,7 @@ void RunMeasure(const MeasureJob& job) {
   evaluate::MeasureOptions options{.schemes = ParseSchemes(job.spellings),
                                    .spellings = job.spellings,
                                    .repeat = job.repeat};
+  const DType kv_type = job.kv.Type();
   CatchInterrupts();
   // Found unwritable now rather than after the work.
   OutputFile json(job.json);
@@ -100,7 +101,7 @@ void RunMeasure(const MeasureJob& job) {
   options.by_position = ParseLengthOption(job.by_position, "--by-position", 0);
   const int64_t longest = *std::ranges::max_element(options.lengths);
   const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
-  ModelScorer scorer(runtime);
+  ModelScorer scorer(runtime, kv_type);
   std::vector<evaluate::Document> documents = ReadDocuments(job, runtime, size);
   ThrowIfInterrupted();
   evaluate::Measurement measurement(scorer, std::move(documents), options);
@@ -110,7 +111,8 @@ void RunMeasure(const MeasureJob& job) {
       .source = Sources(job),
       .command = job.command,
       .more = {{"threads", std::to_string(runtime.threads().workers()) + ", " +
-                               kernels::ActiveIsa()}},
+                               kernels::ActiveIsa()},
+               {"keys and values", std::string(InfoOf(kv_type).name)}},
       .vocabulary = runtime.model().config().V};
   evaluate::MeasureResult result;
   try {

@@ -13,6 +13,7 @@ namespace ropewalk::cli {
 
 struct MeasureJob {
   ModelOptions model;
+  KvOptions kv;
   std::vector<std::string> texts;
   std::vector<std::string> id_files;
   std::vector<std::string> spellings;

@@ -33,6 +33,7 @@ using evaluate::NeedleRow;
 struct NeedleJob {
   ModelOptions model;
   PositionOptions position;
+  KvOptions kv;
   std::vector<std::string> lengths;
   std::vector<double> at = {0, 25, 50, 75, 100};
   int64_t trials = 5;
@@ -168,7 +169,7 @@ void RunCommand(const NeedleJob& job) {
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  ModelScorer scorer(runtime);
+  ModelScorer scorer(runtime, job.kv.Type());
   double total = 0;
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
@@ -215,6 +216,7 @@ void AddNeedle(CLI::App& app) {
   auto job = std::make_shared<NeedleJob>();
   job->model.Add(*command);
   job->position.Add(*command, true);
+  job->kv.Add(*command);
   command
       ->add_option("--length", job->lengths,
                    "lengths of the prompts; default N, 2N, 4N and 8N")

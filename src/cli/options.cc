@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/text_file.h"
+#include "kernels/stored.h"
 
 namespace ropewalk::cli {
 
@@ -77,6 +78,21 @@ std::vector<std::string> PositionOptions::Spellings(
           "other; give --position " +
               alias);
   return {alias};
+}
+
+void KvOptions::Add(CLI::App& command) {
+  command
+      .add_option("--kv-type", type,
+                  "keys and values in memory: f32, f16, bf16 or q8_0")
+      ->capture_default_str();
+}
+
+DType KvOptions::Type() const {
+  const std::optional<DType> parsed = ParseDType(type);
+  Require(parsed && kernels::CanStore(*parsed),
+          "--kv-type must be f32, f16, bf16 or q8_0, got '" +
+              Printable(type, 40) + "'");
+  return *parsed;
 }
 
 std::vector<position::Scheme> ParseSchemes(

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dtype.h"
 #include "position/scheme.h"
 
 namespace ropewalk::cli {
@@ -36,6 +37,15 @@ struct PositionOptions {
   // Throws std::invalid_argument, for an alias beside --position too.
   std::vector<std::string> Spellings(
       const std::vector<std::string>& otherwise) const;
+};
+
+// --kv-type.
+struct KvOptions {
+  std::string type = "f32";
+
+  void Add(CLI::App& command);
+  // Throws std::invalid_argument for a type that keys and values cannot have.
+  DType Type() const;
 };
 
 // Each as a scheme.

@@ -2,18 +2,22 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/runtime.h"
 #include "generate/generator.h"
 #include "model/context.h"
+#include "model/session.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -21,6 +25,7 @@ namespace {
 struct RunJob {
   ModelOptions model;
   PositionOptions position;
+  KvOptions kv;
   TextOptions text;
   int64_t tokens = 256;
   std::string context;
@@ -29,6 +34,10 @@ struct RunJob {
   bool force = false;
   bool echo = false;
   bool ignore_eos = false;
+  std::string prompt_cache;
+  bool shift = false;
+  int64_t keep = 0;
+  std::string change;  // LEN=SCHEME
 };
 
 const char* ReasonText(generate::StopReason reason) {
@@ -54,6 +63,34 @@ double Rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
+// The scheme as made for `length`; refused where it is known to fail there.
+position::Scheme ResolveFor(const RunJob& job, const position::Scheme& scheme,
+                            const position::ModelPositions& positions,
+                            int64_t length) {
+  const position::Scheme resolved =
+      position::Resolve(scheme, positions, length);
+  if (!job.force) {
+    const auto reason = position::KnownToFail(resolved, positions, length);
+    Require(!reason, reason.value_or("") + " (or --force)");
+  }
+  return resolved;
+}
+
+struct Switch {
+  int64_t at = 0;
+  position::Scheme scheme;
+};
+
+std::optional<Switch> ParseSwitch(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const size_t equals = text.find('=');
+  Require(equals != std::string::npos,
+          "--switch must be LENGTH=SCHEME, as in 4k=rerope:window=4k, got '" +
+              Printable(text, 60) + "'");
+  return Switch{ParseLengthOption(text.substr(0, equals), "--switch", 0),
+                position::ParseScheme(text.substr(equals + 1))};
+}
+
 void RunCommand(const RunJob& job) {
   constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
   Require(job.tokens > 0 && job.tokens <= kMostTokens,
@@ -62,6 +99,14 @@ void RunCommand(const RunJob& job) {
   Require(job.seed >= -1, "--seed must be at least 0 (-1: a new one), got " +
                               std::to_string(job.seed));
   generate::Validate(job.sampling);
+  const DType kv_type = job.kv.Type();
+  const std::optional<Switch> change = ParseSwitch(job.change);
+  Require(job.keep >= 0,
+          "--keep must be at least 0, got " + std::to_string(job.keep));
+  Require(!change || job.prompt_cache.empty(),
+          "--prompt-cache and --switch exclude each other: a kept text belongs "
+          "to one scheme from its first token");
+  Require(job.shift || job.keep == 0, "--keep goes with --shift");
   const std::string text = job.text.Read();
   // An empty -p asks for a text from nothing; an empty file is a mistake.
   Require(!text.empty() || job.text.file.empty(),
@@ -73,68 +118,111 @@ void RunCommand(const RunJob& job) {
   const std::vector<Token> prompt = runtime.tokenizer().Encode(text);
   const auto prompt_tokens = static_cast<int64_t>(prompt.size());
 
-  // Room for prompt and answer; never less than the model was trained to.
+  // Room for prompt and answer; never less than the model was trained to, and
+  // no more where the context shifts.
   const int64_t context_length = ParseLengthOption(
       job.context, "--context",
-      std::max(positions.train_length, prompt_tokens + job.tokens));
+      job.shift ? positions.train_length
+                : std::max(positions.train_length, prompt_tokens + job.tokens));
   Require(prompt_tokens < context_length,
           "the prompt has " + std::to_string(prompt_tokens) +
               " tokens and does not fit a context of " +
               std::to_string(context_length) +
               "; give a larger --context (nothing is cut silently)");
+  Require(job.keep + 1 < context_length,
+          "--keep " + std::to_string(job.keep) +
+              " leaves no room in a context of " +
+              std::to_string(context_length));
+  const int64_t L = runtime.model().config().L;
+  const int64_t first_length =
+      change ? std::min(change->at, context_length) : context_length;
   const position::Scheme resolved =
-      position::Resolve(scheme, positions, context_length);
-  const position::Stack stack = position::BuildStack(
-      resolved, positions, context_length, runtime.model().config().L);
-  if (!job.force) {
-    const auto reason =
-        position::KnownToFail(resolved, positions, context_length);
-    Require(!reason, reason.value_or("") + " (or --force)");
+      ResolveFor(job, scheme, positions, first_length);
+  const position::Stack stack =
+      position::BuildStack(resolved, positions, first_length, L);
+  std::string described = position::ToString(resolved);
+  generate::GenerateOptions options{.max_tokens = job.tokens,
+                                    .ignore_end_of_text = job.ignore_eos,
+                                    .shift = job.shift,
+                                    .keep = job.keep};
+  if (change) {
+    const position::Scheme later =
+        ResolveFor(job, change->scheme, positions, context_length);
+    options.change = {
+        change->at, position::BuildStack(later, positions, context_length, L)};
+    described += ", " + position::ToString(later) + " from " +
+                 std::to_string(change->at) + " on";
   }
   const uint64_t seed =
       job.seed >= 0 ? static_cast<uint64_t>(job.seed) : std::random_device()();
   CatchInterrupts();
   std::fprintf(stderr, "%s; position %s; context %lld; seed %llu\n",
-               runtime.Describe().c_str(), position::ToString(resolved).c_str(),
+               runtime.Describe().c_str(), described.c_str(),
                static_cast<long long>(context_length),
                static_cast<unsigned long long>(seed));
 
-  model::Context context(runtime.model(), stack, {.length = context_length},
+  model::Context context(runtime.model(), stack,
+                         {.length = context_length, .kv_type = kv_type},
                          runtime.threads());
+  int64_t reused = 0;
+  if (!job.prompt_cache.empty() && std::filesystem::exists(job.prompt_cache)) {
+    model::LoadSession(job.prompt_cache, runtime.model(), context);
+    const int64_t cached = context.size();
+    reused = context.ReusePrefix(prompt);
+    std::fprintf(
+        stderr, "prompt cache: %lld of %lld tokens begin this prompt too\n",
+        static_cast<long long>(reused), static_cast<long long>(cached));
+  }
+  const std::span<const Token> unread =
+      std::span(prompt).subspan(static_cast<size_t>(reused));
+  // Written however the reading ends; the old file stays until then.
+  const auto save = [&] {
+    if (job.prompt_cache.empty()) return;
+    model::SaveSession(job.prompt_cache, runtime.model(), context, described);
+  };
   generate::Sampler sampler(job.sampling, seed);
   generate::GenerateResult result;
   if (job.echo) WriteText(text);
-  {
-    Progress progress("reading the prompt", prompt_tokens, "tokens");
-    result = generate::Generate(
-        context, runtime.tokenizer(), prompt, sampler,
-        {.max_tokens = job.tokens, .ignore_end_of_text = job.ignore_eos},
-        {.on_prompt =
-             [&](int64_t tokens) {
-               progress.Add(tokens);
-               ThrowIfInterrupted();
-               if (context.size() == prompt_tokens) progress.Clear();
-             },
-         .on_text =
-             [&](const std::string& piece) {
-               if (!piece.empty()) WriteText(piece);
-               if (PendingInterrupt() != 0) {
-                 WriteText("\n");
-                 ThrowIfInterrupted();
-               }
-             }});
+  try {
+    Progress progress("reading the prompt", static_cast<int64_t>(unread.size()),
+                      "tokens");
+    result = generate::Generate(context, runtime.tokenizer(), unread, sampler,
+                                options,
+                                {.on_prompt =
+                                     [&](int64_t tokens) {
+                                       progress.Add(tokens);
+                                       ThrowIfInterrupted();
+                                       if (context.size() == prompt_tokens)
+                                         progress.Clear();
+                                     },
+                                 .on_text =
+                                     [&](const std::string& piece) {
+                                       if (!piece.empty()) WriteText(piece);
+                                       if (PendingInterrupt() != 0) {
+                                         WriteText("\n");
+                                         ThrowIfInterrupted();
+                                       }
+                                     }});
+  } catch (const Interrupted&) {
+    save();
+    throw;
   }
+  save();
   WriteText("\n");
+  const std::string shifted =
+      result.shifted_tokens == 0
+          ? ""
+          : ", " + std::to_string(result.shifted_tokens) + " taken out";
   std::fprintf(
       stderr,
-      "stopped: %s; prompt %lld tokens at %s/s, %lld generated at %s/s; keys "
-      "and values %s\n",
+      "stopped: %s; prompt %lld tokens at %s/s, %lld generated at %s/s%s; "
+      "keys and values %s\n",
       ReasonText(result.reason), static_cast<long long>(result.prompt_tokens),
       FormatCount(Rate(result.prompt_tokens, result.prompt_seconds)).c_str(),
       static_cast<long long>(result.generated_tokens),
       FormatCount(Rate(result.generated_tokens, result.generate_seconds))
           .c_str(),
-      FormatBytes(context.KvBytes()).c_str());
+      shifted.c_str(), FormatBytes(context.KvBytes()).c_str());
 }
 
 }  // namespace
@@ -146,6 +234,7 @@ void AddRun(CLI::App& app) {
   job->model.Add(*command);
   job->text.Add(*command);
   job->position.Add(*command, false);
+  job->kv.Add(*command);
   command->add_option("-n,--tokens", job->tokens, "tokens to write at most")
       ->capture_default_str();
   command->add_option("-c,--context", job->context,
@@ -174,13 +263,29 @@ void AddRun(CLI::App& app) {
                     "go on past the end-of-text token");
   command->add_flag("--force", job->force,
                     "run a scheme that is known to fail at this length");
+  command->add_option("--prompt-cache", job->prompt_cache,
+                      "file that keeps the text read and its keys and values; "
+                      "what the next prompt shares with it is not read again");
+  command->add_flag("--shift", job->shift,
+                    "a full context takes out the older half, closes up and "
+                    "goes on; --context then defaults to the trained length");
+  command->add_option("--keep", job->keep,
+                      "with --shift: first tokens that always stay");
+  command->add_option("--switch", job->change,
+                      "LENGTH=SCHEME: other positions from that length on, "
+                      "over what was read so far");
   command->footer(
       "Without --position the choice is `auto`: the model's own rope up to its "
       "trained\nlength, rerope+logn-clip beyond. The choice is printed.\n\n"
       "Examples:\n"
       "  ropewalk run -m model.gguf -p 'Once upon a time' --temp 0\n"
       "  ropewalk run -m model.gguf -f book.txt -n 200 --position "
-      "rerope:window=1024+logn-clip");
+      "rerope:window=1024+logn-clip\n"
+      "  ropewalk run -m model.gguf -f book.txt --prompt-cache book.kv "
+      "--kv-type q8_0\n"
+      "  ropewalk run -m model.gguf -p 'Once' -n 10000 --shift --keep 4\n"
+      "  ropewalk run -m model.gguf -f book.txt --position rope "
+      "--switch 4k=rerope:window=2k");
   command->callback([job] { RunCommand(*job); });
 }
 

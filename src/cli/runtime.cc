@@ -49,7 +49,8 @@ std::vector<evaluate::TokenScore> ModelScorer::Score(
     int64_t first_target, const evaluate::OnTokens& on_tokens) {
   const auto inputs = static_cast<int64_t>(ids.size()) - 1;
   ROPEWALK_CHECK(first_target >= 1 && first_target <= inputs);
-  model::Context context(runtime_.model(), stack, {.length = inputs},
+  model::Context context(runtime_.model(), stack,
+                         {.length = inputs, .kv_type = kv_type_},
                          runtime_.threads());
   std::vector<evaluate::TokenScore> scores(
       static_cast<size_t>(inputs + 1 - first_target));

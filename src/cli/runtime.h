@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/dtype.h"
 #include "base/parallel.h"
 #include "cli/options.h"
 #include "evaluate/scorer.h"
@@ -46,7 +47,8 @@ class Runtime {
 // The runtime's model as evaluations see it. Borrows `runtime`.
 class ModelScorer : public evaluate::Scorer {
  public:
-  explicit ModelScorer(Runtime& runtime) : runtime_(runtime) {}
+  explicit ModelScorer(Runtime& runtime, DType kv_type = DType::kF32)
+      : runtime_(runtime), kv_type_(kv_type) {}
 
   const position::ModelPositions& positions() const override {
     return runtime_.positions();
@@ -64,6 +66,7 @@ class ModelScorer : public evaluate::Scorer {
 
  private:
   Runtime& runtime_;
+  DType kv_type_;
   int64_t kv_bytes_ = 0;
 };
 

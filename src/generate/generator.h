@@ -5,21 +5,34 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "base/token.h"
 #include "generate/sampler.h"
 #include "model/context.h"
+#include "position/plan.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ropewalk::generate {
 
 enum class StopReason { kEndOfText, kTokenLimit, kContextFull };
 
+// Other positions from some length on.
+struct PositionSwitch {
+  int64_t at = 0;         // tokens read under the first ones
+  position::Stack stack;  // those that follow
+};
+
 struct GenerateOptions {
   int64_t max_tokens = 256;
   bool ignore_end_of_text = false;  // go on, and show nothing for it
+  // When the context is full: take out half of what lies behind the first
+  // `keep` tokens, close up and go on, instead of stopping.
+  bool shift = false;
+  int64_t keep = 0;
+  std::optional<PositionSwitch> change;
 };
 
 struct GenerateCallbacks {
@@ -32,15 +45,17 @@ struct GenerateCallbacks {
 
 struct GenerateResult {
   StopReason reason = StopReason::kTokenLimit;
-  int64_t prompt_tokens = 0;
+  int64_t prompt_tokens = 0;   // read now
+  int64_t shifted_tokens = 0;  // taken out to make room
   int64_t generated_tokens = 0;
   double prompt_seconds = 0;
   double generate_seconds = 0;
 };
 
-// Reads `prompt` into `context` and draws tokens. Throws
+// Reads `prompt` into `context`, after what is there, and draws tokens. Throws
 // std::invalid_argument when the prompt is empty or leaves no room for one
-// token.
+// token, and where positions can not be switched or the context not be shifted
+// as asked, with the reason.
 GenerateResult Generate(model::Context& context,
                         const tokenizer::Tokenizer& tokenizer,
                         std::span<const Token> prompt, Sampler& sampler,

@@ -5,12 +5,15 @@
 #define ROPEWALK_MODEL_CONTEXT_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "attention/attention.h"
 #include "attention/kv_store.h"
 #include "base/aligned.h"
+#include "base/dtype.h"
 #include "base/parallel.h"
 #include "base/token.h"
 #include "kernels/matmul.h"
@@ -20,8 +23,9 @@
 namespace ropewalk::model {
 
 struct ContextOptions {
-  int64_t length = 0;   // tokens the plans were made for; no more fit
-  int64_t chunk = 512;  // tokens of one forward pass at most
+  int64_t length = 0;           // tokens the plans were made for; no more fit
+  int64_t chunk = 512;          // tokens of one forward pass at most
+  DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
 };
 
 // One thread at a time. Borrows `model` and `threads`, which must outlive it.
@@ -32,7 +36,7 @@ class Context {
   Context(const Model& model, const position::Stack& stack,
           ContextOptions options, ParallelFor& threads);
 
-  int64_t size() const { return size_; }
+  int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
   int64_t length() const { return options_.length; }
   int64_t chunk() const { return options_.chunk; }
 
@@ -44,8 +48,44 @@ class Context {
   // [rows, V], each row answering what comes next. Valid until the next call.
   std::span<const float> Logits(int64_t first, int64_t rows);
 
+  // What was read, by id.
+  std::span<const Token> tokens() const { return tokens_; }
+
   // Keys and values, all layers.
   int64_t KvBytes() const;
+
+  // Changes of what was read, all layers at once (attention/kv_store.h). The
+  // questions say why it cannot be done, or nothing; the changes throw
+  // std::invalid_argument with that reason, having changed nothing.
+
+  // Keeps the first `size` tokens.
+  std::optional<std::string> WhyNotTrim(int64_t size) const;
+  void Trim(int64_t size);
+
+  // Trims to what `tokens` begin with, or to nothing where that cannot be had
+  // back; one token of theirs at least is left to read. Returns how many are
+  // kept.
+  int64_t ReusePrefix(std::span<const Token> tokens);
+
+  // Takes `count` tokens out behind the first `keep` and closes up, so that
+  // there is room for as many.
+  std::optional<std::string> WhyNotShift(int64_t keep, int64_t count) const;
+  void Shift(int64_t keep, int64_t count);
+
+  // Goes on under other plans, made for `length` tokens. What was read so far
+  // stays as the old ones saw it: docs/attention.md says when that is the same
+  // and when it is close.
+  std::optional<std::string> WhyNotChangeStack(
+      const position::Stack& stack) const;
+  void ChangeStack(const position::Stack& stack, int64_t length);
+
+  // Contents for a file, a layer each, and back (model/session.h).
+  std::vector<attention::KvImage> Images() const;
+  DType kv_type() const { return options_.kv_type; }
+  position::Stack stack() const;
+  // Throws std::invalid_argument where they do not fit, having changed nothing.
+  void Restore(std::vector<Token> tokens,
+               std::span<const attention::KvImage> images);
 
  private:
   // A layer's share of the sequence.
@@ -53,6 +93,10 @@ class Context {
     attention::BandedAttention attention;
     attention::KvStore store;
   };
+
+  void CheckStack(const position::Stack& stack) const;
+  template <typename Question>
+  std::optional<std::string> FirstReason(const Question& question) const;
 
   void Embed(std::span<const Token> tokens);
   // hidden_ <- the layer's output.
@@ -73,7 +117,7 @@ class Context {
   ContextOptions options_;
   ParallelFor& threads_;
   std::vector<Memory> layers_;
-  int64_t size_ = 0;
+  std::vector<Token> tokens_;
   int64_t last_ = 0;  // tokens of the last Forward
 
   attention::RotationTables tables_;

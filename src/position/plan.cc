@@ -173,18 +173,25 @@ std::optional<std::string> Plan::WhyNotShift(int64_t shift,
              " tokens have a band of their own, and only " +
              std::to_string(fixed) + " are kept";
     }
-    const PositionMap& query = band.query;
-    const PositionMap& key = band.key;
-    const bool modulo = query.kind == PositionMap::Kind::kModulo;
-    if (query.kind != key.kind || query.scale != key.scale ||
-        query.divisor != key.divisor ||
-        (!modulo && (!std::isinf(query.cap) || !std::isinf(key.cap)))) {
-      return "the positions of queries and keys do not move at one pace";
+    double moves[2];
+    const PositionMap* maps[2] = {&band.query, &band.key};
+    for (int side = 0; side < 2; ++side) {
+      const PositionMap& map = *maps[side];
+      if (map.kind != PositionMap::Kind::kScaled && shift % map.divisor != 0) {
+        return "positions count in groups of " + std::to_string(map.divisor) +
+               ", of which " + std::to_string(shift) + " is no multiple";
+      }
+      if (map.kind != PositionMap::Kind::kModulo && !std::isinf(map.cap)) {
+        return "queries see the first keys from a fixed position, however far "
+               "they are: nothing has to be taken out, and nothing can be "
+               "closed up";
+      }
+      PositionMap plain = map;
+      plain.cap = std::numeric_limits<double>::infinity();
+      moves[side] = plain(shift) - plain(0);
     }
-    if (query.kind != PositionMap::Kind::kScaled &&
-        shift % query.divisor != 0) {
-      return "positions count in groups of " + std::to_string(query.divisor) +
-             ", of which " + std::to_string(shift) + " is no multiple";
+    if (moves[0] != moves[1]) {
+      return "the positions of queries and keys do not move at one pace";
     }
   }
   return std::nullopt;
