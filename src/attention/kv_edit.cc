@@ -35,6 +35,13 @@ void Turn(const position::FrequencyTable& table, double position, bool back,
                    .sin = sine.data()});
 }
 
+// Whether keys of the main store turn when their ids move by `count`.
+bool TurnsKeys(const position::Plan& plan, int64_t count) {
+  const position::KeyStore main = plan.KeyStores(nullptr).front();
+  return main.key(count) != main.key(0) &&
+         !plan.tables[static_cast<size_t>(main.table)].frequencies.empty();
+}
+
 void ThrowIf(const std::optional<std::string>& reason) {
   Require(!reason, reason.value_or(""));
 }
@@ -149,6 +156,7 @@ void KvStore::Trim(int64_t size) {
     // Whatever was taken out lay behind. Kept keys that were turned to meet
     // the others go back, or stay where nothing else is left to meet.
     for (int64_t j = 0; j < size && frame_ != 0; ++j) {
+      if (!keys_[0].Has(j / kTile)) continue;
       std::vector<float> key(static_cast<size_t>(shape_.D));
       for (int64_t g = 0; g < shape_.G; ++g) {
         CopyKey(0, j, g, key.data());
@@ -202,8 +210,7 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
                                           int64_t count) {
   if (count == 0) return std::nullopt;
   if (const auto reason = plan.WhyNotShift(count, keep)) return reason;
-  const position::PositionMap key = plan.KeyStores(nullptr).front().key;
-  if (keep > 0 && type == DType::kQ8_0 && key(count) != key(0)) {
+  if (keep > 0 && type == DType::kQ8_0 && TurnsKeys(plan, count)) {
     return "the first " + std::to_string(keep) +
            " keys would have to be turned, and rounded to q8_0 a second time; "
            "keep none, or store keys in f16";
@@ -211,37 +218,55 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
   return std::nullopt;
 }
 
+std::optional<std::string> KvStore::WhyNotClose(int64_t keep,
+                                                int64_t open) const {
+  if (open == 0) return std::nullopt;
+  if (auto reason = WhyNotRenumber(plan_, type_, keep, open)) return reason;
+  for (const position::KeyStore& store : stores_) {
+    for (int64_t id = store.OldestNeeded(size_ - open); id < keep;
+         id += kTile - id % kTile) {
+      if (keys_[0].Has(id / kTile) && values_.Has(id / kTile)) continue;
+      return "token " + std::to_string(id) +
+             " is gone: the window has passed it, and closed up it would be "
+             "seen again";
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> KvStore::WhyNotCloseGap() const {
-  return WhyNotRenumber(plan_, type_, keep_, taken_out_ - frame_);
+  return WhyNotClose(keep_, taken_out_ - frame_);
 }
 
 std::optional<std::string> KvStore::WhyNotShift(int64_t keep,
                                                 int64_t count) const {
   if (const auto reason = WhyNotEvict(keep, count)) return reason;
-  return WhyNotRenumber(plan_, type_, keep, taken_out_ - frame_ + count);
+  return WhyNotClose(keep, taken_out_ - frame_ + count);
 }
 
 void KvStore::CloseGap() {
   ThrowIf(WhyNotCloseGap());
   const int64_t open = taken_out_ - frame_;
   if (open == 0) return;
-  const int64_t kept = keys_[0].Has(0) ? keep_ : 0;
-  std::vector<float> raw(static_cast<size_t>(kept * shape_.G * shape_.D));
-  for (int64_t row = 0; row < kept * shape_.G; ++row) {
-    float* key = raw.data() + row * shape_.D;
-    CopyKey(0, row / shape_.G, row % shape_.G, key);
-    Unrotate(row / shape_.G, key);
-  }
-  const position::PositionMap& main = stores_.front().key;
-  const bool turns = main(open) != main(0);
+  std::vector<float> raw(static_cast<size_t>(keep_ * shape_.G * shape_.D));
+  const auto for_kept = [&](size_t s, const auto& body) {
+    for (int64_t row = 0; row < keep_ * shape_.G; ++row) {
+      const int64_t id = row / shape_.G;
+      if (!keys_[0].Has(id / kTile) || !keys_[s].Has(id / kTile)) continue;
+      body(id, row % shape_.G, raw.data() + row * shape_.D);
+    }
+  };
+  for_kept(0, [&](int64_t id, int64_t g, float* key) {
+    CopyKey(0, id, g, key);
+    Unrotate(id, key);
+  });
+  const bool turns = TurnsKeys(plan_, open);
   size_ -= open;
   frame_ = taken_out_;
   for (size_t s = turns ? 0 : 1; s < keys_.size(); ++s) {
-    for (int64_t row = 0; row < kept * shape_.G; ++row) {
-      const int64_t id = row / shape_.G;
-      if (!keys_[s].Has(id / kTile)) continue;
-      WriteKey(s, id, row % shape_.G, raw.data() + row * shape_.D);
-    }
+    for_kept(s, [&](int64_t id, int64_t g, const float* key) {
+      WriteKey(s, id, g, key);
+    });
   }
   for (size_t s = 1; s < keys_.size(); ++s) FillFrom(*this, s);
 }
@@ -295,6 +320,10 @@ void KvStore::ChangePlan(const position::Plan& plan) {
   }
   if (heir) next.keys_[*heir] = std::move(keys_[0]);
   next.values_ = std::move(values_);
+  // What the new plan has no use for does not wait for a use.
+  next.DropUnreachable();
+  for (Tiles& tiles : next.keys_) tiles.FreeDropped();
+  next.values_.FreeDropped();
   *this = std::move(next);
 }
 
