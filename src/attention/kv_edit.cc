@@ -97,21 +97,54 @@ void KvStore::WriteKey(size_t store, int64_t id, int64_t g, const float* raw) {
 }
 
 void KvStore::FillFrom(const KvStore& from, size_t store) {
+  // Rotated back and forth by the tables that Append goes by: the same bits.
+  const position::KeyStore& main = from.stores_.front();
   const position::KeyStore& to = stores_[store];
-  std::vector<float> key(static_cast<size_t>(shape_.D));
-  Tiles& tiles = keys_[store];
-  const auto fill_tile = [&](int64_t tile) {
-    if (tiles.Has(tile) || !from.keys_[0].Has(tile)) return;
-    tiles.Add(tile);
-    const int64_t end = std::min(Slots(), (tile + 1) * kTile);
-    for (int64_t slot = tile * kTile; slot < end; ++slot) {
-      if (slot >= keep_ && slot < keep_ + taken_out_) continue;
-      for (int64_t g = 0; g < shape_.G; ++g) {
-        from.CopyKey(0, IdOf(slot), g, key.data());
-        from.Unrotate(IdOf(slot), key.data());
-        WriteKey(store, IdOf(slot), g, key.data());
+  position::FrequencyTable undo =
+      from.plan_.tables[static_cast<size_t>(main.table)];
+  undo.magnitude = 1 / undo.magnitude;
+  RotationTables tables;
+  std::vector<float> keys(static_cast<size_t>(kTile * shape_.D));
+  const auto turn = [&](const RotationRows& rows, int64_t count, bool back) {
+    if (rows.pairs == 0) return;
+    kernels::RotateRows({.x = keys.data(),
+                         .y = keys.data(),
+                         .rows = count,
+                         .D = shape_.D,
+                         .x_stride = shape_.D,
+                         .y_stride = shape_.D,
+                         .pairs = rows.pairs,
+                         .cos = rows.cos,
+                         .sin = rows.sin,
+                         .angle_stride = rows.stride,
+                         .back = back});
+  };
+  const auto fill_slots = [&](int64_t first, int64_t last) {
+    if (first >= last) return;
+    const int64_t id = IdOf(first);
+    tables.Begin(id + frame_, last - first);
+    const RotationRows back = tables.Get(main.key, undo);
+    const RotationRows rows =
+        tables.Get(to.key, plan_.tables[static_cast<size_t>(to.table)]);
+    for (int64_t g = 0; g < shape_.G; ++g) {
+      for (int64_t t = 0; t < last - first; ++t) {
+        from.CopyKey(0, id + t, g, keys.data() + t * shape_.D);
+      }
+      turn(back, last - first, true);
+      turn(rows, last - first, false);
+      for (int64_t t = 0; t < last - first; ++t) {
+        kernels::PackKey(type_, keys.data() + t * shape_.D, shape_.D,
+                         KeyPanel(keys_[store], first + t, g),
+                         (first + t) % kernels::kKeyPanel);
       }
     }
+  };
+  const auto fill_tile = [&](int64_t tile) {
+    if (keys_[store].Has(tile) || !from.keys_[0].Has(tile)) return;
+    keys_[store].Add(tile);
+    const int64_t end = std::min(Slots(), (tile + 1) * kTile);
+    fill_slots(tile * kTile, std::min(end, keep_));
+    fill_slots(std::max(tile * kTile, keep_ + taken_out_), end);
   };
   const auto fill = [&](int64_t first_id, int64_t last_id) {
     if (first_id >= last_id) return;
