@@ -35,6 +35,13 @@ void Turn(const position::FrequencyTable& table, double position, bool back,
                    .sin = sine.data()});
 }
 
+// Whether keys of the main store turn when their ids move by `count`.
+bool TurnsKeys(const position::Plan& plan, int64_t count) {
+  const position::KeyStore main = plan.KeyStores(nullptr).front();
+  return main.key(count) != main.key(0) &&
+         !plan.tables[static_cast<size_t>(main.table)].frequencies.empty();
+}
+
 void ThrowIf(const std::optional<std::string>& reason) {
   Require(!reason, reason.value_or(""));
 }
@@ -43,13 +50,17 @@ int64_t TilesFor(int64_t slots) { return (slots + kTile - 1) / kTile; }
 
 }  // namespace
 
-std::optional<int64_t> KvStore::FirstMissing(const position::KeyStore& store,
+std::optional<int64_t> KvStore::FirstMissing(const Tiles& keys,
+                                             const position::KeyStore& store,
                                              int64_t size) const {
+  const auto has = [&](int64_t slot) {
+    return keys.Has(slot / kTile) && values_.Has(slot / kTile);
+  };
   const auto missing = [&](int64_t first,
                            int64_t last) -> std::optional<int64_t> {
     for (int64_t id = first; id < last;) {
       const int64_t slot = SlotOf(id);
-      if (!keys_[0].Has(slot / kTile) || !values_.Has(slot / kTile)) return id;
+      if (!has(slot)) return id;
       id += kTile - slot % kTile;
     }
     return std::nullopt;
@@ -62,6 +73,10 @@ std::optional<int64_t> KvStore::FirstMissing(const position::KeyStore& store,
     if (!id) id = missing(std::max(first, vacant.last), last);
     if (id) return id;
   }
+  // A tile that Append goes on in is there as a whole, needed or not: whoever
+  // asks for its rows later finds what they were.
+  const int64_t slots = size <= keep_ ? size : size + frame_;
+  if (slots % kTile != 0 && !has(slots)) return size - 1;
   return std::nullopt;
 }
 
@@ -82,25 +97,60 @@ void KvStore::WriteKey(size_t store, int64_t id, int64_t g, const float* raw) {
 }
 
 void KvStore::FillFrom(const KvStore& from, size_t store) {
+  // Rotated back and forth by the tables that Append goes by: the same bits.
+  const position::KeyStore& main = from.stores_.front();
   const position::KeyStore& to = stores_[store];
-  std::vector<float> key(static_cast<size_t>(shape_.D));
-  Tiles& tiles = keys_[store];
+  position::FrequencyTable undo =
+      from.plan_.tables[static_cast<size_t>(main.table)];
+  undo.magnitude = 1 / undo.magnitude;
+  RotationTables tables;
+  std::vector<float> keys(static_cast<size_t>(kTile * shape_.D));
+  const auto turn = [&](const RotationRows& rows, int64_t count, bool back) {
+    if (rows.pairs == 0) return;
+    kernels::RotateRows({.x = keys.data(),
+                         .y = keys.data(),
+                         .rows = count,
+                         .D = shape_.D,
+                         .x_stride = shape_.D,
+                         .y_stride = shape_.D,
+                         .pairs = rows.pairs,
+                         .cos = rows.cos,
+                         .sin = rows.sin,
+                         .angle_stride = rows.stride,
+                         .back = back});
+  };
+  const auto fill_slots = [&](int64_t first, int64_t last) {
+    if (first >= last) return;
+    const int64_t id = IdOf(first);
+    tables.Begin(id + frame_, last - first);
+    const RotationRows back = tables.Get(main.key, undo);
+    const RotationRows rows =
+        tables.Get(to.key, plan_.tables[static_cast<size_t>(to.table)]);
+    for (int64_t g = 0; g < shape_.G; ++g) {
+      for (int64_t t = 0; t < last - first; ++t) {
+        from.CopyKey(0, id + t, g, keys.data() + t * shape_.D);
+      }
+      turn(back, last - first, true);
+      turn(rows, last - first, false);
+      for (int64_t t = 0; t < last - first; ++t) {
+        kernels::PackKey(type_, keys.data() + t * shape_.D, shape_.D,
+                         KeyPanel(keys_[store], first + t, g),
+                         (first + t) % kernels::kKeyPanel);
+      }
+    }
+  };
+  const auto fill_tile = [&](int64_t tile) {
+    if (keys_[store].Has(tile) || !from.keys_[0].Has(tile)) return;
+    keys_[store].Add(tile);
+    const int64_t end = std::min(Slots(), (tile + 1) * kTile);
+    fill_slots(tile * kTile, std::min(end, keep_));
+    fill_slots(std::max(tile * kTile, keep_ + taken_out_), end);
+  };
   const auto fill = [&](int64_t first_id, int64_t last_id) {
     if (first_id >= last_id) return;
     for (int64_t tile = SlotOf(first_id) / kTile;
          tile <= SlotOf(last_id - 1) / kTile; ++tile) {
-      if (tiles.Has(tile)) continue;
-      tiles.Add(tile);
-      const int64_t end = std::min(Slots(), (tile + 1) * kTile);
-      for (int64_t slot = tile * kTile; slot < end; ++slot) {
-        if (slot >= keep_ && slot < keep_ + taken_out_) continue;
-        if (!from.keys_[0].Has(slot / kTile)) continue;
-        for (int64_t g = 0; g < shape_.G; ++g) {
-          from.CopyKey(0, IdOf(slot), g, key.data());
-          from.Unrotate(IdOf(slot), key.data());
-          WriteKey(store, IdOf(slot), g, key.data());
-        }
-      }
+      fill_tile(tile);
     }
   };
   const position::KeyRange vacant = Vacant();
@@ -108,6 +158,7 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   fill(0, std::min(to.first_kept, vacant.first));
   fill(oldest, std::min(size_, vacant.first));
   fill(std::max(oldest, vacant.last), size_);
+  if (Slots() % kTile != 0) fill_tile(Slots() / kTile);
 }
 
 std::optional<std::string> KvStore::WhyNotTrim(int64_t size) const {
@@ -122,7 +173,7 @@ std::optional<std::string> KvStore::WhyNotTrim(int64_t size) const {
            std::to_string(vacant.last - 1);
   }
   for (const position::KeyStore& store : stores_) {
-    if (const auto id = FirstMissing(store, size)) {
+    if (const auto id = FirstMissing(keys_[0], store, size)) {
       return "token " + std::to_string(*id) +
              " is gone: the window has passed it, and after a trim to " +
              std::to_string(size) + " it would be seen again";
@@ -138,6 +189,7 @@ void KvStore::Trim(int64_t size) {
     // Whatever was taken out lay behind. Kept keys that were turned to meet
     // the others go back, or stay where nothing else is left to meet.
     for (int64_t j = 0; j < size && frame_ != 0; ++j) {
+      if (!keys_[0].Has(j / kTile)) continue;
       std::vector<float> key(static_cast<size_t>(shape_.D));
       for (int64_t g = 0; g < shape_.G; ++g) {
         CopyKey(0, j, g, key.data());
@@ -160,7 +212,7 @@ void KvStore::Trim(int64_t size) {
 std::optional<std::string> KvStore::WhyNotEvict(int64_t keep,
                                                 int64_t count) const {
   const position::KeyRange vacant = Vacant();
-  if (keep < 0 || count < 0 || vacant.last + count > size_ || keep > size_) {
+  if (keep < 0 || keep > size_ || count < 0 || count > size_ - vacant.last) {
     return "cannot take " + std::to_string(count) + " tokens out behind " +
            std::to_string(keep) + " of " + std::to_string(size_);
   }
@@ -191,8 +243,7 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
                                           int64_t count) {
   if (count == 0) return std::nullopt;
   if (const auto reason = plan.WhyNotShift(count, keep)) return reason;
-  const position::PositionMap key = plan.KeyStores(nullptr).front().key;
-  if (keep > 0 && type == DType::kQ8_0 && key(count) != key(0)) {
+  if (keep > 0 && type == DType::kQ8_0 && TurnsKeys(plan, count)) {
     return "the first " + std::to_string(keep) +
            " keys would have to be turned, and rounded to q8_0 a second time; "
            "keep none, or store keys in f16";
@@ -200,37 +251,55 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
   return std::nullopt;
 }
 
+std::optional<std::string> KvStore::WhyNotClose(int64_t keep,
+                                                int64_t open) const {
+  if (open == 0) return std::nullopt;
+  if (auto reason = WhyNotRenumber(plan_, type_, keep, open)) return reason;
+  for (const position::KeyStore& store : stores_) {
+    for (int64_t id = store.OldestNeeded(size_ - open); id < keep;
+         id += kTile - id % kTile) {
+      if (keys_[0].Has(id / kTile) && values_.Has(id / kTile)) continue;
+      return "token " + std::to_string(id) +
+             " is gone: the window has passed it, and closed up it would be "
+             "seen again";
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> KvStore::WhyNotCloseGap() const {
-  return WhyNotRenumber(plan_, type_, keep_, taken_out_ - frame_);
+  return WhyNotClose(keep_, taken_out_ - frame_);
 }
 
 std::optional<std::string> KvStore::WhyNotShift(int64_t keep,
                                                 int64_t count) const {
   if (const auto reason = WhyNotEvict(keep, count)) return reason;
-  return WhyNotRenumber(plan_, type_, keep, taken_out_ - frame_ + count);
+  return WhyNotClose(keep, taken_out_ - frame_ + count);
 }
 
 void KvStore::CloseGap() {
   ThrowIf(WhyNotCloseGap());
   const int64_t open = taken_out_ - frame_;
   if (open == 0) return;
-  const int64_t kept = keys_[0].Has(0) ? keep_ : 0;
-  std::vector<float> raw(static_cast<size_t>(kept * shape_.G * shape_.D));
-  for (int64_t row = 0; row < kept * shape_.G; ++row) {
-    float* key = raw.data() + row * shape_.D;
-    CopyKey(0, row / shape_.G, row % shape_.G, key);
-    Unrotate(row / shape_.G, key);
-  }
-  const position::PositionMap& main = stores_.front().key;
-  const bool turns = main(open) != main(0);
+  std::vector<float> raw(static_cast<size_t>(keep_ * shape_.G * shape_.D));
+  const auto for_kept = [&](size_t s, const auto& body) {
+    for (int64_t row = 0; row < keep_ * shape_.G; ++row) {
+      const int64_t id = row / shape_.G;
+      if (!keys_[0].Has(id / kTile) || !keys_[s].Has(id / kTile)) continue;
+      body(id, row % shape_.G, raw.data() + row * shape_.D);
+    }
+  };
+  for_kept(0, [&](int64_t id, int64_t g, float* key) {
+    CopyKey(0, id, g, key);
+    Unrotate(id, key);
+  });
+  const bool turns = TurnsKeys(plan_, open);
   size_ -= open;
   frame_ = taken_out_;
   for (size_t s = turns ? 0 : 1; s < keys_.size(); ++s) {
-    for (int64_t row = 0; row < kept * shape_.G; ++row) {
-      const int64_t id = row / shape_.G;
-      if (!keys_[s].Has(id / kTile)) continue;
-      WriteKey(s, id, row % shape_.G, raw.data() + row * shape_.D);
-    }
+    for_kept(s, [&](int64_t id, int64_t g, const float* key) {
+      WriteKey(s, id, g, key);
+    });
   }
   for (size_t s = 1; s < keys_.size(); ++s) FillFrom(*this, s);
 }
@@ -248,7 +317,7 @@ std::optional<std::string> KvStore::WhyNotChangePlan(
     if (const auto reason = plan.WhyNotShift(frame_, keep_)) return reason;
   }
   for (const position::KeyStore& store : plan.KeyStores(nullptr)) {
-    if (const auto id = FirstMissing(store, size_)) {
+    if (const auto id = FirstMissing(keys_[0], store, size_)) {
       return "token " + std::to_string(*id) +
              " is gone: the window so far did not keep it, and the new "
              "positions would see it";
@@ -284,6 +353,10 @@ void KvStore::ChangePlan(const position::Plan& plan) {
   }
   if (heir) next.keys_[*heir] = std::move(keys_[0]);
   next.values_ = std::move(values_);
+  // What the new plan has no use for does not wait for a use.
+  next.DropUnreachable();
+  for (Tiles& tiles : next.keys_) tiles.FreeDropped();
+  next.values_.FreeDropped();
   *this = std::move(next);
 }
 
@@ -335,14 +408,12 @@ void KvStore::Restore(const KvImage& image) {
       to.Add(tile.number);
       std::copy_n(tile.data, to.tile_bytes(), to.At(tile.number));
     }
-    // The last tile exists wherever there are tokens.
-    Require(end == 0 || to.Has(end - 1) || next.size_ == 0,
-            "kept keys and values lack their last tile");
   };
   fill(next.values_, image.values);
   for (size_t s = 0; s < keys_.size(); ++s) fill(next.keys_[s], image.keys[s]);
-  for (const position::KeyStore& store : stores_) {
-    const auto id = next.FirstMissing(store, next.size_);
+  for (size_t s = 0; s < keys_.size(); ++s) {
+    const auto id =
+        next.FirstMissing(next.keys_[s], next.stores_[s], next.size_);
     Require(!id, "kept keys and values lack token " +
                      std::to_string(id.value_or(0)));
   }

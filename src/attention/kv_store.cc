@@ -67,6 +67,20 @@ uint8_t* KvStore::KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const {
              kernels::KeyPanelBytes(type_, shape_.D);
 }
 
+void KvStore::DropUnreachable() {
+  int64_t value_reach = 0;
+  int64_t value_kept = 0;
+  for (size_t s = 0; s < stores_.size(); ++s) {
+    const position::KeyStore& store = stores_[s];
+    const int64_t kept = (store.first_kept + kTile - 1) / kTile;
+    keys_[s].DropBelow(kept, SlotOf(store.OldestNeeded(size_)) / kTile);
+    value_reach = std::max(value_reach, store.reach);
+    value_kept = std::max(value_kept, kept);
+  }
+  const position::KeyStore longest{.reach = value_reach};
+  values_.DropBelow(value_kept, SlotOf(longest.OldestNeeded(size_)) / kTile);
+}
+
 void KvStore::Append(const float* keys, const float* values, int64_t T,
                      RotationTables& tables, ParallelFor& threads) {
   if (T == 0) return;
@@ -75,20 +89,13 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
   ROPEWALK_CHECK(skip >= 0 && skip + T <= tables.size());
   const int64_t end = (Slots() + T + kTile - 1) / kTile;
   std::vector<RotationRows> rows;
-  int64_t value_reach = 0;
-  int64_t value_kept = 0;
+  DropUnreachable();
   for (size_t s = 0; s < stores_.size(); ++s) {
     const position::KeyStore& store = stores_[s];
-    const int64_t kept = (store.first_kept + kTile - 1) / kTile;
-    keys_[s].DropBelow(kept, SlotOf(store.OldestNeeded(size_)) / kTile);
     keys_[s].GrowTo(end);
     rows.push_back(
         tables.Get(store.key, plan_.tables[static_cast<size_t>(store.table)]));
-    value_reach = std::max(value_reach, store.reach);
-    value_kept = std::max(value_kept, kept);
   }
-  const position::KeyStore longest{.reach = value_reach};
-  values_.DropBelow(value_kept, SlotOf(longest.OldestNeeded(size_)) / kTile);
   values_.GrowTo(end);
 
   const int64_t D = shape_.D;

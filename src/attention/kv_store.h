@@ -189,11 +189,16 @@ class KvStore {
     return {keep_, keep_ + taken_out_ - frame_};
   }
   uint8_t* KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const;
+  // Drops the tiles that no query from id size() on can reach.
+  void DropUnreachable();
 
+  // Why `open` ids behind the first `keep` cannot be closed up.
+  std::optional<std::string> WhyNotClose(int64_t keep, int64_t open) const;
   // First id, of those up to `size` that `store` should hold for the query of
-  // that id and all later ones, whose keys or values are gone; nothing where
-  // all are there.
-  std::optional<int64_t> FirstMissing(const position::KeyStore& store,
+  // that id and all later ones, whose keys, looked for in `keys`, or values are
+  // gone; nothing where all are there.
+  std::optional<int64_t> FirstMissing(const Tiles& keys,
+                                      const position::KeyStore& store,
                                       int64_t size) const;
   // Turns [D] keys, as the main store keeps that of `id`, into those that were
   // given to Append, and these into what `store` keeps.

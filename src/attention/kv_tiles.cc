@@ -9,6 +9,7 @@ void Tiles::Add(int64_t tile) {
   if (tile >= count()) live_.resize(static_cast<size_t>(tile + 1));
   auto& at = live_[static_cast<size_t>(tile)];
   if (at.size() > 0) return;
+  dropped_ = std::min(dropped_, tile);
   if (free_.empty()) {
     at = AlignedBuffer<uint8_t>(tile_bytes_);
   } else {

@@ -44,6 +44,9 @@ class Tiles {
   // below `kept`.
   void DropBelow(int64_t kept, int64_t end);
 
+  // Gives the memory of dropped tiles back instead of keeping it for later.
+  void FreeDropped() { free_.clear(); }
+
   int64_t tile_bytes() const { return tile_bytes_; }
   int64_t bytes() const;
 

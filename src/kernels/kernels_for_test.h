@@ -6,10 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "base/dtype.h"
 #include "base/random.h"
 #include "kernels/cpu/isa.h"
 
@@ -17,6 +19,12 @@ namespace ropewalk::kernels {
 
 inline constexpr float kMasked = -std::numeric_limits<float>::infinity();
 inline constexpr float kCanary = 12345.0f;
+
+// The types a store may have, and widths around vectors and q8_0 blocks.
+inline constexpr DType kStorable[] = {DType::kF32, DType::kF16, DType::kBf16,
+                                      DType::kQ8_0};
+inline constexpr int64_t kOddWidths[] = {1,  2,  7,  8,   31, 32,
+                                         33, 64, 80, 127, 128};
 
 inline std::vector<float> Normals(Rng& rng, int64_t size) {
   std::vector<float> out(static_cast<size_t>(size));

@@ -16,7 +16,8 @@
 //
 // q8_0 as in GGUF: a block is 32 components of one token with the scale
 // max |x| / 127; where the width is no multiple of 32 its last block is
-// shorter. A block with a NaN or an infinity reads as NaN.
+// shorter. A block with a NaN or an infinity reads as NaN, and so does one
+// with a component beyond 127 * 65504, whose scale f16 has no number for.
 
 #ifndef ROPEWALK_KERNELS_STORED_H_
 #define ROPEWALK_KERNELS_STORED_H_

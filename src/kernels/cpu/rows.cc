@@ -479,7 +479,8 @@ void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
         largest = std::max(largest, std::abs(queries[r * D + i]));
         finite = finite && std::isfinite(queries[r * D + i]);
       }
-      const float inverse = finite && largest > 0 ? 32767 / largest : 0;
+      // In float64: of a block of tiny numbers it is beyond float32.
+      const double inverse = finite && largest > 0 ? 32767.0 / largest : 0;
       // A query that is no number spoils its scores for all to see.
       scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
       for (int64_t i = b * kQuantBlock; i < end; ++i) {
@@ -487,7 +488,7 @@ void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
             inverse == 0 ? 0
                          : static_cast<int16_t>(std::clamp(
                                std::nearbyint(queries[r * D + i] * inverse),
-                               -32767.0f, 32767.0f));
+                               -32767.0, 32767.0));
       }
     }
     if (D % 2 != 0) quants[r * width + D] = 0;
