@@ -203,5 +203,40 @@ TEST_P(StripGradientTest, QueriesGatherWhatTheKeysSay) {
   }
 }
 
+TEST_P(StripGradientTest, KeysGatherWhatTheQueriesSay) {
+  Rng rng(32);
+  for (const int64_t columns : {8, 64, 100}) {
+    const int64_t lanes = StripLanes();
+    for (const int64_t depth : {int64_t{1}, lanes}) {
+      for (const int64_t keys : {1, 8, 20}) {
+        const auto scores = Normals(rng, keys * lanes);
+        const auto rows = Normals(rng, lanes * (columns + 1));
+        std::vector<float> got(static_cast<size_t>(keys * (columns + 2)), 1);
+        StripKeys({.d_scores = scores.data(),
+                   .keys = keys,
+                   .rows = rows.data(),
+                   .rows_stride = columns + 1,
+                   .depth = depth,
+                   .columns = columns,
+                   .d_keys = got.data(),
+                   .d_keys_stride = columns + 2});
+        for (int64_t j = 0; j < keys; ++j) {
+          for (int64_t c = 0; c < columns + 2; ++c) {
+            Sum sum;
+            sum.Add(1, 1);
+            for (int64_t l = 0; l < depth && c < columns; ++l) {
+              sum.Add(scores[static_cast<size_t>(j * lanes + l)],
+                      rows[static_cast<size_t>(l * (columns + 1) + c)]);
+            }
+            ASSERT_NEAR(got[static_cast<size_t>(j * (columns + 2) + c)],
+                        sum.value,
+                        static_cast<double>(depth + 1) * 0x1p-24 * sum.size);
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::kernels

@@ -9,7 +9,10 @@
 //   d_scores               = weights (d_weights - delta)
 //   d_queries   [D, lanes] += keys^T d_scores
 //
-// What runs over the lanes, d_keys and d_values, is Gemm's.
+//   d_keys     [keys, D] += d_scores queries        (queries [lanes, D])
+//
+// and d_values, [keys, Dv], like d_keys from weights and d_output. These two
+// run over the lanes, so the queries are needed as rows as well.
 
 #ifndef ROPEWALK_KERNELS_CPU_STRIP_GRADIENT_H_
 #define ROPEWALK_KERNELS_CPU_STRIP_GRADIENT_H_
@@ -54,6 +57,21 @@ struct StripQueriesArgs {
   float* d_queries = nullptr;       // [D, lanes]
 };
 void StripQueries(const StripQueriesArgs& args) noexcept;
+
+// d_keys [keys, columns] += d_scores [keys, lanes] rows [lanes, columns], of
+// which the first `depth` lanes count: what Gemm does, faster for a product as
+// shallow as a strip.
+struct StripKeysArgs {
+  const float* d_scores = nullptr;
+  int64_t keys = 0;
+  const float* rows = nullptr;
+  int64_t rows_stride = 0;
+  int64_t depth = 0;
+  int64_t columns = 0;
+  float* d_keys = nullptr;
+  int64_t d_keys_stride = 0;
+};
+void StripKeys(const StripKeysArgs& args) noexcept;
 
 }  // namespace ropewalk::kernels
 
