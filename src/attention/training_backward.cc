@@ -35,7 +35,8 @@ using kernels::kKeyPanel;
 constexpr int64_t kTasks = 32;
 
 // Keys and values of a chunk and the gradient of the keys must stay in an L2
-// cache: three times 256 KiB, for keys that all have the same turn.
+// cache: four times 256 KiB, with the gradients, for keys that all have the
+// same turn.
 constexpr int64_t kChunkFloats = int64_t{1} << 16;
 constexpr int64_t kMostChunk = 1024;
 
@@ -72,6 +73,8 @@ struct Task {
   int64_t g = 0;
   position::KeyRange keys;
   position::KeyRange queries;
+  bool first =
+      false;  // of its keys and its queries: overwrites their gradients
 };
 
 class Backward {
@@ -86,6 +89,7 @@ class Backward {
         keys_(call, chunk_, arena) {
     const int64_t D = shape_.D;
     values_ = arena.Take(chunk_ * shape_.Dv);
+    d_values_ = arena.Take(chunk_ * shape_.Dv);
     d_keys_ = arena.Take(call.key_turns() * chunk_ * D);
     query_rows_ = arena.Take(call.query_turns() * lanes_ * D);
     queries_ = arena.Take(call.query_turns() * lanes_ * D);
@@ -104,10 +108,13 @@ class Backward {
   void Run(const Task& task) {
     task_ = task;
     limit_ = MakeSight(call_.input, task.b, 0).keys;
-    for (int64_t first = task.keys.first; first < task.keys.last;
-         first += chunk_) {
+    add_queries_ = !task.first;
+    int64_t first = task.keys.first;
+    do {  // an empty range, too, writes zeros to its queries
       Chunk({first, std::min(first + chunk_, task.keys.last)});
-    }
+      add_queries_ = true;
+      first += chunk_;
+    } while (first < task.keys.last);
   }
 
  private:
@@ -129,12 +136,15 @@ class Backward {
                 limit_);
     values_packed_ = false;
     std::fill(keys_touched_.begin(), keys_touched_.end(), false);
+    std::fill_n(d_values_, keys_.count() * shape_.Dv, 0.0f);
     for (int64_t at = 0; at < shape_.Group(); ++at) {
       const int64_t h = task_.g * shape_.Group() + at;
       const Sight sight = MakeSight(call_.input, task_.b, h);
       const position::KeyRange hull =
-          Hull(call_.law, sight, task_.queries.first, task_.queries.last);
-      if (hull.last <= keys.first || keys.last <= hull.first) continue;
+          Hull(call_.law, sight, task_.queries.first,
+               std::max(task_.queries.first + 1, task_.queries.last));
+      const bool apart = hull.last <= keys.first || keys.last <= hull.first;
+      if (apart && add_queries_) continue;
       for (int64_t t = task_.queries.first; t < task_.queries.last;
            t += lanes_) {
         const int64_t rows = std::min(lanes_, task_.queries.last - t);
@@ -160,12 +170,18 @@ class Backward {
              std::min(at + kStep, last) - keys.first);
       }
     }
-    if (packed) WriteQueries(strip);
+    if (!packed && add_queries_) return;
+    if (!packed) Forget();
+    WriteQueries(strip);
+  }
+
+  void Forget() {
+    std::fill(queries_packed_.begin(), queries_packed_.end(), false);
   }
 
   // What a strip needs in any turn.
   void Pack(const Strip& strip) {
-    std::fill(queries_packed_.begin(), queries_packed_.end(), false);
+    Forget();
     const int64_t stride = shape_.H * shape_.Dv;
     const float* out = gradients_.out + OutAt(strip.h, strip.begin);
     const float* d_out = gradients_.d_out + OutAt(strip.h, strip.begin);
@@ -239,18 +255,14 @@ class Backward {
                             .weights = weights_,
                             .d_scores = d_scores_,
                             .d_scores_step = kStep * lanes_});
-    const int64_t key = keys_.first() + begin;
-    kernels::StripKeys(
-        {.d_scores = weights_,
-         .keys = std::min(end - begin, limit_ - key),
-         .rows = gradients_.d_out + OutAt(strip.h, strip.begin),
-         .rows_stride = shape_.H * shape_.Dv,
-         .depth = strip.rows,
-         .columns = shape_.Dv,
-         .d_keys = gradients_.d_v +
-                   (task_.b * shape_.S + key) * call_.input.v_stride +
-                   task_.g * shape_.Dv,
-         .d_keys_stride = call_.input.v_stride});
+    kernels::StripKeys({.d_scores = weights_,
+                        .keys = end - begin,
+                        .rows = gradients_.d_out + OutAt(strip.h, strip.begin),
+                        .rows_stride = shape_.H * shape_.Dv,
+                        .depth = strip.rows,
+                        .columns = shape_.Dv,
+                        .d_keys = d_values_ + begin * shape_.Dv,
+                        .d_keys_stride = shape_.Dv});
     for (size_t at = 0; at < run.pieces.size(); ++at) {
       Gather(call_.law.pieces[static_cast<size_t>(run.pieces[at])],
              d_scores_ + static_cast<int64_t>(at) * kStep * lanes_, strip.rows,
@@ -284,61 +296,80 @@ class Backward {
                         .d_keys_stride = D});
   }
 
-  // d_q += what the strip has gathered, without the head's scalar.
+  // What the strip has gathered to d_q, without the head's scalar.
   void WriteQueries(const Strip& strip) {
     const int64_t D = shape_.D;
+    const int64_t stride = call_.input.q_stride;
+    float* d_q = gradients_.d_q + (task_.b * shape_.T + strip.begin) * stride +
+                 strip.h * D;
     float scales[kernels::kMostStripLanes];
     call_.Scales(strip.begin, strip.rows, 1, scales);
+    bool add = add_queries_;
     for (int64_t turn = 0; turn < call_.query_turns(); ++turn) {
       if (!queries_packed_[static_cast<size_t>(turn)]) continue;
-      const RotationRows& angle = call_.query_rows[static_cast<size_t>(turn)];
       kernels::Transpose(d_queries_ + turn * lanes_ * D, lanes_, D, strip.rows,
                          d_query_rows_, D);
-      kernels::RotateRows(
-          {.x = d_query_rows_,
-           .y = gradients_.d_q +
-                (task_.b * shape_.T + strip.begin) * call_.input.q_stride +
-                strip.h * D,
-           .rows = strip.rows,
-           .D = D,
-           .x_stride = D,
-           .y_stride = call_.input.q_stride,
-           .pairs = angle.pairs,
-           .cos = angle.cos + strip.begin * angle.stride,
-           .sin = angle.sin + strip.begin * angle.stride,
-           .angle_stride = angle.stride,
-           .scale = scales,
-           .back = true,
-           .accumulate = true});
+      TurnBack(call_.query_rows[static_cast<size_t>(turn)], strip.begin,
+               strip.rows, scales, d_query_rows_, d_q, stride, add);
+      add = true;
+    }
+    if (!add) FillRows(d_q, stride, strip.rows, D);
+  }
+
+  // What the chunk has gathered to d_k and d_v. The queries stood to base 2.
+  void WriteKeys(position::KeyRange keys) {
+    const int64_t D = shape_.D;
+    const int64_t stride = call_.input.k_stride;
+    float scales[kKeyPanel];
+    std::fill_n(scales, kKeyPanel, static_cast<float>(std::numbers::ln2));
+    for (int64_t j = keys.first; j < keys.last; j += kKeyPanel) {
+      const int64_t rows = std::min(kKeyPanel, keys.last - j);
+      float* d_k =
+          gradients_.d_k + (task_.b * shape_.S + j) * stride + task_.g * D;
+      bool add = !task_.first;
+      for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
+        if (!keys_touched_[static_cast<size_t>(turn)]) continue;
+        TurnBack(call_.key_rows[static_cast<size_t>(turn)], j, rows, scales,
+                 d_keys_ + (turn * chunk_ + j - keys.first) * D, d_k, stride,
+                 add);
+        add = true;
+      }
+      if (!add) FillRows(d_k, stride, rows, D);
+    }
+    for (int64_t j = keys.first; j < keys.last; ++j) {
+      const float* from = d_values_ + (j - keys.first) * shape_.Dv;
+      float* d_v = gradients_.d_v +
+                   (task_.b * shape_.S + j) * call_.input.v_stride +
+                   task_.g * shape_.Dv;
+      if (task_.first) {
+        std::copy_n(from, shape_.Dv, d_v);
+      } else {
+        kernels::Add(from, shape_.Dv, d_v);
+      }
     }
   }
 
-  // d_k += what the chunk has gathered. The queries stood to base 2.
-  void WriteKeys(position::KeyRange keys) {
-    const int64_t D = shape_.D;
-    float scales[kKeyPanel];
-    std::fill_n(scales, kKeyPanel, static_cast<float>(std::numbers::ln2));
-    for (int64_t turn = 0; turn < call_.key_turns(); ++turn) {
-      if (!keys_touched_[static_cast<size_t>(turn)]) continue;
-      const RotationRows& angle = call_.key_rows[static_cast<size_t>(turn)];
-      for (int64_t j = keys.first; j < keys.last; j += kKeyPanel) {
-        kernels::RotateRows(
-            {.x = d_keys_ + (turn * chunk_ + j - keys.first) * D,
-             .y = gradients_.d_k +
-                  (task_.b * shape_.S + j) * call_.input.k_stride + task_.g * D,
-             .rows = std::min(kKeyPanel, keys.last - j),
-             .D = D,
-             .x_stride = D,
-             .y_stride = call_.input.k_stride,
-             .pairs = angle.pairs,
-             .cos = angle.cos + j * angle.stride,
-             .sin = angle.sin + j * angle.stride,
-             .angle_stride = angle.stride,
-             .scale = scales,
-             .back = true,
-             .accumulate = true});
-      }
-    }
+  // Rows of tokens from `begin` on, out of a turn's rotated space.
+  void TurnBack(const RotationRows& angle, int64_t begin, int64_t rows,
+                const float* scales, const float* from, float* to,
+                int64_t stride, bool add) const {
+    kernels::RotateRows({.x = from,
+                         .y = to,
+                         .rows = rows,
+                         .D = shape_.D,
+                         .x_stride = shape_.D,
+                         .y_stride = stride,
+                         .pairs = angle.pairs,
+                         .cos = angle.cos + begin * angle.stride,
+                         .sin = angle.sin + begin * angle.stride,
+                         .angle_stride = angle.stride,
+                         .scale = scales,
+                         .back = true,
+                         .accumulate = add});
+  }
+
+  static void FillRows(float* x, int64_t stride, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; ++r) std::fill_n(x + r * stride, width, 0.0f);
   }
 
   const TrainingCall& call_;
@@ -348,46 +379,25 @@ class Backward {
   const int64_t chunk_;  // keys of a chunk at most
   PackedKeys keys_;
   Task task_;
-  int64_t limit_ = 0;    // keys that exist
-  float* values_;        // [panels, Dv, kKeyPanel]
-  float* d_keys_;        // [key turns, chunk, D]
-  float* query_rows_;    // [query turns, lanes, D]
-  float* queries_;       // [query turns, D, lanes]
-  float* d_queries_;     // [query turns, D, lanes]
-  float* d_query_rows_;  // [lanes, D]
-  float* d_output_;      // [Dv, lanes]
-  float* lse_;           // [lanes], to base 2
-  float* delta_;         // [lanes]: out . d_out
-  float* weights_;       // [kStep, lanes]
-  float* d_scores_;      // [pieces, kStep, lanes]
+  int64_t limit_ = 0;         // keys that exist
+  bool add_queries_ = false;  // to d_q, rather than overwrite it
+  float* values_;             // [panels, Dv, kKeyPanel]
+  float* d_values_;           // [chunk, Dv]
+  float* d_keys_;             // [key turns, chunk, D]
+  float* query_rows_;         // [query turns, lanes, D]
+  float* queries_;            // [query turns, D, lanes]
+  float* d_queries_;          // [query turns, D, lanes]
+  float* d_query_rows_;       // [lanes, D]
+  float* d_output_;           // [Dv, lanes]
+  float* lse_;                // [lanes], to base 2
+  float* delta_;              // [lanes]: out . d_out
+  float* weights_;            // [kStep, lanes]
+  float* d_scores_;           // [pieces, kStep, lanes]
   bool values_packed_ = false;
   std::vector<bool> queries_packed_;  // [query turns]
   std::vector<bool> keys_touched_;    // [key turns]
   std::vector<kernels::StripPiece> pieces_;
 };
-
-void FillRows(float* x, int64_t stride, int64_t rows, int64_t width) {
-  for (int64_t r = 0; r < rows; ++r) std::fill_n(x + r * stride, width, 0.0f);
-}
-
-// Zeros to add to.
-void Clear(const TrainingInput& input, const TrainingGradients& gradients,
-           ParallelFor& threads) {
-  const TrainingShape& s = input.shape;
-  constexpr int64_t kTokens = 256;
-  threads.Run(CeilDivide(s.B * std::max(s.T, s.S), kTokens),
-              [&](int64_t task, int64_t) {
-                const int64_t first = task * kTokens;
-                const int64_t q = std::min(kTokens, s.B * s.T - first);
-                const int64_t k = std::min(kTokens, s.B * s.S - first);
-                FillRows(gradients.d_q + first * input.q_stride, input.q_stride,
-                         q, s.H * s.D);
-                FillRows(gradients.d_k + first * input.k_stride, input.k_stride,
-                         k, s.G * s.D);
-                FillRows(gradients.d_v + first * input.v_stride, input.v_stride,
-                         k, s.G * s.Dv);
-              });
-}
 
 // A head's scalar takes q . d_q without itself, so that it may be 0; d_q takes
 // it afterwards.
@@ -426,7 +436,6 @@ void TrainBackward(const TrainingInput& input,
   Arena count(nullptr);
   Backward(call, gradients, count);
   scratch.memory.Prepare(threads.workers(), count.used());
-  Clear(input, gradients, threads);
   const int64_t ranges = Ranges(shape);
   std::vector<Task> tasks;
   for (int64_t phase = 0; phase < ranges; ++phase) {
@@ -436,10 +445,13 @@ void TrainBackward(const TrainingInput& input,
       const position::KeyRange queries =
           Part(shape.T, kernels::StripLanes(), ranges,
                (ranges + phase - c) % ranges);
-      if (keys.first == keys.last || queries.first == queries.last) continue;
+      const bool first = phase == 0;
+      const bool empty =
+          keys.first == keys.last || queries.first == queries.last;
+      if (empty && !first) continue;
       for (int64_t b = 0; b < shape.B; ++b) {
         for (int64_t g = 0; g < shape.G; ++g) {
-          tasks.push_back({b, g, keys, queries});
+          tasks.push_back({b, g, keys, queries, first});
         }
       }
     }
