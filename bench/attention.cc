@@ -353,7 +353,7 @@ void Register() {
     for (const DType type :
          {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
       const std::string name(InfoOf(type).name);
-      add("read/" + name + width, 21,
+      add("read/" + name + width, getenv("ITERS") ? atoi(getenv("ITERS")) : 21,
           [D, type](benchmark::State& state) { CompareRead(state, D, type); });
       if (type == DType::kF32) continue;
       add("store/" + name + width, 21,

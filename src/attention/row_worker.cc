@@ -119,7 +119,8 @@ void RowWorker::Run(const Share& share, float* partial) {
            .rows = rows_,
            .stride = kTile,
            .output = output_ + b * kValueBlock,
-           .output_stride = width});
+           .output_stride = width,
+           .next = Next(tile, b, last)});
     }
   }
   if (partial == nullptr) {
@@ -175,6 +176,22 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
     const auto factor = static_cast<float>(sum == 0 ? 0.0 : 1 / sum);
     for (int64_t d = 0; d < width; ++d) out[d] *= factor;
   }
+}
+
+// What is read after a block of values: the next block, or the keys of the next
+// tile, in the store that its first one is read from.
+const void* RowWorker::Next(int64_t tile, int64_t block, int64_t last) const {
+  const KvStore& store = *share_.slice->store;
+  if (block + 1 < shape_.ValueBlocks()) {
+    return store.Values(tile, share_.g, block + 1);
+  }
+  const int64_t first = (tile + 1) * kTile;
+  for (size_t v = 0; v < views_.size() && first < last; ++v) {
+    if (bounds_[v].Touches(first, first + 1)) {
+      return store.KeyPanels(views_[v].store, tile + 1, share_.g);
+    }
+  }
+  return nullptr;
 }
 
 // Scores of slots [first, last) of one tile at their columns of scores_; false
@@ -234,7 +251,8 @@ void RowWorker::Product(const View& view, int64_t tile, int64_t first,
                    .count = rows_,
                    .D = D},
        .scores = scores,
-       .stride = kTile});
+       .stride = kTile,
+       .next = share_.slice->store->Values(tile, share_.g, 0)});
 }
 
 void RowWorker::RotateFor(int64_t band) {

@@ -46,6 +46,7 @@ class RowWorker {
   bool Score(int64_t first, int64_t last);
   void Product(const View& view, int64_t tile, int64_t first, int64_t last,
                float* scores);
+  const void* Next(int64_t tile, int64_t block, int64_t last) const;
   void RotateFor(int64_t band);
   int64_t TokenOf(int64_t row) const { return row / shape_.Group(); }
 

@@ -50,7 +50,7 @@ Scale ScaleOf(const float* x, int64_t size) {
 int8_t Quantise(float x, const Scale& scale) {
   if (scale.inverse == 0) return 0;
   return static_cast<int8_t>(
-      std::clamp(std::nearbyint(x * scale.inverse), -127.0f, 127.0f));
+      std::clamp(RoundToEven(x * scale.inverse), -127.0f, 127.0f));
 }
 
 int64_t QuantAt(int64_t d, int64_t column) {
@@ -104,8 +104,8 @@ void PackValue(DType type, const float* value, int64_t columns, void* values,
     });
     return;
   }
-  auto* quants = static_cast<int8_t*>(values);
-  auto* scales = reinterpret_cast<uint16_t*>(quants + keys * columns);
+  auto* scales = static_cast<uint16_t*>(values);
+  auto* quants = reinterpret_cast<int8_t*>(scales + Blocks(columns) * keys);
   for (int64_t first = 0; first < columns; first += kQuantBlock) {
     const int64_t end = std::min(columns, first + kQuantBlock);
     const Scale scale = ScaleOf(value + first, end - first);
@@ -144,9 +144,9 @@ void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
     });
     return;
   }
-  const auto* quants = static_cast<const int8_t*>(values);
-  const auto* scales =
-      reinterpret_cast<const uint16_t*>(quants + keys * columns);
+  const auto* scales = static_cast<const uint16_t*>(values);
+  const auto* quants =
+      reinterpret_cast<const int8_t*>(scales + Blocks(columns) * keys);
   for (int64_t c = 0; c < columns; ++c) {
     value[c] = static_cast<float>(quants[row * columns + c]) *
                F16ToFloat(scales[c / kQuantBlock * keys + row]);

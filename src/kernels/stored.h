@@ -11,8 +11,8 @@
 // Values of one head, some columns of it, for `keys` tokens:
 //
 //   f32, f16, bf16   elements [keys, columns]
-//   q8_0             quants [keys, columns] of int8, then scales
-//                    [ceil(columns / 32), keys] of f16
+//   q8_0             scales [ceil(columns / 32), keys] of f16, then quants
+//                    [keys, columns] of int8
 //
 // q8_0 as in GGUF: a block is 32 components of one token with the scale
 // max |x| / 127; where the width is no multiple of 32 its last block is
@@ -30,6 +30,14 @@ namespace ropewalk::kernels {
 
 inline constexpr int64_t kKeyPanel = 16;    // keys that lie side by side
 inline constexpr int64_t kQuantBlock = 32;  // components that share a scale
+
+// To the nearest integer, ties to even, for |x| below 2^21: without the call
+// that std::nearbyint is. The sum has no bits below 1.
+template <typename Real>
+Real RoundToEven(Real x) {
+  constexpr Real kShift = sizeof(Real) == 4 ? Real(0x1.8p23) : Real(0x1.8p52);
+  return (x + kShift) - kShift;
+}
 
 // The types a store may have: f32, f16, bf16, q8_0.
 bool CanStore(DType type);

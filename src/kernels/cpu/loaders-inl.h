@@ -20,6 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // A loader gives a row's elements from i on: as a vector of floats where that
 // many are left, and one by one.
 struct F32Loader {
+  static constexpr int64_t kBytes = 4;  // of an element
   const float* row;
   template <class D>
   HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
@@ -29,6 +30,7 @@ struct F32Loader {
 };
 
 struct Bf16Loader {
+  static constexpr int64_t kBytes = 2;
   const uint16_t* row;
   template <class D>
   HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
@@ -43,6 +45,7 @@ struct Bf16Loader {
 };
 
 struct F16Loader {
+  static constexpr int64_t kBytes = 2;
   const uint16_t* row;
 #if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2) || HWY_TARGET == HWY_NEON
   // An instruction of its own.

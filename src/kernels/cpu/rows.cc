@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "hwy/cache_control.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/rows.cc"
 #include "hwy/foreach_target.h"
@@ -30,6 +32,72 @@ HWY_INLINE int64_t Blocks(int64_t width) {
   return (width + kQuantBlock - 1) / kQuantBlock;
 }
 
+// Asks for memory some time before it is read, and at its end for the first of
+// what comes next. Decoding reads everything once, from memory, and a core
+// waits for few lines at a time: only what is asked for early overlaps with
+// the arithmetic. The processor's own prefetching, where there is any, stops
+// at every page and starts anew with every tile.
+class Stream {
+ public:
+  static constexpr int64_t kAhead = 8192;  // bytes: a run of 16 wide values
+  static constexpr int64_t kLine = 64;
+
+  // `bytes` from `from` on are read now, then `next`, which may be null.
+  Stream(const void* from, int64_t bytes, const void* next)
+      : next_(static_cast<const uint8_t*>(next)) {
+    const auto* begin = static_cast<const uint8_t*>(from);
+    at_ = begin + kAhead;
+    end_ = begin + bytes;
+    if (bytes < kAhead) Turn(kAhead - bytes);
+  }
+
+  // For every kBytes that are read, of the step of that number.
+  template <int64_t kBytes>
+  HWY_INLINE void Read(int64_t step) {
+    if constexpr (kBytes >= kLine) {
+      ROPEWALK_UNROLL
+      for (int64_t line = 0; line < kBytes / kLine; ++line) Ask();
+    } else {
+      if (step % (kLine / kBytes) == 0) Ask();
+    }
+  }
+
+ private:
+  HWY_INLINE void Ask() {
+    hwy::Prefetch(at_);
+    at_ += kLine;
+    if (HWY_UNLIKELY(at_ >= end_)) Turn(0);
+  }
+  void Turn(int64_t skip) {
+    // Without a next one the last line is asked for again: no harm.
+    at_ = next_ == nullptr ? end_ - kLine : next_ + skip;
+    end_ = next_ == nullptr ? end_ : next_ + 2 * kAhead;
+    next_ = nullptr;
+  }
+
+  const uint8_t* at_;
+  const uint8_t* end_;
+  const uint8_t* next_;
+};
+
+// Loads quants as floats, without their scale.
+struct QuantLoader {
+  static constexpr int64_t kBytes = 1;  // of an element
+  const int8_t* row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    const hn::Rebind<int32_t, D> d32;
+    const hn::Rebind<int8_t, D> d8;
+    return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, row + i)));
+  }
+};
+
+// Bytes of a vector of stored elements.
+template <class Loader>
+constexpr int64_t kVectorBytes = static_cast<int64_t>(HWY_MIN(kKeyPanel * 4,
+                                                              HWY_MAX_BYTES)) /
+                                 4 * Loader::kBytes;
+
 // Where vector v of the keys from `key` on begins, in elements of panels.
 HWY_INLINE int64_t PanelAt(int64_t key, int64_t panel_elements) {
   return key / kKeyPanel * panel_elements + key % kKeyPanel;
@@ -37,7 +105,8 @@ HWY_INLINE int64_t PanelAt(int64_t key, int64_t panel_elements) {
 
 template <int kRows, class Loader>
 HWY_INLINE void PlainScores(const Loader& keys, const RowScoresArgs& args,
-                            int64_t row, int64_t key, int vectors) {
+                            int64_t row, int64_t key, int vectors,
+                            Stream& stream) {
   const PanelTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t D = args.queries.D;
@@ -57,6 +126,7 @@ HWY_INLINE void PlainScores(const Loader& keys, const RowScoresArgs& args,
     for (int v = 0; v < kVectors; ++v) {
       k[v] = keys.Load(d, at[v] + i * kKeyPanel);
     }
+    if (row == 0) stream.Read<kVectors * kVectorBytes<Loader>>(i);
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const auto factor = hn::Set(d, q[r * D + i]);
@@ -116,7 +186,7 @@ HWY_INLINE hn::Vec<Tag32> PairDot(hn::Vec<Tag16> a, hn::Vec<Tag16> b,
 
 template <int kRows>
 HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
-                            int vectors) {
+                            int vectors, Stream& stream) {
   const PanelTag d;
   const Tag32 d32;
   const Tag16 d16;
@@ -143,6 +213,7 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
     for (int r = 0; r < kRows; ++r) total[r][v] = hn::Zero(d);
   }
   for (int64_t b = 0; b < Blocks(D); ++b) {
+    if (row == 0) stream.Read<kVectors * kVectorBytes<F16Loader>>(b);
     hn::Vec<Tag32> sum[kRows][kVectors];
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) {
@@ -156,6 +227,7 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
       for (int v = 0; v < kVectors; ++v) {
         k[v] = hn::PromoteTo(d16, hn::LoadU(d8, quants[v] + p * 2 * kKeyPanel));
       }
+      if (row == 0) stream.Read<kVectors * 2 * kVectorBytes<QuantLoader>>(p);
       ROPEWALK_UNROLL
       for (int r = 0; r < kRows; ++r) {
         int32_t both = 0;
@@ -190,18 +262,18 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
 
 template <int kRows>
 HWY_INLINE void ScoresOf(const RowScoresArgs& args, int64_t row, int64_t key,
-                         int vectors) {
+                         int vectors, Stream& stream) {
   const auto* halves = static_cast<const uint16_t*>(args.panels);
   switch (args.type) {
     case DType::kF32:
       PlainScores<kRows>(F32Loader{static_cast<const float*>(args.panels)},
-                         args, row, key, vectors);
+                         args, row, key, vectors, stream);
       break;
     case DType::kF16:
-      PlainScores<kRows>(F16Loader{halves}, args, row, key, vectors);
+      PlainScores<kRows>(F16Loader{halves}, args, row, key, vectors, stream);
       break;
     case DType::kBf16:
-      PlainScores<kRows>(Bf16Loader{halves}, args, row, key, vectors);
+      PlainScores<kRows>(Bf16Loader{halves}, args, row, key, vectors, stream);
       break;
     default:
 #if HWY_TARGET == HWY_SCALAR
@@ -212,7 +284,7 @@ HWY_INLINE void ScoresOf(const RowScoresArgs& args, int64_t row, int64_t key,
         }
       }
 #else
-      QuantScores<kRows>(args, row, key, vectors);
+      QuantScores<kRows>(args, row, key, vectors, stream);
 #endif
       break;
   }
@@ -221,18 +293,22 @@ HWY_INLINE void ScoresOf(const RowScoresArgs& args, int64_t row, int64_t key,
 void RowScoresImpl(const RowScoresArgs& args) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(PanelTag()));
   const int64_t end = args.last * kKeyPanel;
+  const int64_t panel_bytes = KeyPanelBytes(args.type, args.queries.D);
+  Stream stream(
+      static_cast<const uint8_t*>(args.panels) + args.first * panel_bytes,
+      (args.last - args.first) * panel_bytes, args.next);
   for (int64_t key = args.first * kKeyPanel; key < end;) {
     const int64_t left = (end - key) / lanes;
     const int vectors = left < kVectors ? 1 : kVectors;
     int64_t row = 0;
     for (; row + 4 <= args.queries.count; row += 4) {
-      ScoresOf<4>(args, row, key, vectors);
+      ScoresOf<4>(args, row, key, vectors, stream);
     }
     for (; row + 2 <= args.queries.count; row += 2) {
-      ScoresOf<2>(args, row, key, vectors);
+      ScoresOf<2>(args, row, key, vectors, stream);
     }
     for (; row < args.queries.count; ++row) {
-      ScoresOf<1>(args, row, key, vectors);
+      ScoresOf<1>(args, row, key, vectors, stream);
     }
     key += vectors * lanes;
   }
@@ -242,23 +318,15 @@ void RowScoresImpl(const RowScoresArgs& args) {
 // that memory is read in order whatever the width.
 constexpr int64_t kRun = 16;
 
-// Loads quants as floats, without their scale.
-struct QuantLoader {
-  const int8_t* row;
-  template <class D>
-  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
-    const hn::Rebind<int32_t, D> d32;
-    const hn::Rebind<int8_t, D> d8;
-    return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, row + i)));
-  }
-};
-
 // kRows rows of kCount vectors of columns from `column` on; `weights` holds
 // `keys` weights a row, `stride` apart, for the tokens from `token` on.
 template <int kRows, int kCount, class D, class Loader>
 HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
                        int64_t token, int64_t keys, const float* weights,
-                       int64_t stride, int64_t row, int64_t column) {
+                       int64_t stride, int64_t row, int64_t column,
+                       Stream& stream) {
+  constexpr auto kBytes =
+      static_cast<int64_t>(kCount * hn::MaxLanes(D())) * Loader::kBytes;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   float* out = args.output + row * args.output_stride + column;
   hn::Vec<D> sum[kRows][kCount];
@@ -276,6 +344,7 @@ HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
       value[v] =
           values.Load(d, (token + k) * args.columns + column + v * lanes);
     }
+    if (row == 0) stream.Read<kBytes>(k);
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const auto factor = hn::Set(d, weights[r * stride + k]);
@@ -299,14 +368,14 @@ template <int kRows, class Loader>
 HWY_INLINE void AddColumns(const Loader& values, const RowValuesArgs& args,
                            int64_t token, int64_t keys, const float* weights,
                            int64_t stride, int64_t row, int64_t begin,
-                           int64_t end) {
+                           int64_t end, Stream& stream) {
   int64_t column = begin;
   const auto strips = [&](auto d, auto count) HWY_ATTR {
     constexpr int kCount = decltype(count)::value;
     const auto width = kCount * static_cast<int64_t>(hn::Lanes(d));
     for (; column + width <= end; column += width) {
       AddRun<kRows, kCount>(d, values, args, token, keys, weights, stride, row,
-                            column);
+                            column, stream);
     }
   };
   using One = std::integral_constant<int, 1>;
@@ -319,12 +388,12 @@ HWY_INLINE void AddColumns(const Loader& values, const RowValuesArgs& args,
 
 template <int kRows>
 HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
-                          int64_t keys, int64_t row) {
+                          int64_t keys, int64_t row, Stream& stream) {
   const float* weights = args.weights + row * args.stride + token;
   const auto* halves = static_cast<const uint16_t*>(args.values);
   const auto plain = [&](const auto& loader) HWY_ATTR {
     AddColumns<kRows>(loader, args, token, keys, weights, args.stride, row, 0,
-                      args.columns);
+                      args.columns, stream);
   };
   switch (args.type) {
     case DType::kF32:
@@ -338,11 +407,12 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
       break;
     default: {
       // The scale of a token's block goes into its weight.
-      const auto* quants = static_cast<const int8_t*>(args.values);
-      const F16Loader scales{
-          reinterpret_cast<const uint16_t*>(quants + args.keys * args.columns)};
+      const F16Loader scales{halves};
+      const auto* quants = reinterpret_cast<const int8_t*>(
+          halves + Blocks(args.columns) * args.keys);
       float scaled[kRows * kRun];
       for (int64_t b = 0; b < Blocks(args.columns); ++b) {
+        if (row == 0) stream.Read<2 * kRun>(b);
         const auto scale = [&](auto d, int64_t k) HWY_ATTR {
           const auto factor = scales.Load(d, b * args.keys + token + k);
           for (int r = 0; r < kRows; ++r) {
@@ -358,7 +428,8 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
         for (; k < keys; ++k) scale(hn::CappedTag<float, 1>(), k);
         AddColumns<kRows>(QuantLoader{quants}, args, token, keys, scaled, kRun,
                           row, b * kQuantBlock,
-                          std::min(args.columns, (b + 1) * kQuantBlock));
+                          std::min(args.columns, (b + 1) * kQuantBlock),
+                          stream);
       }
       break;
     }
@@ -366,12 +437,23 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
 }
 
 void RowValuesImpl(const RowValuesArgs& args) {
+  const int64_t token_bytes =
+      args.columns * (args.type == DType::kQ8_0 ? 1 : RowBytes(args.type, 1));
+  Stream stream(
+      static_cast<const uint8_t*>(args.values) + args.first * token_bytes,
+      (args.last - args.first) * token_bytes, args.next);
   for (int64_t token = args.first; token < args.last; token += kRun) {
     const int64_t keys = std::min(kRun, args.last - token);
     int64_t row = 0;
-    for (; row + 4 <= args.rows; row += 4) AddValues<4>(args, token, keys, row);
-    for (; row + 2 <= args.rows; row += 2) AddValues<2>(args, token, keys, row);
-    for (; row < args.rows; ++row) AddValues<1>(args, token, keys, row);
+    for (; row + 4 <= args.rows; row += 4) {
+      AddValues<4>(args, token, keys, row, stream);
+    }
+    for (; row + 2 <= args.rows; row += 2) {
+      AddValues<2>(args, token, keys, row, stream);
+    }
+    for (; row < args.rows; ++row) {
+      AddValues<1>(args, token, keys, row, stream);
+    }
   }
 }
 
@@ -430,10 +512,11 @@ void UnpackQuantPanel(const int8_t* quants, int64_t D, float* out) {
   }
 }
 
-void UnpackQuantValues(const int8_t* quants, int64_t keys, int64_t columns,
+void UnpackQuantValues(const uint16_t* values, int64_t keys, int64_t columns,
                        int64_t rows, float* out) {
-  const F16Loader scales{
-      reinterpret_cast<const uint16_t*>(quants + keys * columns)};
+  const F16Loader scales{values};
+  const auto* quants =
+      reinterpret_cast<const int8_t*>(values + Blocks(columns) * keys);
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> d1;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -484,11 +567,8 @@ void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
       // A query that is no number spoils its scores for all to see.
       scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
       for (int64_t i = b * kQuantBlock; i < end; ++i) {
-        quants[r * width + i] =
-            inverse == 0 ? 0
-                         : static_cast<int16_t>(std::clamp(
-                               std::nearbyint(queries[r * D + i] * inverse),
-                               -32767.0, 32767.0));
+        const double x = inverse == 0 ? 0 : queries[r * D + i] * inverse;
+        quants[r * width + i] = static_cast<int16_t>(RoundToEven(x));
       }
     }
     if (D % 2 != 0) quants[r * width + D] = 0;
@@ -524,7 +604,7 @@ void UnpackValues(DType type, const void* values, int64_t keys, int64_t columns,
     return;
   }
   HWY_DYNAMIC_DISPATCH(UnpackQuantValues)
-  (static_cast<const int8_t*>(values), keys, columns, rows, out);
+  (static_cast<const uint16_t*>(values), keys, columns, rows, out);
 }
 }  // namespace ropewalk::kernels
 #endif

@@ -38,6 +38,7 @@ struct RowScoresArgs {
   RowQueries queries;
   float* scores = nullptr;
   int64_t stride = 0;
+  const void* next = nullptr;  // memory that is read after this, if known
 };
 void RowScores(const RowScoresArgs& args) noexcept;
 
@@ -54,6 +55,7 @@ struct RowValuesArgs {
   int64_t stride = 0;
   float* output = nullptr;  // [rows, output_stride]
   int64_t output_stride = 0;
+  const void* next = nullptr;
 };
 void RowValues(const RowValuesArgs& args) noexcept;
 
