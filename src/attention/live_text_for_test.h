@@ -21,6 +21,29 @@
 
 namespace ropewalk::attention {
 
+// Everything that an image says, to compare two.
+inline std::string BytesOf(const KvStore& store) {
+  const KvImage image = store.Image();
+  std::string out;
+  const auto number = [&](int64_t x) { out += std::to_string(x) + ' '; };
+  number(image.size);
+  number(image.keep);
+  number(image.taken_out);
+  number(image.frame);
+  const auto tiles = [&](const std::vector<KvImage::Tile>& from,
+                         int64_t bytes) {
+    for (const KvImage::Tile& tile : from) {
+      number(tile.number);
+      out.append(reinterpret_cast<const char*>(tile.data),
+                 static_cast<size_t>(bytes));
+    }
+    out += '\n';
+  };
+  for (const auto& keys : image.keys) tiles(keys, image.key_tile_bytes);
+  tiles(image.values, image.value_tile_bytes);
+  return out;
+}
+
 // Borrows the sequence. Tokens of the text are rows of it.
 class LiveText {
  public:
@@ -109,6 +132,14 @@ class LiveText {
     }
   }
 
+  // Takes the place of another text, by its image or a changed one.
+  void RestoreFrom(const LiveText& other) {
+    RestoreFrom(other, other.store_->Image());
+  }
+  void RestoreFrom(const LiveText& other, const KvImage& image) {
+    store_->Restore(image);
+    rows_ = other.rows_;
+  }
   void Trim(int64_t size) {
     store_->Trim(size);
     rows_.resize(static_cast<size_t>(size));
