@@ -155,9 +155,11 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   };
   const position::KeyRange vacant = Vacant();
   const int64_t oldest = to.OldestNeeded(size_);
-  fill(0, std::min(to.first_kept, vacant.first));
-  fill(oldest, std::min(size_, vacant.first));
-  fill(std::max(oldest, vacant.last), size_);
+  for (const auto& [first, last] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, std::min(to.first_kept, size_)}, {oldest, size_}}) {
+    fill(first, std::min(last, vacant.first));
+    fill(std::max(first, vacant.last), last);
+  }
   if (Slots() % kTile != 0) fill_tile(Slots() / kTile);
 }
 

@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "attention/attention_for_test.h"
 #include "attention/live_text_for_test.h"
+#include "attention/reference.h"
 #include "kernels/cpu/isa.h"
 
 namespace ropewalk::attention {
@@ -184,6 +187,44 @@ TEST_P(TypedAttentionTest, ChunksGiveTheSameBitsAsOnePrefill) {
       ASSERT_TRUE(run({37, 11, 90}) == whole) << spelling;
     }
   }
+}
+
+TEST_P(TypedAttentionTest, LearnedScalesMultiplyDecodedScoresToo) {
+  const Sequence s = MakeSequence({4, 2, 16}, 60, 66);
+  const position::Plan plan = MakePlan("rope+logn-learned", 16, 60);
+  const std::vector<float> scales = {0.2f, 0.4f, 0.1f, 0.3f};
+  SerialFor serial;
+  const auto want =
+      ReferenceAttention(plan, s.shape, Doubles(s.queries), Doubles(s.keys),
+                         Doubles(s.values), Doubles(scales));
+  for (const int64_t T : {1, 3, 60}) {
+    const auto got = RunChunks(plan, s, {T}, serial, scales.data());
+    for (size_t at = 0; at < got.size(); ++at) {
+      ASSERT_NEAR(got[at], want[at], 1e-5) << T;
+    }
+  }
+}
+
+// A sequence of a batch may have nothing to ask, and then needs no tables.
+TEST_P(TypedAttentionTest, ASliceWithoutTokensIsPassedOver) {
+  const Sequence s = MakeSequence({2, 1, 8}, 40, 67);
+  const BandedAttention attention(MakePlan("rerope:window=20", 8, 40), s.shape);
+  SerialFor serial;
+  const KvStore empty = attention.NewStore();
+  KvStore store = attention.NewStore();
+  RotationTables tables;
+  tables.Begin(0, 40);
+  store.Append(s.keys.data(), s.values.data(), 40, tables, serial);
+  std::vector<float> output(40 * 16);
+  const std::vector<QuerySlice> slices = {{.store = &empty},
+                                          {.queries = s.queries.data(),
+                                           .output = output.data(),
+                                           .T = 40,
+                                           .store = &store,
+                                           .tables = &tables}};
+  AttentionScratch scratch;
+  attention.Attend(slices, nullptr, serial, scratch);
+  EXPECT_EQ(output, RunChunks(attention.plan(), s, {40}, serial));
 }
 
 // A key's NaN reaches those that see it, and no other; a value's at least
