@@ -205,6 +205,41 @@ TEST_P(TypedAttentionTest, LearnedScalesMultiplyDecodedScoresToo) {
   }
 }
 
+// No scheme has bands that overlap and differ, but a plan may.
+TEST_P(TypedAttentionTest, TheFirstBandThatShowsAPairDecidesIt) {
+  const Sequence s = MakeSequence({4, 2, 16}, 300, 68);
+  position::Plan plan = MakePlan("rope", 16, 300);
+  plan.bands.front().selector.high = 60;
+  plan.bands.push_back(
+      {.query = position::Constant(5), .key = position::Constant(0)});
+  plan.bands.push_back(plan.bands.front());
+  plan.bands[0].selector = {.low = 10, .high = 30};
+  for (const DType type : kTypes) {
+    LiveText text(plan, s, type);
+    text.ReadAndCheck(0, 170);
+    text.ReadAndCheck(170, 1);
+    text.ReadAndCheck(171, 100);
+    text.ReadAndCheck(271, 3);
+  }
+}
+
+// Tokens that were trimmed away are still in memory behind the end.
+TEST_P(TypedAttentionTest, WhatLiesBehindTheEndIsNotRead) {
+  for (const DType type : kTypes) {
+    Sequence s = MakeSequence({2, 1, 8}, 300, 69);
+    for (int64_t at = 200 * 8; at < 300 * 8; ++at) {
+      s.keys[static_cast<size_t>(at)] = std::nanf("");
+      s.values[static_cast<size_t>(at)] = std::nanf("");
+    }
+    for (const int64_t T : {1, 9, 43}) {
+      LiveText text(MakePlan("rerope:window=20", 8, 300), s, type);
+      text.Append(0, 300);
+      text.Trim(200);
+      text.ReadAndCheck(100, T);
+    }
+  }
+}
+
 // A sequence of a batch may have nothing to ask, and then needs no tables.
 TEST_P(TypedAttentionTest, ASliceWithoutTokensIsPassedOver) {
   const Sequence s = MakeSequence({2, 1, 8}, 40, 67);
