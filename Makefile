@@ -5,6 +5,8 @@
 # them from then on, so no two targets configure it back and forth.
 BUILD := build
 ASAN  := build-asan
+TSAN  := build-tsan
+NEON  := build-neon
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -31,12 +33,15 @@ TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
   $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
+NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
+  python3 g++-aarch64-linux-gnu qemu-user-static $(addsuffix :arm64,libhwy-dev \
+  libtomlplusplus-dev zlib1g-dev libgtest-dev libgmock-dev)
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
 .PHONY: help runtime lab build demo test bench format \
-  format-check lint asan deps-runtime deps-test deps-bench deps-demo deps-lab \
-  deps-dev install clean
+  format-check lint asan tsan neon deps-runtime deps-test deps-bench deps-demo \
+  deps-lab deps-dev deps-neon install clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
@@ -47,12 +52,14 @@ help:
 	@echo 'make test           build and run the tests; lists what was skipped'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
+	@echo 'make tsan           the tests under ThreadSanitizer'
+	@echo 'make neon           the kernels built for 64-bit ARM and tested in an emulator'
 	@echo 'make lint           clang-tidy over src/; FILES="..." for some of it'
 	@echo 'make format         clang-format everything; format-check only looks'
 	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
-	@echo 'make clean          remove $(BUILD)/ and $(ASAN)/'
+	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/ and $(NEON)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
-	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab'
+	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon'
 	@echo 'LAB=OFF             tests and benchmarks without the lab and LibTorch'
 	@echo 'JOBS=$(JOBS)  TEST_DATA=$(or $(TEST_DATA),(none))'
 
@@ -97,8 +104,11 @@ awk '/: Skipped$$/ { reason = ""; inside = 1; next } \
   $(1)/Testing/Temporary/LastTest.log
 endef
 
+# $(call run_tests,FOLDER,REGEX): the tests of FOLDER, those of REGEX alone
+# where it is given.
 run_tests = @status=0; \
-  ctest --test-dir $(1) --output-on-failure -j $(JOBS) || status=$$?; \
+  ctest --test-dir $(1) $(if $(2),-R '$(2)') --output-on-failure -j $(JOBS) || \
+    status=$$?; \
   $(call list_skipped,$(1)); \
   exit $$status
 
@@ -111,6 +121,23 @@ asan:
 	$(call configure,$(ASAN),asan,ROPEWALK_TESTS,deps-test)
 	cmake --build $(ASAN) -j $(JOBS)
 	$(call run_tests,$(ASAN))
+
+tsan:
+	$(call configure,$(TSAN),tsan,ROPEWALK_TESTS,deps-test)
+	cmake --build $(TSAN) -j $(JOBS)
+	$(call run_tests,$(TSAN))
+
+# Up to attention, the last folder that knows how wide a vector is; an emulator
+# is slow.
+neon:
+	@for program in aarch64-linux-gnu-g++ qemu-aarch64-static; do \
+	  command -v $$program >/dev/null || { \
+	    echo "neon: no $$program; \`make deps-neon\` installs it" >&2; exit 1; }; \
+	done
+	$(call configure,$(NEON),neon,ROPEWALK_TESTS,deps-neon)
+	cmake --build $(NEON) -j $(JOBS) \
+	  --target base_test position_test kernels_test attention_test
+	$(call run_tests,$(NEON),^(base|position|kernels|attention)_test)
 
 bench:
 	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH $(LAB_OPTION),deps-bench)
@@ -142,9 +169,10 @@ lint:
 	  xargs -P $(JOBS) -n 1 sh -c 'out=$$(clang-tidy -p $(BUILD) --quiet "$$0" 2>&1) || \
 	    { printf "%s\n" "$$out" | grep -v "warnings generated"; exit 1; }'
 
-# $(call need,PACKAGES): nothing where all are installed; else installs them
-# as root or through sudo, or says how. Lists are fetched only when apt-get
-# cannot do without. Elsewhere than on Debian it only says what is needed.
+# $(call need,PACKAGES,ARCHITECTURE): nothing where all are installed; else
+# installs them as root or through sudo, or says how. Lists are fetched only
+# when apt-get cannot do without. Elsewhere than on Debian it only says what is
+# needed. ARCHITECTURE is that of the packages that are not for this machine.
 define need
 @if ! command -v dpkg >/dev/null || ! command -v apt-get >/dev/null; then \
   echo 'not a Debian system; what this needs is called there:'; \
@@ -152,20 +180,23 @@ define need
   exit 0; \
 fi; \
 missing=; \
+ours="all|$$(dpkg --print-architecture)$(if $(2),|$(2))"; \
 for package in $(1); do \
-  dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' || \
-    missing="$$missing $$package"; \
+  dpkg-query -W -f '$${Architecture} $${Status}\n' "$$package" 2>/dev/null | \
+    grep -Eq "^($$ours) .* installed$$" || missing="$$missing $$package"; \
 done; \
 test -n "$$missing" || exit 0; \
 line="apt-get install -y --no-install-recommends$$missing"; \
+root="as root: $(if $(2),dpkg --add-architecture $(2); apt-get update; )$$line"; \
 if test "$$(id -u)" = 0; then as=; \
 elif command -v sudo >/dev/null; then as=sudo; \
-else echo "missing packages; as root: $$line" >&2; exit 1; \
+else echo "missing packages; $$root" >&2; exit 1; \
 fi; \
 as="$$as env DEBIAN_FRONTEND=noninteractive"; \
+$(if $(2),$$as dpkg --add-architecture $(2) || exit 1;) \
 apt-get -s install $$missing >/dev/null 2>&1 || $$as apt-get update; \
 $$as $$line </dev/null || { $$as apt-get update && $$as $$line </dev/null; } || \
-  { echo "could not install; as root: $$line" >&2; exit 1; }
+  { echo "could not install; $$root" >&2; exit 1; }
 endef
 
 deps-runtime:
@@ -187,8 +218,11 @@ deps-dev:
 deps-lab:
 	$(call need,$(LAB_PACKAGES))
 
+deps-neon:
+	$(call need,$(NEON_PACKAGES),arm64)
+
 install: runtime
 	cmake --install $(BUILD) --prefix '$(PREFIX)'
 
 clean:
-	rm -rf $(BUILD) $(ASAN)
+	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON)

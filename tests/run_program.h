@@ -21,7 +21,7 @@
 
 namespace ropewalk {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
@@ -38,9 +38,9 @@ struct ProgramOptions {
   std::string program = ROPEWALK_BINARY;
   std::string stdout_path;    // written there instead of being captured
   bool close_stdout = false;  // as `>&-` does
-  double timeout_seconds = 60;
+  double timeout_seconds = kSanitized ? 300 : 60;  // some run 10 times slower
   int64_t memory_bytes = 0;  // of address space; 0: unlimited. Left out
-                             // under AddressSanitizer, whose shadow is huge
+                             // under a sanitizer, whose shadow is huge
   int64_t file_bytes = 0;    // largest file it may write; 0: unlimited
   // Asked again and again while the program runs; `signal` is sent once, when
   // it first says yes.

@@ -66,7 +66,7 @@ class Forward {
         shape_(call.input.shape),
         output_(output),
         lanes_(kernels::StripLanes()),
-        tile_(call, arena) {
+        keys_(call, kKeyTile, arena) {
     values_ =
         arena.Take(kKeyTile * CeilDivide(shape_.Dv, kKeyPanel) * kKeyPanel);
     rows_ = arena.Take(lanes_ * shape_.D);
@@ -95,7 +95,7 @@ class Forward {
     }
     for (int64_t first = reach.first / kKeyTile * kKeyTile; first < reach.last;
          first += kKeyTile) {
-      tile_.Begin(task.b, task.g, first, limit_);
+      keys_.Begin(task.b, task.g, first, kKeyTile, limit_);
       values_packed_ = false;
       for (Strip& strip : strips_) Tile(strip);
     }
@@ -139,14 +139,14 @@ class Forward {
 
   void Tile(Strip& strip) {
     const std::vector<KeyRun>& runs = strip.view.runs();
-    const int64_t last = tile_.first() + kKeyTile;
+    const int64_t last = keys_.first() + kKeyTile;
     bool any = false;
     for (; strip.next < runs.size(); ++strip.next) {
       const KeyRun& run = runs[strip.next];
       if (run.keys.first >= last) break;
       Attend(strip, run,
-             std::max(run.keys.first, tile_.first()) - tile_.first(),
-             std::min(run.keys.last, last) - tile_.first());
+             std::max(run.keys.first, keys_.first()) - keys_.first(),
+             std::min(run.keys.last, last) - keys_.first());
       any = true;
       if (run.keys.last > last) break;
     }
@@ -161,7 +161,7 @@ class Forward {
       const Piece& piece = call_.law.pieces[static_cast<size_t>(p)];
       pieces_.push_back({.queries = strip.memory.queries +
                                     piece.query_turn * shape_.D * lanes_,
-                         .keys = tile_.Keys(piece.key_turn),
+                         .keys = keys_.Get(piece.key_turn),
                          .first = strip.view.First(p),
                          .last = strip.view.Last(p)});
     }
@@ -170,7 +170,7 @@ class Forward {
                           .whole = run.whole,
                           .begin = begin,
                           .end = end,
-                          .offset = static_cast<int32_t>(tile_.first()),
+                          .offset = static_cast<int32_t>(keys_.first()),
                           .D = shape_.D,
                           .weights = weights_,
                           .state = strip.memory.state});
@@ -190,7 +190,7 @@ class Forward {
   // apart, the values of a tile would fight for a few sets of the L1 cache.
   void PackValues() {
     values_packed_ = true;
-    const int64_t first = tile_.first();
+    const int64_t first = keys_.first();
     const int64_t count = std::clamp<int64_t>(limit_ - first, 0, kKeyTile);
     for (int64_t column = 0; column < shape_.Dv; column += kKeyPanel) {
       const int64_t width = std::min(kKeyPanel, shape_.Dv - column);
@@ -230,7 +230,7 @@ class Forward {
   const TrainingShape& shape_;
   const TrainingOutput& output_;
   const int64_t lanes_;
-  KeyTile tile_;
+  PackedKeys keys_;
   Task task_;
   int64_t limit_ = 0;  // keys that exist
   float* values_;      // [panels, kKeyTile, kKeyPanel]

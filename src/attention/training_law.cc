@@ -110,38 +110,6 @@ Sight MakeSight(const TrainingInputOf<Real>& input, int64_t b, int64_t h) {
 template Sight MakeSight(const TrainingInputOf<float>&, int64_t, int64_t);
 template Sight MakeSight(const TrainingInputOf<double>&, int64_t, int64_t);
 
-TileView::TileView(const Law& law, const Sight& sight, int64_t begin,
-                   int64_t end, position::KeyRange keys, int64_t grain)
-    : law_(law), sight_(sight), keys_(keys), hull_{keys.last, keys.first} {
-  for (size_t p = 0; p < law.pieces.size(); ++p) {
-    // Intervals move forward with the query, so the first and the last query
-    // bound them all.
-    position::KeyRange all = {Seen(p, begin).first, Seen(p, end - 1).last};
-    if (all.first >= all.last) continue;
-    all.first = keys.first + (all.first - keys.first) / grain * grain;
-    all.last =
-        std::min(keys.last, keys.first + (all.last - keys.first + grain - 1) /
-                                             grain * grain);
-    touched_.push_back({p, all});
-    hull_.first = std::min(hull_.first, all.first);
-    hull_.last = std::max(hull_.last, all.last);
-  }
-  if (touched_.empty()) return;
-  // An earlier piece may be the only one that shows all of the tile: what
-  // later ones show is decided already.
-  const size_t first = touched_.front().piece;
-  whole_ = Seen(first, begin).last >= hull_.last &&
-           Seen(first, end - 1).first <= hull_.first;
-  if (whole_) touched_.resize(1);
-}
-
-position::KeyRange TileView::Seen(size_t piece, int64_t i) const {
-  position::KeyRange seen = sight_.Seen(law_.pieces[piece], i);
-  seen.first = std::clamp(seen.first, keys_.first, keys_.last);
-  seen.last = std::clamp(seen.last, keys_.first, keys_.last);
-  return seen;
-}
-
 position::KeyRange Hull(const Law& law, const Sight& sight, int64_t begin,
                         int64_t end) {
   position::KeyRange hull = {position::kUnbounded, 0};

@@ -55,40 +55,6 @@ extern template Sight MakeSight(const TrainingInputOf<float>&, int64_t,
 extern template Sight MakeSight(const TrainingInputOf<double>&, int64_t,
                                 int64_t);
 
-// The part of a tile that one piece shows, rounded outwards to the grain; not
-// every query sees all of it.
-struct Touched {
-  size_t piece = 0;
-  position::KeyRange keys;
-};
-
-// Queries [begin, end) against keys [first, last), which are not empty.
-class TileView {
- public:
-  // Ranges of keys to compute are rounded outwards to multiples of `grain`
-  // from the tile's first key, within the tile.
-  TileView(const Law& law, const Sight& sight, int64_t begin, int64_t end,
-           position::KeyRange keys, int64_t grain);
-
-  const std::vector<Touched>& touched() const { return touched_; }
-  bool empty() const { return touched_.empty(); }
-  // Covers what all pieces show.
-  position::KeyRange hull() const { return hull_; }
-  // One piece shows every key of the hull to every query.
-  bool whole() const { return whole_; }
-
-  // Keys of the tile that query i sees through `piece`; may be empty.
-  position::KeyRange Seen(size_t piece, int64_t i) const;
-
- private:
-  const Law& law_;
-  const Sight& sight_;
-  position::KeyRange keys_;
-  std::vector<Touched> touched_;
-  position::KeyRange hull_;
-  bool whole_ = false;
-};
-
 // All keys that queries [begin, end) may see lie in this interval.
 position::KeyRange Hull(const Law& law, const Sight& sight, int64_t begin,
                         int64_t end);

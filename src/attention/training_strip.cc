@@ -1,7 +1,6 @@
 #include "attention/training_strip.h"
 
 #include <algorithm>
-#include <numbers>
 #include <utility>
 
 #include "kernels/cpu/kernels.h"
@@ -74,34 +73,38 @@ void PackQueries(const TrainingCall& call, int64_t turn, int64_t b, int64_t h,
                  int64_t begin, int64_t count, float* rows, float* strip) {
   const int64_t D = call.input.shape.D;
   const int64_t lanes = kernels::StripLanes();
-  call.TurnQueries(turn, b, h, begin, count, std::numbers::log2e, rows);
+  call.TurnQueries(turn, b, h, begin, count, rows);
   std::fill_n(rows + count * D, (lanes - count) * D, 0.0f);
   kernels::Transpose(rows, D, lanes, D, strip, lanes);
 }
 
-KeyTile::KeyTile(const TrainingCall& call, Arena& arena)
-    : call_(call), packed_(static_cast<size_t>(call.key_turns())) {
-  const int64_t floats = kKeyTile * call.input.shape.D;
-  rows_ = arena.Take(floats);
-  keys_ = arena.Take(call.key_turns() * floats);
+PackedKeys::PackedKeys(const TrainingCall& call, int64_t most, Arena& arena)
+    : call_(call), most_(most), packed_(static_cast<size_t>(call.key_turns())) {
+  rows_ = arena.Take(kKeyPanel * call.input.shape.D);
+  keys_ = arena.Take(call.key_turns() * most * call.input.shape.D);
 }
 
-void KeyTile::Begin(int64_t b, int64_t g, int64_t first, int64_t limit) {
+void PackedKeys::Begin(int64_t b, int64_t g, int64_t first, int64_t count,
+                       int64_t limit) {
   b_ = b;
   g_ = g;
   first_ = first;
+  count_ = count;
   limit_ = limit;
   packed_.assign(packed_.size(), false);
 }
 
-const float* KeyTile::Keys(int64_t turn) {
+const float* PackedKeys::Get(int64_t turn) {
   const int64_t D = call_.input.shape.D;
-  float* keys = keys_ + turn * kKeyTile * D;
+  float* keys = keys_ + turn * most_ * D;
   if (packed_[static_cast<size_t>(turn)]) return keys;
   packed_[static_cast<size_t>(turn)] = true;
-  call_.TurnKeys(turn, b_, g_, first_, limit_, rows_);
-  for (int64_t j = 0; j < kKeyTile; j += kKeyPanel) {
-    kernels::Transpose(rows_ + j * D, D, kKeyPanel, D, keys + j * D, kKeyPanel);
+  for (int64_t j = 0; j < count_; j += kKeyPanel) {
+    const int64_t count =
+        std::clamp<int64_t>(limit_ - first_ - j, 0, kKeyPanel);
+    call_.TurnKeys(turn, b_, g_, first_ + j, count, rows_);
+    std::fill(rows_ + count * D, rows_ + kKeyPanel * D, 0.0f);
+    kernels::Transpose(rows_, D, kKeyPanel, D, keys + j * D, kKeyPanel);
   }
   return keys;
 }

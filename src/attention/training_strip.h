@@ -53,26 +53,30 @@ class StripView {
 void PackQueries(const TrainingCall& call, int64_t turn, int64_t b, int64_t h,
                  int64_t begin, int64_t count, float* rows, float* strip);
 
-// A tile of keys of one head, packed when first asked for: each turn as
-// [kKeyTile / kKeyPanel, D, kKeyPanel], zeros where no key is.
-class KeyTile {
+// Neighbouring keys of one head, packed when first asked for: each turn as
+// panels [D, kKeyPanel], zeros where no key is.
+class PackedKeys {
  public:
-  KeyTile(const TrainingCall& call, Arena& arena);
+  // At most `most` keys, a multiple of kKeyPanel.
+  PackedKeys(const TrainingCall& call, int64_t most, Arena& arena);
 
-  // Another tile: keys [first, first + kKeyTile), those below `limit` exist.
-  void Begin(int64_t b, int64_t g, int64_t first, int64_t limit);
+  // Others: [first, first + count), those below `limit` exist.
+  void Begin(int64_t b, int64_t g, int64_t first, int64_t count, int64_t limit);
 
   int64_t first() const { return first_; }
-  const float* Keys(int64_t turn);
+  int64_t count() const { return count_; }
+  const float* Get(int64_t turn);
 
  private:
   const TrainingCall& call_;
-  float* rows_;  // [kKeyTile, D]
-  float* keys_;  // [turns, kKeyTile / kKeyPanel, D, kKeyPanel]
+  int64_t most_;
+  float* rows_;  // [kKeyPanel, D]
+  float* keys_;  // [turns, most / kKeyPanel, D, kKeyPanel]
   std::vector<bool> packed_;
   int64_t b_ = 0;
   int64_t g_ = 0;
   int64_t first_ = 0;
+  int64_t count_ = 0;
   int64_t limit_ = 0;
 };
 

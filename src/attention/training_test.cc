@@ -138,7 +138,7 @@ TEST_P(TrainingTest, PrefixesAndPaddingMatchFloat64) {
 TEST_P(TrainingTest, CrossAttentionMatchesFloat64) {
   for (const char* spelling : {"rope", "nope", "rerope:window=20"}) {
     for (const auto& [T, S] : std::vector<std::pair<int64_t, int64_t>>{
-             {1, 100}, {100, 1}, {65, 130}, {130, 63}}) {
+             {1, 100}, {100, 1}, {65, 130}, {130, 63}, {0, 5}, {5, 0}}) {
       Check(spelling, {2, T, S, 2, 1, 8, 8},
             {.name = "cross",
              .heads = {Direction::kBoth},

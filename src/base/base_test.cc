@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 #include "base/aligned.h"
@@ -91,6 +93,35 @@ TEST(ParallelTest, RunsEveryTaskOnceOverManyCalls) {
       });
       for (const auto& count : hits) ASSERT_EQ(count.load(), 1);
     }
+  }
+}
+
+// Plain memory, so that ThreadSanitizer sees what does not come before what.
+TEST(ParallelTest, WhatTasksWriteIsThereForTheNextCall) {
+  constexpr int64_t kTasks = 23;
+  const auto pool = MakeThreadPool(4);
+  std::vector<int64_t> now(kTasks, 0);
+  std::vector<int64_t> next(kTasks, 0);
+  for (int64_t round = 1; round <= 300; ++round) {
+    // Long enough, now and then, for the workers to fall asleep.
+    if (round % 50 == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    pool->Run(kTasks, [&](int64_t task, int64_t) {
+      next[static_cast<size_t>(task)] =
+          now[static_cast<size_t>((task + 1) % kTasks)] + 1;
+    });
+    std::swap(now, next);
+    ASSERT_EQ(now, std::vector<int64_t>(kTasks, round));
+    // Tasks that fail together leave the pool as it was.
+    std::vector<int64_t> failed(kTasks, -1);
+    EXPECT_THROW(pool->Run(kTasks,
+                           [&](int64_t task, int64_t) {
+                             failed[static_cast<size_t>(task)] = task;
+                             throw IoError("boom");
+                           }),
+                 IoError);
+    ASSERT_EQ(failed[0], 0);
   }
 }
 

@@ -1,10 +1,18 @@
 // ropewalk positions: every scheme, its parameters and its source.
 
+#include <cmath>
 #include <cstdio>
+#include <memory>
 #include <string>
 
+#include "base/error.h"
+#include "base/text.h"
 #include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/outputs.h"
+#include "cli/tile_picture.h"
 #include "position/definition.h"
+#include "position/scheme.h"
 #include "report/table.h"
 
 namespace ropewalk::cli {
@@ -30,13 +38,130 @@ void PrintSchemes() {
       report::ToText(schemes).c_str(), report::ToText(parameters).c_str());
 }
 
+struct PositionsJob {
+  std::string scheme;
+  std::string length = "384";
+  std::string train_length = "256";
+  int64_t group = 4;
+  std::string svg;
+};
+
+std::string MapText(const position::PositionMap& map, const char* id) {
+  std::string text;
+  switch (map.kind) {
+    case position::PositionMap::Kind::kScaled:
+      if (map.scale == 0) return FormatNumber(map.offset);
+      text = map.scale == 1 ? id : FormatNumber(map.scale) + " " + id;
+      break;
+    case position::PositionMap::Kind::kFloor:
+      text = std::string("floor(") + id + " / " + std::to_string(map.divisor) +
+             ")";
+      break;
+    case position::PositionMap::Kind::kModulo:
+      text = std::string(id) + " mod " + std::to_string(map.divisor);
+      break;
+  }
+  if (map.offset != 0) text += " + " + FormatNumber(map.offset);
+  if (!std::isinf(map.cap)) {
+    text = "min(" + text + ", " + FormatNumber(map.cap) + ")";
+  }
+  return text;
+}
+
+std::string SelectorText(const position::Selector& selector) {
+  const std::string low = std::to_string(selector.low);
+  const std::string end = selector.high == position::kUnbounded
+                              ? ""
+                              : " < " + std::to_string(selector.high);
+  switch (selector.kind) {
+    case position::Selector::Kind::kDistance:
+      return low + " <= i - j" + end;
+    case position::Selector::Kind::kKeyBelow:
+      return "j" + end;
+    case position::Selector::Kind::kChunkStep:
+      return low + " <= step between chunks of " +
+             std::to_string(selector.chunk) + end;
+  }
+  return "";
+}
+
+// One scheme: its bands, and which way attention's blocks take.
+void ShowScheme(const PositionsJob& job) {
+  const int64_t length = ParseLengthOption(job.length, "--length", 0);
+  constexpr int64_t kMostDrawn = 4096;
+  Require(length <= kMostDrawn, "positions: --length must be at most " +
+                                    std::to_string(kMostDrawn) + ", got " +
+                                    std::to_string(length));
+  Require(job.group > 0 && job.group <= 1024,
+          "positions: --group must be from 1 to 1024, got " +
+              std::to_string(job.group));
+  const int64_t N = ParseLengthOption(job.train_length, "--train-length", 0);
+  const position::ModelPositions model{.head_width = 64,
+                                       .rotary_width = 64,
+                                       .train_length = N,
+                                       .original_length = N,
+                                       .has_learned_logn = true};
+  const position::Scheme resolved =
+      position::Resolve(position::ParseScheme(job.scheme), model, length);
+  OutputFile svg(job.svg);
+  const position::Plan plan =
+      position::BuildStack(resolved, model, length, 1).front();
+  const std::string spelled = position::ToString(resolved);
+  report::Table bands({{.name = "band"},
+                       {.name = "pairs"},
+                       {.name = "query turned by"},
+                       {.name = "key turned by"}});
+  for (size_t b = 0; b < plan.bands.size(); ++b) {
+    const position::Band& band = plan.bands[b];
+    const bool turns =
+        !plan.tables[static_cast<size_t>(band.table)].frequencies.empty();
+    bands.AddRow({static_cast<int64_t>(b + 1), SelectorText(band.selector),
+                  turns ? MapText(band.query, "i") : "nothing",
+                  turns ? MapText(band.key, "j") : "nothing"});
+  }
+  const TileMap map = MapTiles(plan, length, job.group);
+  using Kind = TileMap::Kind;
+  std::printf(
+      "%s, for a model trained to %lld\n\n%s\nA prompt of %lld: blocks of %lld "
+      "keys by %lld queries; %lld in one band, %lld partly\nmasked, %lld in "
+      "several bands, %lld skipped. Score products: %.4f of one a block.\n",
+      spelled.c_str(), static_cast<long long>(N), report::ToText(bands).c_str(),
+      static_cast<long long>(length), static_cast<long long>(map.block_keys),
+      static_cast<long long>(map.strip_tokens),
+      static_cast<long long>(map.Count(Kind::kWhole)),
+      static_cast<long long>(map.Count(Kind::kPart)),
+      static_cast<long long>(map.Count(Kind::kMixed)),
+      static_cast<long long>(map.Count(Kind::kSkipped)), map.WorkRatio());
+  if (!job.svg.empty()) svg.Finish(ToSvg(map, spelled));
+}
+
 }  // namespace
 
 void AddPositions(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("positions", "every position scheme, in short");
-  command->footer("Example:\n  ropewalk positions");
-  command->callback(PrintSchemes);
+  CLI::App* command = app.add_subcommand(
+      "positions", "every position scheme, in short, or one of them");
+  auto job = std::make_shared<PositionsJob>();
+  command->add_option("scheme", job->scheme,
+                      "show this one: its bands, and the way that each block "
+                      "of attention takes");
+  command->add_option("--length", job->length, "tokens of the prompt")
+      ->capture_default_str();
+  command->add_option("--train-length", job->train_length, "of the model")
+      ->capture_default_str();
+  command
+      ->add_option("--group", job->group, "query heads that share a key head")
+      ->capture_default_str();
+  command->add_option("--svg", job->svg, "draw the blocks");
+  command->footer(
+      "Examples:\n  ropewalk positions\n"
+      "  ropewalk positions rerope:window=128 --svg blocks.svg");
+  command->callback([job] {
+    if (job->scheme.empty()) {
+      PrintSchemes();
+    } else {
+      ShowScheme(*job);
+    }
+  });
 }
 
 }  // namespace ropewalk::cli

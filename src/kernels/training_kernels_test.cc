@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -55,66 +53,6 @@ TEST_P(TrainingKernelTest, GemmReadsATransposedMatrixInPlace) {
     args.a_step = stride;
     Gemm(args);
     EXPECT_EQ(got, want) << columns;
-  }
-}
-
-TEST_P(TrainingKernelTest, SoftmaxGradientMatchesFloat64) {
-  Rng rng(13);
-  const float nan = std::nanf("");
-  for (const int64_t columns : {1, 16, 19, 64}) {
-    const int64_t stride = columns + 2;
-    auto scores = Normals(rng, 3 * stride);
-    auto gradients = Normals(rng, 3 * stride);
-    scores[static_cast<size_t>(stride)] = kMasked;  // of row 1
-    gradients[static_cast<size_t>(stride)] = nan;
-    for (int64_t c = 0; c < columns; ++c) {  // row 2 sees nothing
-      scores[static_cast<size_t>(2 * stride + c)] = kMasked;
-    }
-    const auto scores_before = scores;
-    const auto gradients_before = gradients;
-    const std::vector<float> lse = {1.5f, 3.0f, kMasked};
-    const std::vector<float> delta = {0.25f, -1.0f, 0.0f};
-    SoftmaxGradient({.scores = scores.data(),
-                     .gradients = gradients.data(),
-                     .lse = lse.data(),
-                     .delta = delta.data(),
-                     .rows = 3,
-                     .columns = columns,
-                     .stride = stride});
-    for (int64_t r = 0; r < 3; ++r) {
-      for (int64_t c = 0; c < stride; ++c) {
-        const auto at = static_cast<size_t>(r * stride + c);
-        if (c >= columns) {
-          ASSERT_EQ(scores[at], scores_before[at]);
-          ASSERT_EQ(gradients[at], gradients_before[at]);
-        } else if (scores_before[at] == kMasked) {
-          ASSERT_EQ(scores[at], 0);
-          ASSERT_EQ(gradients[at], 0);
-        } else {
-          const auto row = static_cast<size_t>(r);
-          const double weight =
-              std::exp(static_cast<double>(scores_before[at]) - lse[row]);
-          const double gradient =
-              weight * (static_cast<double>(gradients_before[at]) - delta[row]);
-          // the difference of score and lse, the exponential, two roundings
-          ASSERT_NEAR(scores[at], weight, 16 * 0x1p-24 * weight);
-          ASSERT_NEAR(gradients[at], gradient,
-                      16 * 0x1p-24 * (std::abs(gradient) + 2 * weight));
-        }
-      }
-    }
-    scores = scores_before;
-    scores[0] = nan;
-    gradients = gradients_before;
-    SoftmaxGradient({.scores = scores.data(),
-                     .gradients = gradients.data(),
-                     .lse = lse.data(),
-                     .delta = delta.data(),
-                     .rows = 1,
-                     .columns = columns,
-                     .stride = stride});
-    EXPECT_TRUE(std::isnan(scores[0]));
-    EXPECT_TRUE(std::isnan(gradients[0]));
   }
 }
 

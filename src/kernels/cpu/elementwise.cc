@@ -82,23 +82,36 @@ void RotateRowsImpl(const RotateRowsArgs& args) {
   }
 }
 
-// Squares of 4 x 4 by two rounds of interleaving, single elements around them.
-void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
-                   int64_t columns, float* y, int64_t y_stride) {
-  int64_t whole_rows = 0;
-  int64_t whole_columns = 0;
 #if HWY_TARGET != HWY_SCALAR
-  const hn::FixedTag<float, 4> d;
-  const hn::RepartitionToWide<decltype(d)> wide;
-  whole_rows = rows / 4 * 4;
-  whole_columns = columns / 4 * 4;
-  for (int64_t r = 0; r < whole_rows; r += 4) {
-    for (int64_t c = 0; c < whole_columns; c += 4) {
+// Four elements of each of Lanes(d) / 4 rows, `step` apart.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* x, int64_t step) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return hn::LoadU(d, x);
+  } else {
+    const hn::Half<D> half;
+    constexpr auto kBlocks = static_cast<int64_t>(hn::MaxLanes(D()) / 8);
+    return hn::Combine(d, LoadBlocks(half, x + kBlocks * step, step),
+                       LoadBlocks(half, x, step));
+  }
+}
+
+// Squares of 4 x 4 by two rounds of interleaving, as many below each other as
+// there are blocks of four lanes. Returns the first row that is left.
+template <class D>
+HWY_INLINE int64_t TransposeRows(D d, const float* x, int64_t x_stride,
+                                 int64_t first, int64_t rows, int64_t columns,
+                                 float* y, int64_t y_stride) {
+  const hn::RepartitionToWide<D> wide;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t r = first;
+  for (; r + lanes <= rows; r += lanes) {
+    for (int64_t c = 0; c < columns; c += 4) {
       const float* from = x + r * x_stride + c;
-      const auto x0 = hn::LoadU(d, from);
-      const auto x1 = hn::LoadU(d, from + x_stride);
-      const auto x2 = hn::LoadU(d, from + 2 * x_stride);
-      const auto x3 = hn::LoadU(d, from + 3 * x_stride);
+      const auto x0 = LoadBlocks(d, from, 4 * x_stride);
+      const auto x1 = LoadBlocks(d, from + x_stride, 4 * x_stride);
+      const auto x2 = LoadBlocks(d, from + 2 * x_stride, 4 * x_stride);
+      const auto x3 = LoadBlocks(d, from + 3 * x_stride, 4 * x_stride);
       const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, x0, x1));
       const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, x2, x3));
       const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, x0, x1));
@@ -112,6 +125,26 @@ void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
       put(hn::InterleaveUpper(wide, high01, high23), 3);
     }
   }
+  return r;
+}
+#endif
+
+// Single elements around the squares.
+void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
+                   int64_t columns, float* y, int64_t y_stride) {
+  int64_t whole_rows = 0;
+  const int64_t whole_columns = columns / 4 * 4;
+#if HWY_TARGET != HWY_SCALAR
+  const auto turn = [&](auto d) HWY_ATTR {
+    whole_rows = TransposeRows(d, x, x_stride, whole_rows, rows, whole_columns,
+                               y, y_stride);
+  };
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  turn(hn::FixedTag<float, 16>());
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  turn(hn::FixedTag<float, 8>());
+#endif
+  turn(hn::FixedTag<float, 4>());
 #endif
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t first = r < whole_rows ? whole_columns : 0;

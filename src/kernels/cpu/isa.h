@@ -1,9 +1,10 @@
 // Which instruction set the kernels run on.
 //
 // Every kernel is compiled once for each set that Highway knows on this
-// architecture, and the best one that the processor has is chosen when the
-// first kernel is called. ROPEWALK_ISA names another one, for bug reports and
-// for comparing: scalar, ssse3, sse4, avx2, avx3, avx3_dl, neon.
+// architecture (but SVE, see CMakeLists.txt), and the best one that the
+// processor has is chosen when the first kernel is called. ROPEWALK_ISA names
+// another one, for bug reports and for comparing: scalar, ssse3, sse4, avx2,
+// avx3, avx3_dl, neon.
 
 #ifndef ROPEWALK_KERNELS_CPU_ISA_H_
 #define ROPEWALK_KERNELS_CPU_ISA_H_

@@ -54,26 +54,6 @@ struct OnlineSoftmaxArgs {
 };
 void OnlineSoftmax(const OnlineSoftmaxArgs& args) noexcept;
 
-// The way back through softmax, for a tile of scores and of gradients with
-// respect to the weights, both [rows, columns]:
-//
-//   weight = exp(score - lse[row])
-//   d_score = weight (d_weight - delta[row])
-//
-// lse is the logarithm of the row's sum of exponentials, -inf for a row that
-// sees nothing; delta is sum_j weight_j d_weight_j. Masked pairs, of score
-// -inf, get weight and gradient 0 whatever stands in d_weight.
-struct SoftmaxGradientArgs {
-  float* scores = nullptr;       // scores in, weights out
-  float* gradients = nullptr;    // d_weight in, d_score out
-  const float* lse = nullptr;    // [rows]
-  const float* delta = nullptr;  // [rows]
-  int64_t rows = 0;
-  int64_t columns = 0;
-  int64_t stride = 0;  // of scores and gradients
-};
-void SoftmaxGradient(const SoftmaxGradientArgs& args) noexcept;
-
 // y = scale * (x rotated), for `heads` rows of width D: pairs (m, m + pairs)
 // by the angle whose cos[m] and sin[m] are given; the components from
 // 2 * pairs on are only scaled. y may be x.

@@ -104,42 +104,6 @@ void OnlineSoftmaxImpl(const OnlineSoftmaxArgs& args) {
   }
 }
 
-// One row's step, at whatever lanes the tag has.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE void GradientStep(D d, float* HWY_RESTRICT scores,
-                             float* HWY_RESTRICT gradients, V lse, V delta) {
-  const V score = hn::LoadU(d, scores);
-  const V weight = FastExp(d, hn::Sub(score, lse));
-  const V gradient = hn::Mul(weight, hn::Sub(hn::LoadU(d, gradients), delta));
-  const auto masked =
-      hn::Eq(score, hn::Set(d, -std::numeric_limits<float>::infinity()));
-  hn::StoreU(weight, d, scores);
-  hn::StoreU(hn::IfThenZeroElse(masked, gradient), d, gradients);
-}
-
-void SoftmaxGradientImpl(const SoftmaxGradientArgs& args) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const hn::ScalableTag<float> d;
-  const hn::CappedTag<float, 1> d1;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t r = 0; r < args.rows; ++r) {
-    float* scores = args.scores + r * args.stride;
-    float* gradients = args.gradients + r * args.stride;
-    // A row that saw nothing: -inf - inf is -inf, whose exponential is 0.
-    const float lse = args.lse[r] == -kInfinity ? kInfinity : args.lse[r];
-    const float delta = args.delta[r];
-    int64_t i = 0;
-    for (; i + lanes <= args.columns; i += lanes) {
-      GradientStep(d, scores + i, gradients + i, hn::Set(d, lse),
-                   hn::Set(d, delta));
-    }
-    for (; i < args.columns; ++i) {
-      GradientStep(d1, scores + i, gradients + i, hn::Set(d1, lse),
-                   hn::Set(d1, delta));
-    }
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace ropewalk::kernels
 HWY_AFTER_NAMESPACE();
@@ -148,15 +112,11 @@ HWY_AFTER_NAMESPACE();
 namespace ropewalk::kernels {
 HWY_EXPORT(ExpImpl);
 HWY_EXPORT(OnlineSoftmaxImpl);
-HWY_EXPORT(SoftmaxGradientImpl);
 void Exp(const float* x, int64_t size, float* y) noexcept {
   HWY_DYNAMIC_DISPATCH(ExpImpl)(x, size, y);
 }
 void OnlineSoftmax(const OnlineSoftmaxArgs& args) noexcept {
   HWY_DYNAMIC_DISPATCH(OnlineSoftmaxImpl)(args);
-}
-void SoftmaxGradient(const SoftmaxGradientArgs& args) noexcept {
-  HWY_DYNAMIC_DISPATCH(SoftmaxGradientImpl)(args);
 }
 }  // namespace ropewalk::kernels
 #endif
