@@ -84,11 +84,11 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
   Tasks tasks;
   for (size_t s = 0; s < slices.size(); ++s) {
     const QuerySlice& slice = slices[s];
+    if (slice.T == 0) continue;
     const int64_t first = slice.store->size() - slice.T;
     ROPEWALK_CHECK(slice.store->type() == type);
-    ROPEWALK_CHECK(slice.T == 0 ||
-                   (slice.tables->first() == first + slice.store->frame() &&
-                    slice.tables->size() >= slice.T));
+    ROPEWALK_CHECK(slice.tables->first() == first + slice.store->frame() &&
+                   slice.tables->size() >= slice.T);
     for (size_t b = 0; b < bands; ++b) {
       const position::Band& band = plan_.bands[b];
       rows[s * bands + b] = slice.tables->Get(

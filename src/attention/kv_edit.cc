@@ -155,9 +155,11 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   };
   const position::KeyRange vacant = Vacant();
   const int64_t oldest = to.OldestNeeded(size_);
-  fill(0, std::min(to.first_kept, vacant.first));
-  fill(oldest, std::min(size_, vacant.first));
-  fill(std::max(oldest, vacant.last), size_);
+  for (const auto& [first, last] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, std::min(to.first_kept, size_)}, {oldest, size_}}) {
+    fill(first, std::min(last, vacant.first));
+    fill(std::max(first, vacant.last), last);
+  }
   if (Slots() % kTile != 0) fill_tile(Slots() / kTile);
 }
 
@@ -390,10 +392,12 @@ void KvStore::Restore(const KvImage& image) {
           "kept keys and values of " + std::to_string(image.size) +
               " tokens, with " + std::to_string(image.taken_out) +
               " taken out; at most " + std::to_string(kMostTokens));
-  Require(image.size >= 0 && image.keep >= 0 && image.frame >= 0 &&
-              image.taken_out >= image.frame &&
-              image.keep + image.taken_out <= image.size + image.frame,
+  Require(image.size >= 0 && image.keep >= 0 && image.keep <= image.size &&
+              image.frame >= 0 && image.frame <= image.taken_out &&
+              image.taken_out - image.frame <= image.size - image.keep &&
+              (image.taken_out > 0 || image.keep == 0),
           "kept keys and values have counts that make no sense");
+  if (image.frame != 0) ThrowIf(plan_.WhyNotShift(image.frame, image.keep));
   KvStore next(plan_, shape_, type_);
   next.size_ = image.size;
   next.keep_ = image.keep;
@@ -402,7 +406,8 @@ void KvStore::Restore(const KvImage& image) {
   const int64_t end = TilesFor(next.Slots());
   const auto fill = [&](Tiles& to, const std::vector<KvImage::Tile>& from) {
     for (const KvImage::Tile& tile : from) {
-      Require(tile.number >= 0 && tile.number < end && !to.Has(tile.number),
+      Require(tile.number >= 0 && tile.number < end && !to.Has(tile.number) &&
+                  tile.data != nullptr,
               "kept keys and values have a tile " +
                   std::to_string(tile.number) + " of " + std::to_string(end));
       to.Add(tile.number);

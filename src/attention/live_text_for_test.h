@@ -21,11 +21,34 @@
 
 namespace ropewalk::attention {
 
+// Everything that an image says, to compare two.
+inline std::string BytesOf(const KvStore& store) {
+  const KvImage image = store.Image();
+  std::string out;
+  const auto number = [&](int64_t x) { out += std::to_string(x) + ' '; };
+  number(image.size);
+  number(image.keep);
+  number(image.taken_out);
+  number(image.frame);
+  const auto tiles = [&](const std::vector<KvImage::Tile>& from,
+                         int64_t bytes) {
+    for (const KvImage::Tile& tile : from) {
+      number(tile.number);
+      out.append(reinterpret_cast<const char*>(tile.data),
+                 static_cast<size_t>(bytes));
+    }
+    out += '\n';
+  };
+  for (const auto& keys : image.keys) tiles(keys, image.key_tile_bytes);
+  tiles(image.values, image.value_tile_bytes);
+  return out;
+}
+
 // Borrows the sequence. Tokens of the text are rows of it.
 class LiveText {
  public:
   LiveText(position::Plan plan, const Sequence& s, DType type = DType::kF32)
-      : s_(s), type_(type) {
+      : sequence_(&s), type_(type) {
     attention_ = std::make_unique<BandedAttention>(std::move(plan), s.shape);
     store_ = std::make_unique<KvStore>(attention_->NewStore(type));
     for (int64_t row = 0; row < s.n * s.shape.G; ++row) {
@@ -42,9 +65,11 @@ class LiveText {
 
   void Append(int64_t row, int64_t T) {
     tables_.Begin(store_->size() + frame(), T);
-    store_->Append(s_.keys.data() + row * s_.shape.G * s_.shape.D,
-                   s_.values.data() + row * s_.shape.G * s_.shape.ValueWidth(),
-                   T, tables_, threads_);
+    store_->Append(
+        sequence_->keys.data() + row * sequence_->shape.G * sequence_->shape.D,
+        sequence_->values.data() +
+            row * sequence_->shape.G * sequence_->shape.ValueWidth(),
+        T, tables_, threads_);
     for (int64_t t = 0; t < T; ++t) rows_.push_back(row + t);
   }
 
@@ -52,9 +77,12 @@ class LiveText {
   std::vector<float> Read(int64_t row, int64_t T) {
     Append(row, T);
     std::vector<float> output(
-        static_cast<size_t>(T * s_.shape.H * s_.shape.ValueWidth()), -1.0f);
+        static_cast<size_t>(T * sequence_->shape.H *
+                            sequence_->shape.ValueWidth()),
+        -1.0f);
     const QuerySlice slice{
-        .queries = s_.queries.data() + row * s_.shape.H * s_.shape.D,
+        .queries = sequence_->queries.data() +
+                   row * sequence_->shape.H * sequence_->shape.D,
         .output = output.data(),
         .T = T,
         .store = store_.get(),
@@ -67,15 +95,16 @@ class LiveText {
   // what was appended in f32, over what is stored in other types.
   std::vector<float> ReadAndCheck(int64_t row, int64_t T) {
     const std::vector<float> output = Read(row, T);
-    const int64_t width = s_.shape.ValueWidth();
+    const int64_t width = sequence_->shape.ValueWidth();
     for (int64_t t = 0; t < T; ++t) {
       if (t % 7 != 0 && t + 1 != T) continue;
       const int64_t id = store_->size() - T + t;
-      for (int64_t h = 0; h < s_.shape.H; ++h) {
+      for (int64_t h = 0; h < sequence_->shape.H; ++h) {
         const std::vector<double> want = Want(id, h);
         const double tolerance = ToleranceOf(id, h);
         for (int64_t d = 0; d < width; ++d) {
-          const auto at = static_cast<size_t>((t * s_.shape.H + h) * width + d);
+          const auto at =
+              static_cast<size_t>((t * sequence_->shape.H + h) * width + d);
           EXPECT_NEAR(output[at], want[static_cast<size_t>(d)], tolerance)
               << "id " << id << " head " << h << " of " << T << " tokens";
           if (testing::Test::HasFailure()) return output;
@@ -88,27 +117,36 @@ class LiveText {
   // Every key and value that a query from here on can see is, to `steps` of
   // the type, what was appended, rotated.
   void ExpectStoredRows(int64_t steps) {
-    const int64_t D = s_.shape.D;
+    const int64_t D = sequence_->shape.D;
     std::vector<float> got(static_cast<size_t>(std::max(D, ValueWidth())));
     const int64_t next = store_->size();
     for (int64_t j = 0; j < next; ++j) {
       const auto b = plan().BandOf(next, j);
       if (!b || rows_[static_cast<size_t>(j)] < 0) continue;
       const position::Band& band = plan().bands[static_cast<size_t>(*b)];
-      for (int64_t g = 0; g < s_.shape.G; ++g) {
+      for (int64_t g = 0; g < sequence_->shape.G; ++g) {
         const std::vector<double> want =
-            Rotated(Raw(s_.keys, j, g, s_.shape.G, D), band.key(j + frame()),
-                    TableOf(band));
+            Rotated(Raw(sequence_->keys, j, g, sequence_->shape.G, D),
+                    band.key(j + frame()), TableOf(band));
         store_->CopyKey(attention_->StoreOf(*b), j, g, got.data());
         ExpectRow(want, got, steps, "key", j);
         store_->CopyValue(j, g, got.data());
-        ExpectRow(Raw(s_.values, j, g, s_.shape.G, ValueWidth()), got, 1,
-                  "value", j);
+        ExpectRow(
+            Raw(sequence_->values, j, g, sequence_->shape.G, ValueWidth()), got,
+            1, "value", j);
         if (testing::Test::HasFailure()) return;
       }
     }
   }
 
+  // Takes the place of another text, by its image or a changed one.
+  void RestoreFrom(const LiveText& other) {
+    RestoreFrom(other, other.store_->Image());
+  }
+  void RestoreFrom(const LiveText& other, const KvImage& image) {
+    store_->Restore(image);
+    rows_ = other.rows_;
+  }
   void Trim(int64_t size) {
     store_->Trim(size);
     rows_.resize(static_cast<size_t>(size));
@@ -126,14 +164,15 @@ class LiveText {
   }
   void ChangePlan(position::Plan plan) {
     store_->ChangePlan(plan);
-    attention_ = std::make_unique<BandedAttention>(std::move(plan), s_.shape);
+    attention_ =
+        std::make_unique<BandedAttention>(std::move(plan), sequence_->shape);
   }
 
  private:
-  int64_t ValueWidth() const { return s_.shape.ValueWidth(); }
+  int64_t ValueWidth() const { return sequence_->shape.ValueWidth(); }
   double Norm(const float* x) const {
     double sum = 0;
-    for (int64_t d = 0; d < s_.shape.D; ++d) {
+    for (int64_t d = 0; d < sequence_->shape.D; ++d) {
       sum += static_cast<double>(x[d]) * x[d];
     }
     return std::sqrt(sum);
@@ -183,12 +222,12 @@ class LiveText {
     const auto b = plan().BandOf(i, j);
     if (!b) return -std::numeric_limits<double>::infinity();
     const position::Band& band = plan().bands[static_cast<size_t>(*b)];
-    const int64_t D = s_.shape.D;
+    const int64_t D = sequence_->shape.D;
     const std::vector<double> query =
-        Rotated(Raw(s_.queries, i, h, s_.shape.H, D), band.query(i + frame()),
-                TableOf(band));
+        Rotated(Raw(sequence_->queries, i, h, sequence_->shape.H, D),
+                band.query(i + frame()), TableOf(band));
     std::vector<float> key(static_cast<size_t>(D));
-    store_->CopyKey(attention_->StoreOf(*b), j, h / s_.shape.Group(),
+    store_->CopyKey(attention_->StoreOf(*b), j, h / sequence_->shape.Group(),
                     key.data());
     double sum = 0;
     for (size_t d = 0; d < key.size(); ++d) sum += query[d] * key[d];
@@ -196,17 +235,21 @@ class LiveText {
   }
 
   std::vector<double> Want(int64_t i, int64_t h) const {
-    const int64_t g = h / s_.shape.Group();
+    const int64_t g = h / sequence_->shape.Group();
     const bool plain = type_ == DType::kF32;
     std::vector<double> scores;
     for (int64_t j = 0; j <= i; ++j) {
       double score = -std::numeric_limits<double>::infinity();
       if (rows_[static_cast<size_t>(j)] >= 0) {
-        score = plain
-                    ? ReferenceScore(
-                          plan(), Raw(s_.queries, i, h, s_.shape.H, s_.shape.D),
-                          i, Raw(s_.keys, j, g, s_.shape.G, s_.shape.D), j)
-                    : StoredScore(i, h, j);
+        score =
+            plain ? ReferenceScore(plan(),
+                                   Raw(sequence_->queries, i, h,
+                                       sequence_->shape.H, sequence_->shape.D),
+                                   i,
+                                   Raw(sequence_->keys, j, g,
+                                       sequence_->shape.G, sequence_->shape.D),
+                                   j)
+                  : StoredScore(i, h, j);
       }
       scores.push_back(score);
     }
@@ -218,7 +261,7 @@ class LiveText {
       if (weight == 0) continue;
       if (!plain) store_->CopyValue(j, g, stored.data());
       const std::vector<double> value =
-          plain ? Raw(s_.values, j, g, s_.shape.G, ValueWidth())
+          plain ? Raw(sequence_->values, j, g, sequence_->shape.G, ValueWidth())
                 : Doubles(stored);
       for (size_t d = 0; d < out.size(); ++d) out[d] += weight * value[d];
     }
@@ -229,10 +272,10 @@ class LiveText {
   // that was turned back and forth, and for q8_0 half a step of the query in
   // 16 bits.
   double ToleranceOf(int64_t i, int64_t h) const {
-    const int64_t D = s_.shape.D;
+    const int64_t D = sequence_->shape.D;
     const double query =
-        Norm(s_.queries.data() +
-             (rows_[static_cast<size_t>(i)] * s_.shape.H + h) * D);
+        Norm(sequence_->queries.data() +
+             (rows_[static_cast<size_t>(i)] * sequence_->shape.H + h) * D);
     double magnitude = 1;
     for (const position::FrequencyTable& table : plan().tables) {
       magnitude = std::max(magnitude, table.magnitude);
@@ -245,7 +288,7 @@ class LiveText {
     return (2 * score + 16 * 0x1p-24) * most_value_;
   }
 
-  const Sequence& s_;
+  const Sequence* sequence_;
   DType type_;
   std::unique_ptr<BandedAttention> attention_;
   std::unique_ptr<KvStore> store_;

@@ -14,9 +14,10 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 2^x for x <= 126, relative error below 2e-7; 0 from -127 down and for -inf,
-// NaN for NaN. The polynomials are of least largest relative error (Remez), of
-// degree 5: 7.5e-8.
+// 2^x for x <= 126, relative error below 2.5e-7; from -126 down it ends at 0
+// or as a subnormal number, 0 for -inf, NaN for NaN. The polynomials are of
+// least largest relative error (Remez), of degree 5: 7.5e-8; the rest is their
+// rounding.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V FastExp2(D d, V x) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
