@@ -89,7 +89,7 @@ class Layers {
         values_(Normals(kChunk * kKeyHeads * D)),
         output_(queries_.size()) {
     for (int64_t l = 0; l < count; ++l) {
-      stores_.push_back(attention_.NewStore(type));
+      stores_.push_back(attention_.NewStore(type, pool_));
     }
   }
 
@@ -123,6 +123,8 @@ class Layers {
 
  private:
   attention::BandedAttention attention_;
+  std::shared_ptr<attention::TilePool> pool_ =
+      std::make_shared<attention::TilePool>();
   std::vector<attention::KvStore> stores_;
   std::unique_ptr<ParallelFor> threads_ = MakeThreadPool(0);
   attention::RotationTables tables_;
@@ -353,7 +355,7 @@ void Register() {
     for (const DType type :
          {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
       const std::string name(InfoOf(type).name);
-      add("read/" + name + width, getenv("ITERS") ? atoi(getenv("ITERS")) : 21,
+      add("read/" + name + width, 21,
           [D, type](benchmark::State& state) { CompareRead(state, D, type); });
       if (type == DType::kF32) continue;
       add("store/" + name + width, 21,

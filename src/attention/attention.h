@@ -16,7 +16,9 @@
 #define ROPEWALK_ATTENTION_ATTENTION_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "attention/kv_store.h"
@@ -62,8 +64,9 @@ class BandedAttention {
 
   const position::Plan& plan() const { return plan_; }
   const HeadShape& shape() const { return shape_; }
-  KvStore NewStore(DType type = DType::kF32) const {
-    return KvStore(plan_, shape_, type);
+  KvStore NewStore(DType type = DType::kF32,
+                   std::shared_ptr<TilePool> pool = nullptr) const {
+    return KvStore(plan_, shape_, type, std::move(pool));
   }
 
   // The key store that band b reads.

@@ -330,7 +330,7 @@ std::optional<std::string> KvStore::WhyNotChangePlan(
 
 void KvStore::ChangePlan(const position::Plan& plan) {
   ThrowIf(WhyNotChangePlan(plan));
-  KvStore next(plan, shape_, type_);
+  KvStore next(plan, shape_, type_, pool_);
   next.size_ = size_;
   next.keep_ = keep_;
   next.taken_out_ = taken_out_;
@@ -355,10 +355,7 @@ void KvStore::ChangePlan(const position::Plan& plan) {
   }
   if (heir) next.keys_[*heir] = std::move(keys_[0]);
   next.values_ = std::move(values_);
-  // What the new plan has no use for does not wait for a use.
   next.DropUnreachable();
-  for (Tiles& tiles : next.keys_) tiles.FreeDropped();
-  next.values_.FreeDropped();
   *this = std::move(next);
 }
 
@@ -398,7 +395,7 @@ void KvStore::Restore(const KvImage& image) {
               (image.taken_out > 0 || image.keep == 0),
           "kept keys and values have counts that make no sense");
   if (image.frame != 0) ThrowIf(plan_.WhyNotShift(image.frame, image.keep));
-  KvStore next(plan_, shape_, type_);
+  KvStore next(plan_, shape_, type_, pool_);
   next.size_ = image.size;
   next.keep_ = image.keep;
   next.taken_out_ = image.taken_out;

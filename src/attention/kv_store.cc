@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
@@ -26,19 +27,21 @@ void Validate(const HeadShape& shape) {
               " (query heads must be a multiple of key heads)");
 }
 
-KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type)
+KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,
+                 std::shared_ptr<TilePool> pool)
     : plan_(plan),
       shape_(shape),
       type_(type),
-      stores_(plan.KeyStores(nullptr)) {
+      stores_(plan.KeyStores(nullptr)),
+      pool_(pool != nullptr ? std::move(pool) : std::make_shared<TilePool>()) {
   Validate(shape);
   Require(kernels::CanStore(type),
           "keys and values are kept in f32, f16, bf16 or q8_0, not in " +
               std::string(InfoOf(type).name));
   for (size_t s = 0; s < stores_.size(); ++s) {
-    keys_.emplace_back(shape.G * KeyHeadBytes());
+    keys_.emplace_back(shape.G * KeyHeadBytes(), pool_);
   }
-  values_ = Tiles(shape.G * ValueHeadBytes());
+  values_ = Tiles(shape.G * ValueHeadBytes(), pool_);
 }
 
 int64_t KvStore::KeyHeadBytes() const {

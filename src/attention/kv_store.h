@@ -28,6 +28,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -97,9 +98,10 @@ struct KvImage {
 // Movable. One thread at a time, but for reading.
 class KvStore {
  public:
-  // Throws like Validate, and for a type that no store may have.
+  // Memory comes from `pool`, or from one of its own. Throws like Validate, and
+  // for a type that no store may have.
   KvStore(const position::Plan& plan, const HeadShape& shape,
-          DType type = DType::kF32);
+          DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
 
   // Id of the next token: those appended, less those renumbered away.
   int64_t size() const { return size_; }
@@ -212,6 +214,7 @@ class KvStore {
   HeadShape shape_;
   DType type_;
   std::vector<position::KeyStore> stores_;
+  std::shared_ptr<TilePool> pool_;
   std::vector<Tiles> keys_;  // one for each key store
   Tiles values_;
   AlignedBuffer<float> rotated_;  // [workers, D]

@@ -40,7 +40,7 @@ Context::Context(const Model& model, const position::Stack& stack,
           "chunk must be above 0, got " + std::to_string(options.chunk));
   for (size_t l = 0; l < stack.size(); ++l) {
     attention::BandedAttention attention(stack[l], config.heads);
-    attention::KvStore store = attention.NewStore(options.kv_type);
+    attention::KvStore store = attention.NewStore(options.kv_type, pool_);
     layers_.push_back({std::move(attention), std::move(store)});
   }
   ones_.EnsureSize(std::max({config.E, config.F, config.heads.D}));
@@ -310,7 +310,7 @@ void Context::Restore(std::vector<Token> tokens,
     Require(images[l].size == size && images[l].frame == images[0].frame,
             "kept keys and values of layer " + std::to_string(l) +
                 " are not of the kept text");
-    stores.push_back(layers_[l].attention.NewStore(options_.kv_type));
+    stores.push_back(layers_[l].attention.NewStore(options_.kv_type, pool_));
     stores.back().Restore(images[l]);
   }
   for (size_t l = 0; l < layers_.size(); ++l) {

@@ -5,6 +5,7 @@
 #define ROPEWALK_MODEL_CONTEXT_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -116,6 +117,8 @@ class Context {
   const Model& model_;
   ContextOptions options_;
   ParallelFor& threads_;
+  std::shared_ptr<attention::TilePool> pool_ =
+      std::make_shared<attention::TilePool>();
   std::vector<Memory> layers_;
   std::vector<Token> tokens_;
   int64_t last_ = 0;  // tokens of the last Forward
