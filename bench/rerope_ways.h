@@ -15,6 +15,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -227,8 +228,9 @@ class Classic : public Way {
       Turn(head, side->query, head.q, 1 / std::sqrt(float(head.D)), side->q);
       Turn(head, side->key, head.k, 1, side->k);
     }
-    Scores(head, near_.q, near_.k, *weights_);
-    Scores(head, far_.q, far_.k, *second_);
+    const auto to_base_2 = static_cast<float>(std::numbers::log2e);
+    Scores(head, near_.q, near_.k, *weights_, to_base_2);
+    Scores(head, far_.q, far_.k, *second_, to_base_2);
     ForRows(n, 16, [&](int64_t first, int64_t last) {
       for (int64_t t = first; t < last; ++t) {
         float* row = weights_->data() + t * n;
@@ -334,7 +336,7 @@ class Classic : public Way {
 
   // c [n, n] = a b^T.
   static void Scores(const Head& head, const Floats& a, const Floats& b,
-                     Floats& c) {
+                     Floats& c, float alpha = 1) {
     Sgemm({.a = a.data(),
            .b = b.data(),
            .c = c.data(),
@@ -344,7 +346,8 @@ class Classic : public Way {
            .a_stride = head.D,
            .b_stride = head.D,
            .c_stride = head.n,
-           .turn_b = true});
+           .turn_b = true,
+           .alpha = alpha});
   }
   // c [n, D] = a b for an a of [n, n], turned or not.
   static void Product(const Head& head, const Floats& a, bool turn,

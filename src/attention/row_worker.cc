@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/rows.h"
@@ -43,7 +44,7 @@ int64_t PartSlots(const HeadShape& shape, DType type) {
       kernels::KeyPanelBytes(type, shape.D) / kernels::kKeyPanel +
       kernels::ValueBytes(type, 1, shape.ValueWidth());
   return std::clamp<int64_t>(kPartBytes / slot_bytes / kTile * kTile, kTile,
-                             1024);
+                             2048);
 }
 
 int64_t PartialFloats(const HeadShape& shape) {
@@ -163,10 +164,11 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
       const Partial from = part(p);
       if (from.sums[r] == 0) continue;
       // A part whose scores were all NaN has no maximum, but a sum to show it.
-      const double weight = from.maxima[r] == kMasked
-                                ? 1
-                                : std::exp(static_cast<double>(from.maxima[r]) -
-                                           static_cast<double>(most));
+      const double weight =
+          from.maxima[r] == kMasked
+              ? 1
+              : std::exp2(static_cast<double>(from.maxima[r]) -
+                          static_cast<double>(most));
       sum += weight * from.sums[r];
       const auto factor = static_cast<float>(weight);
       for (int64_t d = 0; d < width; ++d) {
@@ -261,8 +263,8 @@ void RowWorker::RotateFor(int64_t band) {
   const int64_t D = shape_.D;
   const int64_t row = band * capacity_;
   float* queries = queries_ + row * D;
-  RotateQueries(attention_, share_, band, head_scale_, 1, 0, share_.tokens(),
-                queries);
+  RotateQueries(attention_, share_, band, head_scale_, std::numbers::log2e, 0,
+                share_.tokens(), queries);
   if (type_ == DType::kQ8_0) {
     kernels::QuantiseQueries(queries, rows_, D, quants_ + row * PairWidth(D),
                              quant_scales_ + row * QuantBlocks(D));

@@ -24,7 +24,7 @@ inline int64_t RowTokens(const HeadShape& shape) {
 }
 
 // Slots that one part takes: some 256 KiB of a head's keys and values, whole
-// tiles, at most 1024.
+// tiles, at most 2048.
 int64_t PartSlots(const HeadShape& shape, DType type);
 
 // Floats of the partial result of one part.

@@ -278,12 +278,14 @@ TEST(StoredTest, LiesInMemoryAsTheHeaderSays) {
 
   Guarded values(ValueBytes(DType::kQ8_0, 8, D));
   PackValue(DType::kQ8_0, x.data(), D, values.data(), 8, 6);
-  const auto* row = reinterpret_cast<const int8_t*>(values.data()) + 6 * D;
+  // Behind the scales, two blocks of 8 tokens.
+  const auto* row =
+      reinterpret_cast<const int8_t*>(values.data()) + 2 * 2 * 8 + 6 * D;
   for (int64_t c = 0; c < 32; ++c) {
     ASSERT_EQ(row[c], x[static_cast<size_t>(c)]);
   }
   uint16_t scale = 0;  // of [2, 8]
-  std::memcpy(&scale, values.data() + 8 * D + 2 * (8 + 6), sizeof(scale));
+  std::memcpy(&scale, values.data() + 2 * (8 + 6), sizeof(scale));
   EXPECT_NEAR(F16ToFloat(scale), 12.0 / 127, 12.0 / 127 * 0x1p-11);
 
   std::vector<float> panel(D * 16);

@@ -35,12 +35,13 @@ void Gemm(const GemmArgs& args) noexcept;
 
 // One step of online softmax over a tile of scores [rows, columns]:
 //
-//   new = max(running_max, max(scores)); scores = exp(scores - new)
-//   decay = exp(running_max - new); running_sum = running_sum decay + sum
+//   new = max(running_max, max(scores)); scores = 2^(scores - new)
+//   decay = 2^(running_max - new); running_sum = running_sum decay + sum
 //   output row *= decay
 //
-// Scores of -inf are masked pairs; a row with nothing but those is left as it
-// is, with scores 0. running_max starts at -inf, running_sum at 0.
+// Scores are logarithms to base 2. Those of -inf are masked pairs; a row with
+// nothing but those is left as it is, with scores 0. running_max starts at
+// -inf, running_sum at 0.
 struct OnlineSoftmaxArgs {
   float* scores = nullptr;        // [rows, columns] in, weights out
   float* running_max = nullptr;   // [rows]

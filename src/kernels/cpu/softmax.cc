@@ -10,6 +10,7 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "kernels/cpu/exp-inl.h"
+#include "kernels/cpu/exp2-inl.h"
 #include "kernels/cpu/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,7 +48,7 @@ HWY_INLINE float RowMax(const float* HWY_RESTRICT x, int64_t size) {
   return largest;
 }
 
-// x = exp(x - shift); returns the sum.
+// x = 2^(x - shift); returns the sum.
 HWY_INLINE float RowExp(float* HWY_RESTRICT x, int64_t size, float shift) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -55,14 +56,14 @@ HWY_INLINE float RowExp(float* HWY_RESTRICT x, int64_t size, float shift) {
   auto sums = hn::Zero(d);
   int64_t i = 0;
   for (; i + lanes <= size; i += lanes) {
-    const auto e = FastExp(d, hn::Sub(hn::LoadU(d, x + i), shifts));
+    const auto e = FastExp2(d, hn::Sub(hn::LoadU(d, x + i), shifts));
     hn::StoreU(e, d, x + i);
     sums = hn::Add(sums, e);
   }
   float sum = hn::GetLane(hn::SumOfLanes(d, sums));
   const hn::CappedTag<float, 1> d1;
   for (; i < size; ++i) {
-    const auto e = FastExp(d1, hn::Set(d1, x[i] - shift));
+    const auto e = FastExp2(d1, hn::Set(d1, x[i] - shift));
     x[i] = hn::GetLane(e);
     sum += x[i];
   }
@@ -95,7 +96,7 @@ void OnlineSoftmaxImpl(const OnlineSoftmaxArgs& args) {
     }
     const float sum = RowExp(scores, args.columns, now);
     if (now > before) {
-      const float decay = std::exp(before - now);  // 0 for the first tile
+      const float decay = std::exp2(before - now);  // 0 for the first tile
       args.running_sum[r] *= decay;
       RowScale(args.output + r * args.output_stride, args.width, decay);
       args.running_max[r] = now;
