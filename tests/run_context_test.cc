@@ -12,10 +12,22 @@ using RunContextTest = ProgramTest;
 
 TEST_F(RunContextTest, APromptCacheIsReadOnceAndGivesTheSameText) {
   const std::string cache = Path("prompt.kv");
-  const std::vector<std::string> call = {
-      "run",   "-m", Tiny(), "-p", std::string(200, 'a'), "-n", "8",
-      "--temp", "0",  "--ignore-eos", "-c", "400", "--position",
-      "rerope:window=20", "--prompt-cache", cache};
+  const std::vector<std::string> call = {"run",
+                                         "-m",
+                                         Tiny(),
+                                         "-p",
+                                         std::string(200, 'a'),
+                                         "-n",
+                                         "8",
+                                         "--temp",
+                                         "0",
+                                         "--ignore-eos",
+                                         "-c",
+                                         "400",
+                                         "--position",
+                                         "rerope:window=20",
+                                         "--prompt-cache",
+                                         cache};
   const ProgramResult first = RunProgram(call);
   EXPECT_TRUE(Worked(first));
   EXPECT_FALSE(Contains(first.err, "prompt cache:"));
@@ -28,8 +40,7 @@ TEST_F(RunContextTest, APromptCacheIsReadOnceAndGivesTheSameText) {
 
 TEST_F(RunContextTest, ACacheOfSomethingElseIsRefusedAndKept) {
   const std::string cache = Path("prompt.kv");
-  const auto call = [&](const std::string& position,
-                        const std::string& type) {
+  const auto call = [&](const std::string& position, const std::string& type) {
     return RunProgram({"run", "-m", Tiny(), "-p", "abc", "-n", "2", "--temp",
                        "0", "--position", position, "--kv-type", type,
                        "--prompt-cache", cache});
@@ -71,9 +82,9 @@ TEST_F(RunContextTest, ShiftsThatCannotBeAreRefusedBeforeReading) {
                       "cannot be shifted"));
   EXPECT_TRUE(Refused(call("rope", "q8_0"), 2, "a second time"));
   EXPECT_TRUE(Worked(call("rerope:window=20", "q8_0")));
-  EXPECT_TRUE(Refused(RunProgram({"run", "-m", Tiny(), "-p", "abc", "--keep",
-                                  "4"}),
-                      2, "--keep goes with --shift"));
+  EXPECT_TRUE(
+      Refused(RunProgram({"run", "-m", Tiny(), "-p", "abc", "--keep", "4"}), 2,
+              "--keep goes with --shift"));
   EXPECT_TRUE(Refused(RunProgram({"run", "-m", Tiny(), "-p", "abc", "--shift",
                                   "--keep", "100"}),
                       2, "leaves no room"));
@@ -82,8 +93,8 @@ TEST_F(RunContextTest, ShiftsThatCannotBeAreRefusedBeforeReading) {
 TEST_F(RunContextTest, PositionsSwitchAtTheLengthGiven) {
   const auto call = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {
-        "run", "-m", Tiny(), "-p", std::string(30, 'a'), "-n", "60", "--temp",
-        "0",   "-c", "200",  "--ignore-eos"};
+        "run",    "-m", Tiny(), "-p",  std::string(30, 'a'), "-n", "60",
+        "--temp", "0",  "-c",   "200", "--ignore-eos"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return RunProgram(arguments);
   };
@@ -96,20 +107,20 @@ TEST_F(RunContextTest, PositionsSwitchAtTheLengthGiven) {
   const ProgramResult whole = call({"--position", "rerope:window=40"});
   EXPECT_EQ(switched.out, whole.out);
   EXPECT_TRUE(Refused(call({"--switch", "rerope"}), 2, "LENGTH=SCHEME"));
-  EXPECT_TRUE(Refused(call({"--switch", "40=rerope:window=40",
-                            "--prompt-cache", Path("x.kv")}),
-                      2, "exclude each other"));
+  EXPECT_TRUE(Refused(
+      call({"--switch", "40=rerope:window=40", "--prompt-cache", Path("x.kv")}),
+      2, "exclude each other"));
 }
 
 TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndShrinkThem) {
-  const ProgramResult wrong = RunProgram(
-      {"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_0"});
+  const ProgramResult wrong =
+      RunProgram({"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_0"});
   EXPECT_TRUE(Refused(wrong, 2, "--kv-type must be f32, f16, bf16 or q8_0"));
   const auto bytes = [&](const std::string& type) {
     const std::string json = Path("bench.json");
-    EXPECT_TRUE(Worked(RunProgram({"bench", "-m", Tiny(), "-p", "200", "-n",
-                                   "1", "--position", "rope", "--kv-type",
-                                   type, "--json", json})));
+    EXPECT_TRUE(Worked(
+        RunProgram({"bench", "-m", Tiny(), "-p", "200", "-n", "1", "--position",
+                    "rope", "--kv-type", type, "--json", json})));
     const Json rows = Json::parse(ReadAll(json));
     EXPECT_EQ(rows["kv_type"], type);
     return rows["rows"][0]["kv_bytes"].get<int64_t>();
@@ -120,15 +131,15 @@ TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndShrinkThem) {
 
 TEST_F(RunContextTest, PositionsShowsBandsAndDrawsBlocks) {
   const std::string svg = Path("blocks.svg");
-  const ProgramResult result = RunProgram({"positions", "rerope:window=64",
-                                           "--length", "200", "--svg", svg});
+  const ProgramResult result = RunProgram(
+      {"positions", "rerope:window=64", "--length", "200", "--svg", svg});
   EXPECT_TRUE(Worked(result));
   EXPECT_TRUE(Contains(result.out, "64 <= i - j"));
   EXPECT_TRUE(Contains(ReadAll(svg), "</svg>"));
   EXPECT_TRUE(
       Refused(RunProgram({"positions", "rerope:window=0"}), 2, "window"));
-  EXPECT_TRUE(Refused(
-      RunProgram({"positions", "rope", "--length", "1m"}), 2, "--length"));
+  EXPECT_TRUE(Refused(RunProgram({"positions", "rope", "--length", "1m"}), 2,
+                      "--length"));
 }
 
 }  // namespace

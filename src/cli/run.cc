@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -63,17 +64,23 @@ double Rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-// The scheme as made for `length`; refused where it is known to fail there.
-position::Scheme ResolveFor(const RunJob& job, const position::Scheme& scheme,
-                            const position::ModelPositions& positions,
-                            int64_t length) {
-  const position::Scheme resolved =
-      position::Resolve(scheme, positions, length);
+// A scheme as it runs at `length`; refused where it is known to fail there.
+struct Law {
+  position::Scheme scheme;
+  position::Stack stack;
+};
+
+Law LawFor(const RunJob& job, const position::Scheme& scheme,
+           const Runtime& runtime, int64_t length) {
+  const position::ModelPositions& positions = runtime.positions();
+  Law law{position::Resolve(scheme, positions, length), {}};
+  law.stack = position::BuildStack(law.scheme, positions, length,
+                                   runtime.model().config().L);
   if (!job.force) {
-    const auto reason = position::KnownToFail(resolved, positions, length);
+    const auto reason = position::KnownToFail(law.scheme, positions, length);
     Require(!reason, reason.value_or("") + " (or --force)");
   }
-  return resolved;
+  return law;
 }
 
 struct Switch {
@@ -133,24 +140,18 @@ void RunCommand(const RunJob& job) {
           "--keep " + std::to_string(job.keep) +
               " leaves no room in a context of " +
               std::to_string(context_length));
-  const int64_t L = runtime.model().config().L;
   const int64_t first_length =
       change ? std::min(change->at, context_length) : context_length;
-  const position::Scheme resolved =
-      ResolveFor(job, scheme, positions, first_length);
-  const position::Stack stack =
-      position::BuildStack(resolved, positions, first_length, L);
-  std::string described = position::ToString(resolved);
+  const Law law = LawFor(job, scheme, runtime, first_length);
+  std::string described = position::ToString(law.scheme);
   generate::GenerateOptions options{.max_tokens = job.tokens,
                                     .ignore_end_of_text = job.ignore_eos,
                                     .shift = job.shift,
                                     .keep = job.keep};
   if (change) {
-    const position::Scheme later =
-        ResolveFor(job, change->scheme, positions, context_length);
-    options.change = {
-        change->at, position::BuildStack(later, positions, context_length, L)};
-    described += ", " + position::ToString(later) + " from " +
+    Law later = LawFor(job, change->scheme, runtime, context_length);
+    options.change = {change->at, std::move(later.stack)};
+    described += ", " + position::ToString(later.scheme) + " from " +
                  std::to_string(change->at) + " on";
   }
   const uint64_t seed =
@@ -161,7 +162,7 @@ void RunCommand(const RunJob& job) {
                static_cast<long long>(context_length),
                static_cast<unsigned long long>(seed));
 
-  model::Context context(runtime.model(), stack,
+  model::Context context(runtime.model(), law.stack,
                          {.length = context_length, .kv_type = kv_type},
                          runtime.threads());
   int64_t reused = 0;

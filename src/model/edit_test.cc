@@ -117,8 +117,9 @@ TEST(ContextEditTest, ShiftOfOneLayerIsAFreshText) {
     EXPECT_TRUE(std::ranges::equal(reader.context.tokens(), rest));
     Reader fresh(model, spelling);
     fresh.Read(Part(rest, 0, rest.size() - 1));
-    EXPECT_LT(LargestDifference(got, fresh.Read(Part(rest, rest.size() - 1, 1))),
-              1e-4)
+    EXPECT_LT(
+        LargestDifference(got, fresh.Read(Part(rest, rest.size() - 1, 1))),
+        1e-4)
         << spelling;
   }
 }
