@@ -10,10 +10,7 @@
 namespace ropewalk::attention {
 namespace {
 
-int64_t PairWidth(int64_t D) { return (D + 1) / 2 * 2; }
-int64_t QuantBlocks(int64_t D) {
-  return (D + kernels::kQuantBlock - 1) / kernels::kQuantBlock;
-}
+int64_t PairWidth(int64_t D) { return 2 * kernels::QuantPairs(D); }
 
 int64_t Capacity(const HeadShape& shape) {
   return RowTokens(shape) * shape.Group();
@@ -65,7 +62,8 @@ RowWorker::RowWorker(const BandedAttention& attention, DType type,
   const bool quants = type == DType::kQ8_0;
   queries_ = arena.Take(rows * shape_.D);
   quants_ = arena.Take<int16_t>(quants ? rows * PairWidth(shape_.D) : 0);
-  quant_scales_ = arena.Take(quants ? rows * QuantBlocks(shape_.D) : 0);
+  quant_scales_ =
+      arena.Take(quants ? rows * kernels::QuantBlocks(shape_.D) : 0);
   scores_ = arena.Take(capacity_ * kTile);
   other_ = arena.Take(capacity_ * kTile);
   output_ = arena.Take(capacity_ * shape_.ValueWidth());
@@ -249,7 +247,8 @@ void RowWorker::Product(const View& view, int64_t tile, int64_t first,
        .last = (last - column + kernels::kKeyPanel - 1) / kernels::kKeyPanel,
        .queries = {.rows = queries_ + row * D,
                    .quants = quants_ + row * PairWidth(D),
-                   .quant_scales = quant_scales_ + row * QuantBlocks(D),
+                   .quant_scales =
+                       quant_scales_ + row * kernels::QuantBlocks(D),
                    .count = rows_,
                    .D = D},
        .scores = scores,
@@ -267,7 +266,7 @@ void RowWorker::RotateFor(int64_t band) {
                 share_.tokens(), queries);
   if (type_ == DType::kQ8_0) {
     kernels::QuantiseQueries(queries, rows_, D, quants_ + row * PairWidth(D),
-                             quant_scales_ + row * QuantBlocks(D));
+                             quant_scales_ + row * kernels::QuantBlocks(D));
   }
 }
 

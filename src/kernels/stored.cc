@@ -10,11 +10,6 @@
 namespace ropewalk::kernels {
 namespace {
 
-int64_t Blocks(int64_t width) {
-  return (width + kQuantBlock - 1) / kQuantBlock;
-}
-int64_t Pairs(int64_t D) { return (D + 1) / 2; }
-
 // Calls body with the conversions from and to the elements of a plain type.
 template <typename Body>
 void WithPlain(DType type, const Body& body) {
@@ -64,13 +59,13 @@ bool CanStore(DType type) { return type != DType::kQ4_0; }
 int64_t KeyPanelBytes(DType type, int64_t D) {
   ROPEWALK_CHECK(CanStore(type));
   if (type != DType::kQ8_0) return RowBytes(type, D * kKeyPanel);
-  return (Pairs(D) + Blocks(D)) * 2 * kKeyPanel;
+  return (QuantPairs(D) + QuantBlocks(D)) * 2 * kKeyPanel;
 }
 
 int64_t ValueBytes(DType type, int64_t keys, int64_t columns) {
   ROPEWALK_CHECK(CanStore(type));
   if (type != DType::kQ8_0) return RowBytes(type, keys * columns);
-  return keys * columns + 2 * keys * Blocks(columns);
+  return keys * columns + 2 * keys * QuantBlocks(columns);
 }
 
 void PackKey(DType type, const float* key, int64_t D, void* panel,
@@ -83,7 +78,8 @@ void PackKey(DType type, const float* key, int64_t D, void* panel,
     return;
   }
   auto* quants = static_cast<int8_t*>(panel);
-  auto* scales = reinterpret_cast<uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel);
+  auto* scales =
+      reinterpret_cast<uint16_t*>(quants + QuantPairs(D) * 2 * kKeyPanel);
   for (int64_t first = 0; first < D; first += kQuantBlock) {
     const int64_t end = std::min(D, first + kQuantBlock);
     const Scale scale = ScaleOf(key + first, end - first);
@@ -105,7 +101,8 @@ void PackValue(DType type, const float* value, int64_t columns, void* values,
     return;
   }
   auto* scales = static_cast<uint16_t*>(values);
-  auto* quants = reinterpret_cast<int8_t*>(scales + Blocks(columns) * keys);
+  auto* quants =
+      reinterpret_cast<int8_t*>(scales + QuantBlocks(columns) * keys);
   for (int64_t first = 0; first < columns; first += kQuantBlock) {
     const int64_t end = std::min(columns, first + kQuantBlock);
     const Scale scale = ScaleOf(value + first, end - first);
@@ -127,7 +124,7 @@ void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
   }
   const auto* quants = static_cast<const int8_t*>(panel);
   const auto* scales =
-      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel);
+      reinterpret_cast<const uint16_t*>(quants + QuantPairs(D) * 2 * kKeyPanel);
   for (int64_t d = 0; d < D; ++d) {
     key[d] = static_cast<float>(quants[QuantAt(d, column)]) *
              F16ToFloat(scales[d / kQuantBlock * kKeyPanel + column]);
@@ -146,10 +143,36 @@ void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
   }
   const auto* scales = static_cast<const uint16_t*>(values);
   const auto* quants =
-      reinterpret_cast<const int8_t*>(scales + Blocks(columns) * keys);
+      reinterpret_cast<const int8_t*>(scales + QuantBlocks(columns) * keys);
   for (int64_t c = 0; c < columns; ++c) {
     value[c] = static_cast<float>(quants[row * columns + c]) *
                F16ToFloat(scales[c / kQuantBlock * keys + row]);
+  }
+}
+
+void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
+                     int16_t* quants, float* scales) noexcept {
+  const int64_t blocks = QuantBlocks(D);
+  const int64_t width = 2 * QuantPairs(D);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
+      float largest = 0;
+      bool finite = true;
+      for (int64_t i = b * kQuantBlock; i < end; ++i) {
+        largest = std::max(largest, std::abs(queries[r * D + i]));
+        finite = finite && std::isfinite(queries[r * D + i]);
+      }
+      // In float64: of a block of tiny numbers it is beyond float32.
+      const double inverse = finite && largest > 0 ? 32767.0 / largest : 0;
+      // A query that is no number spoils its scores for all to see.
+      scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
+      for (int64_t i = b * kQuantBlock; i < end; ++i) {
+        const double x = inverse == 0 ? 0 : queries[r * D + i] * inverse;
+        quants[r * width + i] = static_cast<int16_t>(RoundToEven(x));
+      }
+    }
+    if (D % 2 != 0) quants[r * width + D] = 0;
   }
 }
 

@@ -31,6 +31,12 @@ namespace ropewalk::kernels {
 inline constexpr int64_t kKeyPanel = 16;    // keys that lie side by side
 inline constexpr int64_t kQuantBlock = 32;  // components that share a scale
 
+// Blocks of a width, and pairs of neighbouring components.
+inline int64_t QuantBlocks(int64_t width) {
+  return (width + kQuantBlock - 1) / kQuantBlock;
+}
+inline int64_t QuantPairs(int64_t D) { return (D + 1) / 2; }
+
 // To the nearest integer, ties to even, for |x| below 2^21: without the call
 // that std::nearbyint is. The sum has no bits below 1.
 template <typename Real>
@@ -57,6 +63,12 @@ void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
                float* key) noexcept;
 void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
                  int64_t row, float* value) noexcept;
+
+// The 16-bit form of queries [rows, D] that q8_0 keys are multiplied with:
+// quants [rows, 2 ceil(D / 2)], a scale for each block of each row. A block
+// that is not finite reads as NaN.
+void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
+                     int16_t* quants, float* scales) noexcept;
 
 }  // namespace ropewalk::kernels
 

@@ -1,4 +1,4 @@
-// Loaders of stored 16-bit and 32-bit elements as vectors of floats, included
+// Loaders of stored elements as vectors of floats, included
 // once for each instruction set.
 
 #if defined(ROPEWALK_KERNELS_CPU_LOADERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -82,6 +82,18 @@ struct F16Loader {
     const hn::CappedTag<float, 1> d1;
     hn::StoreU(Load(d1, i), d1, &lane);
     return lane;
+  }
+};
+
+// Loads quants as floats, without their scale.
+struct QuantLoader {
+  static constexpr int64_t kBytes = 1;  // of an element
+  const int8_t* row;
+  template <class D>
+  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
+    const hn::Rebind<int32_t, D> d32;
+    const hn::Rebind<int8_t, D> d8;
+    return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, row + i)));
   }
 };
 

@@ -27,11 +27,6 @@ using PanelTag = hn::CappedTag<float, kKeyPanel>;
 // chains of additions hide each other's latency.
 constexpr int kVectors = 2;
 
-HWY_INLINE int64_t Pairs(int64_t D) { return (D + 1) / 2; }
-HWY_INLINE int64_t Blocks(int64_t width) {
-  return (width + kQuantBlock - 1) / kQuantBlock;
-}
-
 // Asks for memory some time before it is read, and at its end for the first of
 // what comes next. Decoding reads everything once, from memory, and a core
 // waits for few lines at a time: only what is asked for early overlaps with
@@ -78,18 +73,6 @@ class Stream {
   const uint8_t* at_;
   const uint8_t* end_;
   const uint8_t* next_;
-};
-
-// Loads quants as floats, without their scale.
-struct QuantLoader {
-  static constexpr int64_t kBytes = 1;  // of an element
-  const int8_t* row;
-  template <class D>
-  HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
-    const hn::Rebind<int32_t, D> d32;
-    const hn::Rebind<int8_t, D> d8;
-    return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, row + i)));
-  }
 };
 
 // Bytes of a vector of stored elements.
@@ -151,19 +134,19 @@ HWY_INLINE float QuantScore(const RowScoresArgs& args, int64_t row,
   const int64_t D = args.queries.D;
   const auto* quants = static_cast<const int8_t*>(args.panels) +
                        key / kKeyPanel * KeyPanelBytes(DType::kQ8_0, D);
-  const F16Loader scales{
-      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel)};
+  const F16Loader scales{reinterpret_cast<const uint16_t*>(
+      quants + QuantPairs(D) * 2 * kKeyPanel)};
   const int64_t column = key % kKeyPanel;
   float total = 0;
-  for (int64_t b = 0; b < Blocks(D); ++b) {
+  for (int64_t b = 0; b < QuantBlocks(D); ++b) {
     int32_t sum = 0;
     const int64_t end = std::min(D, (b + 1) * kQuantBlock);
     for (int64_t i = b * kQuantBlock; i < end; ++i) {
-      sum += args.queries.quants[row * 2 * Pairs(D) + i] *
+      sum += args.queries.quants[row * 2 * QuantPairs(D) + i] *
              quants[(i / 2 * kKeyPanel + column) * 2 + i % 2];
     }
     total += static_cast<float>(sum) * scales.One(b * kKeyPanel + column) *
-             args.queries.quant_scales[row * Blocks(D) + b];
+             args.queries.quant_scales[row * QuantBlocks(D) + b];
   }
   return total;
 }
@@ -193,10 +176,10 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
   const hn::Rebind<int8_t, Tag16> d8;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t D = args.queries.D;
-  const int64_t pairs = Pairs(D);
+  const int64_t pairs = QuantPairs(D);
   const int64_t panel_bytes = KeyPanelBytes(DType::kQ8_0, D);
   const int16_t* q = args.queries.quants + row * 2 * pairs;
-  const float* q_scales = args.queries.quant_scales + row * Blocks(D);
+  const float* q_scales = args.queries.quant_scales + row * QuantBlocks(D);
   const int8_t* quants[kVectors];
   F16Loader scales[kVectors];
   hn::Vec<PanelTag> total[kRows][kVectors];
@@ -212,7 +195,7 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) total[r][v] = hn::Zero(d);
   }
-  for (int64_t b = 0; b < Blocks(D); ++b) {
+  for (int64_t b = 0; b < QuantBlocks(D); ++b) {
     if (row == 0) stream.Read<kVectors * kVectorBytes<F16Loader>>(b);
     hn::Vec<Tag32> sum[kRows][kVectors];
     ROPEWALK_UNROLL
@@ -244,10 +227,10 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
       const auto scale = scales[v].Load(d, b * kKeyPanel);
       ROPEWALK_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        total[r][v] =
-            hn::MulAdd(hn::ConvertTo(d, sum[r][v]),
-                       hn::Mul(scale, hn::Set(d, q_scales[r * Blocks(D) + b])),
-                       total[r][v]);
+        total[r][v] = hn::MulAdd(
+            hn::ConvertTo(d, sum[r][v]),
+            hn::Mul(scale, hn::Set(d, q_scales[r * QuantBlocks(D) + b])),
+            total[r][v]);
       }
     }
   }
@@ -409,9 +392,9 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
       // The scale of a token's block goes into its weight.
       const F16Loader scales{halves};
       const auto* quants = reinterpret_cast<const int8_t*>(
-          halves + Blocks(args.columns) * args.keys);
+          halves + QuantBlocks(args.columns) * args.keys);
       float scaled[kRows * kRun];
-      for (int64_t b = 0; b < Blocks(args.columns); ++b) {
+      for (int64_t b = 0; b < QuantBlocks(args.columns); ++b) {
         if (row == 0) stream.Read<2 * kRun>(b);
         const auto scale = [&](auto d, int64_t k) HWY_ATTR {
           const auto factor = scales.Load(d, b * args.keys + token + k);
@@ -457,86 +440,6 @@ void RowValuesImpl(const RowValuesArgs& args) {
   }
 }
 
-template <class Loader>
-HWY_INLINE void Widen(const Loader& loader, int64_t size,
-                      float* HWY_RESTRICT out) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) {
-    hn::StoreU(loader.Load(d, i), d, out + i);
-  }
-  const hn::CappedTag<float, 1> d1;
-  for (; i < size; ++i) hn::StoreU(loader.Load(d1, i), d1, out + i);
-}
-
-void WidenImpl(DType type, const void* from, int64_t size, float* out) {
-  const auto* halves = static_cast<const uint16_t*>(from);
-  switch (type) {
-    case DType::kF16:
-      return Widen(F16Loader{halves}, size, out);
-    case DType::kBf16:
-      return Widen(Bf16Loader{halves}, size, out);
-    default:
-      return Widen(F32Loader{static_cast<const float*>(from)}, size, out);
-  }
-}
-
-// One panel of q8_0 keys. Even and odd components lie interleaved: 16-bit
-// lanes that hold both, of which shifts take out either.
-void UnpackQuantPanel(const int8_t* quants, int64_t D, float* out) {
-  const PanelTag d;
-  const hn::Rebind<int16_t, PanelTag> d16;
-  const hn::Rebind<int32_t, PanelTag> d32;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const F16Loader scales{
-      reinterpret_cast<const uint16_t*>(quants + Pairs(D) * 2 * kKeyPanel)};
-  for (int64_t column = 0; column < kKeyPanel; column += lanes) {
-    for (int64_t b = 0; b < Blocks(D); ++b) {
-      const auto scale = scales.Load(d, b * kKeyPanel + column);
-      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
-      for (int64_t i = b * kQuantBlock; i < end; i += 2) {
-        const auto both = hn::PromoteTo(
-            d32, hn::LoadU(d16, reinterpret_cast<const int16_t*>(
-                                    quants + i * kKeyPanel + 2 * column)));
-        // Little-endian: the even component is the low byte.
-        const auto even = hn::ShiftRight<24>(hn::ShiftLeft<24>(both));
-        const auto odd = hn::ShiftRight<8>(both);
-        float* at = out + i * kKeyPanel + column;
-        hn::StoreU(hn::Mul(hn::ConvertTo(d, even), scale), d, at);
-        if (i + 1 < end) {
-          hn::StoreU(hn::Mul(hn::ConvertTo(d, odd), scale), d, at + kKeyPanel);
-        }
-      }
-    }
-  }
-}
-
-void UnpackQuantValues(const uint16_t* values, int64_t keys, int64_t columns,
-                       int64_t rows, float* out) {
-  const F16Loader scales{values};
-  const auto* quants =
-      reinterpret_cast<const int8_t*>(values + Blocks(columns) * keys);
-  const hn::ScalableTag<float> d;
-  const hn::CappedTag<float, 1> d1;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t row = 0; row < rows; ++row) {
-    const QuantLoader loader{quants + row * columns};
-    for (int64_t b = 0; b < Blocks(columns); ++b) {
-      const float scale = scales.One(b * keys + row);
-      const int64_t end = std::min(columns, (b + 1) * kQuantBlock);
-      float* at = out + row * columns;
-      int64_t c = b * kQuantBlock;
-      for (; c + lanes <= end; c += lanes) {
-        hn::StoreU(hn::Mul(loader.Load(d, c), hn::Set(d, scale)), d, at + c);
-      }
-      for (; c < end; ++c) {
-        hn::StoreU(hn::Mul(loader.Load(d1, c), hn::Set(d1, scale)), d1, at + c);
-      }
-    }
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace ropewalk::kernels
 HWY_AFTER_NAMESPACE();
@@ -545,35 +448,6 @@ HWY_AFTER_NAMESPACE();
 namespace ropewalk::kernels {
 HWY_EXPORT(RowScoresImpl);
 HWY_EXPORT(RowValuesImpl);
-HWY_EXPORT(WidenImpl);
-HWY_EXPORT(UnpackQuantPanel);
-HWY_EXPORT(UnpackQuantValues);
-
-void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
-                     int16_t* quants, float* scales) noexcept {
-  const int64_t blocks = (D + kQuantBlock - 1) / kQuantBlock;
-  const int64_t width = (D + 1) / 2 * 2;
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
-      float largest = 0;
-      bool finite = true;
-      for (int64_t i = b * kQuantBlock; i < end; ++i) {
-        largest = std::max(largest, std::abs(queries[r * D + i]));
-        finite = finite && std::isfinite(queries[r * D + i]);
-      }
-      // In float64: of a block of tiny numbers it is beyond float32.
-      const double inverse = finite && largest > 0 ? 32767.0 / largest : 0;
-      // A query that is no number spoils its scores for all to see.
-      scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
-      for (int64_t i = b * kQuantBlock; i < end; ++i) {
-        const double x = inverse == 0 ? 0 : queries[r * D + i] * inverse;
-        quants[r * width + i] = static_cast<int16_t>(RoundToEven(x));
-      }
-    }
-    if (D % 2 != 0) quants[r * width + D] = 0;
-  }
-}
 
 void RowScores(const RowScoresArgs& args) noexcept {
   HWY_DYNAMIC_DISPATCH(RowScoresImpl)(args);
@@ -581,30 +455,6 @@ void RowScores(const RowScoresArgs& args) noexcept {
 
 void RowValues(const RowValuesArgs& args) noexcept {
   HWY_DYNAMIC_DISPATCH(RowValuesImpl)(args);
-}
-
-void UnpackPanels(DType type, const void* panels, int64_t count, int64_t D,
-                  float* out) noexcept {
-  if (type != DType::kQ8_0) {
-    HWY_DYNAMIC_DISPATCH(WidenImpl)(type, panels, count * D * kKeyPanel, out);
-    return;
-  }
-  const int64_t bytes = KeyPanelBytes(type, D);
-  for (int64_t p = 0; p < count; ++p) {
-    HWY_DYNAMIC_DISPATCH(UnpackQuantPanel)
-    (static_cast<const int8_t*>(panels) + p * bytes, D,
-     out + p * D * kKeyPanel);
-  }
-}
-
-void UnpackValues(DType type, const void* values, int64_t keys, int64_t columns,
-                  int64_t rows, float* out) noexcept {
-  if (type != DType::kQ8_0) {
-    HWY_DYNAMIC_DISPATCH(WidenImpl)(type, values, rows * columns, out);
-    return;
-  }
-  HWY_DYNAMIC_DISPATCH(UnpackQuantValues)
-  (static_cast<const uint16_t*>(values), keys, columns, rows, out);
 }
 }  // namespace ropewalk::kernels
 #endif

@@ -24,10 +24,6 @@ struct RowQueries {
   int64_t D = 0;
 };
 
-// Fills the 16-bit form of queries [rows, D].
-void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
-                     int16_t* quants, float* scales) noexcept;
-
 // scores[r, key] = query r . key, for the keys of panels [first, last) at
 // `panels`; their columns of `scores` begin at kKeyPanel times the panel.
 struct RowScoresArgs {

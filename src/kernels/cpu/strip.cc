@@ -1,6 +1,4 @@
-// See strip.h. The register tiles: with 32 registers 8 keys (or columns of
-// values) by three vectors of queries, 24 accumulators, 3 vectors and a
-// broadcast; with 16 registers 4 by three, 12 + 3 + 1.
+// See strip.h.
 
 #include "kernels/cpu/strip.h"
 
@@ -13,27 +11,14 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "kernels/cpu/exp2-inl.h"
-#include "kernels/cpu/unroll.h"
+#include "kernels/cpu/strip-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Tag = hn::ScalableTag<float>;
-using Vec = hn::Vec<Tag>;
-
-constexpr int kVectors = 3;
-
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
-constexpr int kRows = 4;
-#else
-constexpr int kRows = 8;
-#endif
-
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Tag())); }
 
 int64_t StripLanesImpl() { return kVectors * Lanes(); }
 
@@ -53,31 +38,6 @@ void FoldStripImpl(const StripState& state) {
   for (int64_t l = 0; l < lanes; ++l) {
     state.sum[l] += state.part[l];
     state.part[l] = 0;
-  }
-}
-
-// sum[r][v] += a[k a_step + r] b[k, v] over k in [0, depth). The rows of b are
-// a strip apart.
-template <int kCount>
-HWY_INLINE void Product(const float* HWY_RESTRICT a, int64_t a_step,
-                        const float* HWY_RESTRICT b, int64_t depth,
-                        Vec (&sum)[kCount][kVectors]) {
-  const Tag d;
-  const int64_t lanes = Lanes();
-  for (int64_t k = 0; k < depth; ++k) {
-    Vec row[kVectors];
-    ROPEWALK_UNROLL
-    for (int v = 0; v < kVectors; ++v) row[v] = hn::Load(d, b + v * lanes);
-    ROPEWALK_UNROLL
-    for (int r = 0; r < kCount; ++r) {
-      const Vec factor = hn::Set(d, a[r]);
-      ROPEWALK_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = hn::MulAdd(factor, row[v], sum[r][v]);
-      }
-    }
-    a += a_step;
-    b += kVectors * lanes;
   }
 }
 
@@ -165,9 +125,8 @@ HWY_INLINE void Scores(const StripScoresArgs& args, const StripPiece& piece,
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Neg(top);
   }
-  const float* keys =
-      piece.keys + key / kKeyPanel * kKeyPanel * args.D + key % kKeyPanel;
-  Product(keys, kKeyPanel, piece.queries, args.D, sum);
+  Product(InPanels(piece.keys, args.D, key), kKeyPanel, piece.queries, args.D,
+          sum);
 }
 
 HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {

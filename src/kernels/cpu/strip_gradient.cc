@@ -1,4 +1,4 @@
-// See strip_gradient.h; the register tiles are those of strip.cc.
+// See strip_gradient.h.
 
 #include "kernels/cpu/strip_gradient.h"
 
@@ -13,63 +13,19 @@
 #include "hwy/cache_control.h"
 #include "kernels/cpu/exp2-inl.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/cpu/unroll.h"
+#include "kernels/cpu/strip-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Tag = hn::ScalableTag<float>;
-using Vec = hn::Vec<Tag>;
 using Mask = hn::Mask<Tag>;
-
-constexpr int kVectors = 3;
-
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
-constexpr int kRows = 4;
-constexpr int kTall = 3;
-#else
-constexpr int kRows = 8;
-constexpr int kTall = 6;
-#endif
 
 // Over the lanes 6 keys by 4 vectors of columns, 24 accumulators, 4 vectors and
 // a broadcast; with 16 registers 3 by 4: fewer loads than Gemm's 12 by 2.
 constexpr int kWide = 4;
-
-HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Tag())); }
-
-// Element (row, column) of a matrix in panels of kKeyPanel keys.
-HWY_INLINE const float* InPanels(const float* panels, int64_t width,
-                                 int64_t key) {
-  return panels + key / kKeyPanel * kKeyPanel * width + key % kKeyPanel;
-}
-
-// sum[r][v] += a[k a_step + r a_stride] b[k, v] over k in [0, depth). The rows
-// of b are a strip apart.
-template <int kCount, int64_t kStep, int64_t kStride>
-HWY_INLINE void Product(const float* HWY_RESTRICT a,
-                        const float* HWY_RESTRICT b, int64_t depth,
-                        Vec (&sum)[kCount][kVectors]) {
-  const Tag d;
-  const int64_t lanes = Lanes();
-  for (int64_t k = 0; k < depth; ++k) {
-    Vec row[kVectors];
-    ROPEWALK_UNROLL
-    for (int v = 0; v < kVectors; ++v) row[v] = hn::Load(d, b + v * lanes);
-    ROPEWALK_UNROLL
-    for (int r = 0; r < kCount; ++r) {
-      const Vec factor = hn::Set(d, a[r * kStride]);
-      ROPEWALK_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = hn::MulAdd(factor, row[v], sum[r][v]);
-      }
-    }
-    a += kStep;
-    b += kVectors * lanes;
-  }
-}
+constexpr int kTall = kRows == 8 ? 6 : 3;
 
 // Keys [key, key + kRows) in panels times columns [width, lanes], less what
 // stands in `start` [lanes].
@@ -84,8 +40,7 @@ HWY_INLINE void KeyRows(const float* panels, int64_t width, int64_t key,
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) sum[r][v] = least;
   }
-  Product<kRows, kKeyPanel, 1>(InPanels(panels, width, key), columns, width,
-                               sum);
+  Product(InPanels(panels, width, key), kKeyPanel, columns, width, sum);
 }
 
 HWY_INLINE void WholeGradient(const StripGradientArgs& args, int64_t key) {
@@ -195,9 +150,9 @@ HWY_INLINE void QueryRows(const StripQueriesArgs& args, int64_t row) {
   }
   const float* d_scores = args.d_scores;
   for (int64_t key = args.begin; key < args.end; key += kKeyBlock) {
-    Product<kCount, 1, kKeyPanel>(
-        InPanels(args.keys, args.D, key) + row * kKeyPanel, d_scores, kKeyBlock,
-        sum);
+    Product<kCount, kKeyPanel>(
+        InPanels(args.keys, args.D, key) + row * kKeyPanel, 1, d_scores,
+        kKeyBlock, sum);
     d_scores += kKeyBlock * kVectors * lanes;
   }
   ROPEWALK_UNROLL
