@@ -334,7 +334,7 @@ void Register() {
       }
       for (const auto& [scheme, also_64k] : schemes) {
         if (long_one && (!also_64k || D != 64)) continue;
-        const int64_t iterations = n == 4096 ? 21 : 7;
+        const int64_t iterations = n == 4096 ? 21 : long_one ? 3 : 7;
         add("prefill/" + scheme + width + length, iterations,
             [scheme = scheme, D, n](benchmark::State& state) {
               ComparePrefill(state, scheme, D, n);
