@@ -1,6 +1,6 @@
 // Attention over the bands of a plan, tile by tile.
 //
-// Work is cut into tasks: all heads that share a key head, times a run of
+// Work is cut into shares: all heads that share a key head, times a run of
 // tokens. Many queries go through strips (strip_worker.h), few through rows
 // (row_worker.h), where a long store is cut into parts besides. For each tile
 // of keys the plan says which bands it touches: nearly always one, so that its

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/rows.h"
@@ -262,8 +261,7 @@ void RowWorker::RotateFor(int64_t band) {
   const int64_t D = shape_.D;
   const int64_t row = band * capacity_;
   float* queries = queries_ + row * D;
-  RotateQueries(attention_, share_, band, head_scale_, std::numbers::log2e, 0,
-                share_.tokens(), queries);
+  RotateQueries(attention_, share_, band, head_scale_, 0, rows_, queries);
   if (type_ == DType::kQ8_0) {
     kernels::QuantiseQueries(queries, rows_, D, quants_ + row * PairWidth(D),
                              quant_scales_ + row * kernels::QuantBlocks(D));

@@ -1,6 +1,7 @@
 #include "attention/share.h"
 
 #include <cmath>
+#include <numbers>
 
 #include "kernels/cpu/kernels.h"
 
@@ -25,27 +26,26 @@ std::vector<View> ViewsOf(const BandedAttention& attention,
 }
 
 void RotateQueries(const BandedAttention& attention, const Share& share,
-                   int64_t band, const float* head_scale, double factor,
-                   int64_t begin, int64_t end, float* rows) {
+                   int64_t band, const float* head_scale, int64_t first,
+                   int64_t count, float* rows) {
   const HeadShape& shape = attention.shape();
   const int64_t D = shape.D;
   const RotationRows& angles = share.rows[static_cast<size_t>(band)];
-  const double width = factor / std::sqrt(static_cast<double>(D));
-  for (int64_t t = begin; t < end; ++t) {
-    const double scale = width * attention.plan().scale(share.Id(t));
+  const double width = std::numbers::log2e / std::sqrt(static_cast<double>(D));
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t t = (first + r) / shape.Group();
+    const int64_t head = share.g * shape.Group() + (first + r) % shape.Group();
     const int64_t row = share.begin + t;
-    for (int64_t h = 0; h < shape.Group(); ++h) {
-      const int64_t head = share.g * shape.Group() + h;
-      const double learned = head_scale == nullptr ? 1 : head_scale[head];
-      kernels::Rotate({.x = share.slice->queries + (row * shape.H + head) * D,
-                       .y = rows + ((t - begin) * shape.Group() + h) * D,
-                       .heads = 1,
-                       .D = D,
-                       .pairs = angles.pairs,
-                       .cos = angles.cos + row * angles.stride,
-                       .sin = angles.sin + row * angles.stride,
-                       .scale = static_cast<float>(scale * learned)});
-    }
+    const double learned = head_scale == nullptr ? 1 : head_scale[head];
+    const double scale = width * attention.plan().scale(share.Id(t)) * learned;
+    kernels::Rotate({.x = share.slice->queries + (row * shape.H + head) * D,
+                     .y = rows + r * D,
+                     .heads = 1,
+                     .D = D,
+                     .pairs = angles.pairs,
+                     .cos = angles.cos + row * angles.stride,
+                     .sin = angles.sin + row * angles.stride,
+                     .scale = static_cast<float>(scale)});
   }
 }
 

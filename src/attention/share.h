@@ -79,11 +79,12 @@ inline Bounds BoundsOf(const View& view, int64_t first_id, int64_t last_id) {
   return {{first.first, last.last}, {last.first, first.last}};
 }
 
-// Queries of tokens [begin, end) under a band, times s(i) / sqrt(D), the
-// learned scale of the head and `factor`, as rows [tokens, heads, D].
+// Queries under a band, times s(i) / sqrt(D), the learned scale of the head and
+// log2(e), as `count` rows [D]: the share's rows from `first` on, which run
+// over the heads of a token and then over tokens.
 void RotateQueries(const BandedAttention& attention, const Share& share,
-                   int64_t band, const float* head_scale, double factor,
-                   int64_t begin, int64_t end, float* rows);
+                   int64_t band, const float* head_scale, int64_t first,
+                   int64_t count, float* rows);
 
 }  // namespace ropewalk::attention
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
@@ -136,30 +135,11 @@ const float* StripWorker::Queries(int64_t s, int64_t band) {
   Strip& strip = strips_[static_cast<size_t>(s)];
   if (strip.rotated[static_cast<size_t>(band)]) return queries;
   strip.rotated[static_cast<size_t>(band)] = true;
-  // A strip may begin and end between the heads of a token, so its rows are
-  // gathered one by one; a token that two strips share is turned twice.
-  const int64_t group = shape_.Group();
   const int64_t D = shape_.D;
+  const int64_t rows =
+      std::min(lanes_, share_.tokens() * shape_.Group() - s * lanes_);
   std::fill_n(rows_, lanes_ * D, 0.0f);
-  const RotationRows& angles = share_.rows[static_cast<size_t>(band)];
-  const double width = std::numbers::log2e / std::sqrt(static_cast<double>(D));
-  const int64_t rows = std::min(lanes_, share_.tokens() * group - s * lanes_);
-  for (int64_t l = 0; l < rows; ++l) {
-    const int64_t t = (s * lanes_ + l) / group;
-    const int64_t head = share_.g * group + (s * lanes_ + l) % group;
-    const int64_t row = share_.begin + t;
-    const double learned = head_scale_ == nullptr ? 1 : head_scale_[head];
-    const double scale =
-        width * attention_.plan().scale(share_.Id(t)) * learned;
-    kernels::Rotate({.x = share_.slice->queries + (row * shape_.H + head) * D,
-                     .y = rows_ + l * D,
-                     .heads = 1,
-                     .D = D,
-                     .pairs = angles.pairs,
-                     .cos = angles.cos + row * angles.stride,
-                     .sin = angles.sin + row * angles.stride,
-                     .scale = static_cast<float>(scale)});
-  }
+  RotateQueries(attention_, share_, band, head_scale_, s * lanes_, rows, rows_);
   kernels::Transpose(rows_, D, lanes_, D, queries, lanes_);
   return queries;
 }
