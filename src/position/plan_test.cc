@@ -118,6 +118,20 @@ TEST(PlanTest, DcaFollowsThePaper) {
   }
 }
 
+TEST(PlanTest, WindowWithoutRotationMasksAlike) {
+  const Plan rotated = MakePlan("window:size=5", 64, 64);
+  const Plan plain = MakePlan("window:size=5,rotate=0", 64, 64);
+  EXPECT_FALSE(rotated.tables[0].frequencies.empty());
+  EXPECT_TRUE(plain.tables[0].frequencies.empty());
+  for (int64_t i = 0; i < 64; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      EXPECT_EQ(plain.BandOf(i, j), rotated.BandOf(i, j));
+    }
+  }
+  EXPECT_EQ(ToString(Resolve(ParseScheme("window:size=5"), Model(64), 64)),
+            "window:size=5");
+}
+
 TEST(PlanTest, WindowsSeeThemselvesAndTheTokensBefore) {
   const Plan plan = MakePlan("window:size=16", 64, 256);
   EXPECT_EQ(R(plan, 100, 100), 0);

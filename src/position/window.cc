@@ -16,7 +16,8 @@ void ResolveWindow(Scheme& scheme, const ModelPositions& model, int64_t) {
 
 Plan BuildWindow(const Scheme& resolved, const ModelPositions& model,
                  int64_t length, Layer) {
-  Plan plan = OneBand(OwnTable(model, length));
+  const bool rotates = resolved.Find("rotate").value_or(1) != 0;
+  Plan plan = OneBand(rotates ? OwnTable(model, length) : FrequencyTable{});
   plan.bands[0].selector = {.low = 0, .high = resolved.GetLength("size")};
   return plan;
 }
@@ -51,7 +52,9 @@ extern const Definition kWindow = {
     .name = "window",
     .summary = "each token sees itself and the size - 1 before it",
     .source = "arXiv 2004.05150",
-    .parameters = {{"size", Kind::kLength, "keys seen; default N"}},
+    .parameters = {{"size", Kind::kLength, "keys seen; default N"},
+                   {"rotate", Kind::kSwitch,
+                    "0: no RoPE, the ablation of post 9603; default 1"}},
     .resolve = ResolveWindow,
     .build = BuildWindow,
 };
