@@ -8,10 +8,10 @@
 #include <string>
 
 #include "base/atomic_file.h"
+#include "base/data_files.h"
 #include "base/error.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/data_files.h"
 #include "cli/measure_run.h"
 
 namespace ropewalk::cli {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/data_files.h"
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/data_files.h"
 
 namespace ropewalk::cli {
 namespace {

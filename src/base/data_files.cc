@@ -1,10 +1,10 @@
-#include "cli/data_files.h"
+#include "base/data_files.h"
 
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
 
-namespace ropewalk::cli {
+namespace ropewalk {
 
 namespace fs = std::filesystem;
 
@@ -31,4 +31,4 @@ std::optional<std::string> FindData(const std::string& name) {
   return std::nullopt;
 }
 
-}  // namespace ropewalk::cli
+}  // namespace ropewalk

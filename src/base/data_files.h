@@ -1,12 +1,12 @@
 // Files that come with the program: models/ and studies/.
 
-#ifndef ROPEWALK_CLI_DATA_FILES_H_
-#define ROPEWALK_CLI_DATA_FILES_H_
+#ifndef ROPEWALK_BASE_DATA_FILES_H_
+#define ROPEWALK_BASE_DATA_FILES_H_
 
 #include <optional>
 #include <string>
 
-namespace ropewalk::cli {
+namespace ropewalk {
 
 // "models" -> where that is: $ROPEWALK_DATA (and nowhere else where it is
 // set), the source tree of a program in its build folder, or
@@ -16,6 +16,6 @@ std::optional<std::string> FindData(const std::string& name);
 // The folder of this program; empty where the system does not tell.
 std::string ProgramFolder();
 
-}  // namespace ropewalk::cli
+}  // namespace ropewalk
 
-#endif  // ROPEWALK_CLI_DATA_FILES_H_
+#endif  // ROPEWALK_BASE_DATA_FILES_H_
