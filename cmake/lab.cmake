@@ -56,7 +56,8 @@ endfunction()
 # ropewalk-lab, and the operators as a plug-in for PyTorch.
 function(ropewalk_lab_programs)
   add_executable(ropewalk-lab src/lab/main.cc)
-  target_link_libraries(ropewalk-lab PRIVATE ropewalk_lab_train)
+  target_link_libraries(ropewalk-lab PRIVATE
+    ropewalk_lab_studies ropewalk_lab_train)
   target_compile_definitions(ropewalk-lab PRIVATE
     ROPEWALK_VERSION="${PROJECT_VERSION}")
   # Whoever loads the plug-in may hold our libraries already (its test does),

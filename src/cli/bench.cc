@@ -15,15 +15,16 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
-#include "cli/runtime.h"
 #include "kernels/cpu/isa.h"
 #include "model/context.h"
 #include "report/json.h"
 #include "report/table.h"
+#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
+using runtime::Runtime;
 using Clock = std::chrono::steady_clock;
 
 struct BenchJob {
@@ -179,7 +180,7 @@ void RunCommand(const BenchJob& job) {
   Require(prompt + job.tokens > 0, "bench: one of -p and -n must be above 0");
   CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
-  Runtime runtime(job.model);
+  Runtime runtime(job.model.ForRuntime());
   std::vector<BenchRow> rows;
   int64_t total = 0;
   for (const int64_t depth : depths) {

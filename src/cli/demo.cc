@@ -13,6 +13,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/measure_run.h"
+#include "evaluate/bible_text.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -25,26 +26,6 @@ std::string DemoModel() {
           "demo: models/novels-4m.gguf is not beside this program; name a "
           "model with -m (or set ROPEWALK_DATA to the folder of models/)");
   return *model;
-}
-
-// All verses, as bible(1) prints them, without "Gen1:1 " in front.
-std::string BibleText() {
-  FILE* pipe = popen("bible -f Gen1:1-Rev22:21 </dev/null 2>/dev/null", "r");
-  if (pipe == nullptr) throw IoErrorFromErrno("run", "bible");
-  std::string text;
-  bool label = true;
-  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) {
-    if (!label) text += static_cast<char>(c);
-    if (label && c == ' ') label = false;
-    if (c == '\n') label = true;
-  }
-  const int status = pclose(pipe);
-  if (status != 0 || text.size() < 100000) {
-    throw IoError(
-        "demo: no text; install the Debian package bible-kjv, or name one "
-        "with -t");
-  }
-  return text;
 }
 
 }  // namespace
@@ -76,7 +57,7 @@ void AddDemo(CLI::App& app) {
     if (!folder.empty()) fs::create_directories(folder);
     if (job->texts.empty()) {
       const std::string path = (folder / "kjv.txt").string();
-      WriteFileAtomically(path, BibleText());
+      WriteFileAtomically(path, evaluate::BibleText());
       job->texts = {path};
     }
     job->html = *html;

@@ -9,13 +9,16 @@
 #include "base/progress.h"
 #include "cli/measure_report.h"
 #include "cli/outputs.h"
-#include "cli/runtime.h"
 #include "evaluate/measure.h"
 #include "formats/text_file.h"
 #include "kernels/cpu/isa.h"
+#include "runtime/model_scorer.h"
+#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
+
+using runtime::Runtime;
 
 std::vector<int64_t> ResolveLengths(const MeasureJob& job, int64_t N) {
   if (job.lengths.empty()) return {N, 2 * N, 4 * N, 8 * N};
@@ -94,14 +97,14 @@ void RunMeasure(const MeasureJob& job) {
   OutputFile html(job.html);
   OutputFile svg(job.svg);
 
-  Runtime runtime(job.model);
+  Runtime runtime(job.model.ForRuntime());
   const int64_t N = runtime.positions().train_length;
   options.lengths = ResolveLengths(job, N);
   options.score_last = ParseLengthOption(job.score_last, "--score-last", 0);
   options.by_position = ParseLengthOption(job.by_position, "--by-position", 0);
   const int64_t longest = *std::ranges::max_element(options.lengths);
   const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
-  ModelScorer scorer(runtime, kv_type);
+  runtime::ModelScorer scorer(runtime, kv_type);
   std::vector<evaluate::Document> documents = ReadDocuments(job, runtime, size);
   ThrowIfInterrupted();
   evaluate::Measurement measurement(scorer, std::move(documents), options);

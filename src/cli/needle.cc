@@ -17,18 +17,20 @@
 #include "cli/measure_run.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
-#include "cli/runtime.h"
 #include "report/heat_map.h"
 #include "report/json.h"
 #include "report/number.h"
 #include "report/page.h"
 #include "report/table.h"
+#include "runtime/model_scorer.h"
+#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
 using evaluate::NeedleOptions;
 using evaluate::NeedleRow;
+using runtime::Runtime;
 
 struct NeedleJob {
   ModelOptions model;
@@ -164,12 +166,12 @@ void RunCommand(const NeedleJob& job) {
   OutputFile json(job.json);
   OutputFile csv(job.csv);
   OutputFile html(job.html);
-  Runtime runtime(job.model);
+  Runtime runtime(job.model.ForRuntime());
   const int64_t N = runtime.positions().train_length;
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  ModelScorer scorer(runtime, job.kv.Type());
+  runtime::ModelScorer scorer(runtime, job.kv.Type());
   double total = 0;
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {

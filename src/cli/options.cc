@@ -16,6 +16,12 @@ void ModelOptions::Add(CLI::App& command, bool required) {
                      "wrong about it");
 }
 
+runtime::RuntimeOptions ModelOptions::ForRuntime() const {
+  return {.path = path,
+          .train_length = ParseLengthOption(train_length, "--train-length", 0),
+          .threads = threads};
+}
+
 void PositionOptions::Add(CLI::App& command, bool several) {
   auto* option = command.add_option(
       "--position", spellings,

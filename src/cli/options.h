@@ -10,6 +10,7 @@
 
 #include "base/dtype.h"
 #include "position/scheme.h"
+#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 
@@ -20,6 +21,8 @@ struct ModelOptions {
   std::string train_length;
 
   void Add(CLI::App& command, bool required = true);
+  // Throws std::invalid_argument for a train length that is none.
+  runtime::RuntimeOptions ForRuntime() const;
 };
 
 // --position, and llama.cpp's names for a few schemes.

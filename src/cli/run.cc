@@ -15,13 +15,15 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/runtime.h"
 #include "generate/generator.h"
 #include "model/context.h"
 #include "model/session.h"
+#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
+
+using runtime::Runtime;
 
 struct RunJob {
   ModelOptions model;
@@ -120,7 +122,7 @@ void RunCommand(const RunJob& job) {
           "the prompt is empty: nothing in '" + job.text.file + "'");
   const std::string spelling = job.position.Spellings({"auto"}).front();
   const position::Scheme scheme = position::ParseScheme(spelling);
-  Runtime runtime(job.model);
+  Runtime runtime(job.model.ForRuntime());
   const position::ModelPositions& positions = runtime.positions();
   const std::vector<Token> prompt = runtime.tokenizer().Encode(text);
   const auto prompt_tokens = static_cast<int64_t>(prompt.size());

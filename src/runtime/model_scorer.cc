@@ -1,12 +1,11 @@
-#include "cli/runtime.h"
+#include "runtime/model_scorer.h"
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "model/context.h"
 
-namespace ropewalk::cli {
+namespace ropewalk::runtime {
 namespace {
 
 // Rows of logits at once: enough for the threads, few enough that a
@@ -14,35 +13,6 @@ namespace {
 constexpr int64_t kLogitRows = 64;
 
 }  // namespace
-
-Runtime::Runtime(const ModelOptions& options)
-    : model_(model::Model::Load(options.path)),
-      positions_(model_.config().positions),
-      threads_(MakeThreadPool(options.threads)) {
-  positions_.train_length = ParseLengthOption(
-      options.train_length, "--train-length", positions_.train_length);
-}
-
-const tokenizer::Tokenizer& Runtime::tokenizer() {
-  if (tokenizer_ == nullptr) {
-    auto loaded = std::make_unique<tokenizer::Tokenizer>(
-        tokenizer::Tokenizer::FromGguf(model_.file()));
-    if (loaded->VocabularySize() > model_.config().V) {
-      throw FormatError(model_.file().path(), 0,
-                        "the tokenizer has " +
-                            std::to_string(loaded->VocabularySize()) +
-                            " tokens, the embedding only " +
-                            std::to_string(model_.config().V) + " rows");
-    }
-    tokenizer_ = std::move(loaded);
-  }
-  return *tokenizer_;
-}
-
-std::string Runtime::Describe() const {
-  return Printable(model_.config().name) + ", trained to " +
-         std::to_string(positions_.train_length);
-}
 
 std::vector<evaluate::TokenScore> ModelScorer::Score(
     const position::Stack& stack, std::span<const Token> ids,
@@ -97,4 +67,4 @@ double ModelScorer::Work(const position::Stack& stack, int64_t first,
   return static_cast<double>(T) * (weights + looks * look);
 }
 
-}  // namespace ropewalk::cli
+}  // namespace ropewalk::runtime

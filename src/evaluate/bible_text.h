@@ -1,0 +1,17 @@
+// The text that Debian packages: what demo and smoke runs read.
+
+#ifndef ROPEWALK_EVALUATE_BIBLE_TEXT_H_
+#define ROPEWALK_EVALUATE_BIBLE_TEXT_H_
+
+#include <string>
+
+namespace ropewalk::evaluate {
+
+// All verses of the King James Bible, one a line, as bible(1) of the package
+// bible-kjv prints them, without "Gen1:1 " in front. Throws IoError where the
+// program is missing.
+std::string BibleText();
+
+}  // namespace ropewalk::evaluate
+
+#endif  // ROPEWALK_EVALUATE_BIBLE_TEXT_H_
