@@ -135,16 +135,24 @@ void Context::Attend(const AlignedBuffer<float>& logn_scale, Memory& memory,
       kernels::RmsNorm(key, ones_.data(), config.rms_epsilon, D, key);
     });
   }
+  const float* head_scale =
+      NeedsScale(memory.attention.plan()) ? logn_scale.data() : nullptr;
+  if (probe_ != nullptr) {
+    probe_->See({.layer = &memory - layers_.data(),
+                 .first = size(),
+                 .T = T,
+                 .queries = queries_.data(),
+                 .keys = keys_.data(),
+                 .head_scale = head_scale});
+  }
   memory.store.Append(keys_.data(), values_.data(), T, tables_, threads_);
   const attention::QuerySlice slice{.queries = queries_.data(),
                                     .output = attended_.data(),
                                     .T = T,
                                     .store = &memory.store,
                                     .tables = &tables_};
-  memory.attention.Attend(
-      {&slice, 1},
-      NeedsScale(memory.attention.plan()) ? logn_scale.data() : nullptr,
-      threads_, attention_scratch_);
+  memory.attention.Attend({&slice, 1}, head_scale, threads_,
+                          attention_scratch_);
 }
 
 void Context::Apply(const LlamaLayer& layer, Memory& memory, int64_t T) {

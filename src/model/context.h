@@ -18,6 +18,7 @@
 #include "base/parallel.h"
 #include "base/token.h"
 #include "kernels/matmul.h"
+#include "model/attention_probe.h"
 #include "model/model.h"
 #include "position/plan.h"
 
@@ -48,6 +49,10 @@ class Context {
   // Logits after tokens [first, first + rows) of the last Forward, as
   // [rows, V], each row answering what comes next. Valid until the next call.
   std::span<const float> Logits(int64_t first, int64_t rows);
+
+  // Shows `probe`, which must outlive its use, what attention gets from now
+  // on; null shows nobody. No result changes.
+  void SetProbe(AttentionProbe* probe) { probe_ = probe; }
 
   // What was read, by id.
   std::span<const Token> tokens() const { return tokens_; }
@@ -122,6 +127,7 @@ class Context {
   std::vector<Memory> layers_;
   std::vector<Token> tokens_;
   int64_t last_ = 0;  // tokens of the last Forward
+  AttentionProbe* probe_ = nullptr;
 
   attention::RotationTables tables_;
   attention::AttentionScratch attention_scratch_;
