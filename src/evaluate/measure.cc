@@ -158,6 +158,7 @@ MeasureRow Measurement::RunJob(const Job& job,
   row.loss = summary.loss();
   row.loss_stderr = summary.loss_stderr();
   row.accuracy = summary.accuracy();
+  row.accuracy_stderr = summary.accuracy_stderr();
   for (int64_t p = 0; p < count; ++p) {
     const ScoreSummary& part = parts[static_cast<size_t>(p)];
     stretches.push_back({.position = row.position,

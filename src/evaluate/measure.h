@@ -38,6 +38,7 @@ struct MeasureRow {
   double loss = 0;     // nats
   double loss_stderr = 0;
   double accuracy = 0;
+  double accuracy_stderr = 0;
   double seconds = 0;
   std::optional<std::string> known_to_fail;  // the reason, where one is known
 };

@@ -17,17 +17,39 @@ double StandardError(double sum, double squares, double n) {
 
 }  // namespace
 
+double StandardError(std::span<const double> sample) {
+  double sum = 0;
+  double squares = 0;
+  for (const double x : sample) {
+    sum += x;
+    squares += x * x;
+  }
+  return StandardError(sum, squares, static_cast<double>(sample.size()));
+}
+
 void ScoreSummary::AddDocument(std::span<const TokenScore> scores) {
   if (scores.empty()) return;
   double sum = 0;
+  int64_t correct = 0;
   for (const TokenScore& score : scores) {
     sum += score.loss;
     squares_ += score.loss * score.loss;
-    correct_ += score.correct ? 1 : 0;
+    correct += score.correct ? 1 : 0;
   }
+  correct_ += correct;
   sum_ += sum;
   tokens_ += static_cast<int64_t>(scores.size());
-  document_losses_.push_back(sum / static_cast<double>(scores.size()));
+  const auto size = static_cast<double>(scores.size());
+  document_losses_.push_back(sum / size);
+  document_accuracies_.push_back(static_cast<double>(correct) / size);
+}
+
+double ScoreSummary::accuracy_stderr() const {
+  const auto correct = static_cast<double>(correct_);
+  if (document_accuracies_.size() < 2) {
+    return StandardError(correct, correct, static_cast<double>(tokens_));
+  }
+  return StandardError(document_accuracies_);
 }
 
 double ScoreSummary::loss() const {
@@ -44,14 +66,7 @@ double ScoreSummary::loss_stderr() const {
   if (document_losses_.size() < 2) {
     return StandardError(sum_, squares_, static_cast<double>(tokens_));
   }
-  double sum = 0;
-  double squares = 0;
-  for (const double loss : document_losses_) {
-    sum += loss;
-    squares += loss * loss;
-  }
-  return StandardError(sum, squares,
-                       static_cast<double>(document_losses_.size()));
+  return StandardError(document_losses_);
 }
 
 }  // namespace ropewalk::evaluate

@@ -11,6 +11,9 @@
 
 namespace ropewalk::evaluate {
 
+// Standard error of the mean of a sample; 0 for fewer than two.
+double StandardError(std::span<const double> sample);
+
 class ScoreSummary {
  public:
   // The scores of one document.
@@ -24,9 +27,12 @@ class ScoreSummary {
   // means are the sample; a single document leaves only its tokens, whose
   // standard error is too small.
   double loss_stderr() const;
+  // The same, of the accuracy.
+  double accuracy_stderr() const;
 
  private:
   std::vector<double> document_losses_;
+  std::vector<double> document_accuracies_;
   int64_t tokens_ = 0;
   int64_t correct_ = 0;
   double sum_ = 0;
