@@ -23,6 +23,8 @@ struct View {
   int64_t B = 0;
   int64_t T = 0;
   ops::AttentionOptions attention;
+  // [H] or undefined: a factor on the scores in place of the plan's scale.
+  at::Tensor scale;
 };
 
 // What a decoder layer reads of the encoder.
@@ -43,8 +45,10 @@ class Layer {
 inline constexpr double kLearnedLogNStart = 0.16029945;  // 1 / ln 512
 
 // The learned factor on a head's scores where the view's law has one: a model
-// read under another law leaves it out, as the runtime does.
+// read under another law leaves it out, as the runtime does. A view that brings
+// its own has no law with a learned one.
 inline const at::Tensor& ScaleUnder(const View& view, const at::Tensor& scale) {
+  if (view.scale.defined()) return view.scale;
   static const at::Tensor kNone;
   const bool learned =
       view.attention.plan->scale.kind == position::ScoreScale::Kind::kLearned;

@@ -170,6 +170,22 @@ TEST_F(MaskTest, EveryMaskMatchesTheFormula) {
   }
 }
 
+TEST_F(MaskTest, LongerInputsThanTrainedOnExtendTheLawBothWays) {
+  const int64_t T = 23;
+  for (const char* position : {"rope", "rope+logn", "leaky-rerope"}) {
+    ModelConfig c = With(Mask::kBidirectional, 2);
+    c.N = 8;
+    c.position = position;  // the k of leaky-rerope depends on the length
+    Model model(c, 1);
+    Liven(model.parameters());
+    const at::Tensor ids = RandomIds(c, 1, T);
+    const at::Tensor want =
+        PlainModel(model).Hidden(ids[0], model.TrainingStack(T), Always);
+    EXPECT_LT(LargestDifference(model.Hidden({.ids = ids}), want), 1e-10)
+        << position;
+  }
+}
+
 TEST_F(MaskTest, PaddingChangesNothing) {
   for (const Mask mask : {Mask::kCausal, Mask::kBidirectional,
                           Mask::kMixedHeads, Mask::kMixedLayers}) {

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "lab/ops/norm.h"
@@ -43,6 +45,18 @@ std::shared_ptr<const position::Plan> CrossPlan() {
   plan.bands = {{}};
   plan.tables = {{}};
   return std::make_shared<const position::Plan>(std::move(plan));
+}
+
+// Where every query sees all T tokens, the n of log n is T for all of them, as
+// in post 8823, and not the place of the query. Batches there have no padding.
+void ScaleByLength(View& view, int64_t H, const at::TensorOptions& options) {
+  using Kind = position::ScoreScale::Kind;
+  const Kind kind = view.attention.plan->scale.kind;
+  if (kind != Kind::kLogN && kind != Kind::kClip) return;
+  view.scale = at::full({H}, view.attention.plan->scale(view.T - 1), options);
+  auto plain = std::make_shared<position::Plan>(*view.attention.plan);
+  plain->scale = {};
+  view.attention.plan = std::move(plain);
 }
 
 }  // namespace
@@ -130,6 +144,9 @@ View Model::SelfView(const Inputs& inputs, int64_t layer,
   if (config_.mask == Mask::kPrefix) {
     Require(inputs.prefix.defined(), "mask prefix needs a prefix for each row");
     view.attention.prefix = inputs.prefix;
+  }
+  if (config_.mask == Mask::kBidirectional) {
+    ScaleByLength(view, config_.H, embedding_.detach().options());
   }
   return view;
 }

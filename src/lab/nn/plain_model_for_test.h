@@ -134,7 +134,9 @@ class PlainModel {
         at::Tensor row = at::full({S}, -std::numeric_limits<double>::infinity(),
                                   at::kDouble);
         double scale = 1 / std::sqrt(static_cast<double>(D));
-        if (plan != nullptr) scale *= plan->scale(i);
+        // All see all: the n of log n is the length, as in post 8823.
+        const bool whole = c_.mask == Mask::kBidirectional;
+        if (plan != nullptr) scale *= plan->scale(whole ? S - 1 : i);
         if (head_scale.defined()) scale *= head_scale[h].item<double>();
         for (int64_t j = 0; j < S; ++j) {
           if (!sees(l, h, i, j)) continue;

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -58,8 +60,9 @@ class TextSource : public BatchSource {
   TextSource(const TrainConfig& config, const std::string& folder)
       : config_(config),
         text_(config, folder),
-        train_(text_.train(), text_.train_documents(),
-               Options(config.seed, config.data.repeat_fraction)),
+        train_(
+            text_.train(), text_.train_documents(),
+            Options(config.model.N, config.seed, config.data.repeat_fraction)),
         seed_(TestSeed(config)) {
     if (config.data.task == Task::kMlm) {
       mask_ = {.first_normal = 3, .vocabulary = config.model.V};
@@ -73,25 +76,42 @@ class TextSource : public BatchSource {
     return Make(train_.Rows(step, {begin, end}), config_.seed, step, begin);
   }
 
-  Batch Test(int64_t, int64_t begin, int64_t end) override {
-    if (!test_) {
-      test_ = std::make_unique<data::LmSampler>(
-          text_.held_out(), text_.held_out_documents(), Options(seed_, 0));
+  Batch Test(int64_t length, int64_t begin, int64_t end) override {
+    std::unique_ptr<data::LmSampler>& test = tests_[length];
+    if (!test) {
+      test = std::make_unique<data::LmSampler>(text_.held_out(),
+                                               text_.held_out_documents(),
+                                               Options(length, seed_, 0));
     }
     // Steps of one row each, so that a test is the same in any batches.
-    LmBatch rows{.columns = config_.model.N + 1};
+    LmBatch rows{.columns = length + 1};
     for (int64_t row = begin; row < end; ++row) {
-      const LmBatch one = test_->Rows(row, {0, 1});
+      const LmBatch one = test->Rows(row, {0, 1});
       rows.ids.insert(rows.ids.end(), one.ids.begin(), one.ids.end());
       ++rows.B;
     }
     return Make(rows, seed_, 0, begin);
   }
 
+  // Those that the held-out text can fill.
   std::vector<int64_t> TestLengths() const override {
-    return text_.held_out_documents().empty()
-               ? std::vector<int64_t>{}
-               : std::vector<int64_t>{config_.model.N};
+    std::vector<int64_t> lengths;
+    if (text_.held_out_documents().empty()) return lengths;
+    const int64_t tokens =
+        data::TokenStream(text_.held_out(), text_.held_out_documents()).size();
+    for (const int64_t length : config_.evaluate.lengths) {
+      if (length < tokens) {
+        lengths.push_back(length);
+      } else if (!warned_) {
+        std::fprintf(stderr,
+                     "the held-out documents have %lld tokens in all: length "
+                     "%lld is not evaluated\n",
+                     static_cast<long long>(tokens),
+                     static_cast<long long>(length));
+      }
+    }
+    warned_ = true;
+    return lengths;
   }
 
   std::string Fingerprint() const override { return text_.Fingerprint(); }
@@ -105,9 +125,9 @@ class TextSource : public BatchSource {
   }
 
  private:
-  data::LmOptions Options(uint64_t seed, double repeat) const {
+  data::LmOptions Options(int64_t length, uint64_t seed, double repeat) const {
     return {.batch = config_.batch,
-            .length = config_.model.N,
+            .length = length,
             .seed = seed,
             .repeat_fraction = repeat};
   }
@@ -128,9 +148,10 @@ class TextSource : public BatchSource {
   TrainConfig config_;
   TextData text_;
   data::LmSampler train_;
-  std::unique_ptr<data::LmSampler> test_;
+  std::map<int64_t, std::unique_ptr<data::LmSampler>> tests_;  // by length
   data::MaskOptions mask_;
   uint64_t seed_;
+  mutable bool warned_ = false;  // of lengths that are not evaluated
 };
 
 class PairSource : public BatchSource {

@@ -44,8 +44,9 @@ class BatchSource {
   // Samples [begin, end) that training never sees, of the task itself: for
   // tasks that are not judged by length of text.
   //
-  //   length   tokens of a sample; only formal tasks have more than one
+  //   length   tokens of a sample, one of TestLengths()
   virtual Batch Test(int64_t length, int64_t begin, int64_t end) = 0;
+  // Formal tasks and text have those of the config, other tasks have N alone.
   virtual std::vector<int64_t> TestLengths() const = 0;
 
   // The tokenizer.ggml.* keys of an exported model; null without a tokenizer.

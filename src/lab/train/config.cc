@@ -253,7 +253,10 @@ EvaluateConfig ReadEvaluate(ConfigReader& r, const nn::ModelConfig& model,
     }
   }
   e.lengths = r.Lengths("evaluate.lengths");
-  if (e.lengths.empty()) e.lengths = {N, 8 * N};
+  if (e.lengths.empty()) {
+    e.lengths = {N};
+    if (task != Task::kMlm) e.lengths.push_back(8 * N);
+  }
   e.documents = r.Int("evaluate.documents", 16, 1, 1 << 20);
   e.score_last =
       r.Length("evaluate.score_last",

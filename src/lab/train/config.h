@@ -65,7 +65,7 @@ struct OptimizerConfig {
 struct EvaluateConfig {
   int64_t every = 0;                 // steps; 0: at the end alone
   std::vector<std::string> schemes;  // spellings
-  std::vector<int64_t> lengths;      // default N and 8 N
+  std::vector<int64_t> lengths;      // default N and 8 N; mlm: N
   int64_t documents = 16;
   int64_t score_last = 0;  // default N
   bool repeat = false;

@@ -253,6 +253,21 @@ TEST(TrainConfigTest, ItsTextReadsBackTheSame) {
   EXPECT_EQ(optim::ScheduleFactor(again.optimizer.schedule, 9), 0.1);
 }
 
+// A model that reads both ways is tested where it was trained unless asked.
+TEST(ConfigTest, MaskedTextIsTestedAtTheTrainedLengthByDefault) {
+  const auto lengths = [](const std::string& evaluate) {
+    return ReadTrainConfig(
+               "[model]\nmask = 'bidirectional'\n[data]\n"
+               "train = 'x'\ntask = 'mlm'\n" +
+                   evaluate,
+               "c.toml", {})
+        .evaluate.lengths;
+  };
+  EXPECT_EQ(lengths(""), (std::vector<int64_t>{256}));
+  EXPECT_EQ(lengths("[evaluate]\nlengths = [64, '1k']"),
+            (std::vector<int64_t>{64, 1024}));
+}
+
 TEST(ConfigTest, TasksWantAMaskThatHidesTheAnswer) {
   const auto read = [](const std::string& task, const std::string& model) {
     return MessageOf<std::invalid_argument>([&] {

@@ -156,6 +156,57 @@ TEST_F(TasksTest, WithoutHeldOutTextNothingIsEvaluated) {
   }
 }
 
+const Overrides kMasked = Task("mlm") + Overrides{"model.mask=bidirectional"};
+
+TEST_F(TasksTest, MaskedTextIsTestedAtEveryLengthAsked) {
+  const Overrides run = Text() + kMasked + Overrides{"train.steps=2"};
+  Run(run, "own");
+  Run(run + Overrides{"evaluate.lengths=[16, 32, 64]"}, "longer");
+  const nlohmann::json own = Records(Path("own")).back()["evaluation"];
+  const nlohmann::json longer = Records(Path("longer")).back()["evaluation"];
+  ASSERT_EQ(own.size(), 1u);
+  ASSERT_EQ(longer.size(), 3u);
+  EXPECT_EQ(own[0], longer[0]);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(longer[i]["length"], 16 << i);
+}
+
+TEST_F(TasksTest, TestsOfMaskedTextAreAsLongAsAsked) {
+  const TrainConfig config = TinyConfig(Text() + kMasked);
+  const auto source = MakeBatchSource(config, Path(""));
+  for (const int64_t T : {1, 16, 64}) {
+    const Batch all = source->Test(T, 0, 6);
+    const at::Tensor hidden = all.weights.view({6, T}) > 0;
+    const at::Tensor targets = all.targets.view({6, T});
+    EXPECT_EQ(all.inputs.ids.sizes(), at::IntArrayRef({6, T}));
+    EXPECT_TRUE(at::equal(at::where(hidden, targets, all.inputs.ids), targets));
+    EXPECT_TRUE(hidden.any(1).all().item<bool>());
+    // In batches of any size.
+    const Batch last = source->Test(T, 4, 6);
+    EXPECT_TRUE(at::equal(all.inputs.ids.narrow(0, 4, 2), last.inputs.ids));
+    EXPECT_TRUE(at::equal(targets.narrow(0, 4, 2), last.targets.view({2, T})));
+  }
+}
+
+TEST_F(TasksTest, LengthsThatHeldOutTextCannotFillAreLeftOutAndToldOnce) {
+  testing::internal::CaptureStderr();
+  Run(Text() + kMasked +
+          Overrides{"train.steps=2", "evaluate.every=1",
+                    "evaluate.lengths=[32, 1000000]"},
+      "run");
+  const std::string told = testing::internal::GetCapturedStderr();
+  const size_t first = told.find("length 1000000 is not evaluated\n");
+  EXPECT_NE(first, std::string::npos) << told;
+  EXPECT_EQ(told.find("is not evaluated", first + 20), std::string::npos);
+  int64_t evaluations = 0;
+  for (const nlohmann::json& record : Records(Path("run"))) {
+    if (!record.contains("evaluation")) continue;
+    ++evaluations;
+    ASSERT_EQ(record["evaluation"].size(), 1u);
+    EXPECT_EQ(record["evaluation"][0]["length"], 32);
+  }
+  EXPECT_EQ(evaluations, 2);
+}
+
 TEST_F(TasksTest, HeldOutFilesAreWhatEvaluationReads) {
   const std::string other = folder_.Write("other.txt", MadeUpText(60, 77));
   Run(Text() + Overrides{"data.heldout=" + other, "train.steps=1",
