@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "lab/studies/command.h"
 #include "lab/train/command.h"
 #include "lab/train/environment.h"
 
@@ -30,11 +31,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", ROPEWALK_VERSION);
   app.require_subcommand(1);
   train::AddTrain(app, argv);
-  app.add_subcommand("reproduce", "a published table out of code")
-      ->prefix_command()
-      ->callback([] {
-        throw std::runtime_error("reproduce: this build has no study yet");
-      });
+  studies::AddReproduce(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& error) {
@@ -44,7 +41,9 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());
     return 2;
   } catch (const Interrupted&) {
-    std::fprintf(stderr, "interrupted; the run goes on with --resume\n");
+    std::fprintf(stderr,
+                 "interrupted; train goes on with --resume, reproduce with the "
+                 "same command\n");
     DieOfInterrupt();
   } catch (const std::invalid_argument& error) {
     std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());

@@ -1,0 +1,134 @@
+#include "lab/studies/bench.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "position/scheme.h"
+
+namespace ropewalk::lab::studies {
+
+Bench::Bench(const Setting& setting, const std::string& file,
+             const std::vector<evaluate::Document>& documents,
+             BenchOptions options)
+    : setting_(setting), documents_(documents), options_(std::move(options)) {
+  if (file.empty()) return;
+  runtime_ = std::make_unique<runtime::Runtime>(runtime::RuntimeOptions{
+      .path = file, .train_length = options_.train_length});
+  scorer_ = std::make_unique<runtime::ModelScorer>(*runtime_);
+}
+
+evaluate::MeasureResult Bench::Measure(const std::string& spelling,
+                                       const evaluate::MeasureOptions& what,
+                                       int64_t documents) {
+  ROPEWALK_CHECK(scorer_ != nullptr);
+  evaluate::MeasureOptions options = what;
+  options.schemes = {position::ParseScheme(spelling)};
+  options.spellings = {spelling};
+  const auto count = static_cast<ptrdiff_t>(
+      std::min<int64_t>(documents, static_cast<int64_t>(documents_.size())));
+  evaluate::Measurement measurement(
+      *scorer_, {documents_.begin(), documents_.begin() + count}, options);
+  Progress progress(spelling, measurement.TotalWork(), "tokens");
+  evaluate::MeasureResult result;
+  measurement.Run({.on_tokens =
+                       [&](int64_t tokens, double work) {
+                         progress.Add(tokens, work);
+                         ThrowIfInterrupted();
+                       },
+                   .on_row = [](const evaluate::MeasureRow&) {},
+                   .on_start = [](const std::string&) {}},
+                  result);
+  progress.Clear();
+  return result;
+}
+
+int64_t Bench::ScoreLast(int64_t length) const {
+  return std::min(scorer_->positions().train_length, length);
+}
+
+std::vector<Measurement> Bench::Score(const std::string& spelling, Set set,
+                                      int64_t length, bool costs) {
+  std::vector<Measurement>& known = known_[{spelling, set, length}];
+  if (known.empty()) {
+    const evaluate::MeasureResult result =
+        Measure(spelling,
+                {.lengths = {length},
+                 .score_last = ScoreLast(length),
+                 .repeat = set == Set::kRepeated},
+                setting_.documents);
+    for (const evaluate::MeasureRow& row : result.rows) {
+      // Repeated text comes beside natural text.
+      const Set its = row.set == "repeated" ? Set::kRepeated : Set::kNatural;
+      const auto documents = static_cast<double>(result.documents);
+      Measurement line{.position = row.resolved,
+                       .set = row.set,
+                       .length = length,
+                       .count = row.tokens};
+      std::vector<Measurement>& lines = known_[{spelling, its, length}];
+      lines.clear();
+      const auto add = [&](const char* metric, double value, double error) {
+        line.metric = metric;
+        line.value = value;
+        line.error = error;
+        lines.push_back(line);
+      };
+      add("accuracy", 100 * row.accuracy, 100 * row.accuracy_stderr);
+      add("loss", row.loss, row.loss_stderr);
+      add("seconds", row.seconds / documents, 0);
+      add("kv_bytes", static_cast<double>(scorer_->kv_bytes()), 0);
+    }
+  }
+  std::vector<Measurement> lines = known_[{spelling, set, length}];
+  if (!costs) lines.resize(2);
+  return lines;
+}
+
+std::vector<Measurement> Bench::ScoreLengths(
+    const std::string& spelling, const std::vector<int64_t>& natural,
+    const std::vector<int64_t>& repeated, bool costs) {
+  std::vector<Measurement> all;
+  const auto add = [&](Set set, int64_t length) {
+    for (Measurement& line : Score(spelling, set, length, costs)) {
+      all.push_back(std::move(line));
+    }
+  };
+  // Repeated text first: natural text of the same length comes with it.
+  for (const int64_t length : repeated) add(Set::kRepeated, length);
+  for (const int64_t length : natural) add(Set::kNatural, length);
+  return all;
+}
+
+std::vector<Measurement> Bench::ScoreAlong(const std::string& spelling,
+                                           int64_t length) {
+  const evaluate::MeasureResult result =
+      Measure(spelling,
+              {.lengths = {length},
+               .score_last = ScoreLast(length),
+               .by_position = std::max<int64_t>(1, setting_.N / 2)},
+              setting_.documents);
+  std::vector<Measurement> lines;
+  for (const evaluate::StretchRow& stretch : result.stretches) {
+    lines.push_back({.position = result.rows.front().resolved,
+                     .set = "along",
+                     .length = stretch.to,
+                     .metric = "loss",
+                     .value = stretch.loss,
+                     .error = stretch.loss_stderr,
+                     .count = stretch.tokens});
+  }
+  return lines;
+}
+
+double Bench::Loss(const std::string& spelling, int64_t length,
+                   int64_t documents) {
+  return Measure(spelling,
+                 {.lengths = {length}, .score_last = ScoreLast(length)},
+                 documents)
+      .rows.front()
+      .loss;
+}
+
+}  // namespace ropewalk::lab::studies

@@ -1,0 +1,89 @@
+// What jobs measure with: a model as the runtime reads it, and the documents.
+//
+// A trained model is measured from its exported file by the same code that
+// `ropewalk measure` runs, so that what a study reports is what a user gets.
+
+#ifndef ROPEWALK_LAB_STUDIES_BENCH_H_
+#define ROPEWALK_LAB_STUDIES_BENCH_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "evaluate/documents.h"
+#include "evaluate/measure.h"
+#include "lab/studies/measurements.h"
+#include "lab/studies/setting.h"
+#include "runtime/model_scorer.h"
+#include "runtime/runtime.h"
+
+namespace ropewalk::lab::studies {
+
+struct BenchOptions {
+  int64_t train_length = 0;  // 0: the file's
+  // A task's own tests, of a model without a file.
+  std::vector<evaluate::MeasureRow> task_rows;
+};
+
+// One thread at a time.
+class Bench {
+ public:
+  // `file` may be empty. Borrows the documents, each of the longest length
+  // that is asked for + 1 ids. Throws what loading throws.
+  Bench(const Setting& setting, const std::string& file,
+        const std::vector<evaluate::Document>& documents,
+        BenchOptions options = {});
+
+  const Setting& setting() const { return setting_; }
+  runtime::Runtime& model() { return *runtime_; }
+  const std::vector<evaluate::Document>& documents() const {
+    return documents_;
+  }
+  const std::vector<evaluate::MeasureRow>& task_rows() const {
+    return options_.task_rows;
+  }
+
+  enum class Set { kNatural, kRepeated };
+
+  // Accuracy (percent) and loss under a law at one length, as many of the last
+  // targets of each document scored as the model was trained to; `costs` adds
+  // the seconds a document and the bytes of keys and values. What was asked
+  // before is not measured again.
+  std::vector<Measurement> Score(const std::string& spelling, Set set,
+                                 int64_t length, bool costs = false);
+
+  // The same at several lengths of natural and of repeated text.
+  std::vector<Measurement> ScoreLengths(const std::string& spelling,
+                                        const std::vector<int64_t>& natural,
+                                        const std::vector<int64_t>& repeated,
+                                        bool costs = false);
+
+  // Loss of each stretch of N / 2 tokens of `length`, as the set "along" with
+  // the stretch's end as its length.
+  std::vector<Measurement> ScoreAlong(const std::string& spelling,
+                                      int64_t length);
+
+  // Of the first `documents` pieces alone: for searches.
+  double Loss(const std::string& spelling, int64_t length, int64_t documents);
+
+ private:
+  int64_t ScoreLast(int64_t length) const;
+  evaluate::MeasureResult Measure(const std::string& spelling,
+                                  const evaluate::MeasureOptions& options,
+                                  int64_t documents);
+
+  Setting setting_;
+  const std::vector<evaluate::Document>& documents_;
+  BenchOptions options_;
+  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<runtime::ModelScorer> scorer_;
+  std::map<std::tuple<std::string, Set, int64_t>, std::vector<Measurement>>
+      known_;
+};
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_BENCH_H_

@@ -1,0 +1,49 @@
+// What a post claims, held against what was measured.
+
+#ifndef ROPEWALK_LAB_STUDIES_CLAIMS_H_
+#define ROPEWALK_LAB_STUDIES_CLAIMS_H_
+
+#include <string>
+#include <vector>
+
+#include "lab/studies/measurements.h"
+
+namespace ropewalk::lab::studies {
+
+struct Claim {
+  enum class Relation {
+    kBelow,   // left + amount < right
+    kAtMost,  // left <= right
+    kWithin,  // |left - right| <= amount
+  };
+  std::string text;  // "NTK-fixed below NTK-mixed"
+  CellKey left;
+  Relation relation = Relation::kBelow;
+  CellKey right;
+  double amount = 0;
+  // A run that does not show it has failed: what must come out whatever the
+  // size and the seed.
+  bool required = false;
+};
+
+enum class Verdict { kHolds, kTie, kFails, kMissing };
+std::string ToString(Verdict verdict);
+
+struct ClaimResult {
+  Verdict verdict = Verdict::kMissing;
+  std::string numbers;  // "24.1 against 39.3, margin 0.2"
+};
+
+// By how much two cells must differ to count as different: the larger spread
+// over seeds of either, and where neither has two seeds that of `reference`,
+// the base model, in the same set and length; without any of them the standard
+// error of a difference.
+double Margin(const std::vector<Measurement>& lines, const CellKey& left,
+              const CellKey& right, const std::string& reference);
+
+ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
+                  const std::string& reference);
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_CLAIMS_H_

@@ -1,0 +1,112 @@
+#include "lab/studies/claims.h"
+
+#include <gtest/gtest.h>
+
+#include "lab/studies/comparison.h"
+
+namespace ropewalk::lab::studies {
+namespace {
+
+Measurement Line(const std::string& row, uint64_t seed, double value,
+                 double error = 0) {
+  return {.row = row,
+          .seed = seed,
+          .set = "natural",
+          .length = 8,
+          .metric = "accuracy",
+          .value = value,
+          .error = error};
+}
+
+CellKey Cell(const std::string& row) { return {.row = row, .length = 8}; }
+
+// Base spreads by 1 over its seeds; a, b and c have one seed.
+std::vector<Measurement> Lines() {
+  return {Line("base", 1, 9),  Line("base", 2, 10),   Line("base", 3, 11),
+          Line("a", 1, 20, 3), Line("b", 1, 20.9, 4), Line("c", 1, 25, 3)};
+}
+
+Verdict VerdictOf(const std::string& left, Claim::Relation relation,
+                  const std::string& right, double amount = 0) {
+  return Judge(Lines(),
+               {.left = Cell(left),
+                .relation = relation,
+                .right = Cell(right),
+                .amount = amount},
+               "base")
+      .verdict;
+}
+
+TEST(ClaimsTest, TheSpreadOfTheBaseIsWhatATieIs) {
+  EXPECT_EQ(Margin(Lines(), Cell("a"), Cell("b"), "base"), 1);
+  // Without it, the standard error of a difference.
+  EXPECT_EQ(Margin(Lines(), Cell("a"), Cell("b"), "nobody"), 5);
+  using enum Claim::Relation;
+  EXPECT_EQ(VerdictOf("a", kBelow, "c"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kBelow, "b"), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("b", kBelow, "a"), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("c", kBelow, "a"), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("a", kBelow, "nowhere"), Verdict::kMissing);
+}
+
+TEST(ClaimsTest, AmountsCount) {
+  using enum Claim::Relation;
+  EXPECT_EQ(VerdictOf("a", kBelow, "c", 3), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kBelow, "c", 5), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("a", kBelow, "c", 7), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("b", kAtMost, "a"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("c", kAtMost, "a"), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.95), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.5), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("a", kWithin, "c", 1), Verdict::kFails);
+}
+
+Published Row(const std::string& row, double value) {
+  return {.row = row,
+          .name = row,
+          .set = "natural",
+          .at = 8,
+          .metric = "accuracy",
+          .value = value};
+}
+
+TEST(ComparisonTest, AgreementCountsPairsOfTheColumn) {
+  // Published: base < c < a; ours: base < a < c; b is nowhere published.
+  const std::vector<Published> published = {Row("base", 1), Row("a", 3),
+                                            Row("c", 2), Row("missing", 4)};
+  const Agreement a = AgreementOf(published, Lines(), 1, published[1], "base");
+  EXPECT_EQ(a.same, 1);   // above base
+  EXPECT_EQ(a.other, 1);  // below c
+  EXPECT_EQ(a.ties, 0);
+  const Agreement base =
+      AgreementOf(published, Lines(), 1, published[0], "base");
+  EXPECT_EQ(base.same, 2);
+  EXPECT_EQ(base.other, 0);
+  const Agreement missing =
+      AgreementOf(published, Lines(), 1, published[3], "base");
+  EXPECT_EQ(missing.same + missing.other + missing.ties, 0);
+}
+
+TEST(ComparisonTest, TableSaysYesPartlyNoAndNothing) {
+  const std::vector<Published> published = {Row("base", 1), Row("a", 3),
+                                            Row("c", 2), Row("missing", 4)};
+  const std::string text =
+      ToText(ComparisonTable(published, Lines(), 1, "base"));
+  EXPECT_NE(text.find("yes: 2 of 2 pairs"), std::string::npos) << text;
+  EXPECT_NE(text.find("partly: 1 of 2 pairs"), std::string::npos) << text;
+  EXPECT_NE(text.find("10.00 ± 1.00 (3 seeds)"), std::string::npos) << text;
+}
+
+TEST(ComparisonTest, LengthsInTokensAreNotMultiplesOfN) {
+  const std::vector<Published> rows = ParsePublished(
+      "row,name,set,at,metric,value,source\n"
+      "a,A,natural,8,accuracy,1.5,post\nb,B,simulated,512t,entropy,2,post\n",
+      "published.csv");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_FALSE(rows[0].tokens);
+  EXPECT_TRUE(rows[1].tokens);
+  EXPECT_EQ(rows[1].at, 512);
+}
+
+}  // namespace
+}  // namespace ropewalk::lab::studies

@@ -1,0 +1,78 @@
+#include "lab/studies/command.h"
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "lab/studies/reproduce.h"
+
+namespace ropewalk::lab::studies {
+
+void AddReproduce(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "reproduce", "a published table out of code; alone: lists the studies");
+  auto options = std::make_shared<ReproduceOptions>();
+  auto scale = std::make_shared<std::string>("small");
+  auto length = std::make_shared<std::string>();
+  command->add_option("STUDY", options->studies,
+                      "studies, or all; none: lists them");
+  command
+      ->add_option("--scale", *scale,
+                   "smoke (a minute), small (two cores, hours) or paper (the "
+                   "posts' own, for a GPU)")
+      ->capture_default_str();
+  command
+      ->add_option("--out", options->out,
+                   "rows, tables and pages go to DIR/STUDY; rows that are "
+                   "there are not measured again")
+      ->capture_default_str();
+  command->add_option("--corpus", options->corpus,
+                      "folder with texts in train/ and heldout/; smoke takes "
+                      "the Bible of Debian's bible-kjv");
+  command
+      ->add_option("--only", options->only,
+                   "train and measure this model alone, as base or base-s2; "
+                   "repeatable")
+      ->allow_extra_args(false);
+  command->add_flag("--report", options->report,
+                    "tables and pages of the rows that are there");
+  command->add_option("-m,--model", options->model,
+                      "measure this GGUF instead of training");
+  command->add_option("-t,--text", options->text, "text for -m");
+  command->add_option("--train-length", *length,
+                      "of the model of -m; default: the file's");
+  command
+      ->add_option("--documents", options->documents,
+                   "pieces of text in every evaluation; default 64, smoke 8")
+      ->check(CLI::Range(1, 1 << 20));
+  command->footer(
+      "Examples:\n"
+      "  ropewalk reproduce\n"
+      "  ropewalk reproduce rerope --scale smoke\n"
+      "  ropewalk reproduce all --scale small --corpus novels --out studies\n"
+      "  ropewalk reproduce rerope ntk -m model.gguf -t book.txt\n\n"
+      "Stopped at any moment, the same command goes on. Trained models stand "
+      "in\n${XDG_CACHE_HOME:-~/.cache}/ropewalk/studies.");
+  command->callback([options, scale, length] {
+    if (options->studies.empty()) {
+      Require(options->model.empty() && options->text.empty() &&
+                  options->corpus.empty() && options->only.empty(),
+              "reproduce: name a study, or all");
+      const std::string text = StudyList();
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      return;
+    }
+    options->scale = ParseScale(*scale);
+    if (!length->empty()) {
+      const auto parsed = ParseLength(*length);
+      Require(parsed && *parsed > 0, "--train-length must be above 0, got '" +
+                                         Printable(*length, 40) + "'");
+      options->train_length = *parsed;
+    }
+    Reproduce(*options);
+  });
+}
+
+}  // namespace ropewalk::lab::studies

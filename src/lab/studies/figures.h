@@ -1,0 +1,47 @@
+// The plots that studies share.
+
+#ifndef ROPEWALK_LAB_STUDIES_FIGURES_H_
+#define ROPEWALK_LAB_STUDIES_FIGURES_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/studies/measurements.h"
+#include "lab/studies/setting.h"
+
+namespace ropewalk::lab::studies {
+
+// All return an SVG document. Rows that were not measured have no line; a plot
+// without any says so in its title.
+
+// `metric` of rows against the length, bars the spread over seeds, or the
+// standard error of a single one.
+std::string LengthPlot(const std::vector<Measurement>& lines,
+                       const Setting& setting, const std::string& metric,
+                       const std::vector<std::string>& rows,
+                       const std::string& title,
+                       const std::string& set = "natural");
+
+// One line of a sweep: the rows that are its points.
+struct SweepLine {
+  std::string name;
+  std::vector<std::pair<double, std::string>> rows;  // x, row
+};
+
+// Accuracy at one length against what is swept, on a log2 axis.
+std::string SweepPlot(const std::vector<Measurement>& lines,
+                      const std::string& title, const std::string& x_label,
+                      const std::string& set, int64_t length,
+                      const std::vector<SweepLine>& sweeps,
+                      const std::string& metric = "accuracy");
+
+// Loss of each stretch of a long text, rows of set "along".
+std::string AlongPlot(const std::vector<Measurement>& lines,
+                      const Setting& setting, const std::string& title,
+                      const std::vector<std::string>& rows);
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_FIGURES_H_

@@ -1,0 +1,103 @@
+// measured.csv: what a study has measured, a number a line, each with the seed,
+// the data, the hardware and the command that it came from.
+//
+// A study that is interrupted goes on by what stands here, and a row that is
+// here is never measured twice; so the file is written anew, atomically, after
+// every row.
+
+#ifndef ROPEWALK_LAB_STUDIES_MEASUREMENTS_H_
+#define ROPEWALK_LAB_STUDIES_MEASUREMENTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ropewalk::lab::studies {
+
+struct Measurement {
+  std::string row;       // what it is called in published.csv
+  std::string model;     // the trained model, or a file's name; may be empty
+  uint64_t seed = 0;     // of the training
+  std::string position;  // the law it was read under, every parameter given
+  std::string set;       // natural, repeated, along, ...
+  int64_t length = 0;    // tokens read
+  std::string metric;    // accuracy (percent), loss (nats), seconds, ...
+  double value = 0;
+  double error = 0;   // standard error over documents or trials; 0: none
+  int64_t count = 0;  // targets scored, trials
+};
+
+// Where a measurement comes from. Those of another scale or other data stand
+// in the same file and are another table.
+struct Provenance {
+  std::string scale;
+  std::string data;  // first digits of the SHA-256 of corpus.tsv
+  std::string hardware;
+  std::string command;
+};
+
+// One thread at a time.
+class Measurements {
+ public:
+  // Reads `path` where it exists; no data named takes those of the last line
+  // of this scale. Throws IoError, and FormatError for a file that is no table
+  // of ours.
+  Measurements(std::string path, Provenance provenance);
+
+  // Whether a row of this scale and data is there.
+  bool Has(const std::string& row, const std::string& model,
+           uint64_t seed) const;
+
+  // Adds the lines and writes the file. Throws IoError; the old file is then
+  // still there.
+  void Add(const std::vector<Measurement>& lines);
+
+  // Those of this scale and data, in the order in which they came.
+  const std::vector<Measurement>& lines() const { return lines_; }
+  const Provenance& provenance() const { return provenance_; }
+  const std::string& path() const { return path_; }
+
+  // What the lines name, each once.
+  std::vector<std::string> Hardware() const;
+  std::vector<std::string> Commands() const;
+
+ private:
+  struct Foreign {
+    Measurement line;
+    Provenance provenance;
+  };
+
+  void Read();
+  void Write() const;
+  bool IsOurs(const Provenance& from) const;
+  std::vector<std::string> Named(std::string Provenance::*field) const;
+
+  std::string path_;
+  Provenance provenance_;
+  std::vector<Foreign> all_;
+  std::vector<Measurement> lines_;
+};
+
+// A cell over its seeds.
+struct Summary {
+  double mean = 0;
+  std::optional<double> spread;  // sample deviation over two or more seeds
+  double error = 0;              // mean standard error of one seed
+  int64_t seeds = 0;
+};
+
+// Where a number is to be found: a row, a set, a length, a metric.
+struct CellKey {
+  std::string row;
+  std::string set = "natural";
+  int64_t length = 0;
+  std::string metric = "accuracy";
+};
+
+std::optional<Summary> Summarise(const std::vector<Measurement>& lines,
+                                 const CellKey& key);
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_MEASUREMENTS_H_

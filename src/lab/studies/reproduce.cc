@@ -1,0 +1,352 @@
+#include "lab/studies/reproduce.h"
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/data_files.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "formats/text_file.h"
+#include "kernels/cpu/isa.h"
+#include "lab/studies/bench.h"
+#include "lab/studies/corpus.h"
+#include "lab/studies/length_models.h"
+#include "lab/studies/study_report.h"
+#include "lab/studies/zoo.h"
+#include "lab/train/text_source.h"
+#include "report/table.h"
+
+namespace ropewalk::lab::studies {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "2 x Intel(R) Xeon(R) ..., AVX3".
+std::string Hardware() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string name = "a processor";
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) {
+      name = line.substr(colon + 2);
+      break;
+    }
+  }
+  return std::to_string(MakeThreadPool(0)->workers()) + " x " + name + ", " +
+         kernels::ActiveIsa();
+}
+
+// As anyone would type it: no folders of this machine.
+std::string CommandOf(const ReproduceOptions& options) {
+  std::string text = "ropewalk reproduce";
+  for (const std::string& study : options.studies) text += " " + study;
+  if (!options.model.empty()) {
+    text += " -m " + fs::path(options.model).filename().string() + " -t " +
+            fs::path(options.text).filename().string();
+  } else {
+    text += " --scale " + ToString(options.scale);
+    if (!options.corpus.empty()) text += " --corpus CORPUS";
+  }
+  return text;
+}
+
+// A study and its rows so far.
+struct Running {
+  const Study* study = nullptr;
+  std::unique_ptr<Measurements> measured;
+  std::vector<Published> published;
+  std::string folder;
+};
+
+std::vector<Published> ReadPublished(const Study& study) {
+  const std::string name = "studies/" + study.name() + "/published.csv";
+  const auto path = FindData(name);
+  if (!path) return {};
+  return ParsePublished(formats::ReadTextFile(*path), name);
+}
+
+class Session {
+ public:
+  Session(ReproduceOptions options, Setting setting, Provenance provenance)
+      : options_(std::move(options)), setting_(std::move(setting)) {
+    if (options_.documents > 0) setting_.documents = options_.documents;
+    for (const Study* study : FindStudies(options_.studies)) {
+      const fs::path folder = fs::path(options_.out) / study->name();
+      fs::create_directories(folder);
+      provenance.command = CommandOf(options_);
+      running_.push_back({.study = study,
+                          .measured = std::make_unique<Measurements>(
+                              (folder / "measured.csv").string(), provenance),
+                          .published = ReadPublished(*study),
+                          .folder = folder.string()});
+    }
+  }
+
+  void Train(StudyCorpus corpus) {
+    const std::string folder = (fs::path(train::CacheFolder()) / "studies" /
+                                (ToString(setting_.scale) + "-" + corpus.hash))
+                                   .string();
+    WriteFileAtomically((fs::path(options_.out) / ListingName()).string(),
+                        corpus.listing);
+    Zoo zoo(setting_, std::move(corpus), folder);
+    if (setting_.scale == Scale::kPaper && !at::hasCUDA()) {
+      return TryPaper(zoo);
+    }
+    for (const Running& running : running_) RunOwnJobs(running);
+    for (const ModelSpec& spec : Models()) {
+      if (!Chosen(spec) || !Wanted(spec)) continue;
+      Say(spec.Label());
+      const TrainedModel trained = zoo.Obtain(spec);
+      Bench bench(setting_, trained.file, zoo.HeldOut(),
+                  {.task_rows = trained.task_rows});
+      for (const Running& running : running_) {
+        if (!Has(*running.study, spec)) continue;
+        RunJobs(running, running.study->Jobs(setting_, spec), spec.name,
+                spec.seed, bench);
+      }
+    }
+  }
+
+  void Given(const std::string& name, Bench& bench) {
+    for (const Running& running : running_) {
+      RunJobs(running, running.study->GivenJobs(setting_), name, 0, bench);
+    }
+  }
+
+  // Writes and prints; throws where a claim that must hold does not.
+  void Report() {
+    std::string failed;
+    for (const Running& running : running_) {
+      const StudyResults results = Results(running);
+      WriteResults(results, running.folder);
+      const std::string text = ResultText(results);
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fprintf(stderr, "rows, tables and page: %s\n",
+                   Printable(running.folder, 200).c_str());
+      // A part of the models cannot show what the whole does.
+      if (!options_.only.empty() || options_.report ||
+          setting_.scale == Scale::kGiven) {
+        continue;
+      }
+      for (const std::string& claim : FailedClaims(results)) {
+        failed += (failed.empty() ? "" : "; ") + claim;
+      }
+    }
+    if (!failed.empty()) {
+      throw std::runtime_error("reproduce: " + failed);
+    }
+  }
+
+ private:
+  // Weeks on a processor: one step shows that the config is sound.
+  static void TryPaper(Zoo& zoo) {
+    constexpr int64_t kSequences = 2;
+    const auto begin = std::chrono::steady_clock::now();
+    const double loss = zoo.TryStep(BaseLognModel(1), kSequences);
+    const std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - begin;
+    std::fprintf(stderr,
+                 "no GPU here: the paper scale was tried for one step of %lld "
+                 "sequences (loss %.3f, %s) and trains nothing more\n",
+                 static_cast<long long>(kSequences), loss,
+                 FormatDuration(seconds.count()).c_str());
+  }
+
+  std::string ListingName() const {
+    return setting_.scale == Scale::kSmall
+               ? "corpus.tsv"
+               : "corpus-" + ToString(setting_.scale) + ".tsv";
+  }
+
+  static void Say(const std::string& text) {
+    std::fprintf(stderr, "== %s\n", text.c_str());
+  }
+
+  StudyResults Results(const Running& running) const {
+    return {.study = running.study,
+            .setting = &setting_,
+            .measured = running.measured.get(),
+            .published = running.published};
+  }
+
+  // Of all studies, each once, in the order of their first mention.
+  std::vector<ModelSpec> Models() const {
+    std::vector<ModelSpec> models;
+    const auto add = [&](const ModelSpec& spec) {
+      const bool known =
+          std::ranges::any_of(models, [&](const ModelSpec& other) {
+            return other.Label() == spec.Label();
+          });
+      if (!known) models.push_back(spec);
+    };
+    // Each study's first seed before anybody's second.
+    for (const bool first : {true, false}) {
+      for (const Running& running : running_) {
+        for (const ModelSpec& spec : running.study->Models(setting_)) {
+          if (first == (spec.seed == 1)) add(spec);
+        }
+      }
+    }
+    return models;
+  }
+
+  bool Has(const Study& study, const ModelSpec& spec) const {
+    const std::vector<ModelSpec> models = study.Models(setting_);
+    return std::ranges::any_of(models, [&](const ModelSpec& other) {
+      return other.Label() == spec.Label();
+    });
+  }
+
+  bool Chosen(const ModelSpec& spec) const {
+    return options_.only.empty() ||
+           std::ranges::any_of(options_.only, [&](const std::string& name) {
+             return name == spec.name || name == spec.Label();
+           });
+  }
+
+  // Whether any study lacks a row of the model.
+  bool Wanted(const ModelSpec& spec) const {
+    return std::ranges::any_of(running_, [&](const Running& running) {
+      if (!Has(*running.study, spec)) return false;
+      const std::vector<Job> jobs = running.study->Jobs(setting_, spec);
+      return std::ranges::any_of(jobs, [&](const Job& job) {
+        return !running.measured->Has(job.row, spec.name, spec.seed);
+      });
+    });
+  }
+
+  void RunOwnJobs(const Running& running) {
+    if (!options_.only.empty()) return;
+    static const std::vector<evaluate::Document> kNone;
+    Bench bench(setting_, "", kNone);
+    RunJobs(running, running.study->OwnJobs(setting_), "", 0, bench);
+  }
+
+  void RunJobs(const Running& running, const std::vector<Job>& jobs,
+               const std::string& model, uint64_t seed, Bench& bench) {
+    for (const Job& job : jobs) {
+      if (running.measured->Has(job.row, model, seed)) continue;
+      ThrowIfInterrupted();
+      std::vector<Measurement> lines = job.run(bench);
+      std::string shown;
+      for (Measurement& line : lines) {
+        line.model = model;
+        line.seed = seed;
+        if (line.row.empty()) line.row = job.row;
+        if (line.set == "along" || shown.size() > 150) continue;
+        shown +=
+            "  " + line.set + " " + std::to_string(line.length) + " " +
+            line.metric + " " +
+            report::FormatValue(line.value, report::NumberStyle::kPlain, 3);
+      }
+      running.measured->Add(lines);
+      std::fprintf(stderr, "%s: %s%s\n", running.study->name().c_str(),
+                   job.row.c_str(), shown.c_str());
+    }
+  }
+
+  ReproduceOptions options_;
+  Setting setting_;
+  std::vector<Running> running_;
+};
+
+// A text of the user's, cut as `measure` cuts it.
+std::vector<evaluate::Document> Pieces(runtime::Runtime& model,
+                                       const std::string& path,
+                                       const Setting& setting) {
+  const std::string text = formats::ReadTextFile(path);
+  formats::RequireUtf8(path, text);
+  const evaluate::Document ids = evaluate::EncodeText(model.tokenizer(), text);
+  std::vector<evaluate::Document> pieces =
+      evaluate::CutPieces(ids, 8 * setting.N + 1, setting.documents);
+  Require(!pieces.empty(),
+          "'" + Printable(path) + "' has " + std::to_string(ids.size()) +
+              " tokens; the study reads " + std::to_string(8 * setting.N + 1));
+  return pieces;
+}
+
+void ReproduceGiven(const ReproduceOptions& options) {
+  Require(!options.text.empty(), "reproduce: -m wants a text with -t");
+  Require(options.corpus.empty() && options.only.empty(),
+          "reproduce: --corpus and --only are for models trained here, -m is "
+          "not");
+  for (const Study* study : FindStudies(options.studies)) {
+    Require(
+        !study->GivenJobs({.scale = Scale::kGiven, .N = 512, .L = 4}).empty(),
+        "reproduce: " + study->name() +
+            " is about how models are trained; it has nothing to measure "
+            "on one that is given");
+  }
+  Setting setting{.scale = Scale::kGiven, .documents = 64, .seeds = {0}};
+  if (options.documents > 0) setting.documents = options.documents;
+  runtime::Runtime model(
+      {.path = options.model, .train_length = options.train_length});
+  setting.N = model.positions().train_length;
+  setting.L = model.model().config().L;
+  Require(setting.N >= 16,
+          "reproduce: the model's trained length of " +
+              std::to_string(setting.N) +
+              " is too short for windows of N/8; --train-length names another");
+  const std::vector<evaluate::Document> documents =
+      Pieces(model, options.text, setting);
+  setting.documents = static_cast<int64_t>(documents.size());
+  const std::string name = fs::path(options.model).stem().string();
+  Session session(options, setting,
+                  {.scale = "given",
+                   .data = fs::path(options.text).filename().string(),
+                   .hardware = Hardware()});
+  Bench bench(setting, options.model, documents,
+              {.train_length = options.train_length});
+  session.Given(name, bench);
+  session.Report();
+}
+
+}  // namespace
+
+std::string StudyList() {
+  report::Table table({{.name = "study"}, {.name = "what"}});
+  for (const Study* study : AllStudies()) {
+    table.AddRow({study->name(), study->title()});
+  }
+  return report::ToText(table);
+}
+
+void Reproduce(const ReproduceOptions& options) {
+  CatchInterrupts();
+  if (!options.model.empty()) return ReproduceGiven(options);
+  Require(options.text.empty(), "reproduce: -t is for a model named with -m");
+  Setting setting = MakeSetting(options.scale);
+  Provenance provenance{.scale = ToString(options.scale),
+                        .hardware = Hardware()};
+  const std::string cache =
+      (fs::path(train::CacheFolder()) / "studies").string();
+  std::optional<StudyCorpus> corpus;
+  if (!options.corpus.empty()) {
+    corpus = ReadStudyCorpus(options.corpus);
+  } else if (options.scale == Scale::kSmoke) {
+    corpus = BibleCorpus(cache);
+  } else if (!options.report) {
+    throw std::invalid_argument(
+        "reproduce: --scale " + ToString(options.scale) +
+        " wants texts: --corpus DIR with train/ and heldout/; --report shows "
+        "the rows that are there");
+  }
+  provenance.data = corpus ? corpus->hash : "";
+  Session session(options, std::move(setting), provenance);
+  if (!options.report) session.Train(std::move(*corpus));
+  session.Report();
+}
+
+}  // namespace ropewalk::lab::studies

@@ -1,0 +1,53 @@
+#include "lab/studies/setting.h"
+
+#include "base/data_files.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "formats/text_file.h"
+
+namespace ropewalk::lab::studies {
+
+Scale ParseScale(const std::string& name) {
+  for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
+    if (ToString(scale) == name) return scale;
+  }
+  throw std::invalid_argument("--scale: '" + Printable(name, 40) +
+                              "' is none of smoke, small, paper");
+}
+
+std::string ToString(Scale scale) {
+  switch (scale) {
+    case Scale::kSmoke:
+      return "smoke";
+    case Scale::kSmall:
+      return "small";
+    case Scale::kPaper:
+      return "paper";
+    case Scale::kGiven:
+      return "given";
+  }
+  ROPEWALK_CHECK(false);
+  return {};
+}
+
+Setting MakeSetting(Scale scale) {
+  const std::string name = "studies/" + ToString(scale) + ".toml";
+  const auto path = FindData(name);
+  if (!path) {
+    throw IoError(name +
+                  " is not beside this program; set ROPEWALK_DATA to the "
+                  "folder that holds studies/");
+  }
+  Setting setting{.scale = scale, .config = formats::ReadTextFile(*path)};
+  // The studies name the texts; any will do to read the rest.
+  const train::TrainConfig config =
+      train::ReadTrainConfig(setting.config, *path, {"data.train=[\"texts\"]"});
+  setting.N = config.model.N;
+  setting.L = config.model.L;
+  setting.documents = scale == Scale::kSmoke ? 8 : 64;
+  setting.seeds = {1};
+  if (scale == Scale::kSmall) setting.seeds = {1, 2, 3};
+  return setting;
+}
+
+}  // namespace ropewalk::lab::studies

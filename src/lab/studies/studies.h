@@ -1,0 +1,19 @@
+// The studies, one file each.
+
+#ifndef ROPEWALK_LAB_STUDIES_STUDIES_H_
+#define ROPEWALK_LAB_STUDIES_STUDIES_H_
+
+#include "lab/studies/study.h"
+
+namespace ropewalk::lab::studies {
+
+const Study& ReRope();    // post 9708
+const Study& Ntk();       // posts 9675, 9706
+const Study& InvLeaky();  // post 9728
+const Study& Hwfa();      // posts 9603, 9731
+const Study& Entropy();   // posts 9588, 8823, 9034
+const Study& Long();      // all of them side by side
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_STUDIES_H_

@@ -1,0 +1,83 @@
+// What a study is: the models it wants, what it measures on each, what the
+// posts claim, and what it draws.
+
+#ifndef ROPEWALK_LAB_STUDIES_STUDY_H_
+#define ROPEWALK_LAB_STUDIES_STUDY_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lab/studies/claims.h"
+#include "lab/studies/measurements.h"
+#include "lab/studies/setting.h"
+#include "report/page.h"
+
+namespace ropewalk::lab::studies {
+
+class Bench;
+
+// A model to train: the scale's config with something set over it.
+struct ModelSpec {
+  std::string name;  // "base-logn"
+  uint64_t seed = 1;
+  std::vector<std::string> overrides;  // "model.position=rope+logn"
+  std::vector<std::string> stack;      // a law a layer, instead of a position
+  std::string starts_from;  // a model of the same seed, or nothing (DroPE)
+
+  std::string Label() const { return name + "-s" + std::to_string(seed); }
+};
+
+// One row of measured.csv, for one model: what is measured in one go.
+struct Job {
+  std::string row;
+  // Leaves row, model and seed to the caller. May throw Interrupted.
+  std::function<std::vector<Measurement>(Bench&)> run;
+};
+
+// A figure: its file name without ".svg", the picture, what it shows.
+struct Figure {
+  std::string name;
+  std::string svg;
+  std::string caption;
+};
+
+class Study {
+ public:
+  virtual ~Study() = default;
+
+  virtual std::string name() const = 0;   // "rerope"
+  virtual std::string title() const = 0;  // one line
+  virtual std::string about() const = 0;  // what is asked, a few sentences
+
+  // Models in the order in which they are worth most.
+  virtual std::vector<ModelSpec> Models(const Setting& setting) const = 0;
+
+  // What is measured on `model`, one of Models.
+  virtual std::vector<Job> Jobs(const Setting& setting,
+                                const ModelSpec& model) const = 0;
+
+  // What needs no model: simulations, timings of training steps.
+  virtual std::vector<Job> OwnJobs(const Setting&) const { return {}; }
+
+  // What is measured on a model that somebody names with -m, in rows of the
+  // same names where that makes sense; none where the study must train.
+  virtual std::vector<Job> GivenJobs(const Setting&) const { return {}; }
+
+  virtual std::vector<Claim> Claims(const Setting& setting) const = 0;
+
+  virtual std::vector<Figure> Figures(const Setting& setting,
+                                      const Measurements& measured) const = 0;
+};
+
+// All of them, in the order in which they are listed.
+const std::vector<const Study*>& AllStudies();
+
+// By name, each once; "all" is all. Throws std::invalid_argument that lists the
+// names.
+std::vector<const Study*> FindStudies(const std::vector<std::string>& names);
+
+}  // namespace ropewalk::lab::studies
+
+#endif  // ROPEWALK_LAB_STUDIES_STUDY_H_

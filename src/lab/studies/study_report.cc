@@ -1,0 +1,211 @@
+#include "lab/studies/study_report.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "report/page.h"
+
+namespace ropewalk::lab::studies {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    text += (text.empty() ? "" : "; ") + part;
+  }
+  return text;
+}
+
+std::vector<std::string> ModelNames(const Measurements& measured) {
+  std::vector<std::string> names;
+  for (const Measurement& line : measured.lines()) {
+    if (line.model.empty()) continue;
+    const std::string name =
+        line.seed == 0
+            ? line.model
+            : line.model + " (seed " + std::to_string(line.seed) + ")";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+// Pieces of text that the rows were measured on.
+int64_t DocumentsOf(const Measurements& measured, int64_t N) {
+  int64_t targets = 0;
+  for (const Measurement& line : measured.lines()) {
+    if (line.set == "natural") targets = std::max(targets, line.count);
+  }
+  return targets / N;
+}
+
+std::vector<std::pair<std::string, std::string>> Facts(
+    const StudyResults& results) {
+  const int64_t N = results.setting->N;
+  const Measurements& measured = *results.measured;
+  return {{"scale", measured.provenance().scale},
+          {"trained length N", std::to_string(N)},
+          {"documents", std::to_string(DocumentsOf(measured, N))},
+          {"models", Joined(ModelNames(measured))},
+          {"data", measured.provenance().data},
+          {"hardware", Joined(measured.Hardware())},
+          {"command", Joined(measured.Commands())}};
+}
+
+report::Table Compared(const StudyResults& results) {
+  return ComparisonTable(results.published, results.measured->lines(),
+                         results.setting->N, kReferenceRow);
+}
+
+report::Table Claimed(const StudyResults& results) {
+  return ClaimsTable(results.study->Claims(*results.setting),
+                     results.measured->lines(), kReferenceRow);
+}
+
+report::Table AllOf(const StudyResults& results, const std::string& metric) {
+  return MeasuredTable(results.measured->lines(), results.setting->N, metric);
+}
+
+// What is no loss or accuracy of a text: simulations, timings.
+report::Table Others(const StudyResults& results) {
+  report::Table table({{.name = "row"},
+                       {.name = "set"},
+                       {.name = "length"},
+                       {.name = "metric"},
+                       {.name = "value", .digits = 4},
+                       {.name = "stderr", .digits = 4}});
+  for (const Measurement& line : results.measured->lines()) {
+    const bool text = line.set == "natural" || line.set == "repeated";
+    if (line.set == "along" ||
+        (text && (line.metric == "loss" || line.metric == "accuracy"))) {
+      continue;
+    }
+    table.AddRow(
+        {line.row, line.set, line.length, line.metric, line.value, line.error});
+  }
+  return table;
+}
+
+constexpr const char* kReading =
+    "A row is compared with every other published row of the same column: "
+    "\"yes\" where each pair is ordered as published, ties aside. A tie is a "
+    "difference below the spread over seeds (of the two rows, or of the "
+    "baseline where they have one seed).";
+
+}  // namespace
+
+std::string ResultText(const StudyResults& results) {
+  std::string text = results.study->title() + "\n\n";
+  if (!results.published.empty()) text += ToText(Compared(results)) + "\n";
+  if (!results.study->Claims(*results.setting).empty()) {
+    text += ToText(Claimed(results)) + "\n";
+  }
+  return text;
+}
+
+std::string ResultMarkdown(const StudyResults& results) {
+  std::string text =
+      "# " + results.study->title() + "\n\n" + results.study->about() + "\n\n";
+  for (const auto& [name, value] : Facts(results)) {
+    text += "- " + name + ": " + value + "\n";
+  }
+  if (!results.published.empty()) {
+    text +=
+        "\n## Published beside ours\n\nPublished: accuracy in percent at "
+        "N = 512 of a model of about 100M parameters.\n\n" +
+        ToMarkdown(Compared(results)) + "\n" + kReading + "\n";
+  }
+  text += "\n## Claims\n\n" + ToMarkdown(Claimed(results));
+  for (const auto& [metric, title] :
+       {std::pair{"accuracy", "Accuracy, percent"},
+        {"loss", "Loss, nats a token"}}) {
+    const report::Table table = AllOf(results, metric);
+    if (table.rows().empty()) continue;
+    text += std::string("\n## ") + title + "\n\n" + ToMarkdown(table);
+  }
+  const report::Table others = Others(results);
+  if (!others.rows().empty()) {
+    text += "\n## Beside them\n\n" + ToMarkdown(others);
+  }
+  return text;
+}
+
+std::string ResultHtml(const StudyResults& results) {
+  report::Page page(results.study->title());
+  page.AddParagraph(results.study->about());
+  page.AddFacts(Facts(results));
+  for (const Figure& figure :
+       results.study->Figures(*results.setting, *results.measured)) {
+    page.AddFigure(figure.svg, figure.caption);
+  }
+  if (!results.published.empty()) {
+    page.AddHeading("Published beside ours");
+    page.AddTable(Compared(results), kReading);
+  }
+  page.AddHeading("Claims");
+  page.AddTable(Claimed(results));
+  page.AddHeading("Everything measured");
+  page.AddTable(AllOf(results, "accuracy"), "Accuracy, percent");
+  page.AddTable(AllOf(results, "loss"), "Loss, nats a token");
+  const report::Table others = Others(results);
+  if (!others.rows().empty()) page.AddTable(others);
+  if (results.setting->scale != Scale::kGiven) {
+    report::Page config;
+    config.AddCode(results.setting->config);
+    page.AddDetails("The base model's config", config);
+  }
+  return page.Html();
+}
+
+std::string ResultName(const Setting& setting, const std::string& name,
+                       const std::string& extension) {
+  const std::string scale =
+      setting.scale == Scale::kSmall ? "" : "-" + ToString(setting.scale);
+  return name + scale + extension;
+}
+
+Setting ReportSetting(Scale scale, const Measurements& measured) {
+  if (scale != Scale::kGiven) return MakeSetting(scale);
+  Setting setting{.scale = scale};
+  for (const Measurement& line : measured.lines()) {
+    if (line.set != "natural") continue;
+    if (setting.N == 0 || line.length < setting.N) setting.N = line.length;
+  }
+  Require(setting.N > 0, "'" + measured.path() + "' has no row of a text");
+  return setting;
+}
+
+void WriteResults(const StudyResults& results, const std::string& folder) {
+  const auto write = [&](const std::string& name, const char* extension,
+                         const std::string& text) {
+    WriteFileAtomically(
+        (fs::path(folder) / ResultName(*results.setting, name, extension))
+            .string(),
+        text);
+  };
+  for (const Figure& figure :
+       results.study->Figures(*results.setting, *results.measured)) {
+    write(figure.name, ".svg", figure.svg);
+  }
+  write("table", ".md", ResultMarkdown(results));
+  write("index", ".html", ResultHtml(results));
+}
+
+std::vector<std::string> FailedClaims(const StudyResults& results) {
+  std::vector<std::string> failed;
+  for (const Claim& claim : results.study->Claims(*results.setting)) {
+    if (!claim.required) continue;
+    const ClaimResult result =
+        Judge(results.measured->lines(), claim, kReferenceRow);
+    if (result.verdict == Verdict::kHolds) continue;
+    failed.push_back(
+        claim.text + ": " + ToString(result.verdict) +
+        (result.numbers.empty() ? "" : " (" + result.numbers + ")"));
+  }
+  return failed;
+}
+
+}  // namespace ropewalk::lab::studies

@@ -1,0 +1,204 @@
+#include "lab/studies/study.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "formats/text_file.h"
+#include "lab/studies/comparison.h"
+#include "lab/studies/corpus.h"
+#include "lab/studies/length_models.h"
+#include "lab/studies/study_report.h"
+
+namespace ropewalk::lab::studies {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path Root() { return ROPEWALK_SOURCE_FOLDER; }
+
+Setting ReadSetting(Scale scale) {
+  setenv("ROPEWALK_DATA", Root().c_str(), 1);
+  return MakeSetting(scale);
+}
+
+// Names of all rows that a study measures at a scale.
+std::set<std::string> RowsOf(const Study& study, const Setting& setting) {
+  std::set<std::string> rows;
+  for (const ModelSpec& model : study.Models(setting)) {
+    for (const Job& job : study.Jobs(setting, model)) rows.insert(job.row);
+  }
+  for (const Job& job : study.OwnJobs(setting)) rows.insert(job.row);
+  return rows;
+}
+
+std::vector<Published> PublishedOf(const Study& study) {
+  const std::string path =
+      (Root() / "studies" / study.name() / "published.csv").string();
+  return ParsePublished(formats::ReadTextFile(path), path);
+}
+
+TEST(StudyTest, EveryPublishedRowAndEveryClaimIsMeasured) {
+  const Setting small = ReadSetting(Scale::kSmall);
+  for (const Study* study : AllStudies()) {
+    const std::set<std::string> rows = RowsOf(*study, small);
+    for (const Published& published : PublishedOf(*study)) {
+      EXPECT_TRUE(rows.contains(published.row))
+          << study->name() << ": " << published.row;
+      EXPECT_FALSE(published.source.empty());
+    }
+    for (const Claim& claim : study->Claims(small)) {
+      EXPECT_TRUE(rows.contains(claim.left.row)) << claim.left.row;
+      EXPECT_TRUE(rows.contains(claim.right.row)) << claim.right.row;
+    }
+  }
+}
+
+TEST(StudyTest, RowsOfAModelHaveNamesOfTheirOwn) {
+  for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
+    const Setting setting = ReadSetting(scale);
+    for (const Study* study : AllStudies()) {
+      for (const ModelSpec& model : study->Models(setting)) {
+        std::set<std::string> rows;
+        for (const Job& job : study->Jobs(setting, model)) {
+          EXPECT_TRUE(rows.insert(job.row).second)
+              << study->name() << ", " << model.name << ": " << job.row;
+        }
+        EXPECT_FALSE(rows.empty()) << study->name() << ", " << model.name;
+      }
+    }
+  }
+}
+
+TEST(StudyTest, OneNameIsOneModelInAllStudies) {
+  for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
+    const Setting setting = ReadSetting(scale);
+    std::map<std::string, ModelSpec> known;
+    for (const Study* study : AllStudies()) {
+      for (const ModelSpec& model : study->Models(setting)) {
+        const auto [at, is_new] = known.emplace(model.Label(), model);
+        EXPECT_EQ(at->second.overrides, model.overrides) << model.Label();
+        EXPECT_EQ(at->second.stack, model.stack) << model.Label();
+        EXPECT_EQ(at->second.starts_from, model.starts_from);
+        if (!model.starts_from.empty()) {
+          EXPECT_TRUE(known.contains(model.starts_from + "-s1"))
+              << "trained after what it starts from";
+        }
+      }
+    }
+  }
+}
+
+TEST(StudyTest, EveryModelHasAValidConfig) {
+  for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
+    const Setting setting = ReadSetting(scale);
+    for (const Study* study : AllStudies()) {
+      for (const ModelSpec& model : study->Models(setting)) {
+        std::vector<std::string> overrides = {"data.train=[\"texts\"]"};
+        overrides.insert(overrides.end(), model.overrides.begin(),
+                         model.overrides.end());
+        EXPECT_NO_THROW(
+            train::ReadTrainConfig(setting.config, "config", overrides))
+            << model.name;
+        EXPECT_TRUE(model.stack.empty() ||
+                    static_cast<int64_t>(model.stack.size()) == setting.L);
+      }
+    }
+  }
+}
+
+// H3: the rule of post 9603 gives 17 on its bench.
+TEST(StudyTest, WindowsFollowThePosts) {
+  const Setting paper = ReadSetting(Scale::kPaper);
+  EXPECT_EQ(HwfaWindow(paper), 17);
+  EXPECT_EQ(Hwfa2Window(paper), 64);
+  const Setting small = ReadSetting(Scale::kSmall);
+  EXPECT_EQ(HwfaWindow(small), 28);
+  EXPECT_EQ(Hwfa2Window(small), 64);
+}
+
+TEST(StudyTest, NamesAreFoundAndNonsenseIsRefused) {
+  EXPECT_EQ(FindStudies({"all"}).size(), AllStudies().size());
+  EXPECT_EQ(FindStudies({"ntk", "rerope", "ntk"}).size(), 2u);
+  EXPECT_EQ(FindStudies({"ntk", "rerope"})[0]->name(), "ntk");
+  EXPECT_THROW(FindStudies({"nonsense"}), std::invalid_argument);
+  EXPECT_THROW(ParseScale("given"), std::invalid_argument);
+}
+
+// What stands in the repository comes from its rows by the code that is there:
+// `ropewalk reproduce all --report --out studies` makes it.
+TEST(StudyTest, CommittedTablesAreThoseOfTheCommittedRows) {
+  for (const Scale scale : {Scale::kSmall, Scale::kGiven}) {
+    for (const Study* study : AllStudies()) {
+      const fs::path folder = Root() / "studies" / study->name();
+      const std::string csv = (folder / "measured.csv").string();
+      if (!fs::exists(csv)) continue;
+      const Measurements measured(csv, {.scale = ToString(scale)});
+      if (measured.lines().empty()) continue;
+      const Setting setting = ReportSetting(scale, measured);
+      const std::string table = formats::ReadTextFile(
+          (folder / ResultName(setting, "table", ".md")).string());
+      EXPECT_EQ(table, ResultMarkdown({.study = study,
+                                       .setting = &setting,
+                                       .measured = &measured,
+                                       .published = PublishedOf(*study)}))
+          << study->name();
+    }
+  }
+}
+
+class CorpusTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) /
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    Write("train/b.txt", "second");
+    Write("train/a.txt", "first\n");
+    Write("heldout/c.md", "third");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  void Write(const std::string& name, const std::string& text) {
+    fs::create_directories((folder_ / name).parent_path());
+    std::ofstream(folder_ / name) << text;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(CorpusTest, ListsTitlesAndHashes) {
+  const StudyCorpus corpus = ReadStudyCorpus(folder_.string());
+  EXPECT_EQ(corpus.listing.find("split\ttitle\tbytes\tsha256\n"), 0u);
+  // SHA-256 of "second", from sha256sum.
+  EXPECT_NE(corpus.listing.find("train\tb\t6\t16367aacb67a4a017c8da8ab95682ccb"
+                                "390863780f7114dda0a0e0c55644c7c4\n"),
+            std::string::npos)
+      << corpus.listing;
+  EXPECT_LT(corpus.listing.find("train\ta\t"), corpus.listing.find("train\tb"));
+  EXPECT_EQ(corpus.hash.size(), 12u);
+}
+
+TEST_F(CorpusTest, AnotherTextIsAnotherHash) {
+  const std::string before = ReadStudyCorpus(folder_.string()).hash;
+  EXPECT_EQ(ReadStudyCorpus(folder_.string()).hash, before);
+  Write("train/b.txt", "Second");
+  EXPECT_NE(ReadStudyCorpus(folder_.string()).hash, before);
+}
+
+TEST_F(CorpusTest, MissingPartsAreNamed) {
+  fs::remove_all(folder_ / "heldout");
+  try {
+    ReadStudyCorpus(folder_.string());
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("heldout"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::lab::studies
