@@ -15,8 +15,10 @@ Bench::Bench(const Setting& setting, const std::string& file,
              BenchOptions options)
     : setting_(setting), documents_(documents), options_(std::move(options)) {
   if (file.empty()) return;
-  runtime_ = std::make_unique<runtime::Runtime>(runtime::RuntimeOptions{
-      .path = file, .train_length = options_.train_length});
+  runtime_ = std::make_unique<runtime::Runtime>(
+      runtime::RuntimeOptions{.path = file,
+                              .train_length = options_.train_length,
+                              .threads = options_.threads});
   scorer_ = std::make_unique<runtime::ModelScorer>(*runtime_);
 }
 

@@ -24,6 +24,7 @@ namespace ropewalk::lab::studies {
 
 struct BenchOptions {
   int64_t train_length = 0;  // 0: the file's
+  int64_t threads = 0;       // 0: all cores
   // A task's own tests, of a model without a file.
   std::vector<evaluate::MeasureRow> task_rows;
 };

@@ -47,6 +47,8 @@ void AddReproduce(CLI::App& app) {
       ->add_option("--documents", options->documents,
                    "pieces of text in every evaluation; default 64, smoke 8")
       ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--threads", options->threads, "default: all cores")
+      ->check(CLI::Range(1, 1024));
   command->footer(
       "Examples:\n"
       "  ropewalk reproduce\n"

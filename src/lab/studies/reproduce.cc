@@ -34,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // "2 x Intel(R) Xeon(R) ..., AVX3".
-std::string Hardware() {
+std::string Hardware(int64_t threads) {
   std::ifstream file("/proc/cpuinfo");
   std::string name = "a processor";
   for (std::string line; std::getline(file, line);) {
@@ -44,8 +44,8 @@ std::string Hardware() {
       break;
     }
   }
-  return std::to_string(MakeThreadPool(0)->workers()) + " x " + name + ", " +
-         kernels::ActiveIsa();
+  return std::to_string(MakeThreadPool(threads)->workers()) + " x " + name +
+         ", " + kernels::ActiveIsa();
 }
 
 // As anyone would type it: no folders of this machine.
@@ -95,12 +95,13 @@ class Session {
   }
 
   void Train(StudyCorpus corpus) {
+    RequireKnown();
     const std::string folder = (fs::path(train::CacheFolder()) / "studies" /
                                 (ToString(setting_.scale) + "-" + corpus.hash))
                                    .string();
     WriteFileAtomically((fs::path(options_.out) / ListingName()).string(),
                         corpus.listing);
-    Zoo zoo(setting_, std::move(corpus), folder);
+    Zoo zoo(setting_, std::move(corpus), folder, options_.threads);
     if (setting_.scale == Scale::kPaper && !at::hasCUDA()) {
       return TryPaper(zoo);
     }
@@ -109,8 +110,9 @@ class Session {
       if (!Chosen(spec) || !Wanted(spec)) continue;
       Say(spec.Label());
       const TrainedModel trained = zoo.Obtain(spec);
-      Bench bench(setting_, trained.file, zoo.HeldOut(),
-                  {.task_rows = trained.task_rows});
+      Bench bench(
+          setting_, trained.file, zoo.HeldOut(),
+          {.threads = options_.threads, .task_rows = trained.task_rows});
       for (const Running& running : running_) {
         if (!Has(*running.study, spec)) continue;
         RunJobs(running, running.study->Jobs(setting_, spec), spec.name,
@@ -179,6 +181,20 @@ class Session {
             .setting = &setting_,
             .measured = running.measured.get(),
             .published = running.published};
+  }
+
+  // A name that no study has a model of would be a run that does nothing.
+  void RequireKnown() const {
+    for (const std::string& name : options_.only) {
+      std::string known;
+      bool found = false;
+      for (const ModelSpec& spec : Models()) {
+        known += (known.empty() ? "" : ", ") + spec.Label();
+        found = found || name == spec.name || name == spec.Label();
+      }
+      Require(found,
+              "--only: '" + Printable(name, 40) + "' is none of " + known);
+    }
   }
 
   // Of all studies, each once, in the order of their first mention.
@@ -306,9 +322,10 @@ void ReproduceGiven(const ReproduceOptions& options) {
   Session session(options, setting,
                   {.scale = "given",
                    .data = fs::path(options.text).filename().string(),
-                   .hardware = Hardware()});
-  Bench bench(setting, options.model, documents,
-              {.train_length = options.train_length});
+                   .hardware = Hardware(options.threads)});
+  Bench bench(
+      setting, options.model, documents,
+      {.train_length = options.train_length, .threads = options.threads});
   session.Given(name, bench);
   session.Report();
 }
@@ -325,11 +342,12 @@ std::string StudyList() {
 
 void Reproduce(const ReproduceOptions& options) {
   CatchInterrupts();
+  (void)FindStudies(options.studies);  // before texts are looked for
   if (!options.model.empty()) return ReproduceGiven(options);
   Require(options.text.empty(), "reproduce: -t is for a model named with -m");
   Setting setting = MakeSetting(options.scale);
   Provenance provenance{.scale = ToString(options.scale),
-                        .hardware = Hardware()};
+                        .hardware = Hardware(options.threads)};
   const std::string cache =
       (fs::path(train::CacheFolder()) / "studies").string();
   std::optional<StudyCorpus> corpus;

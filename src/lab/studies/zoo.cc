@@ -45,10 +45,12 @@ data::CorpusOptions OptionsOf(const train::TrainConfig& config) {
 
 }  // namespace
 
-Zoo::Zoo(Setting setting, StudyCorpus corpus, std::string folder)
+Zoo::Zoo(Setting setting, StudyCorpus corpus, std::string folder,
+         int64_t threads)
     : setting_(std::move(setting)),
       corpus_(std::move(corpus)),
-      folder_(std::move(folder)) {
+      folder_(std::move(folder)),
+      threads_(threads) {
   fs::create_directories(folder_);
 }
 
@@ -88,6 +90,9 @@ train::TrainConfig Zoo::ConfigOf(const ModelSpec& spec,
   }
   overrides.insert(overrides.end(), spec.overrides.begin(),
                    spec.overrides.end());
+  if (threads_ > 0) {
+    overrides.push_back("train.threads=" + std::to_string(threads_));
+  }
   overrides.insert(overrides.end(), more.begin(), more.end());
   return train::ReadTrainConfig(setting_.config,
                                 "studies/" + ToString(setting_.scale) + ".toml",

@@ -30,8 +30,9 @@ struct TrainedModel {
 
 class Zoo {
  public:
-  // `folder` is made where it is missing.
-  Zoo(Setting setting, StudyCorpus corpus, std::string folder);
+  // `folder` is made where it is missing; `threads` 0 takes all cores, or what
+  // the config says.
+  Zoo(Setting setting, StudyCorpus corpus, std::string folder, int64_t threads);
 
   // Trains what is not there yet, with a progress bar. Throws what training
   // throws, Interrupted among them; the next call goes on.
@@ -57,6 +58,7 @@ class Zoo {
   Setting setting_;
   StudyCorpus corpus_;
   std::string folder_;
+  int64_t threads_;
   std::vector<evaluate::Document> held_out_;
 };
 
