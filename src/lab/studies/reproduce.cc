@@ -94,7 +94,9 @@ class Session {
     }
   }
 
-  void Train(StudyCorpus corpus) {
+  // False where this machine cannot train at the scale: there is nothing to
+  // report then.
+  bool Train(StudyCorpus corpus) {
     RequireKnown();
     const std::string folder = (fs::path(train::CacheFolder()) / "studies" /
                                 (ToString(setting_.scale) + "-" + corpus.hash))
@@ -103,7 +105,8 @@ class Session {
                         corpus.listing);
     Zoo zoo(setting_, std::move(corpus), folder, options_.threads);
     if (setting_.scale == Scale::kPaper && !at::hasCUDA()) {
-      return TryPaper(zoo);
+      TryPaper(zoo);
+      return false;
     }
     for (const Running& running : running_) RunOwnJobs(running);
     for (const ModelSpec& spec : Models()) {
@@ -119,6 +122,7 @@ class Session {
                 spec.seed, bench);
       }
     }
+    return true;
   }
 
   void Given(const std::string& name, Bench& bench) {
@@ -135,6 +139,7 @@ class Session {
       WriteResults(results, running.folder);
       const std::string text = ResultText(results);
       std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
       std::fprintf(stderr, "rows, tables and page: %s\n",
                    Printable(running.folder, 200).c_str());
       // A part of the models cannot show what the whole does.
@@ -363,8 +368,7 @@ void Reproduce(const ReproduceOptions& options) {
   }
   provenance.data = corpus ? corpus->hash : "";
   Session session(options, std::move(setting), provenance);
-  if (!options.report) session.Train(std::move(*corpus));
-  session.Report();
+  if (options.report || session.Train(std::move(*corpus))) session.Report();
 }
 
 }  // namespace ropewalk::lab::studies
