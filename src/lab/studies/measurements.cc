@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "base/text.h"
 #include "formats/text_file.h"
 #include "report/csv.h"
@@ -44,6 +45,8 @@ Measurements::Measurements(std::string path, Provenance provenance)
 
 void Measurements::Read() {
   const bool named = !provenance_.data.empty();
+  all_.clear();
+  lines_.clear();
   const report::CsvFile file =
       report::ParseCsv(formats::ReadTextFile(path_), path_);
   const std::vector<report::Column>& columns = Columns();
@@ -106,6 +109,9 @@ bool Measurements::Has(const std::string& row, const std::string& model,
 }
 
 void Measurements::Add(const std::vector<Measurement>& lines) {
+  // Another process may have written since.
+  const FolderLock lock(fs::absolute(path_).parent_path().string(), path_);
+  if (fs::exists(path_)) Read();
   for (const Measurement& line : lines) {
     lines_.push_back(line);
     all_.push_back({line, provenance_});

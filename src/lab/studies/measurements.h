@@ -49,8 +49,8 @@ class Measurements {
   bool Has(const std::string& row, const std::string& model,
            uint64_t seed) const;
 
-  // Adds the lines and writes the file. Throws IoError; the old file is then
-  // still there.
+  // Adds the lines and writes the file, with what other processes have added
+  // to it meanwhile. Throws IoError; the old file is then still there.
   void Add(const std::vector<Measurement>& lines);
 
   // Those of this scale and data, in the order in which they came.

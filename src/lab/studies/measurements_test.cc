@@ -68,6 +68,18 @@ TEST_F(MeasurementsTest, WhatWasAddedIsThereForTheNextCall) {
   EXPECT_EQ(again.Hardware(), std::vector<std::string>{kHere.hardware});
 }
 
+TEST_F(MeasurementsTest, TwoProcessesLoseNothingOfEachOther) {
+  Measurements one(path_, kHere);
+  Measurements two(path_, kHere);
+  one.Add({Line("a", 1, 1)});
+  two.Add({Line("b", 1, 2)});
+  one.Add({Line("c", 1, 3)});
+  EXPECT_TRUE(one.Has("b", "base", 1));
+  const Measurements all(path_, kHere);
+  ASSERT_EQ(all.lines().size(), 3u);
+  EXPECT_EQ(all.lines()[1].row, "b");
+}
+
 TEST_F(MeasurementsTest, OtherScalesAndDataAreKeptApartAndKept) {
   {
     Measurements small(path_, kHere);

@@ -24,7 +24,9 @@ struct ModelSpec {
   uint64_t seed = 1;
   std::vector<std::string> overrides;  // "model.position=rope+logn"
   std::vector<std::string> stack;      // a law a layer, instead of a position
-  std::string starts_from;  // a model of the same seed, or nothing (DroPE)
+  // A model of the same seed with nothing set over it, whose weights training
+  // begins with (DroPE), or nothing.
+  std::string starts_from;
 
   std::string Label() const { return name + "-s" + std::to_string(seed); }
 };

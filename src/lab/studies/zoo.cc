@@ -4,11 +4,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "formats/text_file.h"
 #include "lab/data/corpus.h"
 #include "lab/data/held_out.h"
@@ -17,6 +20,7 @@
 #include "lab/data/train_tokenizer.h"
 #include "lab/train/checkpoint.h"
 #include "lab/train/group.h"
+#include "lab/train/identity.h"
 #include "lab/train/run_log.h"
 #include "lab/train/text_source.h"
 #include "lab/train/trainer.h"
@@ -41,6 +45,25 @@ std::string TomlStrings(const std::vector<std::string>& strings) {
 
 data::CorpusOptions OptionsOf(const train::TrainConfig& config) {
   return {.join_lines = config.data.join_lines};
+}
+
+// A model that stands in the cache from before its config was changed.
+void RequireSame(const train::Checkpoint& checkpoint,
+                 const train::TrainConfig& config, const std::string& folder) {
+  const train::TrainConfig was =
+      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  std::optional<std::string> difference =
+      train::FirstDifference(train::IdentityOf(was), train::IdentityOf(config));
+  if (!difference &&
+      was.optimizer.learning_rate != config.optimizer.learning_rate) {
+    difference = "optimizer.learning_rate was " +
+                 FormatNumber(was.optimizer.learning_rate) + " and is " +
+                 FormatNumber(config.optimizer.learning_rate);
+  }
+  if (!difference) return;
+  throw IoError("'" + Printable(folder, 200) +
+                "' holds a model of another config: " + *difference +
+                "; remove the folder to train it anew");
 }
 
 }  // namespace
@@ -117,6 +140,9 @@ double Zoo::TryStep(const ModelSpec& spec, int64_t sequences) {
 }
 
 TrainedModel Zoo::Obtain(const ModelSpec& spec) {
+  if (!spec.starts_from.empty()) {
+    (void)Obtain({.name = spec.starts_from, .seed = spec.seed});
+  }
   TrainedModel model{.spec = spec,
                      .folder = (fs::path(folder_) / spec.Label()).string(),
                      .config = ConfigOf(spec)};
@@ -130,6 +156,8 @@ TrainedModel Zoo::Obtain(const ModelSpec& spec) {
            train::ReadCheckpoint(checkpoint.string()).state.step ==
                config.steps;
   };
+  fs::create_directories(model.folder);
+  const FolderLock lock(model.folder, "it trains " + spec.Label());
   if (!finished()) {
     const std::unique_ptr<train::Group> alone = train::MakeSingleGroup();
     train::Trainer trainer(config, model.folder, /*resume=*/true, *alone);
