@@ -1,6 +1,7 @@
 // Everything side by side: the page that a practitioner reads to choose.
 
 #include <algorithm>
+#include <utility>
 
 #include "lab/studies/bench.h"
 #include "lab/studies/figures.h"
@@ -129,6 +130,9 @@ class LongStudy : public Study {
     return claims;
   }
 
+  std::vector<NamedTable> Tables(const Setting& s,
+                                 const Measurements& measured) const override;
+
   std::vector<Figure> Figures(const Setting& s,
                               const Measurements& measured) const override {
     const auto& lines = measured.lines();
@@ -156,6 +160,58 @@ class LongStudy : public Study {
              "Natural text."}};
   }
 };
+
+// One line a way, as it was measured; accuracies of several seeds are means.
+std::vector<NamedTable> LongStudy::Tables(const Setting& s,
+                                          const Measurements& measured) const {
+  struct Place {
+    const char* name;
+    int64_t times;
+    const char* set;
+    const char* metric;
+    int digits;
+    double unit;
+  };
+  constexpr Place kPlaces[] = {
+      {"N", 1, "natural", "accuracy", 2, 1},
+      {"2N", 2, "natural", "accuracy", 2, 1},
+      {"4N", 4, "natural", "accuracy", 2, 1},
+      {"8N", 8, "natural", "accuracy", 2, 1},
+      {"16N", 16, "natural", "accuracy", 2, 1},
+      {"8N repeated", 8, "repeated", "accuracy", 2, 1},
+      {"loss at 16N", 16, "natural", "loss", 3, 1},
+      {"ms at 16N", 16, "natural", "seconds", 0, 1000},
+      {"MiB at 16N", 16, "natural", "kv_bytes", 2, 1.0 / (1 << 20)}};
+  std::vector<report::Column> columns = {{.name = "read with"},
+                                         {.name = "seeds"}};
+  for (const Place& place : kPlaces) {
+    columns.push_back({.name = place.name, .digits = place.digits});
+  }
+  report::Table table(columns);
+  std::vector<std::string> rows;
+  for (const Measurement& line : measured.lines()) {
+    if (std::ranges::find(rows, line.row) != rows.end()) continue;
+    rows.push_back(line.row);
+    std::vector<report::Cell> cells = {line.row};
+    const auto seeds = Summarise(measured.lines(), At(line.row, s.N));
+    cells.emplace_back(seeds ? seeds->seeds : 0);
+    for (const Place& place : kPlaces) {
+      const auto cell =
+          Summarise(measured.lines(), {.row = line.row,
+                                       .set = place.set,
+                                       .length = place.times * s.N,
+                                       .metric = place.metric});
+      cells.push_back(cell ? report::Cell(cell->mean * place.unit)
+                           : report::Cell());
+    }
+    table.AddRow(std::move(cells));
+  }
+  return {{.title = "Side by side",
+           .table = std::move(table),
+           .caption = "Accuracy in percent, then what one text of 16N tokens "
+                      "takes: milliseconds to read it and MiB of keys and "
+                      "values."}};
+}
 
 }  // namespace
 

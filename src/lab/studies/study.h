@@ -12,7 +12,7 @@
 #include "lab/studies/claims.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
-#include "report/page.h"
+#include "report/table.h"
 
 namespace ropewalk::lab::studies {
 
@@ -45,6 +45,12 @@ struct Figure {
   std::string caption;
 };
 
+struct NamedTable {
+  std::string title;
+  report::Table table;
+  std::string caption;
+};
+
 class Study {
  public:
   virtual ~Study() = default;
@@ -71,6 +77,12 @@ class Study {
 
   virtual std::vector<Figure> Figures(const Setting& setting,
                                       const Measurements& measured) const = 0;
+
+  // What stands at the head of the study's page, before the comparison.
+  virtual std::vector<NamedTable> Tables(const Setting&,
+                                         const Measurements&) const {
+    return {};
+  }
 };
 
 // All of them, in the order in which they are listed.

@@ -99,6 +99,10 @@ constexpr const char* kReading =
 
 std::string ResultText(const StudyResults& results) {
   std::string text = results.study->title() + "\n\n";
+  for (const NamedTable& named :
+       results.study->Tables(*results.setting, *results.measured)) {
+    text += named.title + "\n" + ToText(named.table) + "\n";
+  }
   if (!results.published.empty()) text += ToText(Compared(results)) + "\n";
   if (!results.study->Claims(*results.setting).empty()) {
     text += ToText(Claimed(results)) + "\n";
@@ -137,6 +141,11 @@ std::string ResultHtml(const StudyResults& results) {
   report::Page page(results.study->title());
   page.AddParagraph(results.study->about());
   page.AddFacts(Facts(results));
+  for (const NamedTable& named :
+       results.study->Tables(*results.setting, *results.measured)) {
+    page.AddHeading(named.title);
+    page.AddTable(named.table, named.caption);
+  }
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
     page.AddFigure(figure.svg, figure.caption);

@@ -152,6 +152,19 @@ TEST(StudyTest, CommittedTablesAreThoseOfTheCommittedRows) {
   }
 }
 
+// The README's front table is that of `long`.
+TEST(StudyTest, ReadmeShowsTheTableOfLong) {
+  const std::string csv = (Root() / "studies/long/measured.csv").string();
+  if (!fs::exists(csv)) GTEST_SKIP() << "no rows of long in the repository";
+  const Measurements measured(csv, {.scale = "small"});
+  const Study& study = *FindStudies({"long"}).front();
+  const std::string table = ToMarkdown(
+      study.Tables(ReadSetting(Scale::kSmall), measured).front().table);
+  EXPECT_NE(formats::ReadTextFile((Root() / "README.md").string()).find(table),
+            std::string::npos)
+      << table;
+}
+
 class CorpusTest : public testing::Test {
  protected:
   void SetUp() override {
