@@ -1,6 +1,7 @@
 #include "lab/studies/bench.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -131,6 +132,27 @@ double Bench::Loss(const std::string& spelling, int64_t length,
                  documents)
       .rows.front()
       .loss;
+}
+
+std::vector<Measurement> Bench::TaskLines() const {
+  std::vector<Measurement> lines;
+  for (const evaluate::MeasureRow& row : options_.task_rows) {
+    const auto n = static_cast<double>(std::max<int64_t>(1, row.tokens));
+    const double p = row.accuracy;
+    Measurement line{.position = row.resolved,
+                     .set = row.set,
+                     .length = row.length,
+                     .metric = "accuracy",
+                     .value = 100 * p,
+                     .error = 100 * std::sqrt(p * (1 - p) / n),
+                     .count = row.tokens};
+    lines.push_back(line);
+    line.metric = "loss";
+    line.value = row.loss;
+    line.error = row.loss_stderr;
+    lines.push_back(line);
+  }
+  return lines;
 }
 
 }  // namespace ropewalk::lab::studies

@@ -43,9 +43,9 @@ class Bench {
   const std::vector<evaluate::Document>& documents() const {
     return documents_;
   }
-  const std::vector<evaluate::MeasureRow>& task_rows() const {
-    return options_.task_rows;
-  }
+
+  // Accuracy and loss of the task's own tests, as the set called after it.
+  std::vector<Measurement> TaskLines() const;
 
   enum class Set { kNatural, kRepeated };
 

@@ -58,31 +58,39 @@ double Margin(const std::vector<Measurement>& lines, const CellKey& left,
 ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
                   const std::string& reference) {
   const auto left = Summarise(lines, claim.left);
-  const auto right = Summarise(lines, claim.right);
+  const auto right = claim.bound ? Summary{.mean = *claim.bound, .seeds = 1}
+                                 : Summarise(lines, claim.right);
   if (!left || !right) return {};
-  const double margin = Margin(lines, claim.left, claim.right, reference);
+  double margin = 0;
+  if (claim.standard_errors > 0) {
+    margin = claim.standard_errors * std::hypot(left->error, right->error);
+  } else if (claim.relation != Claim::Relation::kEqual) {
+    margin = Margin(lines, claim.left, claim.bound ? claim.left : claim.right,
+                    reference);
+  }
   const double gap = right->mean - left->mean;
-  ClaimResult result{.numbers = Short(left->mean) + " against " +
-                                Short(right->mean) + ", margin " +
-                                Short(margin)};
-  bool holds = false;
-  bool tie = false;
+  // By how much the relation is kept; broken where it is negative.
+  double room = 0;
   switch (claim.relation) {
     case Claim::Relation::kBelow:
-      holds = gap > claim.amount + margin;
-      tie = std::abs(gap - claim.amount) <= margin;
+      room = gap - claim.amount;
       break;
     case Claim::Relation::kAtMost:
-      holds = gap >= -margin;
+      room = gap;
       break;
     case Claim::Relation::kWithin:
-      holds = std::abs(gap) <= claim.amount;
-      tie = std::abs(std::abs(gap) - claim.amount) <= margin;
+    case Claim::Relation::kEqual:
+      room = claim.amount - std::abs(gap);
       break;
   }
-  result.verdict = holds ? Verdict::kHolds
-                   : tie ? Verdict::kTie
-                         : Verdict::kFails;
+  const bool exact = claim.relation == Claim::Relation::kEqual;
+  ClaimResult result{.numbers =
+                         Short(left->mean) + " against " + Short(right->mean)};
+  if (!exact) result.numbers += ", margin " + Short(margin);
+  result.verdict = exact && room >= 0          ? Verdict::kHolds
+                   : room > margin             ? Verdict::kHolds
+                   : room >= -margin && !exact ? Verdict::kTie
+                                               : Verdict::kFails;
   return result;
 }
 

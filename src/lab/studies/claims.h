@@ -3,6 +3,7 @@
 #ifndef ROPEWALK_LAB_STUDIES_CLAIMS_H_
 #define ROPEWALK_LAB_STUDIES_CLAIMS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,14 +14,19 @@ namespace ropewalk::lab::studies {
 struct Claim {
   enum class Relation {
     kBelow,   // left + amount < right
-    kAtMost,  // left <= right
+    kAtMost,  // left <= right, but for what a tie is
     kWithin,  // |left - right| <= amount
+    kEqual,   // the same, to the last digit that `amount` leaves: an identity
   };
   std::string text;  // "NTK-fixed below NTK-mixed"
   CellKey left;
   Relation relation = Relation::kBelow;
   CellKey right;
   double amount = 0;
+  std::optional<double> bound;  // a number in place of the right cell
+  // Judged by as many standard errors of the difference, not by the spread
+  // over seeds; 0: by the spread.
+  double standard_errors = 0;
   // A run that does not show it has failed: what must come out whatever the
   // size and the seed.
   bool required = false;

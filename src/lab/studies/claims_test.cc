@@ -54,11 +54,28 @@ TEST(ClaimsTest, AmountsCount) {
   EXPECT_EQ(VerdictOf("a", kBelow, "c", 3), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("a", kBelow, "c", 5), Verdict::kTie);
   EXPECT_EQ(VerdictOf("a", kBelow, "c", 7), Verdict::kFails);
-  EXPECT_EQ(VerdictOf("b", kAtMost, "a"), Verdict::kHolds);
+  // A difference below the margin is no proof of either order.
+  EXPECT_EQ(VerdictOf("a", kAtMost, "c"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("b", kAtMost, "a"), Verdict::kTie);
   EXPECT_EQ(VerdictOf("c", kAtMost, "a"), Verdict::kFails);
-  EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.95), Verdict::kHolds);
-  EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.5), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("a", kWithin, "b", 2), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.95), Verdict::kTie);
   EXPECT_EQ(VerdictOf("a", kWithin, "c", 1), Verdict::kFails);
+  // Identities know no margin.
+  EXPECT_EQ(VerdictOf("a", kEqual, "b", 0.95), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kEqual, "b", 0.85), Verdict::kFails);
+}
+
+TEST(ClaimsTest, BoundsAndStandardErrorsTakeTheirPlaces) {
+  Claim claim{.left = Cell("a"), .bound = 30};
+  EXPECT_EQ(Judge(Lines(), claim, "base").verdict, Verdict::kHolds);
+  claim.bound = 20.5;
+  EXPECT_EQ(Judge(Lines(), claim, "base").verdict, Verdict::kTie);
+  // Errors of 3 and 3: one of the difference is 4.2, below 5; two are not.
+  Claim errors{.left = Cell("a"), .right = Cell("c"), .standard_errors = 1};
+  EXPECT_EQ(Judge(Lines(), errors, "base").verdict, Verdict::kHolds);
+  errors.standard_errors = 2;
+  EXPECT_EQ(Judge(Lines(), errors, "base").verdict, Verdict::kTie);
 }
 
 Published Row(const std::string& row, double value) {

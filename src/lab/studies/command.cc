@@ -69,8 +69,10 @@ void AddReproduce(CLI::App& app) {
     options->scale = ParseScale(*scale);
     if (!length->empty()) {
       const auto parsed = ParseLength(*length);
-      Require(parsed && *parsed > 0, "--train-length must be above 0, got '" +
-                                         Printable(*length, 40) + "'");
+      constexpr int64_t kMost = int64_t{1} << 40;
+      Require(parsed && *parsed > 0 && *parsed < kMost,
+              "--train-length must be above 0 and a length, got '" +
+                  Printable(*length, 40) + "'");
       options->train_length = *parsed;
     }
     Reproduce(*options);

@@ -13,10 +13,10 @@ namespace ropewalk::lab::studies {
 namespace {
 
 CellKey KeyOf(const Published& cell, int64_t N) {
+  const double unit = cell.tokens ? 1 : static_cast<double>(N);
   return {.row = cell.row,
           .set = cell.set,
-          .length = std::llround(cell.at *
-                                 (cell.tokens ? 1 : static_cast<double>(N))),
+          .length = std::llround(cell.at * unit),
           .metric = cell.metric};
 }
 
@@ -26,12 +26,15 @@ std::string Fixed(double value, int digits) {
 
 int DigitsOf(const std::string& metric) { return metric == "loss" ? 4 : 2; }
 
-// "48.51 ± 0.20 (3 seeds)": the spread of seeds; of one seed no spread.
+// "48.51 ± 0.20 (3 seeds)": the spread of seeds; of one seed "48.51 (s.e.
+// 0.35)", the standard error over documents.
 std::string Shown(const Summary& summary, const std::string& metric) {
   std::string text = Fixed(summary.mean, DigitsOf(metric));
   if (summary.spread) {
     text += " ± " + Fixed(*summary.spread, DigitsOf(metric)) + " (" +
             std::to_string(summary.seeds) + " seeds)";
+  } else if (summary.error > 0) {
+    text += " (s.e. " + Fixed(summary.error, DigitsOf(metric)) + ")";
   }
   return text;
 }
@@ -70,7 +73,7 @@ std::vector<Published> ParsePublished(const std::string& text,
       const auto place = ParseNumber(where);
       const auto number = ParseNumber(cells[value]);
       Require(
-          place && *place > 0 && number,
+          place && *place > 0 && *place < 1e9 && number,
           "row '" + Printable(cells[row], 40) + "' has a number that is none");
       published.push_back({.row = cells[row],
                            .name = cells[name],
@@ -95,8 +98,9 @@ Agreement AgreementOf(const std::vector<Published>& published,
   const auto ours = Summarise(lines, key);
   if (!ours) return agreement;
   for (const Published& other : published) {
-    if (other.row == cell.row || other.set != cell.set || other.at != cell.at ||
-        other.metric != cell.metric || other.value == cell.value) {
+    if (other.row == cell.row || other.set != cell.set ||
+        KeyOf(other, N).length != key.length || other.metric != cell.metric ||
+        other.value == cell.value) {
       continue;
     }
     const CellKey other_key = KeyOf(other, N);
@@ -116,7 +120,8 @@ Agreement AgreementOf(const std::vector<Published>& published,
 
 report::Table ComparisonTable(const std::vector<Published>& published,
                               const std::vector<Measurement>& lines, int64_t N,
-                              const std::string& reference) {
+                              const std::string& reference,
+                              bool measured_only) {
   report::Table table({{.name = "row"},
                        {.name = "read"},
                        {.name = "published", .align = report::Align::kRight},
@@ -124,6 +129,7 @@ report::Table ComparisonTable(const std::vector<Published>& published,
                        {.name = "same ordering?"}});
   for (const Published& cell : published) {
     const auto ours = Summarise(lines, KeyOf(cell, N));
+    if (measured_only && !ours) continue;
     const Agreement agreement =
         AgreementOf(published, lines, N, cell, reference);
     const int64_t pairs = agreement.same + agreement.ties + agreement.other;
@@ -140,8 +146,7 @@ report::Table ComparisonTable(const std::vector<Published>& published,
     }
     table.AddRow(
         {cell.row,
-         ColumnName(cell.set, std::llround(cell.at * static_cast<double>(N)),
-                    N) +
+         ColumnName(cell.set, KeyOf(cell, N).length, cell.tokens ? 0 : N) +
              (cell.metric == "accuracy" ? "" : " " + cell.metric),
          Fixed(cell.value, DigitsOf(cell.metric)),
          ours ? report::Cell(Shown(*ours, cell.metric)) : report::Cell(),
@@ -190,11 +195,12 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
 
 report::Table ClaimsTable(const std::vector<Claim>& claims,
                           const std::vector<Measurement>& lines,
-                          const std::string& reference) {
+                          const std::string& reference, bool measured_only) {
   report::Table table(
       {{.name = "claim"}, {.name = "ours"}, {.name = "numbers"}});
   for (const Claim& claim : claims) {
     const ClaimResult result = Judge(lines, claim, reference);
+    if (measured_only && result.verdict == Verdict::kMissing) continue;
     table.AddRow({claim.text, ToString(result.verdict),
                   result.numbers.empty() ? report::Cell()
                                          : report::Cell(result.numbers)});

@@ -41,11 +41,13 @@ Agreement AgreementOf(const std::vector<Published>& published,
                       const std::vector<Measurement>& lines, int64_t N,
                       const Published& cell, const std::string& reference);
 
-// published | ours | same ordering? One line a published row and column, then
-// what we measured beside them.
+// published | ours | same ordering? One line a published row and column.
+//
+//   measured_only   leaves out what was not measured
 report::Table ComparisonTable(const std::vector<Published>& published,
                               const std::vector<Measurement>& lines, int64_t N,
-                              const std::string& reference);
+                              const std::string& reference,
+                              bool measured_only = false);
 
 // Every row that was measured: one line a row, a column a set and length.
 report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
@@ -53,7 +55,8 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
 
 report::Table ClaimsTable(const std::vector<Claim>& claims,
                           const std::vector<Measurement>& lines,
-                          const std::string& reference);
+                          const std::string& reference,
+                          bool measured_only = false);
 
 }  // namespace ropewalk::lab::studies
 

@@ -64,13 +64,18 @@ ModelSpec DropeModel(const Setting& setting, uint64_t seed) {
   const train::TrainConfig config = train::ReadTrainConfig(
       setting.config, "config", {"data.train=[\"texts\"]"});
   const int64_t steps = std::max<int64_t>(1, config.steps / 50);
+  // Gently, as the weights are trained already.
   const double rate = config.optimizer.learning_rate / 5;
+  const double embedding_rate = config.optimizer.embedding_learning_rate / 5;
   return {.name = "drope",
           .seed = seed,
           .overrides = {"model.position=nope",
                         "train.steps=" + std::to_string(steps),
                         "optimizer.warmup=" + std::to_string(steps / 10),
-                        "optimizer.learning_rate=" + FormatNumber(rate)},
+                        "optimizer.schedule=cosine",
+                        "optimizer.learning_rate=" + FormatNumber(rate),
+                        "optimizer.embedding_learning_rate=" +
+                            FormatNumber(embedding_rate)},
           .starts_from = "base"};
 }
 
@@ -81,7 +86,9 @@ std::string With(const std::string& spelling, int64_t value) {
 Job ScoreJob(const std::string& row, const std::string& spelling,
              std::vector<int64_t> natural, std::vector<int64_t> repeated,
              bool costs) {
+  const auto cells = static_cast<int64_t>(natural.size() + repeated.size());
   return {.row = row,
+          .lines = cells * (costs ? 4 : 2),
           .run = [spelling, natural = std::move(natural),
                   repeated = std::move(repeated), costs](Bench& bench) {
             return bench.ScoreLengths(spelling, natural, repeated, costs);

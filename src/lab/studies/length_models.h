@@ -33,13 +33,6 @@ int64_t HwfaWindow(const Setting& setting);
 // N / L, and has its best results with 64 at N = 512 and L = 24.
 int64_t Hwfa2Window(const Setting& setting);
 
-// A model for each of the setting's seeds.
-template <typename Make>
-void AddSeeds(const Setting& setting, const Make& make,
-              std::vector<ModelSpec>& models) {
-  for (const uint64_t seed : setting.seeds) models.push_back(make(seed));
-}
-
 // "rerope:window=64" from "rerope:window=" and a length.
 std::string With(const std::string& spelling, int64_t value);
 

@@ -70,29 +70,29 @@ void Measurements::Read() {
           path_, 0,
           "row '" + Printable(cells[1], 40) + "' has a number that is none");
     }
-    Foreign entry{.line = {.row = cells[1],
-                           .model = cells[2],
-                           .seed = static_cast<uint64_t>(*seed),
-                           .position = cells[4],
-                           .set = cells[5],
-                           .length = *length,
-                           .metric = cells[7],
-                           .value = *value,
-                           .error = *error,
-                           .count = *count},
-                  .provenance = {.scale = cells[0],
-                                 .data = cells[11],
-                                 .hardware = cells[12],
-                                 .command = cells[13]}};
+    Entry entry{.line = {.row = cells[1],
+                         .model = cells[2],
+                         .seed = static_cast<uint64_t>(*seed),
+                         .position = cells[4],
+                         .set = cells[5],
+                         .length = *length,
+                         .metric = cells[7],
+                         .value = *value,
+                         .error = *error,
+                         .count = *count},
+                .provenance = {.scale = cells[0],
+                               .data = cells[11],
+                               .hardware = cells[12],
+                               .command = cells[13]}};
     all_.push_back(std::move(entry));
   }
   // No data named: the table that was worked on last.
-  for (const Foreign& entry : all_) {
+  for (const Entry& entry : all_) {
     if (!named && entry.provenance.scale == provenance_.scale) {
       provenance_.data = entry.provenance.data;
     }
   }
-  for (const Foreign& entry : all_) {
+  for (const Entry& entry : all_) {
     if (IsOurs(entry.provenance)) lines_.push_back(entry.line);
   }
 }
@@ -102,16 +102,28 @@ bool Measurements::IsOurs(const Provenance& from) const {
 }
 
 bool Measurements::Has(const std::string& row, const std::string& model,
-                       uint64_t seed) const {
-  return std::ranges::any_of(lines_, [&](const Measurement& line) {
-    return line.row == row && line.model == model && line.seed == seed;
-  });
+                       uint64_t seed, int64_t lines) const {
+  const int64_t count =
+      std::ranges::count_if(lines_, [&](const Measurement& line) {
+        return line.row == row && line.model == model && line.seed == seed;
+      });
+  return lines == 0 ? count > 0 : count == lines;
 }
 
 void Measurements::Add(const std::vector<Measurement>& lines) {
   // Another process may have written since.
   const FolderLock lock(fs::absolute(path_).parent_path().string(), path_);
   if (fs::exists(path_)) Read();
+  const auto replaced = [&](const Measurement& old) {
+    return std::ranges::any_of(lines, [&](const Measurement& line) {
+      return line.row == old.row && line.model == old.model &&
+             line.seed == old.seed;
+    });
+  };
+  std::erase_if(lines_, replaced);
+  std::erase_if(all_, [&](const Entry& entry) {
+    return IsOurs(entry.provenance) && replaced(entry.line);
+  });
   for (const Measurement& line : lines) {
     lines_.push_back(line);
     all_.push_back({line, provenance_});

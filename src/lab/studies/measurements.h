@@ -45,12 +45,14 @@ class Measurements {
   // of ours.
   Measurements(std::string path, Provenance provenance);
 
-  // Whether a row of this scale and data is there.
-  bool Has(const std::string& row, const std::string& model,
-           uint64_t seed) const;
+  // Whether a row of this scale and data is there, with as many lines as it
+  // should have; `lines` 0 takes any.
+  bool Has(const std::string& row, const std::string& model, uint64_t seed,
+           int64_t lines = 0) const;
 
-  // Adds the lines and writes the file, with what other processes have added
-  // to it meanwhile. Throws IoError; the old file is then still there.
+  // Writes the lines in place of what their rows had, with what other
+  // processes have added to the file meanwhile. Throws IoError; the old file is
+  // then still there.
   void Add(const std::vector<Measurement>& lines);
 
   // Those of this scale and data, in the order in which they came.
@@ -63,7 +65,7 @@ class Measurements {
   std::vector<std::string> Commands() const;
 
  private:
-  struct Foreign {
+  struct Entry {
     Measurement line;
     Provenance provenance;
   };
@@ -75,7 +77,7 @@ class Measurements {
 
   std::string path_;
   Provenance provenance_;
-  std::vector<Foreign> all_;
+  std::vector<Entry> all_;
   std::vector<Measurement> lines_;
 };
 

@@ -4,19 +4,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/atomic_file.h"
 #include "base/data_files.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/mapped_file.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "formats/text_file.h"
 #include "kernels/cpu/isa.h"
@@ -25,7 +29,9 @@
 #include "lab/studies/length_models.h"
 #include "lab/studies/study_report.h"
 #include "lab/studies/zoo.h"
+#include "lab/train/environment.h"
 #include "lab/train/text_source.h"
+#include "position/scheme.h"
 #include "report/table.h"
 
 namespace ropewalk::lab::studies {
@@ -50,16 +56,31 @@ std::string Hardware(int64_t threads) {
 
 // As anyone would type it: no folders of this machine.
 std::string CommandOf(const ReproduceOptions& options) {
+  const auto name = [](const std::string& path) {
+    return fs::path(path).filename().string();
+  };
   std::string text = "ropewalk reproduce";
   for (const std::string& study : options.studies) text += " " + study;
   if (!options.model.empty()) {
-    text += " -m " + fs::path(options.model).filename().string() + " -t " +
-            fs::path(options.text).filename().string();
+    text += " -m " + name(options.model) + " -t " + name(options.text);
+    if (options.train_length > 0) {
+      text += " --train-length " + std::to_string(options.train_length);
+    }
   } else {
     text += " --scale " + ToString(options.scale);
     if (!options.corpus.empty()) text += " --corpus CORPUS";
   }
+  if (options.documents > 0) {
+    text += " --documents " + std::to_string(options.documents);
+  }
   return text;
+}
+
+// What rows were measured on, as far as it is not in their own columns.
+std::string DataName(const ReproduceOptions& options, const std::string& hash) {
+  return options.documents == 0
+             ? hash
+             : hash + ", " + std::to_string(options.documents) + " pieces";
 }
 
 // A study and its rows so far.
@@ -83,7 +104,16 @@ class Session {
       : options_(std::move(options)), setting_(std::move(setting)) {
     if (options_.documents > 0) setting_.documents = options_.documents;
     for (const Study* study : FindStudies(options_.studies)) {
-      const fs::path folder = fs::path(options_.out) / study->name();
+      // Each given model has tables of its own.
+      fs::path folder = fs::path(options_.out) / study->name();
+      if (!options_.model.empty()) {
+        folder /= fs::path(options_.model).stem();
+      }
+      if (options_.report) {
+        Require(fs::exists(folder / "measured.csv"),
+                "reproduce --report: no rows in '" +
+                    Printable(folder.string()) + "'");
+      }
       fs::create_directories(folder);
       provenance.command = CommandOf(options_);
       running_.push_back({.study = study,
@@ -108,6 +138,7 @@ class Session {
       TryPaper(zoo);
       return false;
     }
+    zoo.HeldOut();  // too few of them is said now, not after a training
     for (const Running& running : running_) RunOwnJobs(running);
     for (const ModelSpec& spec : Models()) {
       if (!Chosen(spec) || !Wanted(spec)) continue;
@@ -243,7 +274,7 @@ class Session {
       if (!Has(*running.study, spec)) return false;
       const std::vector<Job> jobs = running.study->Jobs(setting_, spec);
       return std::ranges::any_of(jobs, [&](const Job& job) {
-        return !running.measured->Has(job.row, spec.name, spec.seed);
+        return !running.measured->Has(job.row, spec.name, spec.seed, job.lines);
       });
     });
   }
@@ -258,9 +289,10 @@ class Session {
   void RunJobs(const Running& running, const std::vector<Job>& jobs,
                const std::string& model, uint64_t seed, Bench& bench) {
     for (const Job& job : jobs) {
-      if (running.measured->Has(job.row, model, seed)) continue;
+      if (running.measured->Has(job.row, model, seed, job.lines)) continue;
       ThrowIfInterrupted();
       std::vector<Measurement> lines = job.run(bench);
+      ROPEWALK_CHECK(!lines.empty());
       std::string shown;
       for (Measurement& line : lines) {
         line.model = model;
@@ -298,24 +330,68 @@ std::vector<evaluate::Document> Pieces(runtime::Runtime& model,
   return pieces;
 }
 
-void ReproduceGiven(const ReproduceOptions& options) {
-  Require(!options.text.empty(), "reproduce: -m wants a text with -t");
-  Require(options.corpus.empty() && options.only.empty(),
-          "reproduce: --corpus and --only are for models trained here, -m is "
-          "not");
-  for (const Study* study : FindStudies(options.studies)) {
-    Require(
-        !study->GivenJobs({.scale = Scale::kGiven, .N = 512, .L = 4}).empty(),
-        "reproduce: " + study->name() +
-            " is about how models are trained; it has nothing to measure "
-            "on one that is given");
+// Tells model files apart: by size and first megabyte, headers and some
+// weights, as files of many gigabytes would take long to hash.
+std::string NameOf(std::span<const std::byte> bytes) {
+  const size_t some = std::min(bytes.size(), size_t{1} << 20);
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), some);
+  return Sha256(text + std::to_string(bytes.size())).substr(0, 12);
+}
+
+// Studies that can say something of a given model; all of them, where nobody
+// chose.
+std::vector<std::string> GivenStudies(const ReproduceOptions& options) {
+  std::vector<std::string> able;
+  for (const Study* study : AllStudies()) {
+    if (!study->GivenJobs({.scale = Scale::kGiven, .N = 512, .L = 4}).empty()) {
+      able.push_back(study->name());
+    }
   }
+  std::string names;
+  for (const std::string& name : able)
+    names += (names.empty() ? "" : ", ") + name;
+  if (options.studies == std::vector<std::string>{"all"}) return able;
+  for (const Study* study : FindStudies(options.studies)) {
+    Require(std::ranges::find(able, study->name()) != able.end(),
+            "reproduce: " + study->name() +
+                " is about how models are trained and has nothing to measure "
+                "on a given one; -m goes with " +
+                names);
+  }
+  return options.studies;
+}
+
+// The scale that the file's own law brings. Throws std::invalid_argument for a
+// law that other laws cannot take the place of.
+std::string OwnSuffix(const position::ModelPositions& positions) {
+  if (positions.own_spelling.empty()) return "";
+  const std::vector<std::string>& own = positions.own_spelling;
+  const position::Scheme scheme = position::ParseScheme(own.front());
+  const bool plain = own.size() == 1 && scheme.name == "rope";
+  Require(plain, "reproduce: this model has a law of its own (" +
+                     Printable(own.front(), 60) +
+                     (own.size() > 1 ? ", a law a layer" : "") +
+                     "); laws for models that were trained with plain RoPE say "
+                     "nothing of it");
+  const std::string spelling = position::ToString(scheme);
+  const size_t plus = spelling.find('+');
+  return plus == std::string::npos ? "" : spelling.substr(plus);
+}
+
+void ReproduceGiven(ReproduceOptions options) {
+  Require(!options.text.empty(), "reproduce: -m wants a text with -t");
+  Require(options.corpus.empty() && options.only.empty() && !options.report,
+          "reproduce: --corpus, --only and --report are for models trained "
+          "here, -m is not");
+  options.studies = GivenStudies(options);
   Setting setting{.scale = Scale::kGiven, .documents = 64, .seeds = {0}};
   if (options.documents > 0) setting.documents = options.documents;
-  runtime::Runtime model(
-      {.path = options.model, .train_length = options.train_length});
+  runtime::Runtime model({.path = options.model,
+                          .train_length = options.train_length,
+                          .threads = options.threads});
   setting.N = model.positions().train_length;
   setting.L = model.model().config().L;
+  setting.scale_suffix = OwnSuffix(model.positions());
   Require(setting.N >= 16,
           "reproduce: the model's trained length of " +
               std::to_string(setting.N) +
@@ -323,10 +399,14 @@ void ReproduceGiven(const ReproduceOptions& options) {
   const std::vector<evaluate::Document> documents =
       Pieces(model, options.text, setting);
   setting.documents = static_cast<int64_t>(documents.size());
+  const std::string hash =
+      Sha256(formats::ReadTextFile(options.text)).substr(0, 12) + " read by " +
+      NameOf(MappedFile(options.model).bytes()) + " of N " +
+      std::to_string(setting.N);
   const std::string name = fs::path(options.model).stem().string();
   Session session(options, setting,
-                  {.scale = "given",
-                   .data = fs::path(options.text).filename().string(),
+                  {.scale = ToString(setting.scale),
+                   .data = DataName(options, hash),
                    .hardware = Hardware(options.threads)});
   Bench bench(
       setting, options.model, documents,
@@ -348,6 +428,7 @@ std::string StudyList() {
 void Reproduce(const ReproduceOptions& options) {
   CatchInterrupts();
   (void)FindStudies(options.studies);  // before texts are looked for
+  if (options.threads > 0) train::SetThreads(static_cast<int>(options.threads));
   if (!options.model.empty()) return ReproduceGiven(options);
   Require(options.text.empty(), "reproduce: -t is for a model named with -m");
   Setting setting = MakeSetting(options.scale);
@@ -366,7 +447,7 @@ void Reproduce(const ReproduceOptions& options) {
         " wants texts: --corpus DIR with train/ and heldout/; --report shows "
         "the rows that are there");
   }
-  provenance.data = corpus ? corpus->hash : "";
+  if (corpus) provenance.data = DataName(options, corpus->hash);
   Session session(options, std::move(setting), provenance);
   if (options.report || session.Train(std::move(*corpus))) session.Report();
 }

@@ -56,7 +56,8 @@ class ReRopeStudy : public Study {
   }
 
   std::vector<Job> GivenJobs(const Setting& setting) const override {
-    return PlainJobs(setting, true);
+    return setting.scale_suffix.empty() ? PlainJobs(setting, true)
+                                        : LognJobs(setting, true);
   }
 
   std::vector<Claim> Claims(const Setting& setting) const override;
@@ -89,7 +90,10 @@ class ReRopeStudy : public Study {
     jobs.push_back(ScoreJob("NTK-old", "ntk-old:factor=8", far, far));
     jobs.push_back(ScoreJob("NTK-fixed", "ntk-fixed:factor=8", far, far));
     jobs.push_back(
+        ScoreJob("NTK-fixed logn†", "ntk-fixed:factor=8+logn-clip", far, far));
+    jobs.push_back(
         ScoreJob("NTK-mixed logn†", "ntk-mixed:factor=8+logn-clip", far, far));
+    jobs.push_back(ScoreJob("YaRN", "yarn:factor=8", far, far));
     for (const int64_t k : kFactors) {
       if (!s.Sweeps()) continue;
       jobs.push_back(ScoreJob(
@@ -106,32 +110,36 @@ class ReRopeStudy : public Study {
     const int64_t N = s.N;
     const std::vector<int64_t> all = {N, 2 * N, 4 * N, 8 * N};
     const std::vector<int64_t> far = {8 * N};
+    // A given model may have another base, or a learned scale.
+    const std::string end = s.scale_suffix.empty() ? "+logn" : s.scale_suffix;
     std::vector<Job> jobs = {
-        ScoreJob("Baseline logn", "rope+logn", all, far),
-        ScoreJob("window N logn", With("window:size=", N) + "+logn", far, far),
-        ScoreJob("NTK-mixed logn", "ntk-mixed:factor=8+logn", far, far)};
+        ScoreJob("Baseline logn", "rope" + end, all, far),
+        ScoreJob("window N logn", With("window:size=", N) + end, {N, 8 * N},
+                 far),
+        ScoreJob("NTK-mixed logn", "ntk-mixed:factor=8" + end, far, far)};
     for (const Window& w : kWindows) {
       const bool main = w.eighths == 2 || w.eighths == 4;
       if (!main && !(sweeps && s.Sweeps())) continue;
-      jobs.push_back(
-          ScoreJob(ReRopeRow(w.name, " logn"),
-                   With("rerope:window=", w.eighths * N / 8) + "+logn",
-                   main ? all : far, far));
+      jobs.push_back(ScoreJob(ReRopeRow(w.name, " logn"),
+                              With("rerope:window=", w.eighths * N / 8) + end,
+                              main ? all : far, far));
     }
     if (!sweeps) return jobs;
-    jobs.push_back(ScoreJob("PI logn", "pi:factor=8+logn", far, far));
-    jobs.push_back(ScoreJob("NTK-old logn", "ntk-old:factor=8+logn", far, far));
+    jobs.push_back(ScoreJob("PI logn", "pi:factor=8" + end, far, far));
     jobs.push_back(
-        ScoreJob("NTK-fixed logn", "ntk-fixed:factor=8+logn", far, far));
+        ScoreJob("NTK-old logn", "ntk-old:factor=8" + end, far, far));
+    jobs.push_back(
+        ScoreJob("NTK-fixed logn", "ntk-fixed:factor=8" + end, far, far));
+    jobs.push_back(ScoreJob("YaRN logn", "yarn:factor=8" + end, far, far));
     for (const auto& [name, share] : {std::pair{"N/4", 4}, {"N/2", 2}}) {
       for (const int64_t k : kFactors) {
         jobs.push_back(ScoreJob(
             std::string("Leaky w=") + name + " logn k=" + std::to_string(k),
-            With("leaky-rerope:window=", N / share) + With(",k=", k) + "+logn",
-            far, far));
+            With("leaky-rerope:window=", N / share) + With(",k=", k) + end, far,
+            far));
       }
     }
-    AddAlong("ReRoPE w=N/2 logn along", With("rerope:window=", N / 2) + "+logn",
+    AddAlong("ReRoPE w=N/2 logn along", With("rerope:window=", N / 2) + end,
              8 * N, jobs);
     return jobs;
   }
@@ -160,8 +168,9 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
                       .required = required});
   };
   add("the base uses its context: its loss at N is below that of the same "
-      "model under a window of 16",
+      "model under a window of 16 by three standard errors",
       LossAt("Baseline", N), kBelow, LossAt("window 16", N));
+  claims.back().standard_errors = 3;
   add("position interpolation below plain RoPE", At("PI", far), kBelow,
       At("Baseline", far));
   add("plain RoPE below NTK-old", At("Baseline", far), kBelow,
@@ -193,6 +202,15 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
       At("ReRoPE w=N/2", far), kWithin, At("Baseline", N), 1);
   add("w = N collapses: more than 5 points below w = N/2",
       At("ReRoPE w=N", far), kBelow, At("ReRoPE w=N/2", far), 5);
+  for (const char* w : {"N/8", "N/4", "3N/4"}) {
+    add(std::string("w = ") + w + " does not: within 5 points of w = N/2",
+        At(ReRopeRow(w, ""), far), kWithin, At("ReRoPE w=N/2", far), 5);
+  }
+  add("YaRN at most ReRoPE w=N/4", At("YaRN", far), kAtMost,
+      At("ReRoPE w=N/4", far));
+  add("Leaky without log n degrades as well: k = 8 below k = 16, repeated text",
+      RepeatedAt("Leaky w=N/4 k=8", far), kBelow,
+      RepeatedAt("Leaky w=N/4 k=16", far));
   add("Leaky degrades once its largest position passes N: k = 8 below k = 16, "
       "repeated text",
       RepeatedAt("Leaky w=N/4 logn k=8", far), kBelow,
@@ -205,15 +223,19 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
       LossAt("ReRoPE w=N/2", 2 * N));
   add("plain RoPE's loss rises at 2N", LossAt("Baseline", N), kBelow,
       LossAt("Baseline", 2 * N));
+  add("a window of N below ReRoPE w=N/2, repeated text",
+      RepeatedAt("window N", far), kBelow, RepeatedAt("ReRoPE w=N/2", far));
+  add("a window of N below ReRoPE w=N/2, natural text", At("window N", far),
+      kBelow, At("ReRoPE w=N/2", far));
   add("a window of N below ReRoPE w=N/2 logn, repeated text",
       RepeatedAt("window N logn", far), kBelow,
       RepeatedAt("ReRoPE w=N/2 logn", far));
   add("a window of N below ReRoPE w=N/2 logn, natural text",
       At("window N logn", far), kBelow, At("ReRoPE w=N/2 logn", far));
   add("identity: a window of N is plain RoPE at N", LossAt("window N", N),
-      kWithin, LossAt("Baseline", N), 1e-6, true);
+      kEqual, LossAt("Baseline", N), 1e-6, true);
   add("identity: log n afterwards changes nothing at N",
-      LossAt("ReRoPE w=N/2 logn†", N), kWithin, LossAt("ReRoPE w=N/2", N), 1e-6,
+      LossAt("ReRoPE w=N/2 logn†", N), kEqual, LossAt("ReRoPE w=N/2", N), 1e-6,
       true);
   return claims;
 }

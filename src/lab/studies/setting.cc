@@ -44,6 +44,7 @@ Setting MakeSetting(Scale scale) {
       train::ReadTrainConfig(setting.config, *path, {"data.train=[\"texts\"]"});
   setting.N = config.model.N;
   setting.L = config.model.L;
+  setting.repeat_fraction = config.data.repeat_fraction;
   setting.documents = scale == Scale::kSmoke ? 8 : 64;
   setting.seeds = {1};
   if (scale == Scale::kSmall) setting.seeds = {1, 2, 3};

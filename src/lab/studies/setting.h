@@ -29,6 +29,8 @@ struct Setting {
   int64_t N = 0;                // tokens trained on
   int64_t L = 0;                // layers
   int64_t documents = 0;        // of the longest length, in every evaluation
+  double repeat_fraction = 0;   // of the training sequences
+  std::string scale_suffix;     // of a given model's own law: "+logn"
   std::vector<uint64_t> seeds;  // of models that claims rest on
 
   // What is swept, rather than a few points of it.

@@ -34,6 +34,7 @@ struct ModelSpec {
 // One row of measured.csv, for one model: what is measured in one go.
 struct Job {
   std::string row;
+  int64_t lines = 0;  // that `run` gives; 0: not known before
   // Leaves row, model and seed to the caller. May throw Interrupted.
   std::function<std::vector<Measurement>(Bench&)> run;
 };
@@ -58,6 +59,11 @@ class Study {
   virtual std::string name() const = 0;   // "rerope"
   virtual std::string title() const = 0;  // one line
   virtual std::string about() const = 0;  // what is asked, a few sentences
+  // What the published numbers were measured on.
+  virtual std::string published_on() const {
+    return "accuracy in percent of a GAU of about 100M parameters trained to "
+           "N = 512";
+  }
 
   // Models in the order in which they are worth most.
   virtual std::vector<ModelSpec> Models(const Setting& setting) const = 0;

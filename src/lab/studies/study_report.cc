@@ -33,36 +33,54 @@ std::vector<std::string> ModelNames(const Measurements& measured) {
   return names;
 }
 
-// Pieces of text that the rows were measured on.
+// Pieces of text that rows were measured on: each gives as many targets as its
+// model was trained to, or as are read.
 int64_t DocumentsOf(const Measurements& measured, int64_t N) {
-  int64_t targets = 0;
+  int64_t documents = 0;
   for (const Measurement& line : measured.lines()) {
-    if (line.set == "natural") targets = std::max(targets, line.count);
+    if (line.set != "natural") continue;
+    documents = std::max(
+        documents, line.count / std::max<int64_t>(1, std::min(N, line.length)));
   }
-  return targets / N;
+  return documents;
 }
 
 std::vector<std::pair<std::string, std::string>> Facts(
     const StudyResults& results) {
-  const int64_t N = results.setting->N;
+  const Setting& setting = *results.setting;
   const Measurements& measured = *results.measured;
-  return {{"scale", measured.provenance().scale},
-          {"trained length N", std::to_string(N)},
-          {"documents", std::to_string(DocumentsOf(measured, N))},
-          {"models", Joined(ModelNames(measured))},
-          {"data", measured.provenance().data},
-          {"hardware", Joined(measured.Hardware())},
-          {"command", Joined(measured.Commands())}};
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"scale", measured.provenance().scale},
+      {"N, the base's trained length", std::to_string(setting.N)},
+      {"pieces of held-out text",
+       std::to_string(DocumentsOf(measured, setting.N))},
+      {"models", Joined(ModelNames(measured))}};
+  if (setting.repeat_fraction > 0) {
+    facts.emplace_back("training sequences that repeat a passage",
+                       report::FormatValue(setting.repeat_fraction,
+                                           report::NumberStyle::kPercent));
+  }
+  facts.emplace_back("data", measured.provenance().data);
+  facts.emplace_back("hardware", Joined(measured.Hardware()));
+  facts.emplace_back("command", Joined(measured.Commands()));
+  return facts;
+}
+
+// A given model is not asked what it could not be.
+bool MeasuredOnly(const StudyResults& results) {
+  return results.setting->scale == Scale::kGiven;
 }
 
 report::Table Compared(const StudyResults& results) {
   return ComparisonTable(results.published, results.measured->lines(),
-                         results.setting->N, kReferenceRow);
+                         results.setting->N, kReferenceRow,
+                         MeasuredOnly(results));
 }
 
 report::Table Claimed(const StudyResults& results) {
   return ClaimsTable(results.study->Claims(*results.setting),
-                     results.measured->lines(), kReferenceRow);
+                     results.measured->lines(), kReferenceRow,
+                     MeasuredOnly(results));
 }
 
 report::Table AllOf(const StudyResults& results, const std::string& metric) {
@@ -72,19 +90,20 @@ report::Table AllOf(const StudyResults& results, const std::string& metric) {
 // What is no loss or accuracy of a text: simulations, timings.
 report::Table Others(const StudyResults& results) {
   report::Table table({{.name = "row"},
+                       {.name = "model"},
+                       {.name = "seed"},
                        {.name = "set"},
                        {.name = "length"},
                        {.name = "metric"},
                        {.name = "value", .digits = 4},
                        {.name = "stderr", .digits = 4}});
   for (const Measurement& line : results.measured->lines()) {
-    const bool text = line.set == "natural" || line.set == "repeated";
-    if (line.set == "along" ||
-        (text && (line.metric == "loss" || line.metric == "accuracy"))) {
+    if (line.set == "along" || line.set == "natural" ||
+        line.set == "repeated") {
       continue;
     }
-    table.AddRow(
-        {line.row, line.set, line.length, line.metric, line.value, line.error});
+    table.AddRow({line.row, line.model.empty() ? "-" : line.model, line.seed,
+                  line.set, line.length, line.metric, line.value, line.error});
   }
   return table;
 }
@@ -93,7 +112,9 @@ constexpr const char* kReading =
     "A row is compared with every other published row of the same column: "
     "\"yes\" where each pair is ordered as published, ties aside. A tie is a "
     "difference below the spread over seeds (of the two rows, or of the "
-    "baseline where they have one seed).";
+    "baseline where they have one seed), or below its standard error where "
+    "nothing has two seeds. Our repeated text is nothing but repeats; the "
+    "posts mix it with natural text.";
 
 }  // namespace
 
@@ -103,10 +124,17 @@ std::string ResultText(const StudyResults& results) {
        results.study->Tables(*results.setting, *results.measured)) {
     text += named.title + "\n" + ToText(named.table) + "\n";
   }
-  if (!results.published.empty()) text += ToText(Compared(results)) + "\n";
-  if (!results.study->Claims(*results.setting).empty()) {
-    text += ToText(Claimed(results)) + "\n";
+  // Of a given model what was measured says more than what is published.
+  if (MeasuredOnly(results)) {
+    for (const char* metric : {"accuracy", "loss"}) {
+      text +=
+          std::string(metric) + "\n" + ToText(AllOf(results, metric)) + "\n";
+    }
   }
+  const report::Table compared = Compared(results);
+  if (!compared.rows().empty()) text += ToText(compared) + "\n";
+  const report::Table claimed = Claimed(results);
+  if (!claimed.rows().empty()) text += ToText(claimed) + "\n";
   return text;
 }
 
@@ -116,11 +144,16 @@ std::string ResultMarkdown(const StudyResults& results) {
   for (const auto& [name, value] : Facts(results)) {
     text += "- " + name + ": " + value + "\n";
   }
-  if (!results.published.empty()) {
-    text +=
-        "\n## Published beside ours\n\nPublished: accuracy in percent at "
-        "N = 512 of a model of about 100M parameters.\n\n" +
-        ToMarkdown(Compared(results)) + "\n" + kReading + "\n";
+  for (const NamedTable& named :
+       results.study->Tables(*results.setting, *results.measured)) {
+    text += "\n## " + named.title + "\n\n" + ToMarkdown(named.table) + "\n" +
+            named.caption + "\n";
+  }
+  const report::Table compared = Compared(results);
+  if (!compared.rows().empty()) {
+    text += "\n## Published beside ours\n\nPublished: " +
+            results.study->published_on() + ".\n\n" + ToMarkdown(compared) +
+            "\n" + kReading + "\n";
   }
   text += "\n## Claims\n\n" + ToMarkdown(Claimed(results));
   for (const auto& [metric, title] :
@@ -150,9 +183,11 @@ std::string ResultHtml(const StudyResults& results) {
        results.study->Figures(*results.setting, *results.measured)) {
     page.AddFigure(figure.svg, figure.caption);
   }
-  if (!results.published.empty()) {
+  const report::Table compared = Compared(results);
+  if (!compared.rows().empty()) {
     page.AddHeading("Published beside ours");
-    page.AddTable(Compared(results), kReading);
+    page.AddParagraph("Published: " + results.study->published_on() + ".");
+    page.AddTable(compared, kReading);
   }
   page.AddHeading("Claims");
   page.AddTable(Claimed(results));

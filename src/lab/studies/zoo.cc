@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <sstream>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -20,7 +20,6 @@
 #include "lab/data/train_tokenizer.h"
 #include "lab/train/checkpoint.h"
 #include "lab/train/group.h"
-#include "lab/train/identity.h"
 #include "lab/train/run_log.h"
 #include "lab/train/text_source.h"
 #include "lab/train/trainer.h"
@@ -47,23 +46,37 @@ data::CorpusOptions OptionsOf(const train::TrainConfig& config) {
   return {.join_lines = config.data.join_lines};
 }
 
+// The config without what changes nothing of the model: where its texts
+// stand, how often it is logged, what it is called.
+std::string Essence(const std::string& text, const std::string& path) {
+  return train::ReadTrainConfig(
+             text, path,
+             {"name=model", "data.train=[\"texts\"]",
+              "data.heldout=[\"texts\"]", "data.tokenizer=", "data.cache=",
+              "train.threads=0", "train.device=cpu",
+              "train.init_from=", "train.checkpoint_every=1",
+              "train.log_every=1", "export.types=[]"})
+      .text;
+}
+
 // A model that stands in the cache from before its config was changed.
 void RequireSame(const train::Checkpoint& checkpoint,
                  const train::TrainConfig& config, const std::string& folder) {
-  const train::TrainConfig was =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
-  std::optional<std::string> difference =
-      train::FirstDifference(train::IdentityOf(was), train::IdentityOf(config));
-  if (!difference &&
-      was.optimizer.learning_rate != config.optimizer.learning_rate) {
-    difference = "optimizer.learning_rate was " +
-                 FormatNumber(was.optimizer.learning_rate) + " and is " +
-                 FormatNumber(config.optimizer.learning_rate);
+  std::istringstream was(Essence(checkpoint.state.config, checkpoint.path));
+  std::istringstream is(Essence(config.text, "config"));
+  std::string old_line;
+  std::string line;
+  while (true) {
+    const bool more_old = static_cast<bool>(std::getline(was, old_line));
+    const bool more = static_cast<bool>(std::getline(is, line));
+    if (!more_old && !more) return;
+    if (more_old && more && old_line == line) continue;
+    throw IoError("'" + Printable(folder, 200) +
+                  "' holds a model of another config ('" +
+                  Printable(more_old ? old_line : "", 60) + "', now '" +
+                  Printable(more ? line : "", 60) +
+                  "'); remove the folder to train it anew");
   }
-  if (!difference) return;
-  throw IoError("'" + Printable(folder, 200) +
-                "' holds a model of another config: " + *difference +
-                "; remove the folder to train it anew");
 }
 
 }  // namespace
@@ -143,36 +156,38 @@ TrainedModel Zoo::Obtain(const ModelSpec& spec) {
   if (!spec.starts_from.empty()) {
     (void)Obtain({.name = spec.starts_from, .seed = spec.seed});
   }
-  TrainedModel model{.spec = spec,
-                     .folder = (fs::path(folder_) / spec.Label()).string(),
-                     .config = ConfigOf(spec)};
-  const train::TrainConfig& config = model.config;
-  const std::string file =
-      (fs::path(model.folder) / (config.name + "-f32.gguf")).string();
+  const train::TrainConfig config = ConfigOf(spec);
+  const fs::path folder = fs::path(folder_) / spec.Label();
+  const fs::path file = folder / (config.name + "-f32.gguf");
   const bool exports = !config.exports.empty();
+  fs::create_directories(folder);
+  const FolderLock lock(folder.string(), "it trains " + spec.Label());
   const auto finished = [&] {
-    const fs::path checkpoint = fs::path(model.folder) / train::kCheckpointName;
-    return fs::exists(checkpoint) && (!exports || fs::exists(file)) &&
-           train::ReadCheckpoint(checkpoint.string()).state.step ==
-               config.steps;
+    const fs::path path = folder / train::kCheckpointName;
+    if (!fs::exists(path)) return false;
+    const train::Checkpoint checkpoint = train::ReadCheckpoint(path.string());
+    RequireSame(checkpoint, config, folder.string());
+    if (checkpoint.state.step != config.steps) return false;
+    if (exports) return fs::exists(file);
+    const train::RunLog log(folder.string(), config.steps);
+    return !log.evaluations().empty() &&
+           log.evaluations().back().step == config.steps;
   };
-  fs::create_directories(model.folder);
-  const FolderLock lock(model.folder, "it trains " + spec.Label());
   if (!finished()) {
     const std::unique_ptr<train::Group> alone = train::MakeSingleGroup();
-    train::Trainer trainer(config, model.folder, /*resume=*/true, *alone);
+    train::Trainer trainer(config, folder.string(), /*resume=*/true, *alone);
     trainer.Run();
+    if (!finished()) {
+      throw IoError("'" + spec.Label() + "' was trained but not " +
+                    (exports ? "exported" : "tested"));
+    }
   }
+  TrainedModel model;
   if (exports) {
-    if (!fs::exists(file)) {
-      throw IoError("'" + spec.Label() + "' was trained but not exported");
-    }
-    model.file = file;
+    model.file = file.string();
   } else {
-    const train::RunLog log(model.folder, config.steps);
-    if (!log.evaluations().empty()) {
-      model.task_rows = log.evaluations().back().rows;
-    }
+    const train::RunLog log(folder.string(), config.steps);
+    model.task_rows = log.evaluations().back().rows;
   }
   return model;
 }
@@ -182,7 +197,7 @@ const std::vector<evaluate::Document>& Zoo::HeldOut() {
   const train::TrainConfig config = ConfigOf({.name = "held-out"});
   const data::TextTokenizer tokenizer =
       data::TextTokenizer::Load(config.data.tokenizer, config.model.V);
-  const auto threads = MakeThreadPool(0);
+  const auto threads = MakeThreadPool(threads_);
   const data::Corpus texts(corpus_.held_out, OptionsOf(config));
   const data::TokenFile tokens =
       data::CachedTokens(texts, tokenizer, *threads,

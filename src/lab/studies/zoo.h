@@ -21,10 +21,7 @@
 namespace ropewalk::lab::studies {
 
 struct TrainedModel {
-  ModelSpec spec;
-  std::string folder;  // of the run
-  std::string file;    // the exported model; empty for what has no export
-  train::TrainConfig config;
+  std::string file;  // the exported model; empty for what has no export
   std::vector<evaluate::MeasureRow> task_rows;  // the task's own tests
 };
 
@@ -46,11 +43,10 @@ class Zoo {
   // that a config too large for this machine is sound. Returns its loss.
   double TryStep(const ModelSpec& spec, int64_t sequences);
 
-  // Held-out pieces of `length` + 1 ids, setting.documents of them. Throws
+  // Held-out pieces of setting.Longest() + 1 ids, setting.documents of them.
+  // Throws
   // std::invalid_argument where the texts hold fewer.
   const std::vector<evaluate::Document>& HeldOut();
-
-  const std::string& folder() const { return folder_; }
 
  private:
   std::string Tokenizer();
