@@ -118,8 +118,8 @@ TEST(StudyTest, WindowsFollowThePosts) {
   EXPECT_EQ(HwfaWindow(paper), 17);
   EXPECT_EQ(Hwfa2Window(paper), 64);
   const Setting small = ReadSetting(Scale::kSmall);
-  EXPECT_EQ(HwfaWindow(small), 28);
-  EXPECT_EQ(Hwfa2Window(small), 64);
+  EXPECT_EQ(HwfaWindow(small), 39);
+  EXPECT_EQ(Hwfa2Window(small), 128);
 }
 
 TEST(StudyTest, NamesAreFoundAndNonsenseIsRefused) {
