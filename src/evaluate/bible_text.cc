@@ -18,8 +18,9 @@ std::string BibleText() {
   }
   const int status = pclose(pipe);
   if (status != 0 || text.size() < 100000) {
-    throw IoError("no text; install the Debian package bible-kjv, or name a text of "
-                  "yours");
+    throw IoError(
+        "no text; install the Debian package bible-kjv, or name a text of "
+        "yours");
   }
   return text;
 }

@@ -29,10 +29,82 @@ class ReproduceTest : public LabTest {
   }
 
   report::CsvFile Rows(const std::string& study) const {
-    const std::string path = Study(study) + "measured.csv";
+    return RowsAt(Study(study) + "measured.csv");
+  }
+  static report::CsvFile RowsAt(const std::string& path) {
     return report::ParseCsv(ReadAll(path), path);
   }
+
+  // A file of the smoke models' cache.
+  std::string Cached(const std::string& name) const {
+    for (const auto& entry :
+         fs::directory_iterator(Path("cache/ropewalk/studies"))) {
+      const fs::path path = entry.path() / name;
+      if (fs::exists(path)) return path.string();
+    }
+    ADD_FAILURE() << "no " << name << " in the cache";
+    return "";
+  }
+
+  // Both want the cache of a finished smoke run.
+  void ExpectOtherConfigsAreToldApart() const;
+  void ExpectGivenModelsHaveTablesOfTheirOwn() const;
 };
+
+void ReproduceTest::ExpectOtherConfigsAreToldApart() const {
+  fs::create_directories(Path("data"));
+  fs::copy(fs::path(ROPEWALK_SOURCE_FOLDER) / "studies", Path("data/studies"),
+           fs::copy_options::recursive);
+  const std::string config = Path("data/studies/smoke.toml");
+  std::string text = ReadAll(config);
+  const std::string rate = "embedding_learning_rate = 0.004";
+  ASSERT_NE(text.find(rate), std::string::npos);
+  text.replace(text.find(rate), rate.size(), "embedding_learning_rate = 0.4");
+  WriteAll(config, text);
+  const ProgramResult result =
+      Lab({"reproduce", "ntk", "--scale", "smoke", "--only", "base", "--out",
+           Path("other")},
+          {.environment = {{"XDG_CACHE_HOME", Path("cache")},
+                           {"ROPEWALK_DATA", Path("data")}},
+           .timeout_seconds = 600});
+  EXPECT_EQ(result.exit_code, 1) << Describe(result);
+  EXPECT_NE(result.err.find("another config"), std::string::npos)
+      << Describe(result);
+  EXPECT_NE(result.err.find("embedding_learning_rate"), std::string::npos);
+}
+
+void ReproduceTest::ExpectGivenModelsHaveTablesOfTheirOwn() const {
+  const std::string text = Cached("heldout/kjv.txt");
+  const Words rest = {"-t", text, "--documents", "4", "--out", Path("given")};
+  for (const char* model : {"base-s1", "base-logn-s1"}) {
+    const std::string file = Path(std::string(model) + ".gguf");
+    fs::copy_file(Cached(std::string(model) + "/smoke-f32.gguf"), file);
+    const Words call = Words{"ntk", "-m", file} + rest;
+    const ProgramResult result = Reproduce(call);
+    ASSERT_TRUE(Worked(result));
+    EXPECT_NE(result.out.find("YaRN"), std::string::npos) << result.out;
+    const std::string folder = Path("given/ntk/" + std::string(model) + "/");
+    EXPECT_TRUE(fs::exists(folder + "table-given.md"));
+    const bool logn = std::string(model) == "base-logn-s1";
+    for (const auto& row : RowsAt(folder + "measured.csv").rows) {
+      EXPECT_EQ(row[2], model);
+      // Read with the scale that it was trained with.
+      EXPECT_EQ(row[4].find("+logn") != std::string::npos &&
+                    row[4].find("+logn-clip") == std::string::npos,
+                logn)
+          << row[4];
+    }
+    const ProgramResult again = Reproduce(call);
+    ASSERT_TRUE(Worked(again));
+    EXPECT_EQ(again.out, result.out);
+    EXPECT_EQ(again.err.find("ntk: "), std::string::npos) << again.err;
+  }
+  const ProgramResult stack =
+      Reproduce(Words{"ntk", "-m", Cached("hwfa-s1/smoke-f32.gguf")} + rest);
+  EXPECT_EQ(stack.exit_code, 2) << Describe(stack);
+  EXPECT_NE(stack.err.find("law of its own"), std::string::npos)
+      << Describe(stack);
+}
 
 bool HasBible() {
   return std::system("bible -f Gen1:1 </dev/null >/dev/null 2>&1") == 0;
@@ -155,6 +227,8 @@ TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   EXPECT_EQ(again.err.find("== "), std::string::npos);
   EXPECT_EQ(again.out, result.out);
   EXPECT_EQ(Rows("rerope").rows, after);
+  ExpectOtherConfigsAreToldApart();
+  ExpectGivenModelsHaveTablesOfTheirOwn();
   // Nor does it take the texts or the models to show them.
   fs::remove_all(Path("cache"));
   const ProgramResult report =
