@@ -218,7 +218,6 @@ TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
     }
     const std::string page = ReadAll(Study(study) + "index-smoke.html");
     EXPECT_NE(page.find("<svg"), std::string::npos) << study;
-    EXPECT_EQ(page.find("nothing measured yet"), std::string::npos) << study;
   }
 
   // Nothing is left to do: no training, the same tables.

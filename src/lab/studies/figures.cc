@@ -23,8 +23,7 @@ std::string Draw(report::LinePlot plot) {
   std::erase_if(plot.series, [](const report::Series& series) {
     return series.points.empty();
   });
-  if (plot.series.empty()) plot.title += ": nothing measured yet";
-  return report::ToSvg(plot);
+  return plot.series.empty() ? "" : report::ToSvg(plot);
 }
 
 std::vector<report::Marker> TrainedTo(const Setting& setting) {

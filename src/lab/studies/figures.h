@@ -14,7 +14,7 @@
 namespace ropewalk::lab::studies {
 
 // All return an SVG document. Rows that were not measured have no line; a plot
-// without any says so in its title.
+// without any is the empty string.
 
 // `metric` of rows against the length, bars the spread over seeds, or the
 // standard error of a single one.

@@ -39,7 +39,8 @@ struct Job {
   std::function<std::vector<Measurement>(Bench&)> run;
 };
 
-// A figure: its file name without ".svg", the picture, what it shows.
+// A figure: its file name without ".svg", the picture (empty where nothing was
+// measured yet), what it shows.
 struct Figure {
   std::string name;
   std::string svg;

@@ -181,6 +181,7 @@ std::string ResultHtml(const StudyResults& results) {
   }
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
+    if (figure.svg.empty()) continue;  // nothing measured yet
     page.AddFigure(figure.svg, figure.caption);
   }
   const report::Table compared = Compared(results);
@@ -232,7 +233,7 @@ void WriteResults(const StudyResults& results, const std::string& folder) {
   };
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
-    write(figure.name, ".svg", figure.svg);
+    if (!figure.svg.empty()) write(figure.name, ".svg", figure.svg);
   }
   write("table", ".md", ResultMarkdown(results));
   write("index", ".html", ResultHtml(results));
