@@ -131,8 +131,10 @@ class Session {
     const std::string folder = (fs::path(train::CacheFolder()) / "studies" /
                                 (ToString(setting_.scale) + "-" + corpus.hash))
                                    .string();
-    WriteFileAtomically((fs::path(options_.out) / ListingName()).string(),
-                        corpus.listing);
+    WriteFileAtomically(
+        (fs::path(options_.out) / ResultName(setting_, "corpus", ".tsv"))
+            .string(),
+        corpus.listing);
     Zoo zoo(setting_, std::move(corpus), folder, options_.threads);
     if (setting_.scale == Scale::kPaper && !at::hasCUDA()) {
       TryPaper(zoo);
@@ -200,12 +202,6 @@ class Session {
                  "sequences (loss %.3f, %s) and trains nothing more\n",
                  static_cast<long long>(kSequences), loss,
                  FormatDuration(seconds.count()).c_str());
-  }
-
-  std::string ListingName() const {
-    return setting_.scale == Scale::kSmall
-               ? "corpus.tsv"
-               : "corpus-" + ToString(setting_.scale) + ".tsv";
   }
 
   static void Say(const std::string& text) {
