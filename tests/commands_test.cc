@@ -90,6 +90,54 @@ TEST_F(InspectTest, CountsBrokenNumbers) {
   EXPECT_TRUE(Contains(result.out, "3 NOT FINITE")) << result.out;
 }
 
+// A row of 64 components of +-`size`: what a sign optimizer leaves of it.
+std::vector<float> Driven(float size) {
+  std::vector<float> row(64, size);
+  for (size_t i = 0; i < row.size(); i += 3) row[i] = -size;
+  return row;
+}
+
+TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
+  const std::string plain = Tiny();
+  const std::string tensor = "token_embd.weight";
+  const auto text = [](std::vector<std::string> args) {
+    args.insert(args.begin(), "inspect");
+    const ProgramResult result = RunProgram(args);
+    EXPECT_TRUE(Worked(result));
+    return result.out;
+  };
+  // Nothing stands out of an ordinary embedding, whatever lambda was.
+  EXPECT_FALSE(Contains(text({plain}), "post 9736"));
+  EXPECT_FALSE(Contains(text({plain, "--weight-decay", "0.01"}), "post 9736"));
+  const std::string one =
+      WithFloats(plain, tensor, 5 * 64, Driven(100), "one.gguf");
+  const std::string out = text({one});
+  EXPECT_TRUE(Contains(out,
+                       "1 row at +-100, which is 1/lambda of a weight "
+                       "decay of 0.01"))
+      << out;
+  EXPECT_TRUE(Contains(out, "optimizer.lazy_rows = true")) << out;
+  // A second one on its way, seen where lambda is known.
+  const std::string two =
+      WithFloats(one, tensor, 9 * 64, Driven(60), "two.gguf");
+  const Json json =
+      Json::parse(text({two, "--weight-decay", "0.01", "--json"}))["embedding"];
+  EXPECT_EQ(json["rows_at_limit"], 1);
+  EXPECT_EQ(json["rows_heading"], 1);
+  EXPECT_EQ(json["limit"], 100);
+  EXPECT_TRUE(Contains(text({two, "--weight-decay", "0.01"}),
+                       "1 row above half of it"));
+  // Far from 1 / 0.001.
+  EXPECT_FALSE(Contains(text({two, "--weight-decay", "0.001"}), "post 9736"));
+  // One large component is no driven row.
+  const std::string learned =
+      WithFloats(plain, tensor, 7 * 64, {100}, "learned.gguf");
+  EXPECT_TRUE(Contains(text({learned}), "1 row above ten times the median"));
+  EXPECT_FALSE(Contains(text({learned}), "post 9736"));
+  EXPECT_TRUE(Refused(RunProgram({"inspect", plain, "--weight-decay", "-1"}), 2,
+                      "--weight-decay"));
+}
+
 // Loss of `model` over stories at its trained length under rope.
 double StoryLoss(const std::string& model, const std::string& ids,
                  const std::string& json) {

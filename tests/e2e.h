@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -126,12 +128,21 @@ class ProgramTest : public testing::Test {
   // A copy of `model` with the first `count` numbers of a tensor not finite.
   std::string WithNan(const std::string& model, const std::string& tensor,
                       int64_t count) const {
+    return WithFloats(
+        model, tensor, 0,
+        std::vector<float>(static_cast<size_t>(count), std::nanf("")),
+        "nan.gguf");
+  }
+
+  // `model` with numbers of an f32 tensor, from `first` on, replaced.
+  std::string WithFloats(const std::string& model, const std::string& tensor,
+                         int64_t first, const std::vector<float>& values,
+                         const std::string& name) const {
     std::string bytes = ReadAll(model);
-    const int64_t at = formats::GgufFile(model).Find(tensor)->file_offset;
-    for (int64_t i = 0; i < count * 4; ++i) {
-      bytes[static_cast<size_t>(at + i)] = '\xff';
-    }
-    return Write("nan.gguf", bytes);
+    const auto at = static_cast<size_t>(
+        formats::GgufFile(model).Find(tensor)->file_offset + 4 * first);
+    std::memcpy(bytes.data() + at, values.data(), 4 * values.size());
+    return Write(name, bytes);
   }
 
   // `documents` lines of `size` ids below 300, reproducible.

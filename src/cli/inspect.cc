@@ -13,8 +13,8 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/embedding_report.h"
 #include "formats/gguf.h"
-#include "kernels/reference/blocks.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "position/scheme.h"
@@ -26,56 +26,6 @@ namespace ropewalk::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct RowExtreme {
-  int64_t row = 0;
-  double largest = 0;  // |component|
-};
-
-struct EmbeddingReport {
-  int64_t rows = 0;
-  double rms = 0;
-  double largest = 0;
-  double median_row_largest = 0;
-  int64_t not_finite = 0;
-  std::vector<RowExtreme> top;  // the rows of the largest components
-};
-
-constexpr size_t kTopRows = 5;
-
-std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file) {
-  const formats::GgufTensor* tensor = file.Find("token_embd.weight");
-  if (tensor == nullptr || !tensor->type) return std::nullopt;
-  EmbeddingReport report{.rows = tensor->Rows()};
-  const int64_t columns = tensor->Columns();
-  std::vector<float> row(static_cast<size_t>(columns));
-  std::vector<RowExtreme> extremes;
-  double squares = 0;
-  for (int64_t r = 0; r < tensor->Rows(); ++r) {
-    kernels::UnpackRow(
-        *tensor->type,
-        tensor->bytes.data() + r * RowBytes(*tensor->type, columns), columns,
-        row.data());
-    RowExtreme extreme{.row = r};
-    for (const float x : row) {
-      if (!std::isfinite(x)) {
-        ++report.not_finite;
-        continue;
-      }
-      squares += static_cast<double>(x) * x;
-      extreme.largest =
-          std::max(extreme.largest, static_cast<double>(std::abs(x)));
-    }
-    extremes.push_back(extreme);
-  }
-  std::ranges::sort(extremes, std::ranges::greater(), &RowExtreme::largest);
-  report.rms = std::sqrt(squares / static_cast<double>(tensor->Elements()));
-  report.largest = extremes.front().largest;
-  report.median_row_largest = extremes[extremes.size() / 2].largest;
-  extremes.resize(std::min(extremes.size(), kTopRows));
-  report.top = extremes;
-  return report;
-}
 
 // The scheme we would run with at each multiple of the trained length, and
 // others that keep positions in range there.
@@ -136,6 +86,7 @@ struct Inspection {
   std::optional<model::Config> config;
   std::string why_not;  // this file cannot be run
   std::optional<EmbeddingReport> embedding;
+  double weight_decay = 0;  // of the training, where it is known
   std::optional<tokenizer::Tokenizer> tokenizer;
 
   std::string PieceOf(int64_t row) const {
@@ -144,7 +95,7 @@ struct Inspection {
   }
 };
 
-Inspection Examine(const std::string& path) {
+Inspection Examine(const std::string& path, double weight_decay) {
   Inspection inspection(path);
   try {
     inspection.config = model::Model::Load(path).config();
@@ -156,7 +107,8 @@ Inspection Examine(const std::string& path) {
   } catch (const FormatError&) {
     // Pieces then go unnamed.
   }
-  inspection.embedding = ExamineEmbedding(inspection.file);
+  inspection.embedding = ExamineEmbedding(inspection.file, weight_decay);
+  inspection.weight_decay = weight_decay;
   return inspection;
 }
 
@@ -227,11 +179,14 @@ void PrintEmbedding(const Inspection& inspection) {
           : "");
   report::Table table({{.name = "row"},
                        {.name = "piece"},
-                       {.name = "largest |component|", .digits = 4}});
+                       {.name = "largest |component|", .digits = 4},
+                       {.name = "rms", .digits = 4}});
   for (const RowExtreme& row : e.top) {
-    table.AddRow({row.row, inspection.PieceOf(row.row), row.largest});
+    table.AddRow({row.row, inspection.PieceOf(row.row), row.largest, row.rms});
   }
   std::printf("%s\n", report::ToText(table).c_str());
+  const std::string diagnosis = Diagnosis(e, inspection.weight_decay);
+  if (!diagnosis.empty()) std::printf("%s\n\n", diagnosis.c_str());
 }
 
 std::string ToJson(const Inspection& inspection) {
@@ -269,12 +224,18 @@ std::string ToJson(const Inspection& inspection) {
                          {"largest", e.largest},
                          {"median_row_largest", e.median_row_largest},
                          {"not_finite", e.not_finite},
+                         {"limit", e.limit},
+                         {"rows_at_limit", e.rows_at_limit},
+                         {"rows_heading", e.rows_heading},
+                         {"rows_outlying", e.rows_outlying},
+                         {"diagnosis", Diagnosis(e, inspection.weight_decay)},
                          {"top", Json::array()}};
     for (const RowExtreme& row : e.top) {
       json["embedding"]["top"].push_back(
           {{"row", row.row},
            {"piece", inspection.PieceOf(row.row)},
-           {"largest", row.largest}});
+           {"largest", row.largest},
+           {"rms", row.rms}});
     }
   }
   json["metadata"] = report::ToJson(MetadataTable(file));
@@ -287,6 +248,7 @@ std::string ToJson(const Inspection& inspection) {
 void AddInspect(CLI::App& app) {
   struct Job {
     std::string path;
+    double weight_decay = 0;
     bool json = false;
   };
   CLI::App* command = app.add_subcommand(
@@ -294,9 +256,17 @@ void AddInspect(CLI::App& app) {
   auto job = std::make_shared<Job>();
   command->add_option("MODEL", job->path, "GGUF file")->required();
   command->add_flag("--json", job->json, "print everything as JSON");
-  command->footer("Example:\n  ropewalk inspect model.gguf");
+  command
+      ->add_option("--weight-decay", job->weight_decay,
+                   "lambda of the training: which rows of the embedding run to "
+                   "1/lambda, as sign optimizers make them")
+      ->check(CLI::Range(1e-9, 1e9));
+  command->footer(
+      "Examples:\n"
+      "  ropewalk inspect model.gguf\n"
+      "  ropewalk inspect model.gguf --weight-decay 0.01");
   command->callback([job] {
-    const Inspection inspection = Examine(job->path);
+    const Inspection inspection = Examine(job->path, job->weight_decay);
     if (job->json) {
       std::printf("%s", ToJson(inspection).c_str());
       return;

@@ -8,9 +8,7 @@
 #include "attention/entropy.h"
 #include "base/error.h"
 #include "evaluate/statistics.h"
-#include "model/attention_probe.h"
-#include "model/context.h"
-#include "runtime/model_scorer.h"
+#include "runtime/attention_inputs.h"
 
 namespace ropewalk::runtime {
 namespace {
@@ -19,42 +17,6 @@ double Mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) /
          static_cast<double>(values.size());
 }
-
-// Keeps the keys of all tokens and the queries of those from `first_query` on.
-class Collector : public model::AttentionProbe {
- public:
-  struct Seen {
-    std::vector<float> queries;     // [asked, H, D]
-    std::vector<float> keys;        // [n, G, D]
-    std::vector<float> head_scale;  // [H] or empty
-  };
-
-  Collector(const model::Config& config, int64_t first_query)
-      : heads_(config.heads),
-        first_query_(first_query),
-        layers_(static_cast<size_t>(config.L)) {}
-
-  void See(const model::AttentionInputs& inputs) override {
-    Seen& seen = layers_[static_cast<size_t>(inputs.layer)];
-    const int64_t T = inputs.T;
-    const int64_t key_size = heads_.G * heads_.D;
-    const int64_t query_size = heads_.H * heads_.D;
-    seen.keys.insert(seen.keys.end(), inputs.keys, inputs.keys + T * key_size);
-    const int64_t skip = std::clamp<int64_t>(first_query_ - inputs.first, 0, T);
-    seen.queries.insert(seen.queries.end(), inputs.queries + skip * query_size,
-                        inputs.queries + T * query_size);
-    if (inputs.head_scale != nullptr && seen.head_scale.empty()) {
-      seen.head_scale.assign(inputs.head_scale, inputs.head_scale + heads_.H);
-    }
-  }
-
-  const Seen& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
-
- private:
-  attention::HeadShape heads_;
-  int64_t first_query_;
-  std::vector<Seen> layers_;
-};
 
 // A scheme at a length.
 struct Job {
@@ -102,26 +64,16 @@ std::vector<double> EntropyOf(Runtime& runtime, const Job& job,
                               std::span<const Token> ids,
                               const evaluate::OnTokens& on_tokens) {
   const model::Config& config = runtime.model().config();
-  const ModelScorer scorer(runtime);
   const int64_t first_query = job.length - job.queries;
-  Collector collector(config, first_query);
-  model::Context context(runtime.model(), job.stack, {.length = job.length},
-                         runtime.threads());
-  context.SetProbe(&collector);
-  while (context.size() < job.length) {
-    const int64_t first = context.size();
-    const int64_t T = std::min(context.chunk(), job.length - first);
-    context.Forward(
-        ids.subspan(static_cast<size_t>(first), static_cast<size_t>(T)));
-    on_tokens(T, scorer.Work(job.stack, first, T));
-  }
+  const std::vector<AttentionSeen> seen_layers =
+      ReadAttention(runtime, job.stack, ids, first_query, on_tokens);
   // Layer by layer, query by query.
   std::vector<double> means(static_cast<size_t>(config.L * job.queries));
   const auto query_size = static_cast<size_t>(config.heads.H * config.heads.D);
   runtime.threads().Run(config.L * job.queries, [&](int64_t task, int64_t) {
     const int64_t l = task / job.queries;
     const int64_t q = task % job.queries;
-    const Collector::Seen& seen = collector.layer(l);
+    const AttentionSeen& seen = seen_layers[static_cast<size_t>(l)];
     means[static_cast<size_t>(task)] = Mean(attention::RowEntropies(
         job.stack[static_cast<size_t>(l)], config.heads,
         std::span(seen.queries)

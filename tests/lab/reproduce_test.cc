@@ -114,7 +114,8 @@ TEST_F(ReproduceTest, AloneItListsTheStudies) {
   const ProgramResult result = Reproduce({});
   ASSERT_TRUE(Worked(result));
   for (const char* study :
-       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long"}) {
+       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
+        "rank", "tied-embedding", "sign-embedding"}) {
     EXPECT_NE(result.out.find(study), std::string::npos) << study;
   }
 }
@@ -200,7 +201,8 @@ TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   ASSERT_GT(after.size(), before.size());
   for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(after[i], before[i]);
   for (const char* study :
-       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long"}) {
+       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
+        "rank", "tied-embedding", "sign-embedding"}) {
     std::set<std::vector<std::string>> keys;
     const report::CsvFile rows = Rows(study);
     for (const std::vector<std::string>& row : rows.rows) {

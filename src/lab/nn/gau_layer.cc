@@ -32,6 +32,10 @@ class GauLayer : public Layer {
     const at::Tensor q = z * gamma_q_;
     at::Tensor k = z * gamma_k_;
     if (config_.key_norm) k = ops::RmsNorm(k, {}, config_.norm_epsilon);
+    if (view.probe) {
+      view.probe(q.view({view.B, view.T, 1, s}),
+                 k.view({view.B, view.T, 1, s}));
+    }
     const at::Tensor mixed =
         ops::Attention(q.view({view.B, view.T, 1, s}),
                        k.view({view.B, view.T, 1, s}),

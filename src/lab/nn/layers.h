@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,9 @@ struct View {
   ops::AttentionOptions attention;
   // [H] or undefined: a factor on the scores in place of the plan's scale.
   at::Tensor scale;
+  // Shown the queries [B, T, H, D] and keys [B, T, G, D] of self-attention,
+  // not rotated, where somebody looks.
+  std::function<void(const at::Tensor& q, const at::Tensor& k)> probe;
 };
 
 // What a decoder layer reads of the encoder.

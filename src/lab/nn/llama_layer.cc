@@ -65,9 +65,11 @@ class LlamaLayer : public Layer {
     const at::Tensor qkv =
         at::mm(Norm(x, attention_norm_), qkv_.t()).view({B, T, -1});
     const at::Tensor& scale = ScaleUnder(view, logn_scale_);
+    const at::Tensor heads = qkv.view({B, T, H + 2 * G, D});
+    if (view.probe)
+      view.probe(heads.narrow(2, 0, H), Keys(heads.narrow(2, H, G)));
     at::Tensor y;
     if (config_.key_norm) {
-      const at::Tensor heads = qkv.view({B, T, H + 2 * G, D});
       y = ops::Attention(heads.narrow(2, 0, H), Keys(heads.narrow(2, H, G)),
                          heads.narrow(2, H + G, G), scale, view.attention);
     } else {

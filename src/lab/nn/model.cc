@@ -148,6 +148,11 @@ View Model::SelfView(const Inputs& inputs, int64_t layer,
   if (config_.mask == Mask::kBidirectional) {
     ScaleByLength(view, config_.H, embedding_.detach().options());
   }
+  if (probe_) {
+    view.probe = [this, layer](const at::Tensor& q, const at::Tensor& k) {
+      probe_(layer, q, k);
+    };
+  }
   return view;
 }
 
@@ -218,41 +223,6 @@ ops::RowScores Model::Score(const at::Tensor& hidden,
 
 at::Tensor Model::Logits(const at::Tensor& hidden) const {
   return at::mm(head_->Turn(hidden), head_->Matrix().t());
-}
-
-double Model::TrainingFlops(int64_t T) const {
-  const auto tokens = static_cast<double>(T);
-  double weights = static_cast<double>(BlockParameterCount()) +
-                   static_cast<double>(config_.V * config_.E);
-  if (config_.head == Head::kTiedOrthogonal) {
-    weights += static_cast<double>(config_.E * config_.E);
-  }
-  const bool cross = IsEncoderDecoder(config_);
-  if (config_.architecture == Architecture::kEncoderDecoderShared) {
-    // The blocks run on both sides, and their attention weights once more.
-    const double attention =
-        static_cast<double>(config_.L * config_.E * config_.D) *
-        static_cast<double>(2 * config_.H + 2 * config_.G);
-    weights += static_cast<double>(BlockParameterCount()) + attention;
-  }
-  // Pairs times the width of a score and of a value.
-  const double width = config_.block == Block::kGau
-                           ? static_cast<double>(config_.D + config_.F)
-                           : static_cast<double>(2 * config_.H * config_.D);
-  double pairs = 0;
-  for (int64_t l = 0; l < config_.L; ++l) {
-    const double half = tokens * (tokens + 1) / 2;
-    const auto reach = static_cast<double>(
-        std::min(training_[static_cast<size_t>(l)]->Reach(), T));
-    const double causal = half - (tokens - reach) * (tokens - reach + 1) / 2;
-    const bool both = config_.mask == Mask::kBidirectional;
-    pairs += both ? 2 * causal - tokens : causal;
-    if (cross) {
-      pairs += tokens * tokens;
-      pairs += config_.causal_encoder ? causal : 2 * causal - tokens;
-    }
-  }
-  return 6 * weights * tokens + 6 * width * pairs;
 }
 
 void Model::To(const std::string& device) {

@@ -10,8 +10,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lab/nn/config.h"
@@ -52,6 +54,12 @@ class Model {
   at::Tensor Hidden(const Inputs& inputs) const;
   at::Tensor Hidden(const Inputs& inputs, const position::Stack& stack) const;
 
+  // Shown, layer by layer, what the self-attention of a decoder is given in
+  // every pass from now on: View::probe. Empty: nobody looks.
+  using Probe = std::function<void(int64_t layer, const at::Tensor& q,
+                                   const at::Tensor& k)>;
+  void SetProbe(Probe probe) { probe_ = std::move(probe); }
+
   // ops::LinearCrossEntropy through the head.
   at::Tensor Loss(const at::Tensor& hidden, const at::Tensor& targets,
                   const at::Tensor& weights, double normaliser) const;
@@ -59,9 +67,13 @@ class Model {
                        const at::Tensor& targets) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [R, V]
 
-  // Multiply-adds count two: forward and backward of one sequence of T tokens
-  // (encoder-decoders: T of each side), 6 a weight and token, and attention
-  // over the pairs that its masks leave.
+  // Operations of reading one pair of S input and T output tokens, where a
+  // multiplication and an addition are two; a decoder reads them as one stream
+  // of S + T. All weights of the blocks at every token that meets them, the
+  // head at the T outputs, attention over the pairs that the masks leave.
+  double ForwardFlops(int64_t S, int64_t T) const;
+  // Forward and backward of a sequence of T tokens (encoder-decoders: T of each
+  // side), all of them targets: three times forward.
   double TrainingFlops(int64_t T) const;
 
   // Moves parameters to a device ("cpu", "cuda:0").
@@ -85,6 +97,7 @@ class Model {
   std::vector<Parameter> parameters_;
   Plans training_;  // the training law for N tokens
   int64_t training_length_ = 0;
+  Probe probe_;
 };
 
 }  // namespace ropewalk::lab::nn

@@ -155,4 +155,33 @@ std::vector<Measurement> Bench::TaskLines() const {
   return lines;
 }
 
+std::vector<Measurement> Bench::CurveLines() const {
+  constexpr double kPoints = 25;
+  std::vector<Measurement> lines;
+  if (options_.curve.empty()) return lines;
+  const double first = std::log(options_.curve.front().step);
+  const double last = std::log(options_.curve.back().step);
+  double sum = 0;
+  int64_t count = 0;
+  for (const train::StepRecord& record : options_.curve) {
+    sum += record.loss;
+    ++count;
+    const double done = (std::log(record.step) - first) /
+                        std::max(1e-9, last - first) * (kPoints - 1);
+    const bool due = 2 * done + 1e-9 >= static_cast<double>(lines.size());
+    if (!due && record.step != options_.curve.back().step) continue;
+    Measurement line{.set = "curve",
+                     .length = record.step,
+                     .metric = "training loss",
+                     .value = sum / static_cast<double>(count)};
+    lines.push_back(line);
+    line.metric = "largest embedding";
+    line.value = record.largest_embedding;
+    lines.push_back(line);
+    sum = 0;
+    count = 0;
+  }
+  return lines;
+}
+
 }  // namespace ropewalk::lab::studies

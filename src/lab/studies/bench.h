@@ -17,6 +17,7 @@
 #include "evaluate/measure.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
+#include "lab/train/run_log.h"
 #include "runtime/model_scorer.h"
 #include "runtime/runtime.h"
 
@@ -27,6 +28,8 @@ struct BenchOptions {
   int64_t threads = 0;       // 0: all cores
   // A task's own tests, of a model without a file.
   std::vector<evaluate::MeasureRow> task_rows;
+  std::string checkpoint;                // of a model trained here, or nothing
+  std::vector<train::StepRecord> curve;  // of its training
 };
 
 // One thread at a time.
@@ -46,6 +49,15 @@ class Bench {
 
   // Accuracy and loss of the task's own tests, as the set called after it.
   std::vector<Measurement> TaskLines() const;
+
+  // The course of training as the set "curve": at some 25 steps, the first and
+  // the last among them and the others spread evenly over the logarithm of the
+  // step (the length of a line), the training loss since the step before and
+  // the largest component of the embedding.
+  std::vector<Measurement> CurveLines() const;
+
+  const std::vector<train::StepRecord>& curve() const { return options_.curve; }
+  const std::string& checkpoint() const { return options_.checkpoint; }
 
   enum class Set { kNatural, kRepeated };
 

@@ -26,19 +26,6 @@ std::string Fixed(double value, int digits) {
 
 int DigitsOf(const std::string& metric) { return metric == "loss" ? 4 : 2; }
 
-// "48.51 ± 0.20 (3 seeds)": the spread of seeds; of one seed "48.51 (s.e.
-// 0.35)", the standard error over documents.
-std::string Shown(const Summary& summary, const std::string& metric) {
-  std::string text = Fixed(summary.mean, DigitsOf(metric));
-  if (summary.spread) {
-    text += " ± " + Fixed(*summary.spread, DigitsOf(metric)) + " (" +
-            std::to_string(summary.seeds) + " seeds)";
-  } else if (summary.error > 0) {
-    text += " (s.e. " + Fixed(summary.error, DigitsOf(metric)) + ")";
-  }
-  return text;
-}
-
 std::string LengthName(int64_t length, int64_t N) {
   if (N > 0 && length % N == 0) {
     const int64_t times = length / N;
@@ -53,6 +40,17 @@ std::string ColumnName(const std::string& set, int64_t length, int64_t N) {
 }
 
 }  // namespace
+
+std::string Show(const Summary& summary, const std::string& metric) {
+  std::string text = Fixed(summary.mean, DigitsOf(metric));
+  if (summary.spread) {
+    text += " ± " + Fixed(*summary.spread, DigitsOf(metric)) + " (" +
+            std::to_string(summary.seeds) + " seeds)";
+  } else if (summary.error > 0) {
+    text += " (s.e. " + Fixed(summary.error, DigitsOf(metric)) + ")";
+  }
+  return text;
+}
 
 std::vector<Published> ParsePublished(const std::string& text,
                                       const std::string& path) {
@@ -149,7 +147,7 @@ report::Table ComparisonTable(const std::vector<Published>& published,
          ColumnName(cell.set, KeyOf(cell, N).length, cell.tokens ? 0 : N) +
              (cell.metric == "accuracy" ? "" : " " + cell.metric),
          Fixed(cell.value, DigitsOf(cell.metric)),
-         ours ? report::Cell(Shown(*ours, cell.metric)) : report::Cell(),
+         ours ? report::Cell(Show(*ours, cell.metric)) : report::Cell(),
          verdict.empty() ? report::Cell() : report::Cell(verdict)});
   }
   return table;
@@ -185,7 +183,7 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
     for (const auto& [set, length] : places) {
       const auto ours = Summarise(
           lines, {.row = row, .set = set, .length = length, .metric = metric});
-      cells.push_back(ours ? report::Cell(Shown(*ours, metric))
+      cells.push_back(ours ? report::Cell(Show(*ours, metric))
                            : report::Cell());
     }
     table.AddRow(std::move(cells));

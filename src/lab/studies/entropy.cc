@@ -34,20 +34,16 @@ std::vector<int64_t> ShortLengths(const Setting& s) {
   return lengths;
 }
 
-int64_t BatchOf(const Setting& s) {
-  return train::ReadTrainConfig(s.config, "config", {"data.train=[\"texts\"]"})
-      .batch;
-}
-
 // As many tokens a step as the base.
 ModelSpec ShortModel(const Setting& s, const std::string& name, bool masked,
                      bool logn) {
-  ModelSpec spec{.name = name,
-                 .overrides = {"model.length=" + std::to_string(Short(s)),
-                               "train.batch=" + std::to_string(4 * BatchOf(s)),
-                               "data.repeat_fraction=0",
-                               std::string("model.position=rope") +
-                                   (logn ? "+logn" : "")}};
+  ModelSpec spec{
+      .name = name,
+      .overrides = {
+          "model.length=" + std::to_string(Short(s)),
+          "train.batch=" + std::to_string(4 * ConfigOf(s).batch),
+          "data.repeat_fraction=0",
+          std::string("model.position=rope") + (logn ? "+logn" : "")}};
   if (masked) {
     std::string lengths;
     for (const int64_t length : ShortLengths(s)) {

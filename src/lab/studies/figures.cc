@@ -113,4 +113,22 @@ std::string AlongPlot(const std::vector<Measurement>& lines,
   return Draw(std::move(plot));
 }
 
+std::string CurvePlot(const std::vector<Measurement>& lines,
+                      const std::vector<std::string>& rows,
+                      const std::string& set, const std::string& metric,
+                      const std::string& title, const std::string& y_label,
+                      report::Scale y_scale) {
+  report::LinePlot plot{.title = title,
+                        .x = {.label = "step", .scale = report::Scale::kLog2},
+                        .y = {.label = y_label, .scale = y_scale},
+                        .zoom = report::Zoom::kNever};
+  for (const std::string& row : rows) {
+    plot.series.push_back(SeriesOf(lines, row, set, metric));
+    // Before the first step there is no logarithm.
+    std::erase_if(plot.series.back().points,
+                  [](const report::Point& point) { return point.x < 1; });
+  }
+  return Draw(std::move(plot));
+}
+
 }  // namespace ropewalk::lab::studies

@@ -10,6 +10,7 @@
 
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
+#include "report/axis.h"
 
 namespace ropewalk::lab::studies {
 
@@ -41,6 +42,14 @@ std::string SweepPlot(const std::vector<Measurement>& lines,
 std::string AlongPlot(const std::vector<Measurement>& lines,
                       const Setting& setting, const std::string& title,
                       const std::vector<std::string>& rows);
+
+// `metric` of rows over the steps of training (the lengths of `set`), the step
+// on a log2 axis.
+std::string CurvePlot(const std::vector<Measurement>& lines,
+                      const std::vector<std::string>& rows,
+                      const std::string& set, const std::string& metric,
+                      const std::string& title, const std::string& y_label,
+                      report::Scale y_scale = report::Scale::kLinear);
 
 }  // namespace ropewalk::lab::studies
 

@@ -61,8 +61,7 @@ ModelSpec LearnedScaleModel(uint64_t seed) {
 }
 
 ModelSpec DropeModel(const Setting& setting, uint64_t seed) {
-  const train::TrainConfig config = train::ReadTrainConfig(
-      setting.config, "config", {"data.train=[\"texts\"]"});
+  const train::TrainConfig config = ConfigOf(setting);
   const int64_t steps = std::max<int64_t>(1, config.steps / 50);
   // Gently, as the weights are trained already.
   const double rate = config.optimizer.learning_rate / 5;

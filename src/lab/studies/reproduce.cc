@@ -146,9 +146,11 @@ class Session {
       if (!Chosen(spec) || !Wanted(spec)) continue;
       Say(spec.Label());
       const TrainedModel trained = zoo.Obtain(spec);
-      Bench bench(
-          setting_, trained.file, zoo.HeldOut(),
-          {.threads = options_.threads, .task_rows = trained.task_rows});
+      Bench bench(setting_, trained.file, zoo.HeldOut(),
+                  {.threads = options_.threads,
+                   .task_rows = trained.task_rows,
+                   .checkpoint = trained.checkpoint,
+                   .curve = trained.curve});
       for (const Running& running : running_) {
         if (!Has(*running.study, spec)) continue;
         RunJobs(running, running.study->Jobs(setting_, spec), spec.name,
@@ -294,7 +296,9 @@ class Session {
         line.model = model;
         line.seed = seed;
         if (line.row.empty()) line.row = job.row;
-        if (line.set == "along" || shown.size() > 150) continue;
+        if (line.set == "along" || line.set.ends_with("curve") ||
+            shown.size() > 150)
+          continue;
         shown +=
             "  " + line.set + " " + std::to_string(line.length) + " " +
             line.metric + " " +

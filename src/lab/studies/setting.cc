@@ -30,6 +30,15 @@ std::string ToString(Scale scale) {
   return {};
 }
 
+train::TrainConfig ConfigOf(const Setting& setting,
+                            const std::vector<std::string>& overrides) {
+  // The studies name the texts; any will do to read the rest.
+  std::vector<std::string> all = {"data.train=[\"texts\"]"};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return train::ReadTrainConfig(
+      setting.config, "studies/" + ToString(setting.scale) + ".toml", all);
+}
+
 Setting MakeSetting(Scale scale) {
   const std::string name = "studies/" + ToString(scale) + ".toml";
   const auto path = FindData(name);
@@ -39,9 +48,7 @@ Setting MakeSetting(Scale scale) {
                   "folder that holds studies/");
   }
   Setting setting{.scale = scale, .config = formats::ReadTextFile(*path)};
-  // The studies name the texts; any will do to read the rest.
-  const train::TrainConfig config =
-      train::ReadTrainConfig(setting.config, *path, {"data.train=[\"texts\"]"});
+  const train::TrainConfig config = ConfigOf(setting);
   setting.N = config.model.N;
   setting.L = config.model.L;
   setting.repeat_fraction = config.data.repeat_fraction;

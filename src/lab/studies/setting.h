@@ -42,6 +42,10 @@ struct Setting {
 // there, std::invalid_argument where it is no training config.
 Setting MakeSetting(Scale scale);
 
+// The config with something set over it, over no text in particular.
+train::TrainConfig ConfigOf(const Setting& setting,
+                            const std::vector<std::string>& overrides = {});
+
 }  // namespace ropewalk::lab::studies
 
 #endif  // ROPEWALK_LAB_STUDIES_SETTING_H_

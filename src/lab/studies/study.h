@@ -27,6 +27,7 @@ struct ModelSpec {
   // A model of the same seed with nothing set over it, whose weights training
   // begins with (DroPE), or nothing.
   std::string starts_from;
+  bool reads_bible = false;  // in place of the corpus, a verse a line
 
   std::string Label() const { return name + "-s" + std::to_string(seed); }
 };
@@ -65,6 +66,9 @@ class Study {
     return "accuracy in percent of a GAU of about 100M parameters trained to "
            "N = 512";
   }
+
+  // Whether it reads models at multiples of the length N they were trained to.
+  virtual bool ByLength() const { return true; }
 
   // Models in the order in which they are worth most.
   virtual std::vector<ModelSpec> Models(const Setting& setting) const = 0;

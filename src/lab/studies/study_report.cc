@@ -49,13 +49,17 @@ std::vector<std::pair<std::string, std::string>> Facts(
     const StudyResults& results) {
   const Setting& setting = *results.setting;
   const Measurements& measured = *results.measured;
+  const bool by_length = results.study->ByLength();
   std::vector<std::pair<std::string, std::string>> facts = {
-      {"scale", measured.provenance().scale},
-      {"N, the base's trained length", std::to_string(setting.N)},
-      {"pieces of held-out text",
-       std::to_string(DocumentsOf(measured, setting.N))},
-      {"models", Joined(ModelNames(measured))}};
-  if (setting.repeat_fraction > 0) {
+      {"scale", measured.provenance().scale}};
+  if (by_length) {
+    facts.emplace_back("N, the base's trained length",
+                       std::to_string(setting.N));
+    facts.emplace_back("pieces of held-out text",
+                       std::to_string(DocumentsOf(measured, setting.N)));
+  }
+  facts.emplace_back("models", Joined(ModelNames(measured)));
+  if (by_length && setting.repeat_fraction > 0) {
     facts.emplace_back("training sequences that repeat a passage",
                        report::FormatValue(setting.repeat_fraction,
                                            report::NumberStyle::kPercent));
@@ -99,7 +103,8 @@ report::Table Others(const StudyResults& results) {
                        {.name = "stderr", .digits = 4}});
   for (const Measurement& line : results.measured->lines()) {
     if (line.set == "along" || line.set == "natural" ||
-        line.set == "repeated") {
+        line.set == "repeated" || line.set.ends_with("curve") ||
+        line.set.ends_with("by layer")) {
       continue;
     }
     table.AddRow({line.row, line.model.empty() ? "-" : line.model, line.seed,

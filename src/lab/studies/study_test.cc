@@ -10,9 +10,11 @@
 
 #include "base/error.h"
 #include "formats/text_file.h"
+#include "lab/nn/model.h"
 #include "lab/studies/comparison.h"
 #include "lab/studies/corpus.h"
 #include "lab/studies/length_models.h"
+#include "lab/studies/sequence_models.h"
 #include "lab/studies/study_report.h"
 
 namespace ropewalk::lab::studies {
@@ -108,6 +110,29 @@ TEST(StudyTest, EveryModelHasAValidConfig) {
         EXPECT_TRUE(model.stack.empty() ||
                     static_cast<int64_t>(model.stack.size()) == setting.L);
       }
+    }
+  }
+}
+
+// D5: what is matched is matched, at the size that is trained.
+TEST(StudyTest, ArchitecturesAreMatchedAsTheTablesSay) {
+  const Setting small = ReadSetting(Scale::kSmall);
+  for (const PairTaskName& task : PairTasks()) {
+    const auto config = [&](const PairArchitecture& of) {
+      return ConfigOf(small, PairModel(small, of, task, 1).overrides).model;
+    };
+    const nn::Model gpt(config(PairArchitectures().front()), 1);
+    const int64_t half = gpt.config().N / 2;
+    for (const PairArchitecture& of : PairArchitectures()) {
+      const nn::Model model(config(of), 1);
+      const double weights = static_cast<double>(model.BlockParameterCount()) /
+                             static_cast<double>(gpt.BlockParameterCount());
+      const double work =
+          model.ForwardFlops(half, half) / gpt.ForwardFlops(half, half);
+      EXPECT_NEAR(weights, of.equal_parameters ? 1 : 2, 0.01) << of.name;
+      // Cross attention runs shared weights once more.
+      const bool shared = of.name == std::string("shared");
+      EXPECT_NEAR(work, of.half ? 0.55 : shared ? 1.17 : 1, 0.06) << of.name;
     }
   }
 }

@@ -107,10 +107,13 @@ std::string Zoo::Tokenizer() {
 
 train::TrainConfig Zoo::ConfigOf(const ModelSpec& spec,
                                  const std::vector<std::string>& more) {
+  const StudyCorpus corpus =
+      spec.reads_bible ? BibleCorpus(fs::path(folder_).parent_path().string())
+                       : corpus_;
   std::vector<std::string> overrides = {
       "seed=" + std::to_string(spec.seed),
-      "data.train=" + TomlStrings(corpus_.train),
-      "data.heldout=" + TomlStrings(corpus_.held_out),
+      "data.train=" + TomlStrings(corpus.train),
+      "data.heldout=" + TomlStrings(corpus.held_out),
       "data.tokenizer=" + Tokenizer()};
   if (!spec.stack.empty()) {
     const fs::path path = fs::path(folder_) / "stacks" / (spec.name + ".toml");
@@ -182,11 +185,12 @@ TrainedModel Zoo::Obtain(const ModelSpec& spec) {
                     (exports ? "exported" : "tested"));
     }
   }
-  TrainedModel model;
+  const train::RunLog log(folder.string(), config.steps);
+  TrainedModel model{.checkpoint = (folder / train::kCheckpointName).string(),
+                     .curve = log.steps()};
   if (exports) {
     model.file = file.string();
   } else {
-    const train::RunLog log(folder.string(), config.steps);
     model.task_rows = log.evaluations().back().rows;
   }
   return model;

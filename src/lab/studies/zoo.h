@@ -17,12 +17,15 @@
 #include "lab/studies/setting.h"
 #include "lab/studies/study.h"
 #include "lab/train/config.h"
+#include "lab/train/run_log.h"
 
 namespace ropewalk::lab::studies {
 
 struct TrainedModel {
   std::string file;  // the exported model; empty for what has no export
   std::vector<evaluate::MeasureRow> task_rows;  // the task's own tests
+  std::string checkpoint;                       // what training ended with
+  std::vector<train::StepRecord> curve;         // what its log says, in order
 };
 
 class Zoo {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -42,6 +43,17 @@ at::Tensor Floats(const std::vector<float>& values) {
 Batch Weighted(Batch batch) {
   batch.tokens = batch.weights.to(at::kDouble).sum().item<double>();
   return batch;
+}
+
+// The id of a line's end, where lines end in an id of their own.
+std::optional<Token> LineEnd(const data::TextTokenizer& tokenizer) {
+  data::TextEncoder encoder(tokenizer);
+  std::vector<Token> word;
+  std::vector<Token> line;
+  encoder.Append("a", &word);
+  encoder.Append("a\n", &line);
+  if (line.size() != word.size() + 1) return std::nullopt;
+  return line.back();
 }
 
 // Inputs are all columns but the last, targets all but the first.
@@ -211,6 +223,9 @@ class PairSource : public BatchSource {
     o.output = N / 2 - 1;
     o.symbols = data::NeedsText(task) ? V - 3 : std::min<int64_t>(64, V - 3);
     o.min_input = data::NeedsText(task) ? o.max_input : N / 8;
+    if (task == data::PairTask::kCipher) {
+      o.verse_end = LineEnd(text_->tokenizer());
+    }
     if (task == data::PairTask::kFill) o.min_input = o.max_input = 2 * N / 3;
     if (task == data::PairTask::kRecall) {
       o.max_input = std::min(N / 2 - 2, o.symbols / 2);

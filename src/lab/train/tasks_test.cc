@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "lab/data/text_tokenizer.h"
 #include "lab/train/batch_source.h"
 #include "lab/train/runs_for_test.h"
 #include "model/model.h"
@@ -122,15 +123,35 @@ TEST_F(TasksTest, TheCipherOfTestsIsThatOfTraining) {
       TinyConfig(Text() + kPair + Task("cipher") +
                  Overrides{"model.length=24", "train.batch=16"});
   const auto source = MakeBatchSource(config, Path(""));
-  // Verses of 8 tokens change places: of 11, the last 3 come first.
+  const data::TextTokenizer tokenizer =
+      data::TextTokenizer::Load(Path("tokenizer.model"));
+  data::TextEncoder encoder(tokenizer);
+  std::vector<Token> line;
+  encoder.Append("a\n", &line);
+  const Token line_end = line.back();
+  // A verse is a line, and the last comes first.
+  const auto reordered = [&](const at::Tensor& row) {
+    std::vector<int64_t> tokens;
+    std::vector<int64_t> verse;
+    for (int64_t i = 0; i < 11; ++i) {
+      verse.push_back(row[i].item<int64_t>());
+      if (verse.back() != line_end && i < 10) continue;
+      tokens.insert(tokens.begin(), verse.begin(), verse.end());
+      verse.clear();
+    }
+    return tokens;
+  };
   std::map<int64_t, int64_t> code;
   int64_t known = 0;
+  int64_t ends = 0;
   const auto read = [&](const Batch& batch, bool learns) {
     const at::Tensor& input = batch.inputs.encoder_ids;
     const at::Tensor output = batch.targets.view({input.size(0), -1});
     for (int64_t row = 0; row < input.size(0); ++row) {
+      const std::vector<int64_t> order = reordered(input[row]);
       for (int64_t i = 0; i < 11; ++i) {
-        const auto from = input[row][i < 3 ? 8 + i : i - 3].item<int64_t>();
+        const int64_t from = order[static_cast<size_t>(i)];
+        ends += from == line_end ? 1 : 0;
         const auto to = output[row][i].item<int64_t>();
         const auto [at, fresh] = code.emplace(from, to);
         if (!learns) known += fresh ? 0 : 1;
@@ -142,6 +163,7 @@ TEST_F(TasksTest, TheCipherOfTestsIsThatOfTraining) {
   EXPECT_GT(code.size(), 30u);
   read(source->Test(24, 0, 16), false);
   EXPECT_GT(known, 100);
+  EXPECT_GT(ends, 10);
 }
 
 TEST_F(TasksTest, WithoutHeldOutTextNothingIsEvaluated) {

@@ -1,0 +1,332 @@
+// Posts 9529 and 9547: is bidirectional attention over the input worth
+// anything, or are twice the weights?
+
+#include <algorithm>
+#include <string>
+
+#include "lab/nn/model.h"
+#include "lab/studies/bench.h"
+#include "lab/studies/comparison.h"
+#include "lab/studies/figures.h"
+#include "lab/studies/sequence_models.h"
+#include "lab/studies/studies.h"
+
+namespace ropewalk::lab::studies {
+namespace {
+
+struct MaskRow {
+  const char* mask;
+  const char* row;
+};
+constexpr MaskRow kMasks[] = {
+    {"bidirectional", "MLM, full bidirectional"},
+    {"mixed-heads", "MLM, directions mixed by head"},
+    {"mixed-layers", "MLM, directions mixed by layer"},
+};
+
+std::string LedgerRow(const PairArchitecture& of) {
+  return std::string("ledger: ") + of.row;
+}
+
+// Architectures whose order the posts and T5 speak of want every seed.
+bool WantsSeeds(const PairArchitecture& of) {
+  const std::string name = of.name;
+  return name == "gpt" || name == "unilm" || name == "shared" ||
+         name == "separate";
+}
+
+bool Trains(const Setting& s, const PairTaskName& task) {
+  const std::string name = task.name;
+  return s.Sweeps() || name == "continue" || name == "cipher" ||
+         name == "recall";
+}
+
+class DecoderOnlyStudy : public Study {
+ public:
+  std::string name() const override { return "decoder-only"; }
+  std::string title() const override {
+    return "Why decoder-only: GPT, UniLM and encoder-decoders (posts 9529, "
+           "9547)";
+  }
+  std::string about() const override {
+    return "The same transformer on the same pairs of input and output, loss "
+           "on the output alone. Only the mask over the input changes from GPT "
+           "to UniLM; an encoder-decoder changes the mask and how many weights "
+           "there are, which is why both tables stand here: equal weights, and "
+           "equal work for a pair. Then masked language models whose heads or "
+           "layers look one way each, which leaves every attention matrix "
+           "triangular and so of full rank.";
+  }
+  bool ByLength() const override { return false; }
+
+  std::vector<ModelSpec> Models(const Setting& s) const override {
+    std::vector<ModelSpec> models;
+    for (const uint64_t seed : s.seeds) {
+      for (const PairTaskName& task : PairTasks()) {
+        if (!Trains(s, task)) continue;
+        for (const PairArchitecture& of : PairArchitectures()) {
+          if (seed != s.seeds.front() && !WantsSeeds(of)) continue;
+          models.push_back(PairModel(s, of, task, seed));
+        }
+      }
+      for (const MaskRow& mask : kMasks) {
+        models.push_back(MaskedModel(s, mask.mask, seed));
+      }
+    }
+    return models;
+  }
+
+  std::vector<Job> Jobs(const Setting&, const ModelSpec& model) const override {
+    const auto job = [](const char* row) -> Job {
+      return {.row = row, .run = [](Bench& bench) {
+                std::vector<Measurement> lines = bench.TaskLines();
+                for (Measurement& line : bench.CurveLines()) {
+                  if (line.metric == "training loss") {
+                    line.set = lines.front().set + " curve";
+                    lines.push_back(std::move(line));
+                  }
+                }
+                return lines;
+              }};
+    };
+    for (const MaskRow& mask : kMasks) {
+      if (model.name == std::string("mlm-") + mask.mask) return {job(mask.row)};
+    }
+    for (const PairTaskName& task : PairTasks()) {
+      for (const PairArchitecture& of : PairArchitectures()) {
+        if (model.name == PairName(of, task)) return {job(of.row)};
+      }
+    }
+    return {};
+  }
+
+  std::vector<Job> OwnJobs(const Setting& s) const override {
+    std::vector<Job> jobs;
+    for (const PairArchitecture& of : PairArchitectures()) {
+      jobs.push_back({.row = LedgerRow(of),
+                      .run = [&of, s](Bench&) { return LedgerOf(s, of); }});
+    }
+    return jobs;
+  }
+
+  std::vector<Claim> Claims(const Setting& s) const override {
+    using enum Claim::Relation;
+    std::vector<Claim> claims;
+    for (const PairTaskName& task : PairTasks()) {
+      if (!Trains(s, task)) continue;
+      const auto loss = [&](const char* row) { return LossOf(s, task, row); };
+      const std::string on = std::string(" (") + task.name + ")";
+      claims.push_back({.text = "D4: no gain from bidirectional input: GPT's "
+                                "loss at most UniLM's" +
+                                on,
+                        .left = loss("GPT"),
+                        .relation = kAtMost,
+                        .right = loss("UniLM")});
+      claims.push_back({.text = "at equal weights and work decoder-only is "
+                                "best: GPT at most the shared "
+                                "encoder-decoder" +
+                                on,
+                        .left = loss("GPT"),
+                        .relation = kAtMost,
+                        .right = loss("encoder-decoder, shared")});
+      claims.push_back({.text = "doubled weights are what helps an "
+                                "encoder-decoder: it is below the shared "
+                                "one" +
+                                on,
+                        .left = loss("encoder-decoder"),
+                        .right = loss("encoder-decoder, shared")});
+      claims.push_back({.text = "T5's table 2, against the post: UniLM below "
+                                "GPT" +
+                                on,
+                        .left = loss("UniLM"),
+                        .right = loss("GPT")});
+      claims.push_back({.text = "T5's table 2: the shared encoder-decoder "
+                                "below UniLM" +
+                                on,
+                        .left = loss("encoder-decoder, shared"),
+                        .right = loss("UniLM")});
+    }
+    for (const MaskRow& mask : kMasks) {
+      if (mask.mask == std::string("bidirectional")) continue;
+      const auto of = [&](const char* row) {
+        return CellKey{.row = row,
+                       .set = "mlm",
+                       .length = CompactLength(s),
+                       .metric = "loss"};
+      };
+      claims.push_back({.text = std::string("D6: ") + mask.row +
+                                ": below full bidirectional",
+                        .left = of(mask.row),
+                        .right = of(kMasks[0].row)});
+    }
+    const auto ledger = [&](const char* name, const char* metric) {
+      for (const PairArchitecture& of : PairArchitectures()) {
+        if (of.name != std::string(name)) continue;
+        return CellKey{.row = LedgerRow(of), .set = "ledger", .metric = metric};
+      }
+      return CellKey{};
+    };
+    claims.push_back({.text = "D5: an encoder-decoder has twice the block "
+                              "weights of GPT, within 2 percent (in GPTs)",
+                      .left = ledger("separate", "block weights in GPTs"),
+                      .relation = kWithin,
+                      .amount = 0.02,
+                      .bound = 2,
+                      .required = true});
+    claims.push_back({.text = "D5: and the same work for a pair, within 5 "
+                              "percent (in GPTs)",
+                      .left = ledger("separate", "work in GPTs"),
+                      .relation = kWithin,
+                      .amount = 0.05,
+                      .bound = 1,
+                      .required = true});
+    return claims;
+  }
+
+  std::vector<NamedTable> Tables(const Setting& s,
+                                 const Measurements& measured) const override {
+    return {{"At equal weights",
+             Matched(s, measured, &PairArchitecture::equal_parameters),
+             "Loss of the output, nats a token; weights of the blocks and work "
+             "for a pair as parts of GPT's. One layer of each side instead of "
+             "two of one."},
+            {"At equal work",
+             Matched(s, measured, &PairArchitecture::equal_compute),
+             "The encoder-decoder has twice the weights; each token meets half "
+             "of them."},
+            {"Masked language models", Masked(s, measured),
+             "Loss and accuracy of masked tokens of held-out text."}};
+  }
+
+  std::vector<Figure> Figures(const Setting&,
+                              const Measurements& measured) const override {
+    std::vector<Figure> figures;
+    for (const PairTaskName& task : PairTasks()) {
+      std::vector<std::string> rows;
+      for (const PairArchitecture& of : PairArchitectures()) {
+        rows.emplace_back(of.row);
+      }
+      figures.push_back({std::string("curve-") + task.name,
+                         Curves(measured, rows, task.name),
+                         std::string("Training loss of \"") + task.name +
+                             "\": " + task.about + ". Mean over seeds."});
+    }
+    std::vector<std::string> rows;
+    for (const MaskRow& mask : kMasks) rows.emplace_back(mask.row);
+    figures.push_back({"curve-mlm", Curves(measured, rows, "mlm"),
+                       "Training loss of masked tokens. The post shows such "
+                       "curves and no numbers."});
+    return figures;
+  }
+
+ private:
+  static int64_t LengthOf(const Setting& s, const PairTaskName& task) {
+    return ConfigOf(
+               s, PairModel(s, PairArchitectures().front(), task, 1).overrides)
+        .model.N;
+  }
+
+  static CellKey LossOf(const Setting& s, const PairTaskName& task,
+                        const std::string& row) {
+    return {.row = row,
+            .set = task.name,
+            .length = LengthOf(s, task),
+            .metric = "loss"};
+  }
+
+  struct Costs {
+    double weights = 0, blocks = 0, flops = 0;
+  };
+
+  // Of a pair of the first task, continue.
+  static Costs CostsOf(const Setting& s, const PairArchitecture& of) {
+    const nn::ModelConfig config =
+        ConfigOf(s, PairModel(s, of, PairTasks().front(), 1).overrides).model;
+    const nn::Model model(config, 1);
+    return {.weights = static_cast<double>(model.ParameterCount()),
+            .blocks = static_cast<double>(model.BlockParameterCount()),
+            .flops = model.ForwardFlops(config.N / 2, config.N / 2)};
+  }
+
+  static std::vector<Measurement> LedgerOf(const Setting& s,
+                                           const PairArchitecture& of) {
+    const Costs costs = CostsOf(s, of);
+    const Costs gpt = CostsOf(s, PairArchitectures().front());
+    std::vector<Measurement> lines;
+    const auto add = [&](const char* metric, double value) {
+      lines.push_back({.set = "ledger", .metric = metric, .value = value});
+    };
+    add("weights", costs.weights);
+    add("block weights", costs.blocks);
+    add("block weights in GPTs", costs.blocks / gpt.blocks);
+    add("forward MFLOP of a pair", costs.flops / 1e6);
+    add("work in GPTs", costs.flops / gpt.flops);
+    return lines;
+  }
+
+  static report::Cell ShowCell(const Measurements& measured,
+                               const CellKey& key) {
+    const auto summary = Summarise(measured.lines(), key);
+    return summary ? report::Cell(Show(*summary, key.metric)) : report::Cell();
+  }
+
+  static report::Table Matched(const Setting& s, const Measurements& measured,
+                               bool PairArchitecture::*in) {
+    std::vector<report::Column> columns = {
+        {.name = "architecture"},
+        {.name = "block weights", .digits = 3},
+        {.name = "work", .digits = 3}};
+    for (const PairTaskName& task : PairTasks()) {
+      columns.push_back({.name = task.name, .align = report::Align::kRight});
+    }
+    report::Table table(columns);
+    for (const PairArchitecture& of : PairArchitectures()) {
+      if (!(of.*in)) continue;
+      std::vector<report::Cell> cells = {of.row};
+      for (const char* metric : {"block weights in GPTs", "work in GPTs"}) {
+        const auto summary = Summarise(
+            measured.lines(),
+            {.row = LedgerRow(of), .set = "ledger", .metric = metric});
+        cells.emplace_back();
+        if (summary) cells.back() = summary->mean;
+      }
+      for (const PairTaskName& task : PairTasks()) {
+        cells.push_back(ShowCell(measured, LossOf(s, task, of.row)));
+      }
+      table.AddRow(std::move(cells));
+    }
+    return table;
+  }
+
+  static report::Table Masked(const Setting& s, const Measurements& measured) {
+    report::Table table({{.name = "mask"},
+                         {.name = "loss", .align = report::Align::kRight},
+                         {.name = "accuracy", .align = report::Align::kRight}});
+    for (const MaskRow& mask : kMasks) {
+      CellKey key{.row = mask.row,
+                  .set = "mlm",
+                  .length = CompactLength(s),
+                  .metric = "loss"};
+      const report::Cell loss = ShowCell(measured, key);
+      key.metric = "accuracy";
+      table.AddRow({mask.row, loss, ShowCell(measured, key)});
+    }
+    return table;
+  }
+
+  static std::string Curves(const Measurements& measured,
+                            const std::vector<std::string>& rows,
+                            const std::string& task) {
+    return CurvePlot(measured.lines(), rows, task + " curve", "training loss",
+                     "Training loss, " + task, "loss, nats a token");
+  }
+};
+
+}  // namespace
+
+const Study& DecoderOnly() {
+  static const DecoderOnlyStudy kStudy;
+  return kStudy;
+}
+
+}  // namespace ropewalk::lab::studies
