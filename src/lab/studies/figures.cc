@@ -117,11 +117,13 @@ std::string CurvePlot(const std::vector<Measurement>& lines,
                       const std::vector<std::string>& rows,
                       const std::string& set, const std::string& metric,
                       const std::string& title, const std::string& y_label,
-                      report::Scale y_scale) {
-  report::LinePlot plot{.title = title,
-                        .x = {.label = "step", .scale = report::Scale::kLog2},
-                        .y = {.label = y_label, .scale = y_scale},
-                        .zoom = report::Zoom::kNever};
+                      bool growth) {
+  using enum report::Scale;
+  report::LinePlot plot{
+      .title = title,
+      .x = {.label = "step", .scale = growth ? kLinear : kLog2},
+      .y = {.label = y_label, .scale = growth ? kLog2 : kLinear},
+      .zoom = report::Zoom::kNever};
   for (const std::string& row : rows) {
     plot.series.push_back(SeriesOf(lines, row, set, metric));
     // Before the first step there is no logarithm.

@@ -10,7 +10,6 @@
 
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
-#include "report/axis.h"
 
 namespace ropewalk::lab::studies {
 
@@ -43,13 +42,14 @@ std::string AlongPlot(const std::vector<Measurement>& lines,
                       const Setting& setting, const std::string& title,
                       const std::vector<std::string>& rows);
 
-// `metric` of rows over the steps of training (the lengths of `set`), the step
-// on a log2 axis.
+// `metric` of rows over the steps of training (the lengths of `set`): the step
+// on a log2 axis, or with `growth` the metric, so that what grows evenly is a
+// straight line.
 std::string CurvePlot(const std::vector<Measurement>& lines,
                       const std::vector<std::string>& rows,
                       const std::string& set, const std::string& metric,
                       const std::string& title, const std::string& y_label,
-                      report::Scale y_scale = report::Scale::kLinear);
+                      bool growth = false);
 
 }  // namespace ropewalk::lab::studies
 

@@ -335,8 +335,9 @@ class RankStudy : public Study {
         {.row = model.name == "base" ? kTrained : kUntrained, .run = OfModel}};
   }
 
-  std::vector<Job> GivenJobs(const Setting&) const override {
-    return {{.row = kTrained, .run = OfModel}};
+  std::vector<Job> GivenJobs(const Setting& s) const override {
+    return {{.row = kTrained, .run = OfModel},
+            ScoreJob("Baseline", "rope", {s.N}, {})};
   }
 
   std::vector<Job> OwnJobs(const Setting& s) const override {
@@ -406,9 +407,8 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
 
 std::vector<NamedTable> RankStudy::Tables(const Setting&,
                                           const Measurements& measured) const {
-  constexpr const char* kMetrics[] = {
-      "effective rank", "rank at 1e-3", "rank at 1e-12",
-      "smallest over largest singular value", "log det a row"};
+  constexpr const char* kMetrics[] = {"effective rank", "rank at 1e-3",
+                                      "rank at 1e-12", "log det a row"};
   std::vector<report::Column> columns = {
       {.name = "of"}, {.name = "matrix"}, {.name = "n"}};
   for (const char* metric : kMetrics) {
@@ -418,7 +418,7 @@ std::vector<NamedTable> RankStudy::Tables(const Setting&,
   std::vector<std::pair<std::string, std::string>> shown;
   for (const Measurement& line : measured.lines()) {
     const std::pair place{line.row, line.set};
-    if (line.set.ends_with(kByLayer) ||
+    if (line.metric != kMetrics[0] || line.set.ends_with(kByLayer) ||
         std::ranges::find(shown, place) != shown.end()) {
       continue;
     }

@@ -184,7 +184,7 @@ ModelSpec MaskedModel(const Setting& setting, const std::string& mask,
   Add(spec.overrides,
       {"data.task=mlm", "model.mask=" + mask,
        "evaluate.lengths=[" + std::to_string(CompactLength(setting)) + "]"});
-  Add(spec.overrides, Budget(setting, 1500, 32));
+  Add(spec.overrides, Budget(setting, 1000, 32));
   return spec;
 }
 

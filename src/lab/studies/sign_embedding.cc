@@ -429,6 +429,32 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
   return tables;
 }
 
+std::string GrowthPlot(const std::vector<Measurement>& lines) {
+  report::LinePlot plot{
+      .title = "A token that occurs once, under Tiger",
+      .x = {.label = "update"},
+      .y = {.label = "largest |component|", .scale = report::Scale::kLog2},
+      .zoom = report::Zoom::kNever};
+  for (const double lambda : {0.01, 0.02}) {
+    const std::string which = lambda < 0.015 ? "0.01" : "0.02";
+    for (const char* name : {"with denormals", "flushed", "closed form"}) {
+      const std::string kind = name;
+      const std::string row = GrowthRow(lambda, kind == "flushed");
+      const std::string metric =
+          kind == "closed form" ? kind : "largest embedding";
+      report::Series series{.name = "lambda " + which + ", " + kind,
+                            .dashed = kind == "closed form"};
+      for (const Measurement& line : lines) {
+        if (line.row != row || line.metric != metric) continue;
+        series.points.push_back(
+            {.x = static_cast<double>(line.length), .y = line.value});
+      }
+      if (!series.points.empty()) plot.series.push_back(std::move(series));
+    }
+  }
+  return plot.series.empty() ? "" : report::ToSvg(plot);
+}
+
 std::vector<Figure> SignEmbeddingStudy::Figures(
     const Setting&, const Measurements& measured) const {
   std::vector<Figure> figures;
@@ -440,27 +466,22 @@ std::vector<Figure> SignEmbeddingStudy::Figures(
   };
   const char* component = "largest |component|";
   figures.push_back(
-      {"growth",
-       CurvePlot(lines,
-                 {GrowthRow(0.01, false), GrowthRow(0.02, false),
-                  GrowthRow(0.01, true), GrowthRow(0.02, true)},
-                 "growth curve", "largest embedding",
-                 "A token that occurs once, under Tiger", component,
-                 report::Scale::kLog2),
+      {"growth", GrowthPlot(lines),
        "Logistic growth to 1/lambda: with denormals the sign of the momentum "
-       "never becomes 0; flushed it does after two thousand updates."});
+       "never becomes 0; flushed it does after two thousand updates. Dashed: "
+       "the closed form."});
   figures.push_back(
       {"zipf",
        CurvePlot(lines, rows(Toys()), "curve", "largest embedding",
                  "Tokens of a Zipf distribution: the embedding's "
                  "largest component",
-                 component, report::Scale::kLog2),
+                 component, /*growth=*/true),
        "Mean over seeds."});
   figures.push_back(
       {"text",
        CurvePlot(lines, rows(Texts()), "curve", "largest embedding",
                  "A language model: the embedding's largest component",
-                 component, report::Scale::kLog2),
+                 component, /*growth=*/true),
        "Mean over seeds."});
   figures.push_back(
       {"text-loss",

@@ -58,7 +58,8 @@ std::vector<std::pair<std::string, std::string>> Facts(
     facts.emplace_back("pieces of held-out text",
                        std::to_string(DocumentsOf(measured, setting.N)));
   }
-  facts.emplace_back("models", Joined(ModelNames(measured)));
+  const std::string models = Joined(ModelNames(measured));
+  if (!models.empty()) facts.emplace_back("models", models);
   if (by_length && setting.repeat_fraction > 0) {
     facts.emplace_back("training sequences that repeat a passage",
                        report::FormatValue(setting.repeat_fraction,

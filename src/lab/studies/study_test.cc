@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "formats/text_file.h"
 #include "lab/nn/model.h"
+#include "lab/studies/bench.h"
 #include "lab/studies/comparison.h"
 #include "lab/studies/corpus.h"
 #include "lab/studies/length_models.h"
@@ -190,6 +192,44 @@ TEST(StudyTest, ReadmeShowsTheTableOfLong) {
   EXPECT_NE(formats::ReadTextFile((Root() / "README.md").string()).find(table),
             std::string::npos)
       << table;
+}
+
+// The course of a training in few points: none is lost in the means, the first
+// and the last are there.
+TEST(BenchTest, CurvesKeepTheirEndsAndTheirMean) {
+  std::vector<train::StepRecord> curve;
+  double sum = 0;
+  for (int64_t step = 20; step <= 6000; step += 20) {
+    const double loss = 8 - std::log(static_cast<double>(step));
+    curve.push_back({.step = step,
+                     .loss = loss,
+                     .largest_embedding = static_cast<double>(step)});
+    sum += loss;
+  }
+  const std::vector<evaluate::Document> none;
+  const Setting setting;
+  const Bench bench(setting, "", none, {.curve = curve});
+  double weighted = 0;
+  int64_t before = 0;
+  std::vector<int64_t> steps;
+  for (const Measurement& line : bench.CurveLines()) {
+    EXPECT_EQ(line.set, "curve");
+    if (line.metric == "training loss") {
+      weighted += line.value * static_cast<double>(line.length - before) / 20;
+      before = line.length;
+      steps.push_back(line.length);
+    } else {
+      EXPECT_EQ(line.value, static_cast<double>(line.length));
+    }
+  }
+  EXPECT_NEAR(weighted, sum, 1e-9 * sum);
+  EXPECT_EQ(steps.front(), 20);
+  EXPECT_EQ(steps.back(), 6000);
+  EXPECT_GT(steps.size(), 15u);
+  EXPECT_LE(steps.size(), 26u);
+  EXPECT_TRUE(Bench(setting, "", none).CurveLines().empty());
+  const Bench one(setting, "", none, {.curve = {{.step = 1, .loss = 2}}});
+  EXPECT_EQ(one.CurveLines().size(), 2u);
 }
 
 class CorpusTest : public testing::Test {

@@ -415,7 +415,7 @@ std::vector<Figure> TiedEmbeddingStudy::Figures(
                        "sigma = L^(-1/3) / sqrt(d)."});
   };
   draw(kBySigma, "start-by-sigma", "Initial loss by the embedding's deviation",
-       "sigma", 1e-6);
+       "sigma, thousandths", 1e-3);
   draw(kByWidth, "start-by-width", "Initial loss by width", "d", 1);
   draw(kByVocabulary, "start-by-vocabulary", "Initial loss by vocabulary", "n",
        1);
