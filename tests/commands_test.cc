@@ -134,6 +134,12 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
       WithFloats(plain, tensor, 7 * 64, {100}, "learned.gguf");
   EXPECT_TRUE(Contains(text({learned}), "1 row above ten times the median"));
   EXPECT_FALSE(Contains(text({learned}), "post 9736"));
+  // Nor are rows, all of which are that large.
+  const Json ordinary = Json::parse(text({plain, "--json"}))["embedding"];
+  const double size = ordinary["median_row_largest"];
+  EXPECT_FALSE(
+      Contains(text({plain, "--weight-decay", std::to_string(0.8 / size)}),
+               "post 9736"));
   EXPECT_TRUE(Refused(RunProgram({"inspect", plain, "--weight-decay", "-1"}), 2,
                       "--weight-decay"));
 }

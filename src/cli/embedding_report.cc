@@ -29,6 +29,15 @@ void EachRow(const formats::GgufTensor& tensor, const See& see) {
   }
 }
 
+// Of its finite components.
+double Rms(const std::vector<float>& row) {
+  double squares = 0;
+  for (const float x : row) {
+    if (std::isfinite(x)) squares += static_cast<double>(x) * x;
+  }
+  return std::sqrt(squares / static_cast<double>(row.size()));
+}
+
 // A row that was driven there has many components at the limit: its signs are
 // all that is left of it. One large component alone may have been learned.
 bool StandsAt(const std::vector<float>& row, double limit) {
@@ -51,18 +60,16 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
   double squares = 0;
   EachRow(*tensor, [&](int64_t r, const std::vector<float>& row) {
     RowExtreme extreme{.row = r};
-    double of_row = 0;
     for (const float x : row) {
       if (!std::isfinite(x)) {
         ++report.not_finite;
         continue;
       }
-      of_row += static_cast<double>(x) * x;
       extreme.largest =
           std::max(extreme.largest, static_cast<double>(std::abs(x)));
     }
-    squares += of_row;
-    extreme.rms = std::sqrt(of_row / static_cast<double>(row.size()));
+    extreme.rms = Rms(row);
+    squares += extreme.rms * extreme.rms * static_cast<double>(row.size());
     extremes.push_back(extreme);
   });
   std::ranges::stable_sort(extremes, std::ranges::greater(),
@@ -74,22 +81,18 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
       std::ranges::count_if(extremes, [&](const RowExtreme& row) {
         return row.largest > kOutlying * report.median_row_largest;
       });
-  // Without lambda only what is far from the rest can be a limit.
+  // Without lambda only what is far from the rest can be a limit; and with one
+  // nothing can be said where rows are ordinarily that large.
   const double limit = weight_decay > 0           ? 1 / weight_decay
                        : report.rows_outlying > 0 ? report.largest
                                                   : 0;
-  if (limit > 0 && report.largest >= 0.5 * limit) {
+  if (limit > 2 * report.median_row_largest && report.largest >= 0.5 * limit) {
     EachRow(*tensor, [&](int64_t, const std::vector<float>& row) {
-      double largest = 0;
-      for (const float x : row) {
-        if (std::isfinite(x)) {
-          largest = std::max(largest, static_cast<double>(std::abs(x)));
-        }
+      if (StandsAt(row, limit)) {
+        ++report.rows_at_limit;
+      } else if (Rms(row) > 0.5 * limit) {
+        ++report.rows_heading;
       }
-      const bool there = weight_decay > 0 ? largest >= (1 - kNear) * limit
-                                          : StandsAt(row, limit);
-      report.rows_at_limit += there ? 1 : 0;
-      report.rows_heading += !there && largest > 0.5 * limit ? 1 : 0;
     });
   }
   if (weight_decay > 0 || report.rows_at_limit > 0) report.limit = limit;
@@ -104,7 +107,7 @@ std::string Diagnosis(const EmbeddingReport& report, double weight_decay) {
     return std::to_string(rows) + (rows == 1 ? " row" : " rows");
   };
   constexpr const char* kRemedies =
-      "A sign optimizer (Tiger, Lion) drives rows of rare tokens there, and "
+      "So a sign optimizer (Tiger, Lion) leaves rows of rare tokens, and "
       "the loss does not show it (post 9736). What helps in training: update "
       "only rows whose token occurs (optimizer.lazy_rows = true), tie the "
       "output to the embedding (model.head = \"tied-half-swap\"), or AdamW for "

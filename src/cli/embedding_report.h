@@ -30,8 +30,8 @@ struct EmbeddingReport {
   // Where rows stand still: 1 / lambda where that is known, else the largest
   // component, if many share it and it is far beyond what rows usually have.
   double limit = 0;           // 0: none
-  int64_t rows_at_limit = 0;  // a component within 1 % of it
-  int64_t rows_heading = 0;   // not there, but above half of it
+  int64_t rows_at_limit = 0;  // a quarter of the components within 1 % of it
+  int64_t rows_heading = 0;   // not there, but of an RMS above half of it
   int64_t rows_outlying = 0;  // above ten times the median row
 };
 

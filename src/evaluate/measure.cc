@@ -157,6 +157,7 @@ MeasureRow Measurement::RunJob(const Job& job,
   row.tokens = summary.tokens();
   row.loss = summary.loss();
   row.loss_stderr = summary.loss_stderr();
+  row.document_losses = summary.document_losses();
   row.accuracy = summary.accuracy();
   row.accuracy_stderr = summary.accuracy_stderr();
   for (int64_t p = 0; p < count; ++p) {

@@ -40,6 +40,7 @@ struct MeasureRow {
   double accuracy = 0;
   double accuracy_stderr = 0;
   double seconds = 0;
+  std::vector<double> document_losses;  // mean loss of each, in their order
   std::optional<std::string> known_to_fail;  // the reason, where one is known
 };
 

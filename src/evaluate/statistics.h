@@ -20,6 +20,10 @@ class ScoreSummary {
   void AddDocument(std::span<const TokenScore> scores);
 
   int64_t tokens() const { return tokens_; }
+  // The mean of each document that has scores, in their order.
+  const std::vector<double>& document_losses() const {
+    return document_losses_;
+  }
   double loss() const;      // mean over tokens; NaN without any
   double accuracy() const;  // in [0, 1]
 

@@ -23,9 +23,10 @@ struct SequencePair {
 };
 
 struct PairLayout {
-  Token separator = 1;  // between input and output; begins a decoder's input
-  Token end = 2;        // behind the output
-  Token pad = 0;        // any id: its targets weigh 0
+  Token separator = 1;    // between input and output; begins a decoder's input
+  Token end = 2;          // behind the output
+  bool score_end = true;  // not where outputs are all of one length
+  Token pad = 0;          // any id: its targets weigh 0
   // Columns; 0 takes the longest row.
   int64_t T = 0;  // of the stream or the decoder
   int64_t S = 0;  // of the encoder

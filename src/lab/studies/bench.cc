@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "evaluate/statistics.h"
 #include "position/scheme.h"
 
 namespace ropewalk::lab::studies {
@@ -72,6 +73,7 @@ std::vector<Measurement> Bench::Score(const std::string& spelling, Set set,
                        .count = row.tokens};
       std::vector<Measurement>& lines = known_[{spelling, its, length}];
       lines.clear();
+      document_losses_[{spelling, its, length}] = row.document_losses;
       const auto add = [&](const char* metric, double value, double error) {
         line.metric = metric;
         line.value = value;
@@ -87,6 +89,25 @@ std::vector<Measurement> Bench::Score(const std::string& spelling, Set set,
   std::vector<Measurement> lines = known_[{spelling, set, length}];
   if (!costs) lines.resize(2);
   return lines;
+}
+
+Measurement Bench::LossAbove(const std::string& spelling,
+                             const std::string& reference, Set set,
+                             int64_t length) {
+  Measurement line = Score(spelling, set, length).back();
+  (void)Score(reference, set, length);
+  std::vector<double> differences = document_losses_[{spelling, set, length}];
+  const auto& others = document_losses_[{reference, set, length}];
+  double sum = 0;
+  for (size_t d = 0; d < differences.size(); ++d) {
+    differences[d] -= others[d];
+    sum += differences[d];
+  }
+  line.metric = "loss above " + reference;
+  line.value = sum / static_cast<double>(differences.size());
+  line.error = evaluate::StandardError(differences);
+  line.count = static_cast<int64_t>(differences.size());
+  return line;
 }
 
 std::vector<Measurement> Bench::ScoreLengths(
@@ -158,28 +179,43 @@ std::vector<Measurement> Bench::TaskLines() const {
 std::vector<Measurement> Bench::CurveLines() const {
   constexpr double kPoints = 25;
   std::vector<Measurement> lines;
-  if (options_.curve.empty()) return lines;
-  const double first = std::log(options_.curve.front().step);
-  const double last = std::log(options_.curve.back().step);
+  const std::vector<train::StepRecord>& curve = options_.curve;
+  if (curve.empty()) return lines;
+  // A run that was interrupted has records between the regular ones, which a
+  // point of every seed must not depend on.
+  int64_t interval = curve.front().step;
+  int64_t previous = 0;
+  for (const train::StepRecord& record : curve) {
+    interval = std::max(interval, record.step - previous);
+    previous = record.step;
+  }
+  const double ratio =
+      std::pow(static_cast<double>(previous) / static_cast<double>(interval),
+               1 / (kPoints - 1));
+  double due = static_cast<double>(interval);
   double sum = 0;
-  int64_t count = 0;
-  for (const train::StepRecord& record : options_.curve) {
-    sum += record.loss;
-    ++count;
-    const double done = (std::log(record.step) - first) /
-                        std::max(1e-9, last - first) * (kPoints - 1);
-    const bool due = 2 * done + 1e-9 >= static_cast<double>(lines.size());
-    if (!due && record.step != options_.curve.back().step) continue;
+  int64_t from = 0;
+  previous = 0;
+  for (const train::StepRecord& record : curve) {
+    sum += record.loss * static_cast<double>(record.step - previous);
+    previous = record.step;
+    const bool last = record.step == curve.back().step;
+    const bool regular = record.step % interval == 0;
+    if (!last && (!regular || static_cast<double>(record.step) < due - 1e-6)) {
+      continue;
+    }
+    while (due <= static_cast<double>(record.step))
+      due *= std::max(ratio, 1.001);
     Measurement line{.set = "curve",
                      .length = record.step,
                      .metric = "training loss",
-                     .value = sum / static_cast<double>(count)};
+                     .value = sum / static_cast<double>(record.step - from)};
     lines.push_back(line);
     line.metric = "largest embedding";
     line.value = record.largest_embedding;
     lines.push_back(line);
     sum = 0;
-    count = 0;
+    from = record.step;
   }
   return lines;
 }

@@ -50,10 +50,10 @@ class Bench {
   // Accuracy and loss of the task's own tests, as the set called after it.
   std::vector<Measurement> TaskLines() const;
 
-  // The course of training as the set "curve": at some 25 steps, the first and
-  // the last among them and the others spread evenly over the logarithm of the
-  // step (the length of a line), the training loss since the step before and
-  // the largest component of the embedding.
+  // The course of training as the set "curve": at up to 25 steps, the same for
+  // runs of one config, evenly spread over the logarithm of the step (the
+  // length of a line), the mean training loss since the point before and the
+  // largest component of the embedding.
   std::vector<Measurement> CurveLines() const;
 
   const std::vector<train::StepRecord>& curve() const { return options_.curve; }
@@ -67,6 +67,11 @@ class Bench {
   // before is not measured again.
   std::vector<Measurement> Score(const std::string& spelling, Set set,
                                  int64_t length, bool costs = false);
+
+  // The loss above that under another law, nats: the mean over documents and
+  // its standard error, document by document, as both read the same targets.
+  Measurement LossAbove(const std::string& spelling,
+                        const std::string& reference, Set set, int64_t length);
 
   // The same at several lengths of natural and of repeated text.
   std::vector<Measurement> ScoreLengths(const std::string& spelling,
@@ -93,8 +98,9 @@ class Bench {
   BenchOptions options_;
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<runtime::ModelScorer> scorer_;
-  std::map<std::tuple<std::string, Set, int64_t>, std::vector<Measurement>>
-      known_;
+  using Asked = std::tuple<std::string, Set, int64_t>;
+  std::map<Asked, std::vector<Measurement>> known_;
+  std::map<Asked, std::vector<double>> document_losses_;
 };
 
 }  // namespace ropewalk::lab::studies

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "base/error.h"
+#include "evaluate/statistics.h"
 #include "report/number.h"
 
 namespace ropewalk::lab::studies {
@@ -55,6 +57,34 @@ double Margin(const std::vector<Measurement>& lines, const CellKey& left,
   return std::hypot(a ? a->error : 0, b ? b->error : 0);
 }
 
+namespace {
+
+// Twice the standard error of the mean difference over the seeds that both
+// have; nothing for fewer than two.
+std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
+                                   const CellKey& left, const CellKey& right) {
+  const auto by_seed = [&](const CellKey& key) {
+    std::map<uint64_t, double> values;
+    for (const Measurement& line : lines) {
+      if (line.row == key.row && line.set == key.set &&
+          line.length == key.length && line.metric == key.metric) {
+        values[line.seed] = line.value;
+      }
+    }
+    return values;
+  };
+  const std::map<uint64_t, double> others = by_seed(right);
+  std::vector<double> differences;
+  for (const auto& [seed, value] : by_seed(left)) {
+    const auto other = others.find(seed);
+    if (other != others.end()) differences.push_back(other->second - value);
+  }
+  if (differences.size() < 2) return std::nullopt;
+  return 2 * evaluate::StandardError(differences);
+}
+
+}  // namespace
+
 ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
                   const std::string& reference) {
   const auto left = Summarise(lines, claim.left);
@@ -67,6 +97,9 @@ ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
   } else if (claim.relation != Claim::Relation::kEqual) {
     margin = Margin(lines, claim.left, claim.bound ? claim.left : claim.right,
                     reference);
+    if (claim.paired && !claim.bound) {
+      margin = PairedMargin(lines, claim.left, claim.right).value_or(margin);
+    }
   }
   const double gap = right->mean - left->mean;
   // By how much the relation is kept; broken where it is negative.
@@ -75,7 +108,11 @@ ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
     case Claim::Relation::kBelow:
       room = gap - claim.amount;
       break;
+    case Claim::Relation::kAbove:
+      room = -gap - claim.amount;
+      break;
     case Claim::Relation::kAtMost:
+    case Claim::Relation::kNotAbove:
       room = gap;
       break;
     case Claim::Relation::kWithin:
@@ -87,10 +124,12 @@ ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
   ClaimResult result{.numbers =
                          Short(left->mean) + " against " + Short(right->mean)};
   if (!exact) result.numbers += ", margin " + Short(margin);
-  result.verdict = exact && room >= 0          ? Verdict::kHolds
-                   : room > margin             ? Verdict::kHolds
-                   : room >= -margin && !exact ? Verdict::kTie
-                                               : Verdict::kFails;
+  const bool tie_holds = claim.relation == Claim::Relation::kNotAbove;
+  result.verdict = exact && room >= 0             ? Verdict::kHolds
+                   : room > margin                ? Verdict::kHolds
+                   : tie_holds && room >= -margin ? Verdict::kHolds
+                   : room >= -margin && !exact    ? Verdict::kTie
+                                                  : Verdict::kFails;
   return result;
 }
 

@@ -13,10 +13,12 @@ namespace ropewalk::lab::studies {
 
 struct Claim {
   enum class Relation {
-    kBelow,   // left + amount < right
-    kAtMost,  // left <= right, but for what a tie is
-    kWithin,  // |left - right| <= amount
-    kEqual,   // the same, to the last digit that `amount` leaves: an identity
+    kBelow,     // left + amount < right
+    kAtMost,    // left <= right, but for what a tie is
+    kWithin,    // |left - right| <= amount
+    kAbove,     // left > right + amount
+    kNotAbove,  // left <= right, and a tie is enough: "no gain"
+    kEqual,     // the same, to the last digit that `amount` leaves: an identity
   };
   std::string text;  // "NTK-fixed below NTK-mixed"
   CellKey left;
@@ -30,6 +32,10 @@ struct Claim {
   // A run that does not show it has failed: what must come out whatever the
   // size and the seed.
   bool required = false;
+  // Judged by the differences of models of the same seed, which share data,
+  // order and tests, where both sides have two seeds or more: their mean
+  // against twice its standard error.
+  bool paired = false;
 };
 
 enum class Verdict { kHolds, kTie, kFails, kMissing };

@@ -49,6 +49,24 @@ TEST(ClaimsTest, TheSpreadOfTheBaseIsWhatATieIs) {
   EXPECT_EQ(VerdictOf("a", kBelow, "nowhere"), Verdict::kMissing);
 }
 
+// Seeds differ by 5, the rows of each seed by 1 +- 0.1: apart where they are
+// paired, a tie where they are not.
+TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
+  const std::vector<Measurement> lines = {
+      Line("p", 1, 10), Line("q", 1, 11.1), Line("p", 2, 15), Line("q", 2, 16),
+      Line("p", 3, 20), Line("q", 3, 20.9), Line("r", 1, 12)};
+  Claim claim{.left = Cell("p"), .right = Cell("q")};
+  EXPECT_EQ(Judge(lines, claim, "base").verdict, Verdict::kTie);
+  claim.paired = true;
+  const ClaimResult result = Judge(lines, claim, "base");
+  EXPECT_EQ(result.verdict, Verdict::kHolds);
+  // Twice 0.1 / sqrt(3).
+  EXPECT_NE(result.numbers.find("margin 0.115"), std::string::npos)
+      << result.numbers;
+  claim.right = Cell("r");  // one seed in common: the spread, as ever
+  EXPECT_EQ(Judge(lines, claim, "base").verdict, Verdict::kTie);
+}
+
 TEST(ClaimsTest, AmountsCount) {
   using enum Claim::Relation;
   EXPECT_EQ(VerdictOf("a", kBelow, "c", 3), Verdict::kHolds);
@@ -58,6 +76,14 @@ TEST(ClaimsTest, AmountsCount) {
   EXPECT_EQ(VerdictOf("a", kAtMost, "c"), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("b", kAtMost, "a"), Verdict::kTie);
   EXPECT_EQ(VerdictOf("c", kAtMost, "a"), Verdict::kFails);
+  // "No gain" holds on a tie, and "above" is the other way round.
+  EXPECT_EQ(VerdictOf("a", kNotAbove, "c"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("b", kNotAbove, "a"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("c", kNotAbove, "a"), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("c", kAbove, "a"), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("b", kAbove, "a"), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("a", kAbove, "c"), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("c", kAbove, "a", 7), Verdict::kFails);
   EXPECT_EQ(VerdictOf("a", kWithin, "b", 2), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.95), Verdict::kTie);
   EXPECT_EQ(VerdictOf("a", kWithin, "c", 1), Verdict::kFails);

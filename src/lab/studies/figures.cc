@@ -44,6 +44,7 @@ report::Series SeriesOf(const std::vector<Measurement>& lines,
       lengths.push_back(line.length);
     }
   }
+  std::ranges::sort(lengths);
   for (const int64_t length : lengths) {
     const auto summary = Summarise(
         lines, {.row = row, .set = set, .length = length, .metric = metric});

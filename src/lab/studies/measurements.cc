@@ -43,6 +43,10 @@ Measurements::Measurements(std::string path, Provenance provenance)
   if (fs::exists(path_)) Read();
 }
 
+void Measurements::Refresh() {
+  if (std::filesystem::exists(path_)) Read();
+}
+
 void Measurements::Read() {
   const bool named = !provenance_.data.empty();
   all_.clear();

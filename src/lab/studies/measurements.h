@@ -55,6 +55,10 @@ class Measurements {
   // then still there.
   void Add(const std::vector<Measurement>& lines);
 
+  // What the file has now, other processes' rows with it. Throws as the
+  // constructor does.
+  void Refresh();
+
   // Those of this scale and data, in the order in which they came.
   const std::vector<Measurement>& lines() const { return lines_; }
   const Provenance& provenance() const { return provenance_; }

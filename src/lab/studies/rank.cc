@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "attention/scores.h"
 #include "base/interrupt.h"
+#include "base/progress.h"
 #include "evaluate/statistics.h"
 #include "lab/nn/model.h"
 #include "lab/studies/attention_rank.h"
@@ -20,6 +23,7 @@
 #include "lab/studies/length_models.h"
 #include "lab/studies/sequence_models.h"
 #include "lab/studies/studies.h"
+#include "lab/train/batch_source.h"
 #include "lab/train/checkpoint.h"
 #include "position/scheme.h"
 #include "report/line_plot.h"
@@ -35,6 +39,7 @@ constexpr const char* kKinds[] = {"softmax, bidirectional", "softmax, causal",
                                   "linear, bidirectional", "linear, causal"};
 constexpr const char* kTrained = "trained model";
 constexpr const char* kUntrained = "untrained model";
+constexpr const char* kFinite = "share of finite log det";
 constexpr const char* kByLayer = ", by layer";
 constexpr const char* kMaskedSet = "softmax, as trained";
 constexpr const char* kMasks[] = {"bidirectional", "mixed-heads",
@@ -46,17 +51,18 @@ class Sample {
  public:
   void NextGroup() { groups_.emplace_back(); }
 
-  void Add(const RankFigures& figures, double log_det) {
+  // `log_det` of triangular matrices alone.
+  void Add(const RankFigures& figures, std::optional<double> log_det = {}) {
     const auto n = static_cast<double>(figures.n);
     Group& group = groups_.back();
     group["effective rank"].push_back(figures.effective);
     group["rank at 1e-3"].push_back(static_cast<double>(figures.rank));
     group["rank at 1e-12"].push_back(static_cast<double>(figures.full));
     group["smallest over largest singular value"].push_back(figures.condition);
-    // Of a matrix that is not triangular there is none.
-    if (std::isfinite(log_det)) {
-      group["log det a row"].push_back(log_det / n);
-    }
+    if (!log_det) return;
+    const bool finite = std::isfinite(*log_det);
+    group[kFinite].push_back(finite ? 1 : 0);
+    if (finite) group["log det a row"].push_back(*log_det / n);
   }
 
   std::vector<Measurement> Lines(const std::string& set, int64_t length) const {
@@ -89,16 +95,14 @@ class Sample {
   std::vector<Group> groups_;
 };
 
-constexpr double kNoDeterminant = std::numeric_limits<double>::infinity();
-
 // The four kinds of kKinds over the same queries and keys [n, D]; scores [n, n]
 // of all pairs.
 void AddKinds(const at::Tensor& scores, const at::Tensor& queries,
               const at::Tensor& keys, std::vector<Sample>& samples) {
-  samples[0].Add(RankOf(SoftmaxAttention(scores, false)), kNoDeterminant);
+  samples[0].Add(RankOf(SoftmaxAttention(scores, false)));
   samples[1].Add(RankOf(SoftmaxAttention(scores, true)),
                  LogDeterminant(scores));
-  samples[2].Add(RankOf(LinearAttention(queries, keys, false)), kNoDeterminant);
+  samples[2].Add(RankOf(LinearAttention(queries, keys, false)));
   const at::Tensor causal = LinearAttention(queries, keys, true);
   samples[3].Add(RankOf(causal), causal.diagonal().log().sum().item<double>());
 }
@@ -196,6 +200,10 @@ std::vector<Measurement> OfModel(Bench& bench) {
   std::vector<Sample> all(std::size(kKinds));
   std::vector<std::vector<Sample>> layers(
       static_cast<size_t>(config.L), std::vector<Sample>(std::size(kKinds)));
+  Progress progress(
+      "singular values",
+      static_cast<double>(Documents(bench) * config.L * config.heads.H),
+      "heads");
   for (int64_t d = 0; d < Documents(bench); ++d) {
     const auto seen = runtime::ReadAttention(
         model, stack, LastOf(bench.documents()[static_cast<size_t>(d)], n), 0);
@@ -216,9 +224,11 @@ std::vector<Measurement> OfModel(Bench& bench) {
             HeadOf(inputs.keys, config.heads.G, config.heads.D, g);
         AddKinds(scores[h], q, k, all);
         AddKinds(scores[h], q, k, of_layer);
+        progress.Add(1, 1);
       }
     }
   }
+  progress.Clear();
   std::vector<Measurement> lines;
   const auto add = [&](std::vector<Measurement> more, bool effective_only) {
     for (Measurement& line : more) {
@@ -244,9 +254,9 @@ std::string MaskedRow(const std::string& mask) { return "MLM, " + mask; }
 std::vector<Measurement> OfMasked(Bench& bench) {
   const train::Checkpoint checkpoint =
       train::ReadCheckpoint(bench.checkpoint());
-  const nn::ModelConfig config =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {})
-          .model;
+  const train::TrainConfig train_config =
+      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  const nn::ModelConfig& config = train_config.model;
   nn::Model model(config, 1);
   train::LoadParameters(checkpoint, model.parameters(), false);
   const at::NoGradGuard no_grad;
@@ -275,23 +285,27 @@ std::vector<Measurement> OfMasked(Bench& bench) {
       const at::Tensor log_weights = at::log_softmax(scores[h], 1);
       const bool triangular = directions.front() != Direction::kBoth;
       sample.Add(RankOf(log_weights.exp()),
-                 triangular ? log_weights.diagonal().sum().item<double>()
-                            : kNoDeterminant);
+                 triangular ? std::optional(
+                                  log_weights.diagonal().sum().item<double>())
+                            : std::nullopt);
     }
   });
+  // Masked as in training.
+  const std::unique_ptr<train::BatchSource> source = train::MakeBatchSource(
+      train_config,
+      std::filesystem::path(checkpoint.path).parent_path().string());
   for (int64_t d = 0; d < Documents(bench); ++d) {
     ThrowIfInterrupted();
     sample.NextGroup();
-    const auto ids = LastOf(bench.documents()[static_cast<size_t>(d)], n);
-    const std::vector<int64_t> wide(ids.begin(), ids.end());
-    (void)model.Hidden({.ids = at::tensor(wide, at::kLong).view({1, n})});
+    (void)model.Hidden(source->Test(n, d, d + 1).inputs);
   }
   return sample.Lines(kMaskedSet, n);
 }
 
 // What training starts from: one step at no rate.
-ModelSpec UntrainedModel() {
+ModelSpec UntrainedModel(uint64_t seed) {
   return {.name = "untrained",
+          .seed = seed,
           .overrides = {"train.steps=1", "optimizer.schedule=constant",
                         "optimizer.learning_rate=1e-12",
                         "optimizer.embedding_learning_rate=1e-12"}};
@@ -318,10 +332,13 @@ class RankStudy : public Study {
   bool ByLength() const override { return false; }
 
   std::vector<ModelSpec> Models(const Setting& s) const override {
-    std::vector<ModelSpec> models = {UntrainedModel(),
-                                     BaseModel(s.seeds.front())};
-    for (const char* mask : kMasks) {
-      models.push_back(MaskedModel(s, mask, s.seeds.front()));
+    std::vector<ModelSpec> models;
+    for (const uint64_t seed : s.seeds) {
+      models.push_back(UntrainedModel(seed));
+      models.push_back(BaseModel(seed));
+      for (const char* mask : kMasks) {
+        models.push_back(MaskedModel(s, mask, seed));
+      }
     }
     return models;
   }
@@ -335,9 +352,12 @@ class RankStudy : public Study {
         {.row = model.name == "base" ? kTrained : kUntrained, .run = OfModel}};
   }
 
-  std::vector<Job> GivenJobs(const Setting& s) const override {
-    return {{.row = kTrained, .run = OfModel},
-            ScoreJob("Baseline", "rope", {s.N}, {})};
+  int64_t GivenTokens(const Setting& s) const override {
+    return std::min(kTokens, s.N);
+  }
+
+  std::vector<Job> GivenJobs(const Setting&) const override {
+    return {{.row = kTrained, .run = OfModel}};
   }
 
   std::vector<Job> OwnJobs(const Setting& s) const override {
@@ -377,19 +397,38 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
        .right = Cell(gaussian, kKinds[3], kTokens, "rank at 1e-12"),
        .amount = 200 - 32,
        .required = true},
-      {.text = "against the argument: of random scores the softmax matrix with "
-               "a mask has the lower effective rank",
+      {.text = "D2: causal softmax attention has full rank: the logarithm of "
+               "every determinant is finite",
+       .left = Cell(gaussian, kKinds[1], kTokens, kFinite),
+       .relation = kEqual,
+       .bound = 1,
+       .required = true},
+      {.text = "against the argument: of random scores of width 32 the softmax "
+               "matrix with a mask has the lower effective rank",
        .left = Cell(gaussian, kKinds[1], kTokens),
        .right = Cell(gaussian, kKinds[0], kTokens)}};
+  if (s.Sweeps() && s.scale != Scale::kGiven) {
+    claims.push_back({.text = "and of width 8 the higher",
+                      .left = Cell(GaussianRow(8), kKinds[0], kTokens),
+                      .right = Cell(GaussianRow(8), kKinds[1], kTokens)});
+  }
   for (const char* row : {kUntrained, kTrained}) {
     if (s.scale == Scale::kGiven && row != kTrained) continue;
+    claims.push_back({.text = std::string("D2, ") + row +
+                              ": every determinant of its causal softmax "
+                              "attention is finite in the logarithm",
+                      .left = Cell(row, kKinds[1], n, kFinite),
+                      .relation = kEqual,
+                      .bound = 1,
+                      .required = true});
     claims.push_back({.text = std::string("the argument, ") + row +
                               ": softmax attention has a higher effective "
                               "rank with the mask than without",
                       .left = Cell(row, kKinds[0], n),
                       .right = Cell(row, kKinds[1], n)});
     claims.push_back({.text = std::string("the argument, ") + row +
-                              ": linear attention as well",
+                              ": linear attention as well (nearly algebra, "
+                              "as it has rank d at most without)",
                       .left = Cell(row, kKinds[2], n),
                       .right = Cell(row, kKinds[3], n)});
   }
@@ -400,7 +439,8 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
                               " has a higher effective rank than full "
                               "bidirectional attention",
                       .left = Cell(MaskedRow(kMasks[0]), kMaskedSet, m),
-                      .right = Cell(MaskedRow(mask), kMaskedSet, m)});
+                      .right = Cell(MaskedRow(mask), kMaskedSet, m),
+                      .paired = true});
   }
   return claims;
 }

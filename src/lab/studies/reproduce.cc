@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -170,6 +171,7 @@ class Session {
   void Report() {
     std::string failed;
     for (const Running& running : running_) {
+      running.measured->Refresh();
       const StudyResults results = Results(running);
       WriteResults(results, running.folder);
       const std::string text = ResultText(results);
@@ -193,16 +195,23 @@ class Session {
 
  private:
   // Weeks on a processor: one step shows that the config is sound.
-  static void TryPaper(Zoo& zoo) {
+  void TryPaper(Zoo& zoo) const {
     constexpr int64_t kSequences = 2;
     const auto begin = std::chrono::steady_clock::now();
-    const double loss = zoo.TryStep(BaseLognModel(1), kSequences);
+    std::set<std::string> tried;
+    for (const Running& running : running_) {
+      const ModelSpec spec = running.study->Models(setting_).front();
+      if (!tried.insert(spec.Label()).second) continue;
+      const double loss = zoo.TryStep(spec, kSequences);
+      std::fprintf(stderr, "%s: loss %.3f after one step of %lld sequences\n",
+                   spec.Label().c_str(), loss,
+                   static_cast<long long>(kSequences));
+    }
     const std::chrono::duration<double> seconds =
         std::chrono::steady_clock::now() - begin;
     std::fprintf(stderr,
-                 "no GPU here: the paper scale was tried for one step of %lld "
-                 "sequences (loss %.3f, %s) and trains nothing more\n",
-                 static_cast<long long>(kSequences), loss,
+                 "no GPU here: the paper scale was tried (%s) and trains "
+                 "nothing more\n",
                  FormatDuration(seconds.count()).c_str());
   }
 
@@ -317,16 +326,16 @@ class Session {
 
 // A text of the user's, cut as `measure` cuts it.
 std::vector<evaluate::Document> Pieces(runtime::Runtime& model,
-                                       const std::string& path,
-                                       const Setting& setting) {
+                                       const std::string& path, int64_t tokens,
+                                       int64_t documents) {
   const std::string text = formats::ReadTextFile(path);
   formats::RequireUtf8(path, text);
   const evaluate::Document ids = evaluate::EncodeText(model.tokenizer(), text);
   std::vector<evaluate::Document> pieces =
-      evaluate::CutPieces(ids, 8 * setting.N + 1, setting.documents);
+      evaluate::CutPieces(ids, tokens, documents);
   Require(!pieces.empty(),
           "'" + Printable(path) + "' has " + std::to_string(ids.size()) +
-              " tokens; the study reads " + std::to_string(8 * setting.N + 1));
+              " tokens; the study reads " + std::to_string(tokens));
   return pieces;
 }
 
@@ -396,8 +405,12 @@ void ReproduceGiven(ReproduceOptions options) {
           "reproduce: the model's trained length of " +
               std::to_string(setting.N) +
               " is too short for windows of N/8; --train-length names another");
+  int64_t tokens = 0;
+  for (const Study* study : FindStudies(options.studies)) {
+    tokens = std::max(tokens, study->GivenTokens(setting));
+  }
   const std::vector<evaluate::Document> documents =
-      Pieces(model, options.text, setting);
+      Pieces(model, options.text, tokens, setting.documents);
   setting.documents = static_cast<int64_t>(documents.size());
   const std::string hash =
       Sha256(formats::ReadTextFile(options.text)).substr(0, 12) + " read by " +

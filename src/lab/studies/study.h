@@ -80,6 +80,12 @@ class Study {
   // What needs no model: simulations, timings of training steps.
   virtual std::vector<Job> OwnJobs(const Setting&) const { return {}; }
 
+  // Tokens of each piece of text that GivenJobs reads, one more than the
+  // longest length.
+  virtual int64_t GivenTokens(const Setting& setting) const {
+    return 8 * setting.N + 1;
+  }
+
   // What is measured on a model that somebody names with -m, in rows of the
   // same names where that makes sense; none where the study must train.
   virtual std::vector<Job> GivenJobs(const Setting&) const { return {}; }

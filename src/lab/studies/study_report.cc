@@ -105,7 +105,7 @@ report::Table Others(const StudyResults& results) {
   for (const Measurement& line : results.measured->lines()) {
     if (line.set == "along" || line.set == "natural" ||
         line.set == "repeated" || line.set.ends_with("curve") ||
-        line.set.ends_with("by layer")) {
+        line.set.ends_with("by layer") || line.set.starts_with("start by")) {
       continue;
     }
     table.AddRow({line.row, line.model.empty() ? "-" : line.model, line.seed,
@@ -221,10 +221,14 @@ std::string ResultName(const Setting& setting, const std::string& name,
 Setting ReportSetting(Scale scale, const Measurements& measured) {
   if (scale != Scale::kGiven) return MakeSetting(scale);
   Setting setting{.scale = scale};
+  int64_t longest = 0;
   for (const Measurement& line : measured.lines()) {
+    longest = std::max(longest, line.length);
     if (line.set != "natural") continue;
     if (setting.N == 0 || line.length < setting.N) setting.N = line.length;
   }
+  // A study that reads one length of a model.
+  if (setting.N == 0) setting.N = longest;
   Require(setting.N > 0, "'" + measured.path() + "' has no row of a text");
   return setting;
 }

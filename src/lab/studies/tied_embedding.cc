@@ -42,6 +42,7 @@ constexpr int64_t kVocabularies[] = {500, 1000, 2000, 4000, 8000, 16000};
 constexpr const char* kBySigma = "start by sigma";
 constexpr const char* kByWidth = "start by width";
 constexpr const char* kByVocabulary = "start by vocabulary";
+constexpr const char* kEverywhere = "start";
 
 HeadStart Standard(Head head) { return {.head = head}; }
 
@@ -97,6 +98,22 @@ std::vector<Measurement> Starts(const Setting& s, Head head) {
     start.vocabulary = vocabulary;
     add(start, kByVocabulary, vocabulary);
   }
+  double nats = 0;
+  double share = 0;
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    // A narrow network is not near the identity.
+    if (lines[i].metric != "initial loss" ||
+        (lines[i].set == kByWidth && lines[i].length < 128)) {
+      continue;
+    }
+    const double form = lines[i + 1].value;
+    nats = std::max(nats, std::abs(lines[i].value - form));
+    share = std::max(share, std::abs(lines[i].value - form) / form);
+  }
+  lines.push_back(
+      {.set = kEverywhere, .metric = "departure, nats", .value = nats});
+  lines.push_back(
+      {.set = kEverywhere, .metric = "departure, share", .value = share});
   return lines;
 }
 
@@ -134,8 +151,10 @@ ModelSpec ModelOf(const Setting& s, const Mode& mode, bool ordinary,
     more({"model.head_width=32", "train.steps=12", "train.batch=8",
           "evaluate.documents=8"});
   } else if (s.scale == Scale::kSmall) {
-    more({"model.layers=6", "model.head_width=64", "model.feed_width=256",
-          "train.steps=800", "train.batch=32", "evaluate.documents=512"});
+    // Wide and shallow, so that a token's own logit stands out.
+    more({"model.layers=2", "model.width=256", "model.head_width=64",
+          "model.feed_width=512", "train.steps=800", "train.batch=32",
+          "evaluate.documents=512"});
   } else {
     more({"model.head_width=128", "model.feed_width=1536",
           "evaluate.documents=512"});
@@ -144,6 +163,7 @@ ModelSpec ModelOf(const Setting& s, const Mode& mode, bool ordinary,
 }
 
 // First step from which the mean loss of 20 steps is below the threshold.
+// Nothing: a run that never gets there.
 std::optional<int64_t> StepsTo(const std::vector<train::StepRecord>& curve,
                                double threshold) {
   constexpr size_t kMean = 20;
@@ -166,10 +186,10 @@ std::vector<Measurement> TrainedLines(Bench& bench) {
                      .value = value});
   };
   add("loss of the first step", bench.curve().front().loss);
-  // A run that never gets there took more than it had.
+  // One that never gets there took more than it had.
   add(kStepsTo,
       static_cast<double>(StepsTo(bench.curve(), Threshold(bench.setting()))
-                              .value_or(bench.curve().back().step)));
+                              .value_or(bench.curve().back().step + 1)));
   const train::Checkpoint checkpoint =
       train::ReadCheckpoint(bench.checkpoint());
   for (const auto& [name, value] : checkpoint.parameters) {
@@ -308,6 +328,28 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                     .relation = kBelow,
                     .bound = 2,
                     .required = true});
+  const HeadStart swapped = Standard(Head::kTiedHalfSwap);
+  const double ln_n = std::log(static_cast<double>(swapped.vocabulary));
+  claims.push_back({.text = "T2: and its entropy is that of an even guess, but "
+                            "for d sigma^2 / 2 + 0.1",
+                    .left = Start(kModes[4], "entropy"),
+                    .relation = kWithin,
+                    .amount = ClosedFormLoss(swapped) - ln_n + 0.1,
+                    .bound = ln_n,
+                    .required = true});
+  for (const Mode& mode : kModes) {
+    const bool own = KeepsOwnLogit(mode.head);
+    claims.push_back(
+        {.text = std::string("T1 at every sigma, width from 128 "
+                             "on and vocabulary: ") +
+                 mode.row + ": the largest departure is below " +
+                 (own ? "3 percent" : "0.1 nats"),
+         .left = {.row = StartRow(mode),
+                  .set = kEverywhere,
+                  .metric = own ? "departure, share" : "departure, nats"},
+         .relation = kBelow,
+         .bound = own ? 0.03 : 0.1});
+  }
   const char* slow = kModes[1].row;
   for (const Mode& mode : kModes) {
     if (mode.head == Head::kTiedSigma) continue;
@@ -316,7 +358,18 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                                           "than ") +
                               mode.row,
                       .left = Trained(s, mode.row, kStepsTo),
-                      .right = Trained(s, slow, kStepsTo)});
+                      .right = Trained(s, slow, kStepsTo),
+                      .paired = true});
+  }
+  for (const Mode& mode : kModes) {
+    if (mode.head == Head::kUntied || mode.head == Head::kTiedSigma) continue;
+    claims.push_back({.text = std::string("T5: the others alike: ") + mode.row +
+                              " within 80 steps of untied",
+                      .left = Trained(s, mode.row, kStepsTo),
+                      .relation = kWithin,
+                      .right = Trained(s, "untied", kStepsTo),
+                      .amount = 80,
+                      .paired = true});
   }
   for (const Mode& mode : kModes) {
     if (mode.head == Head::kUntied) continue;
@@ -325,13 +378,28 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                       .left = FinalLoss(s, mode.row),
                       .relation = kWithin,
                       .right = FinalLoss(s, "untied"),
-                      .amount = 0.05});
+                      .amount = 0.05,
+                      .paired = true});
   }
   claims.push_back({.text = "post 9736: halves swapped slightly better than "
                             "untied",
                     .left = FinalLoss(s, kModes[4].row),
-                    .right = FinalLoss(s, "untied")});
+                    .right = FinalLoss(s, "untied"),
+                    .paired = true});
   return claims;
+}
+
+// "> 800" where a seed never got there.
+report::Cell StepsCell(const Measurements& measured, const CellKey& key) {
+  const auto summary = Summarise(measured.lines(), key);
+  if (!summary) return {};
+  for (const Measurement& line : measured.lines()) {
+    if (line.row == key.row && line.metric == key.metric &&
+        line.value > static_cast<double>(key.length)) {
+      return "> " + std::to_string(key.length);
+    }
+  }
+  return Show(*summary, key.metric);
 }
 
 std::vector<NamedTable> TiedEmbeddingStudy::Tables(
@@ -358,7 +426,7 @@ std::vector<NamedTable> TiedEmbeddingStudy::Tables(
           {mode.row, ordinary ? "ordinary" : "DeepNorm",
            ordinary ? report::Cell() : report::Cell(TrainedStart(s, mode)),
            cell(Trained(s, row.c_str(), "loss of the first step")),
-           cell(Trained(s, row.c_str(), kStepsTo)), loss,
+           StepsCell(measured, Trained(s, row.c_str(), kStepsTo)), loss,
            cell(Trained(s, row.c_str(), "mean norm of embedding rows"))});
     }
   }

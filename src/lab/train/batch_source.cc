@@ -236,15 +236,19 @@ class PairSource : public BatchSource {
 
   Batch LayOut(const std::vector<data::SequencePair>& pairs) const {
     Batch batch;
+    // One value is the whole answer there, and its end no news.
+    const data::PairLayout layout{.score_end =
+                                      config_.data.task != Task::kRecall};
     if (config_.model.architecture == nn::Architecture::kDecoder) {
-      const data::StreamBatch s = data::LayOutStream(pairs, {});
+      const data::StreamBatch s = data::LayOutStream(pairs, layout);
       batch.inputs.ids = Ints(s.ids, {s.B, s.T});
       batch.inputs.prefix = Ints(s.prefix, {s.B});
       batch.inputs.lengths = Ints(s.lengths, {s.B});
       batch.targets = Ints(s.targets, {-1});
       batch.weights = Floats(s.weights);
     } else {
-      const data::EncoderDecoderBatch s = data::LayOutEncoderDecoder(pairs, {});
+      const data::EncoderDecoderBatch s =
+          data::LayOutEncoderDecoder(pairs, layout);
       batch.inputs.encoder_ids = Ints(s.source, {s.B, s.S});
       batch.inputs.encoder_lengths = Ints(s.source_lengths, {s.B});
       batch.inputs.ids = Ints(s.ids, {s.B, s.T});
@@ -340,6 +344,7 @@ class ZipfSource : public BatchSource {
  private:
   static data::ZipfOptions Options(const TrainConfig& config) {
     return {.vocabulary = config.model.V,
+            .exponent = config.data.zipf_exponent,
             .batch = config.batch,
             .length = config.model.N,
             .seed = config.seed};

@@ -120,6 +120,7 @@ DataConfig ReadData(ConfigReader& r) {
       OneOf(r, "data.documents", "marked", {"marked", "file", "paragraphs"});
   d.tokenizer = r.String("data.tokenizer", "");
   d.repeat_fraction = r.Number("data.repeat_fraction", 0, 0, 1);
+  d.zipf_exponent = r.Number("data.zipf_exponent", 1.2, 0, 10);
   d.join_lines = r.Bool("data.join_lines", false);
   d.max_bytes = r.Int("data.max_bytes", 0, 0, kMany);
   d.cache = r.String("data.cache", "");

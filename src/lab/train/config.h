@@ -42,6 +42,7 @@ struct DataConfig {
   std::string tokenizer;             // .model or .gguf; empty: trained
   std::string documents = "marked";  // marked file paragraphs
   double repeat_fraction = 0;        // of sequences that repeat a passage
+  double zipf_exponent = 1.2;        // of task zipf
   bool join_lines = false;           // of prose that was wrapped by hand
   int64_t max_bytes = 0;             // of the corpus; 0: all
   std::string cache;                 // folder of tokenized texts

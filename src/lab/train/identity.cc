@@ -41,6 +41,7 @@ Identity IdentityOf(const TrainConfig& c) {
                    {"data.task", ToString(c.data.task)},
                    {"data.heldout_fraction", Text(c.data.heldout_fraction)},
                    {"data.repeat_fraction", Text(c.data.repeat_fraction)},
+                   {"data.zipf_exponent", Text(c.data.zipf_exponent)},
                    {"data.documents", c.data.documents},
                    {"data.join_lines", Text(c.data.join_lines)},
                    {"data.max_bytes", Text(c.data.max_bytes)},
