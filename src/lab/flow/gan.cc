@@ -107,14 +107,21 @@ at::Tensor DirectLoss(const Loss& loss, const Network& D, const at::Tensor& x) {
   return -loss.H(LogitsOf(D, x)).mean();
 }
 
+Reading Read(const Loss& loss, const Network& D, const at::Tensor& x) {
+  at::Tensor logits;
+  const at::Tensor gradient = SumGradient(
+      [&](const at::Tensor& at) {
+        const at::Tensor out = LogitsOf(D, at);
+        logits = out.detach();
+        return out;
+      },
+      x.detach());
+  return {logits, PerSample(loss.Slope(logits), x) * gradient};
+}
+
 at::Tensor RegressionTargets(const Loss& loss, const Network& D,
                              const at::Tensor& x, double epsilon) {
-  const at::Tensor here = x.detach();
-  const at::Tensor gradient =
-      SumGradient([&](const at::Tensor& at) { return D.Forward(at); }, here);
-  const torch::autograd::AutoGradMode off(false);
-  const at::Tensor slope = loss.Slope(LogitsOf(D, here));
-  return here + epsilon * PerSample(slope, here) * gradient;
+  return x.detach() + epsilon * Read(loss, D, x).velocity;
 }
 
 at::Tensor RegressionLoss(const at::Tensor& g, const at::Tensor& targets) {
@@ -203,20 +210,21 @@ void Gan::StepGenerator(GanReport* report) {
   at::Generator draws = Draws(options_.seed, Purpose::kNoise, 2 * steps_);
   const at::Tensor z = Noise(options_.batch, draws);
   at::Tensor x = generator_->Forward(z);
-  const at::Tensor targets =
-      RegressionTargets(loss_, *discriminator_, x, options_.epsilon);
+  const Reading reading = Read(loss_, *discriminator_, x);
   report->generator_slope =
-      (SquaredLengths(targets - x.detach()).mean().sqrt() / options_.epsilon)
-          .item<double>();
+      SquaredLengths(reading.velocity).mean().sqrt().item<double>();
   if (!options_.regression) {
-    const at::Tensor loss = DirectLoss(loss_, *discriminator_, x);
-    FillGradients(loss, generator_->parameters());
+    // -h(D(x)) averaged over the batch: its gradient in x is what was read
+    // (test G4), so D is not run again.
+    report->generator_loss = -loss_.H(reading.logits).mean().item<double>();
+    FillGradients(x, generator_->parameters(),
+                  -reading.velocity / static_cast<double>(options_.batch));
     generator_adam_->Step({});
-    report->generator_loss = loss.item<double>();
     return;
   }
   // The same z for every inner step: with another one the targets would be
   // those of other samples.
+  const at::Tensor targets = x.detach() + options_.epsilon * reading.velocity;
   for (int64_t k = 0; k < options_.inner_steps; ++k) {
     if (k > 0) x = generator_->Forward(z);
     const at::Tensor loss = RegressionLoss(x, targets);

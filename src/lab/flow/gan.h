@@ -38,6 +38,13 @@ at::Tensor ReflowLoss(const Network& D, const at::Tensor& real,
 // E[-h(D(x))], the direct loss of a generator's samples x.
 at::Tensor DirectLoss(const Loss& loss, const Network& D, const at::Tensor& x);
 
+// What D says of samples, in one pass, without a history.
+struct Reading {
+  at::Tensor logits;    // [N]
+  at::Tensor velocity;  // h'(D) grad D, in the shape of the samples
+};
+Reading Read(const Loss& loss, const Network& D, const at::Tensor& x);
+
 // The targets of the regression form (4): x + epsilon h'(D(x)) grad D(x),
 // without a history.
 at::Tensor RegressionTargets(const Loss& loss, const Network& D,

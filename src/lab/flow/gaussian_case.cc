@@ -1,8 +1,7 @@
 #include "lab/flow/gaussian_case.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -56,15 +55,8 @@ class ExactStep {
         loss_.Slope(target_.LogDensity(here) - q.LogDensity(here));
     const at::Tensor velocity =
         slope.unsqueeze(1) * (target_.Score(here) - q.Score(here));
-    std::vector<at::Tensor> leaves;
-    for (const optim::Parameter& one : map_.parameters()) {
-      leaves.push_back(one.value);
-    }
-    const auto gradients = torch::autograd::grad(
-        {x}, leaves, {-velocity / static_cast<double>(options_.batch)});
-    for (size_t i = 0; i < leaves.size(); ++i) {
-      leaves[i].mutable_grad() = gradients[i];
-    }
+    FillGradients(x, map_.parameters(),
+                  -velocity / static_cast<double>(options_.batch));
   }
 
   const GaussianCase& options_;
@@ -76,6 +68,14 @@ class ExactStep {
 
 std::unique_ptr<AffineMap> StartMap(at::ScalarType type) {
   return std::make_unique<AffineMap>(at::ones({2}, type), at::eye(2, type));
+}
+
+// Whether S S^T is a covariance that a density can have.
+bool IsLaw(const AffineMap& map) {
+  const at::Tensor C = map.Covariance().detach();
+  const double determinant =
+      (C[0][0] * C[1][1] - C[0][1] * C[1][0]).item<double>();
+  return std::isfinite(determinant) && determinant > 1e-20;
 }
 
 double ErrorOf(const Moments& moments) {
@@ -124,6 +124,12 @@ GaussianResult RunGaussianCase(const GaussianCase& options,
     ExactStep exact(options, *map);
     record(*map, 0);
     for (int64_t step = 0; step < options.steps; ++step) {
+      if (!IsLaw(*map)) {
+        result.diverged =
+            "the generator's covariance is singular or not finite at step " +
+            std::to_string(step);
+        break;
+      }
       exact.Run(step);
       record(*map, step + 1);
       if (each) each();

@@ -15,12 +15,13 @@ at::Tensor SumGradient(const std::function<at::Tensor(const at::Tensor&)>& f,
 }
 
 void FillGradients(const at::Tensor& loss,
-                   const std::vector<optim::Parameter>& parameters) {
+                   const std::vector<optim::Parameter>& parameters,
+                   const at::Tensor& weights) {
   std::vector<at::Tensor> leaves;
   for (const optim::Parameter& parameter : parameters) {
     leaves.push_back(parameter.value);
   }
-  const auto gradients = torch::autograd::grad({loss}, leaves);
+  const auto gradients = torch::autograd::grad({loss}, leaves, {weights});
   for (size_t i = 0; i < leaves.size(); ++i) {
     leaves[i].mutable_grad() = gradients[i];
   }

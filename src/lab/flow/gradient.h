@@ -19,9 +19,11 @@ at::Tensor SumGradient(const std::function<at::Tensor(const at::Tensor&)>& f,
                        const at::Tensor& x, bool keep_graph = false);
 
 // Puts d loss / d parameter into the .grad() of these parameters and of no
-// others.
+// others. Of what is no single number, the derivative of its inner product with
+// `weights`.
 void FillGradients(const at::Tensor& loss,
-                   const std::vector<optim::Parameter>& parameters);
+                   const std::vector<optim::Parameter>& parameters,
+                   const at::Tensor& weights = {});
 
 }  // namespace ropewalk::lab::flow
 

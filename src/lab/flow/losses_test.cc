@@ -89,6 +89,8 @@ TEST(LossTest, SamplesMoveAlongTheFlow) {
         [&](const at::Tensor& at) { return DirectLoss(loss, D, at); }, x);
     const at::Tensor closed = -loss.Slope(D.Forward(x)) * of_D / 12;
     EXPECT_LT(Largest(gradient - closed), 1e-13) << name;
+    EXPECT_LT(Largest(Read(loss, D, x).velocity / 12 + gradient), 1e-13)
+        << name;
   }
 }
 

@@ -30,6 +30,7 @@ Target OfMixture(const std::string& name, const at::Tensor& modes,
               },
           .modes = modes.to(at::kFloat),
           .mode_deviation = deviation,
+          .reach = 3.5 * deviation,
           .density = mixture,
           .extent = extent};
 }
@@ -70,6 +71,8 @@ Target OfCurve(const std::string& name, const Curve& curve, double deviation,
               },
           .modes = curve(middles),
           .mode_deviation = deviation,
+          // Half a stretch of either curve is 0.35 long at most.
+          .reach = 0.35 + 3 * deviation,
           .extent = 2.8};
 }
 
@@ -118,6 +121,7 @@ Target MakeTarget(const std::string& name) {
                 },
             .modes = density.means().to(at::kFloat),
             .mode_deviation = 1,
+            .reach = 3.5,
             .density = density,
             .extent = 3};
   }

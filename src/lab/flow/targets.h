@@ -25,6 +25,7 @@ struct Target {
   // them. Modes of a mixture; stretches of a curve.
   at::Tensor modes;  // [M, 2], float32
   double mode_deviation = 0;
+  double reach = 0;  // from a mode to where its samples end, for ModeCoverage
   std::optional<GaussianMixture> density = {};  // where there is a closed form
   double extent = 3;  // |x| and |y| stay below it, all but rarely
 };

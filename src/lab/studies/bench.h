@@ -27,6 +27,7 @@ struct BenchOptions {
   int64_t threads = 0;       // 0: all cores
   // A task's own tests, of a model without a file.
   std::vector<evaluate::MeasureRow> task_rows;
+  std::string folder;  // of the study: where jobs keep what figures show
 };
 
 // One thread at a time.
@@ -39,6 +40,7 @@ class Bench {
         BenchOptions options = {});
 
   const Setting& setting() const { return setting_; }
+  const std::string& folder() const { return options_.folder; }
   runtime::Runtime& model() { return *runtime_; }
   const std::vector<evaluate::Document>& documents() const {
     return documents_;

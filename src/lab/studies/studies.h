@@ -13,6 +13,7 @@ const Study& InvLeaky();  // post 9728
 const Study& Hwfa();      // posts 9603, 9731
 const Study& Entropy();   // posts 9588, 8823, 9034
 const Study& Long();      // all of them side by side
+const Study& MonoFlow();  // posts 9662, 9660, 9467, 9668
 
 }  // namespace ropewalk::lab::studies
 

@@ -10,7 +10,8 @@ namespace ropewalk::lab::studies {
 
 const std::vector<const Study*>& AllStudies() {
   static const std::vector<const Study*> kStudies = {
-      &ReRope(), &Ntk(), &InvLeaky(), &Hwfa(), &Entropy(), &Long()};
+      &ReRope(),  &Ntk(),  &InvLeaky(), &Hwfa(),
+      &Entropy(), &Long(), &MonoFlow()};
   return kStudies;
 }
 
