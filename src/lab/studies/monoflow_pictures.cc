@@ -132,7 +132,7 @@ std::vector<Film> Films(const Setting& setting, const Measurements& measured) {
   std::vector<Film> films;
   flow::Film kernel{.title = "p_t on its way to the target"};
   flow::Film equal{.title = "A generator and free particles at equal time"};
-  std::vector<flow::Scene> free;
+  std::vector<flow::Scene> unbound;
   for (const std::string& set : SizesOf(setting).sets) {
     const flow::Target target = flow::MakeTarget(set);
     const std::string flowed = set + ", kernel flow";
@@ -152,10 +152,10 @@ std::vector<Film> Films(const Setting& setting, const Measurements& measured) {
                               .extent = target.extent,
                               .target = dots,
                               .paths = file->Get("generator", both)});
-      free.push_back({.title = set + ", particles",
-                      .extent = target.extent,
-                      .target = dots,
-                      .paths = file->Get("particles", both)});
+      unbound.push_back({.title = set + ", particles",
+                         .extent = target.extent,
+                         .target = dots,
+                         .paths = file->Get("particles", both)});
       equal.labels = FrameLabels(equal.scenes.back().paths.size(0));
     }
   }
@@ -168,7 +168,7 @@ std::vector<Film> Films(const Setting& setting, const Measurements& measured) {
   }
   if (!equal.scenes.empty()) {
     equal.columns = static_cast<int64_t>(equal.scenes.size());
-    for (flow::Scene& scene : free) equal.scenes.push_back(std::move(scene));
+    for (flow::Scene& scene : unbound) equal.scenes.push_back(std::move(scene));
     films.push_back(
         {flow::ToHtml(equal),
          "Above, a generator that follows by the regression (4) of post 9662; "
