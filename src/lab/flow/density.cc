@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <numbers>
-#include <tuple>
+#include <string>
 #include <utility>
 
 #include "base/error.h"

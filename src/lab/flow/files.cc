@@ -1,5 +1,7 @@
 #include "lab/flow/files.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>

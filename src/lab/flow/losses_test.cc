@@ -81,13 +81,13 @@ TEST(LossTest, PlugInIsMinusFAndNotMonotone) {
 TEST(LossTest, SamplesMoveAlongTheFlow) {
   const Perceptron D({2, 16, 1}, {.seed = 3, .type = at::kDouble});
   const at::Tensor x = at::linspace(-2, 2, 24, at::kDouble).view({12, 2});
-  const at::Tensor of_D =
+  const at::Tensor of_logit =
       SumGradient([&](const at::Tensor& at) { return D.Forward(at); }, x);
   for (const std::string& name : Increasing()) {
     const Loss loss = Loss::Parse(name);
     const at::Tensor gradient = SumGradient(
         [&](const at::Tensor& at) { return DirectLoss(loss, D, at); }, x);
-    const at::Tensor closed = -loss.Slope(D.Forward(x)) * of_D / 12;
+    const at::Tensor closed = -loss.Slope(D.Forward(x)) * of_logit / 12;
     EXPECT_LT(Largest(gradient - closed), 1e-13) << name;
     EXPECT_LT(Largest(Read(loss, D, x).velocity / 12 + gradient), 1e-13)
         << name;

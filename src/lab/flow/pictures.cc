@@ -103,10 +103,10 @@ std::string Dots(const at::Tensor& points, const Place& place, double radius,
 std::string Paths(const at::Tensor& paths, const Place& place) {
   constexpr int64_t kStretches = 4;
   constexpr std::array<const char*, kStretches> kColours = {
-      "stroke=\"#7fb4ff\" stroke-opacity=\".22\"",
-      "stroke=\"#a9ccff\" stroke-opacity=\".3\"",
-      "stroke=\"#ffe3b0\" stroke-opacity=\".38\"",
-      "stroke=\"#ffd27a\" stroke-opacity=\".5\""};
+      "stroke=\"#8fc4ff\" stroke-opacity=\".4\"",
+      "stroke=\"#c4dcff\" stroke-opacity=\".5\"",
+      "stroke=\"#ffe9c4\" stroke-opacity=\".6\"",
+      "stroke=\"#ffd98c\" stroke-opacity=\".75\""};
   const at::Tensor here = OnCpu(paths);
   const auto p = here.accessor<float, 3>();
   const int64_t F = here.size(0);
@@ -228,19 +228,25 @@ at::Tensor SampleField(const RatioField& field, double t, double extent,
 }
 
 at::Tensor FieldColours(const at::Tensor& field, double largest) {
-  // Blue, deep blue, night, ember, gold at -1, -1/2, 0, 1/2, 1.
+  Require(largest > 0, "picture: the largest log ratio is above 0");
+  // Blue, deep blue, night, ember, amber at -1, -1/2, 0, 1/2, 1.
   const at::Tensor stops =
-      at::tensor({58.F, 134.F, 255.F, 22.F, 44.F, 104.F, 12.F, 15.F, 30.F,
-                  122.F, 44.F, 62.F, 255.F, 176.F, 66.F})
+      at::tensor({44.F, 98.F, 200.F, 20.F, 42.F, 100.F, 11.F, 14.F, 28.F, 104.F,
+                  42.F, 54.F, 214.F, 132.F, 48.F})
           .view({5, 3});
-  const at::Tensor at_stop =
-      (field.to(at::kFloat).nan_to_num(0) / largest).clamp(-1, 1) * 2 + 2;
+  // Log ratios reach hundreds far out; asinh keeps shades there.
+  const at::Tensor bent = field.to(at::kFloat).nan_to_num(0).asinh();
+  const at::Tensor at_stop = (bent / std::asinh(largest)).clamp(-1, 1) * 2 + 2;
   const at::Tensor below = at_stop.floor().clamp(0, 3);
   const at::Tensor share = (at_stop - below).unsqueeze(-1);
   const at::Tensor index = below.to(at::kLong);
   const at::Tensor colours =
       stops.index({index}) * (1 - share) + stops.index({index + 1}) * share;
-  return colours.round().to(at::kByte);
+  // Lines of equal height, as on a map.
+  const at::Tensor height = 2 * bent;
+  const at::Tensor line =
+      (1 - (height - height.round()).abs() / 0.07).clamp_min(0).unsqueeze(-1);
+  return (colours + 22 * line).clamp(0, 255).round().to(at::kByte);
 }
 
 std::string ToSvg(const std::string& title, const std::vector<Scene>& scenes,

@@ -31,9 +31,9 @@ at::Tensor SampleField(const RatioField& field, double t, double extent,
                        int64_t pixels);
 
 // The colours of a log ratio, uint8 [S, S, 3]: blue where the particles are too
-// many, dark where they are right, gold where they are missing. `largest` is
-// where a colour is full.
-at::Tensor FieldColours(const at::Tensor& field, double largest = 4);
+// many, dark where they are right, gold where they are missing, with lines of
+// equal height. `largest` is where a colour is full.
+at::Tensor FieldColours(const at::Tensor& field, double largest = 60);
 
 // Scenes side by side as an SVG document without scripts: fields, the paths
 // from hollow starts to bright ends.

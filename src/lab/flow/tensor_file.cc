@@ -1,6 +1,8 @@
 #include "lab/flow/tensor_file.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/text.h"

@@ -23,7 +23,7 @@ struct Sizes {
   int64_t gaussian_batch = 1000;
   int64_t toy_steps = 5000;
   int64_t equal_steps = 1500;
-  double kernel_end = 8;
+  double kernel_end = 12;
   int64_t vanilla_steps = 1000;
   int64_t image_steps = 2000;
   int64_t image_batch = 64;

@@ -14,7 +14,7 @@ namespace {
 using flow::Draws;
 using flow::Purpose;
 
-constexpr int64_t kFieldPixels = 160;
+constexpr int64_t kFieldPixels = 220;
 
 // Dots of the target, the same in every picture.
 at::Tensor Dots(const flow::Target& target) {
