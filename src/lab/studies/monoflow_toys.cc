@@ -252,15 +252,15 @@ std::vector<Measurement> RunVanilla(const Setting& setting, int64_t C,
   return lines;
 }
 
-// A generator held where it starts, while D learns to tell: how much of D's
-// slope each C lets through, as D grows sure.
+// A generator held about where a fresh one puts its samples, while D learns to
+// tell: how much of D's slope each C lets through, as D grows sure.
 std::vector<Measurement> RunHeldStill(const Setting& setting, uint64_t seed) {
   constexpr int64_t kPoints = 25;
   const int64_t steps = SizesOf(setting).vanilla_steps;
   const flow::Target target = flow::MakeTarget("8-gaussians");
   at::Generator draws = Draws(seed, Purpose::kNoise);
   const at::Tensor x =
-      0.5 * flow::Normal({512, 2}, draws, at::dtype(at::kFloat));
+      0.1 * flow::Normal({512, 2}, draws, at::dtype(at::kFloat));
   const flow::GanOptions like = OptionsOf("logit", seed);
   flow::LearnedRatio ratio(
       MakeNetwork(1, 2 * seed + 1), target.sample,
