@@ -65,9 +65,9 @@ TEST(PicturesTest, ColoursTellMissingFromTooMany) {
   const auto channel = [&](int64_t pixel, int64_t c) {
     return colours[0][pixel][c].item<int64_t>();
   };
-  EXPECT_GT(channel(0, 2), 2 * channel(0, 0));                   // blue
+  EXPECT_GT(channel(0, 2), 2 * channel(0, 0));                    // blue
   EXPECT_LT(channel(1, 0) + channel(1, 1) + channel(1, 2), 130);  // night
-  EXPECT_GT(channel(2, 0), 2 * channel(2, 2));                   // gold
+  EXPECT_GT(channel(2, 0), 2 * channel(2, 2));                    // gold
 }
 
 // The field of two Gaussians grows towards the target, right in the picture

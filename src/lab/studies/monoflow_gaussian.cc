@@ -146,9 +146,9 @@ std::vector<Claim> GaussianClaims(const Setting& setting) {
       if (row.increasing) {
         claims.push_back({.text = "G3: " + RowName(row, column) +
                                   " reaches the target within " +
-                                  (exact ? "0.05" : "0.15"),
+                                  (exact ? "0.05" : "0.1"),
                           .left = KeyOf(setting, row, column, "error"),
-                          .bound = exact ? 0.05 : 0.15,
+                          .bound = exact ? 0.05 : 0.1,
                           .required = exact});
       } else {
         claims.push_back(

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/text.h"
 #include "lab/flow/classifier.h"
 #include "lab/flow/draws.h"
 #include "lab/flow/files.h"
@@ -114,10 +115,12 @@ std::vector<Measurement> RunGan(const Setting& setting, const std::string& loss,
       },
       {kNoise}, options);
   const std::string row = RowOf(loss);
-  const std::string identity = row + ", seed " + std::to_string(seed) +
-                               ", batch " + std::to_string(sizes.image_batch) +
-                               ", channels " +
-                               std::to_string(sizes.image_channels);
+  const std::string identity =
+      row + ", seed " + std::to_string(seed) + ", batch " +
+      std::to_string(sizes.image_batch) + ", channels " +
+      std::to_string(sizes.image_channels) + ", rates " +
+      FormatNumber(options.generator.rate) + " and " +
+      FormatNumber(options.discriminator.rate);
   std::string name = loss + "-s" + std::to_string(seed);
   for (char& c : name) c = c == ':' || c == '=' ? '-' : c;
   const std::string path = CachePath(setting, name);
