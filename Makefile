@@ -29,7 +29,8 @@ RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
 LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
   libopenblas0-openmp
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
-  python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES) bible-kjv bible-kjv-text)
+  python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES) bible-kjv bible-kjv-text \
+  dataset-fashion-mnist)
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
   $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy

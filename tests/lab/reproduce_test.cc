@@ -115,7 +115,7 @@ TEST_F(ReproduceTest, AloneItListsTheStudies) {
   ASSERT_TRUE(Worked(result));
   for (const char* study :
        {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
-        "rank", "tied-embedding", "sign-embedding"}) {
+        "rank", "tied-embedding", "sign-embedding", "monoflow"}) {
     EXPECT_NE(result.out.find(study), std::string::npos) << study;
   }
 }
@@ -167,6 +167,28 @@ TEST_F(ReproduceTest, RowsOfAnotherMakeAreLeftAlone) {
   EXPECT_EQ(ReadAll(path), "mine,yours\n1,2\n");
 }
 
+// A study with data of its own: no texts, no models, and what it has is kept
+// where another part of its data is missing.
+TEST_F(ReproduceTest, MonoflowNeedsNoTextsAndSaysWhichPackageItNeeds) {
+  const ProgramResult result =
+      Reproduce({"monoflow", "--scale", "smoke", "--out", Path("out")},
+                {.environment = {{"ROPEWALK_FASHION_MNIST", Path("nowhere")}}});
+  EXPECT_EQ(result.exit_code, 1) << Describe(result);
+  EXPECT_NE(result.err.find("dataset-fashion-mnist"), std::string::npos)
+      << Describe(result);
+  std::set<std::string> rows;
+  for (const auto& row : Rows("monoflow").rows) rows.insert(row[1]);
+  EXPECT_TRUE(rows.contains("-log r, detached"));
+  EXPECT_TRUE(rows.contains("spiral, kernel flow"));
+  const ProgramResult report = Reproduce(
+      {"monoflow", "--scale", "smoke", "--report", "--out", Path("out")});
+  ASSERT_TRUE(Worked(report));
+  const std::string page = ReadAll(Study("monoflow") + "index-smoke.html");
+  EXPECT_NE(page.find("<canvas"), std::string::npos);
+  EXPECT_NE(page.find("data:image/png;base64"), std::string::npos);
+  EXPECT_EQ(page.find("src=\"http"), std::string::npos);
+}
+
 TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   if (!HasBible()) {
     if (std::getenv("ROPEWALK_REQUIRE_DATA") != nullptr) {
@@ -202,7 +224,7 @@ TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(after[i], before[i]);
   for (const char* study :
        {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
-        "rank", "tied-embedding", "sign-embedding"}) {
+        "rank", "tied-embedding", "sign-embedding", "monoflow"}) {
     std::set<std::vector<std::string>> keys;
     const report::CsvFile rows = Rows(study);
     for (const std::vector<std::string>& row : rows.rows) {

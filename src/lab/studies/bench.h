@@ -30,6 +30,7 @@ struct BenchOptions {
   std::vector<evaluate::MeasureRow> task_rows;
   std::string checkpoint;                // of a model trained here, or nothing
   std::vector<train::StepRecord> curve;  // of its training
+  std::string folder;  // of the study: where jobs keep what figures show
 };
 
 // One thread at a time.
@@ -42,6 +43,7 @@ class Bench {
         BenchOptions options = {});
 
   const Setting& setting() const { return setting_; }
+  const std::string& folder() const { return options_.folder; }
   runtime::Runtime& model() { return *runtime_; }
   const std::vector<evaluate::Document>& documents() const {
     return documents_;

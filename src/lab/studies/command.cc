@@ -30,7 +30,7 @@ void AddReproduce(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--corpus", options->corpus,
                       "folder with texts in train/ and heldout/; smoke takes "
-                      "the Bible of Debian's bible-kjv");
+                      "the Bible of Debian's bible-kjv; monoflow needs none");
   command
       ->add_option("--only", options->only,
                    "train and measure this model alone, as base or base-s2; "
@@ -54,7 +54,8 @@ void AddReproduce(CLI::App& app) {
       "  ropewalk reproduce\n"
       "  ropewalk reproduce rerope --scale smoke\n"
       "  ropewalk reproduce all --scale small --corpus novels --out studies\n"
-      "  ropewalk reproduce rerope ntk -m model.gguf -t book.txt\n\n"
+      "  ropewalk reproduce rerope ntk -m model.gguf -t book.txt\n"
+      "  ropewalk reproduce monoflow --threads 2\n\n"
       "Stopped at any moment, the same command goes on. Trained models stand "
       "in\n${XDG_CACHE_HOME:-~/.cache}/ropewalk/studies.");
   command->callback([options, scale, length] {

@@ -117,9 +117,11 @@ class Session {
       }
       fs::create_directories(folder);
       provenance.command = CommandOf(options_);
+      Provenance from = provenance;
+      if (!study->OwnData().empty()) from.data = study->OwnData();
       running_.push_back({.study = study,
                           .measured = std::make_unique<Measurements>(
-                              (folder / "measured.csv").string(), provenance),
+                              (folder / "measured.csv").string(), from),
                           .published = ReadPublished(*study),
                           .folder = folder.string()});
     }
@@ -161,6 +163,12 @@ class Session {
     return true;
   }
 
+  // Where no study reads texts.
+  void RunWithoutTexts() {
+    RequireKnown();
+    for (const Running& running : running_) RunOwnJobs(running);
+  }
+
   void Given(const std::string& name, Bench& bench) {
     for (const Running& running : running_) {
       RunJobs(running, running.study->GivenJobs(setting_), name, 0, bench);
@@ -200,7 +208,9 @@ class Session {
     const auto begin = std::chrono::steady_clock::now();
     std::set<std::string> tried;
     for (const Running& running : running_) {
-      const ModelSpec spec = running.study->Models(setting_).front();
+      const std::vector<ModelSpec> models = running.study->Models(setting_);
+      if (models.empty()) continue;
+      const ModelSpec& spec = models.front();
       if (!tried.insert(spec.Label()).second) continue;
       const double loss = zoo.TryStep(spec, kSequences);
       std::fprintf(stderr, "%s: loss %.3f after one step of %lld sequences\n",
@@ -289,25 +299,27 @@ class Session {
   void RunOwnJobs(const Running& running) {
     if (!options_.only.empty()) return;
     static const std::vector<evaluate::Document> kNone;
-    Bench bench(setting_, "", kNone);
+    Bench bench(setting_, "", kNone, {.folder = running.folder});
     RunJobs(running, running.study->OwnJobs(setting_), "", 0, bench);
   }
 
   void RunJobs(const Running& running, const std::vector<Job>& jobs,
                const std::string& model, uint64_t seed, Bench& bench) {
     for (const Job& job : jobs) {
-      if (running.measured->Has(job.row, model, seed, job.lines)) continue;
+      const uint64_t of = job.seed != 0 ? job.seed : seed;
+      if (running.measured->Has(job.row, model, of, job.lines)) continue;
       ThrowIfInterrupted();
       std::vector<Measurement> lines = job.run(bench);
       ROPEWALK_CHECK(!lines.empty());
       std::string shown;
       for (Measurement& line : lines) {
         line.model = model;
-        line.seed = seed;
+        line.seed = of;
         if (line.row.empty()) line.row = job.row;
         if (line.set == "along" || line.set.ends_with("curve") ||
-            shown.size() > 150)
+            shown.size() > 150) {
           continue;
+        }
         shown +=
             "  " + line.set + " " + std::to_string(line.length) + " " +
             line.metric + " " +
@@ -449,12 +461,15 @@ void Reproduce(const ReproduceOptions& options) {
                         .hardware = Hardware(options.threads)};
   const std::string cache =
       (fs::path(train::CacheFolder()) / "studies").string();
+  const bool reads_texts = std::ranges::any_of(
+      FindStudies(options.studies),
+      [](const Study* study) { return study->OwnData().empty(); });
   std::optional<StudyCorpus> corpus;
   if (!options.corpus.empty()) {
     corpus = ReadStudyCorpus(options.corpus);
-  } else if (options.scale == Scale::kSmoke) {
+  } else if (reads_texts && options.scale == Scale::kSmoke) {
     corpus = BibleCorpus(cache);
-  } else if (!options.report) {
+  } else if (reads_texts && !options.report) {
     throw std::invalid_argument(
         "reproduce: --scale " + ToString(options.scale) +
         " wants texts: --corpus DIR with train/ and heldout/; --report shows "
@@ -462,7 +477,10 @@ void Reproduce(const ReproduceOptions& options) {
   }
   if (corpus) provenance.data = DataName(options, corpus->hash);
   Session session(options, std::move(setting), provenance);
-  if (options.report || session.Train(std::move(*corpus))) session.Report();
+  if (!options.report && !corpus) session.RunWithoutTexts();
+  if (options.report || !corpus || session.Train(std::move(*corpus))) {
+    session.Report();
+  }
 }
 
 }  // namespace ropewalk::lab::studies

@@ -17,6 +17,7 @@ const Study& DecoderOnly();    // posts 9529, 9547
 const Study& Rank();           // post 9529
 const Study& TiedEmbedding();  // post 9698
 const Study& SignEmbedding();  // posts 9736, 9512
+const Study& MonoFlow();       // posts 9662, 9660, 9467, 9668
 
 }  // namespace ropewalk::lab::studies
 

@@ -10,9 +10,9 @@ namespace ropewalk::lab::studies {
 
 const std::vector<const Study*>& AllStudies() {
   static const std::vector<const Study*> kStudies = {
-      &ReRope(),        &Ntk(),          &InvLeaky(),    &Hwfa(),
-      &Entropy(),       &Long(),         &DecoderOnly(), &Rank(),
-      &TiedEmbedding(), &SignEmbedding()};
+      &ReRope(),        &Ntk(),           &InvLeaky(),    &Hwfa(),
+      &Entropy(),       &Long(),          &DecoderOnly(), &Rank(),
+      &TiedEmbedding(), &SignEmbedding(), &MonoFlow()};
   return kStudies;
 }
 

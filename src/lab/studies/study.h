@@ -36,6 +36,7 @@ struct ModelSpec {
 struct Job {
   std::string row;
   int64_t lines = 0;  // that `run` gives; 0: not known before
+  uint64_t seed = 0;  // of a row that needs no model; 0: has none
   // Leaves row, model and seed to the caller. May throw Interrupted.
   std::function<std::vector<Measurement>(Bench&)> run;
 };
@@ -45,6 +46,12 @@ struct Job {
 struct Figure {
   std::string name;
   std::string svg;
+  std::string caption;
+};
+
+// A piece of HTML that moves, for the page alone.
+struct Film {
+  std::string html;
   std::string caption;
 };
 
@@ -86,6 +93,10 @@ class Study {
     return 8 * setting.N + 1;
   }
 
+  // What the rows of a study are measured on that reads no texts: it needs no
+  // --corpus. Empty where the texts are the data.
+  virtual std::string OwnData() const { return {}; }
+
   // What is measured on a model that somebody names with -m, in rows of the
   // same names where that makes sense; none where the study must train.
   virtual std::vector<Job> GivenJobs(const Setting&) const { return {}; }
@@ -94,6 +105,10 @@ class Study {
 
   virtual std::vector<Figure> Figures(const Setting& setting,
                                       const Measurements& measured) const = 0;
+
+  virtual std::vector<Film> Films(const Setting&, const Measurements&) const {
+    return {};
+  }
 
   // What stands at the head of the study's page, before the comparison.
   virtual std::vector<NamedTable> Tables(const Setting&,

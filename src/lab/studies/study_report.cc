@@ -65,6 +65,9 @@ std::vector<std::pair<std::string, std::string>> Facts(
                        report::FormatValue(setting.repeat_fraction,
                                            report::NumberStyle::kPercent));
   }
+  if (!results.study->OwnData().empty()) {
+    facts.erase(facts.begin() + 1, facts.end());  // of models and texts
+  }
   facts.emplace_back("data", measured.provenance().data);
   facts.emplace_back("hardware", Joined(measured.Hardware()));
   facts.emplace_back("command", Joined(measured.Commands()));
@@ -185,6 +188,10 @@ std::string ResultHtml(const StudyResults& results) {
     page.AddHeading(named.title);
     page.AddTable(named.table, named.caption);
   }
+  for (const Film& film :
+       results.study->Films(*results.setting, *results.measured)) {
+    page.AddFigure(film.html, film.caption);
+  }
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
     if (figure.svg.empty()) continue;  // nothing measured yet
@@ -203,7 +210,8 @@ std::string ResultHtml(const StudyResults& results) {
   page.AddTable(AllOf(results, "loss"), "Loss, nats a token");
   const report::Table others = Others(results);
   if (!others.rows().empty()) page.AddTable(others);
-  if (results.setting->scale != Scale::kGiven) {
+  if (results.setting->scale != Scale::kGiven &&
+      results.study->OwnData().empty()) {
     report::Page config;
     config.AddCode(results.setting->config);
     page.AddDetails("The base model's config", config);

@@ -81,6 +81,20 @@ TEST(StudyTest, RowsOfAModelHaveNamesOfTheirOwn) {
   }
 }
 
+// Two rows of one name and seed would overwrite each other.
+TEST(StudyTest, OwnRowsOfASeedHaveNamesOfTheirOwn) {
+  for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
+    const Setting setting = ReadSetting(scale);
+    for (const Study* study : AllStudies()) {
+      std::set<std::pair<std::string, uint64_t>> rows;
+      for (const Job& job : study->OwnJobs(setting)) {
+        EXPECT_TRUE(rows.emplace(job.row, job.seed).second)
+            << study->name() << ": " << job.row << ", seed " << job.seed;
+      }
+    }
+  }
+}
+
 TEST(StudyTest, OneNameIsOneModelInAllStudies) {
   for (const Scale scale : {Scale::kSmoke, Scale::kSmall, Scale::kPaper}) {
     const Setting setting = ReadSetting(scale);

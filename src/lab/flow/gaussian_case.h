@@ -1,0 +1,51 @@
+// The 2-D Gaussian experiment of the MonoFlow notebooks: an affine generator
+// x = mu + S z goes from N((1, 1), I) towards N(0, [[1, .8], [.8, .89]]) under
+// a loss of the log ratio, which is known, known but held still, or learned.
+
+#ifndef ROPEWALK_LAB_FLOW_GAUSSIAN_CASE_H_
+#define ROPEWALK_LAB_FLOW_GAUSSIAN_CASE_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/flow/metrics.h"
+
+namespace ropewalk::lab::flow {
+
+struct GaussianCase {
+  enum class Ratio {
+    kThroughQ,  // log r in closed form, differentiated through q's parameters
+                // as well: variational inference
+    kDetached,  // in closed form, q held still: what a GAN does
+    kLearned,   // a discriminator's logit
+  };
+  std::string loss = "logit";  // as Loss::Parse spells it
+  Ratio ratio = Ratio::kDetached;
+  int64_t steps = 3000;
+  int64_t batch = 1000;
+  double rate = 0.01;  // of the generator's Adam
+  double discriminator_rate = 1e-4;
+  std::vector<int64_t> discriminator = {2, 512, 256, 1};
+  uint64_t seed = 1;
+  int64_t record_every = 0;  // steps between moments kept; 0: the end alone
+};
+
+struct GaussianResult {
+  Moments end;                 // of the generator
+  std::vector<Moments> along;  // the start among them
+  // The larger of |mu| and |S S^T - C|, both Euclidean norms of the entries.
+  double error = 0;
+  std::optional<std::string> diverged;
+};
+
+// `each` is called after every step and may throw. Throws
+// std::invalid_argument for a loss that is none.
+GaussianResult RunGaussianCase(const GaussianCase& options,
+                               const std::function<void()>& each = {});
+
+}  // namespace ropewalk::lab::flow
+
+#endif  // ROPEWALK_LAB_FLOW_GAUSSIAN_CASE_H_

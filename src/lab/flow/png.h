@@ -1,0 +1,25 @@
+// Pixels as PNG, and as text that a page can carry.
+
+#ifndef ROPEWALK_LAB_FLOW_PNG_H_
+#define ROPEWALK_LAB_FLOW_PNG_H_
+
+#include <ATen/ATen.h>
+
+#include <string>
+#include <string_view>
+
+namespace ropewalk::lab::flow {
+
+// uint8 [H, W] (grey) or [H, W, 3] (red, green, blue). Throws
+// std::invalid_argument for another type or shape.
+std::string ToPng(const at::Tensor& pixels);
+
+// RFC 4648, padded.
+std::string ToBase64(std::string_view bytes);
+
+// "data:image/png;base64,...".
+std::string PngUri(const at::Tensor& pixels);
+
+}  // namespace ropewalk::lab::flow
+
+#endif  // ROPEWALK_LAB_FLOW_PNG_H_

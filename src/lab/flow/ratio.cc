@@ -1,0 +1,105 @@
+#include "lab/flow/ratio.h"
+
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "lab/flow/gradient.h"
+
+namespace ropewalk::lab::flow {
+
+at::Tensor RatioField::Gradient(const at::Tensor& x, double t) const {
+  return SumGradient([&](const at::Tensor& at) { return LogRatio(at, t); },
+                     x.detach());
+}
+
+ExactRatio::ExactRatio(GaussianMixture target, DensityAt q)
+    : target_(std::move(target)), q_(std::move(q)) {}
+
+ExactRatio ExactRatio::OfFlow(const GaussianMixture& start,
+                              const GaussianMixture& target) {
+  (void)FlowedDensity(start, target, 0);  // refuses what has no closed form
+  return {target, [start, target](double t) {
+            return FlowedDensity(start, target, t);
+          }};
+}
+
+at::Tensor ExactRatio::LogRatio(const at::Tensor& x, double t) const {
+  return target_.LogDensity(x) - q_(t).LogDensity(x);
+}
+
+at::Tensor ExactRatio::Gradient(const at::Tensor& x, double t) const {
+  return target_.Score(x) - q_(t).Score(x);
+}
+
+KernelRatio::KernelRatio(at::Tensor target, double bandwidth)
+    : target_(std::move(target)), bandwidth_(bandwidth) {
+  Require(target_.dim() == 2 && target_.size(0) >= 2,
+          "flow: a kernel estimate wants two or more points, [M, D]");
+  Require(bandwidth_ > 0 && std::isfinite(bandwidth_),
+          "flow: a bandwidth is above 0");
+}
+
+void KernelRatio::Fit(const at::Tensor& particles, double) {
+  particles_ = particles.detach();
+}
+
+at::Tensor KernelRatio::LogKernel(const at::Tensor& x,
+                                  const at::Tensor& centres,
+                                  at::Tensor* gradient) const {
+  const double scale = 1 / (bandwidth_ * bandwidth_);
+  // |x - c|^2 by the difference of squares would lose the small ones.
+  const at::Tensor logs =
+      -0.5 * scale * at::cdist(x, centres, 2, /*compute_mode=*/2).square();
+  if (gradient != nullptr) {
+    *gradient = scale * (at::matmul(at::softmax(logs, 1), centres) - x);
+  }
+  return at::logsumexp(logs, 1) -
+         std::log(static_cast<double>(centres.size(0)));
+}
+
+at::Tensor KernelRatio::LogRatio(const at::Tensor& x, double) const {
+  Require(particles_.defined(), "flow: a kernel estimate before its Fit");
+  return LogKernel(x, target_, nullptr) - LogKernel(x, particles_, nullptr);
+}
+
+at::Tensor KernelRatio::Gradient(const at::Tensor& x, double) const {
+  Require(particles_.defined(), "flow: a kernel estimate before its Fit");
+  at::Tensor of_target;
+  at::Tensor of_particles;
+  LogKernel(x, target_, &of_target);
+  LogKernel(x, particles_, &of_particles);
+  return of_target - of_particles;
+}
+
+double SilvermanBandwidth(const at::Tensor& points) {
+  Require(points.dim() == 2 && points.size(0) >= 2,
+          "flow: a bandwidth wants two or more points, [N, D]");
+  const auto N = static_cast<double>(points.size(0));
+  const auto D = static_cast<double>(points.size(1));
+  const double deviation = points.std(0).mean().item<double>();
+  return deviation * std::pow(4 / (D + 2) / N, 1 / (D + 4));
+}
+
+at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,
+                        const at::Tensor& x, double t) {
+  const at::Tensor slope = loss.Slope(field.LogRatio(x, t));
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  return slope.view(shape) * field.Gradient(x, t);
+}
+
+OdeReport Flow(RatioField& field, const Loss& loss, const at::Tensor& start,
+               const OdeOptions& options, Trajectory* recorded) {
+  const auto fits = field.fits();
+  const Velocity velocity = [&](const at::Tensor& x, double t) {
+    if (fits == RatioField::Fits::kEachStage) field.Fit(x, t);
+    return FlowVelocity(field, loss, x, t);
+  };
+  const StepHook before = [&](const at::Tensor& x, double t) {
+    if (fits == RatioField::Fits::kEachStep) field.Fit(x, t);
+  };
+  return Integrate(velocity, start, options, recorded, before);
+}
+
+}  // namespace ropewalk::lab::flow
