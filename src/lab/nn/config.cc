@@ -36,6 +36,8 @@ constexpr Name<Head> kHeads[] = {{Head::kTied, "tied"},
                                  {Head::kTiedHalfSwap, "tied-half-swap"},
                                  {Head::kTiedShuffle, "tied-shuffle"},
                                  {Head::kTiedRootWidth, "tied-root-width"}};
+constexpr Name<ops::Precision> kPrecisions[] = {
+    {ops::Precision::kFull, "f32"}, {ops::Precision::kBf16, "bf16"}};
 constexpr Name<Init> kInits[] = {{Init::kOrdinary, "ordinary"},
                                  {Init::kDeepNorm, "deepnorm"}};
 
@@ -74,6 +76,9 @@ std::string ToString(Architecture a) { return NameOf(kArchitectures, a); }
 std::string ToString(Mask mask) { return NameOf(kMasks, mask); }
 std::string ToString(Head head) { return NameOf(kHeads, head); }
 std::string ToString(Init init) { return NameOf(kInits, init); }
+std::string ToString(ops::Precision precision) {
+  return NameOf(kPrecisions, precision);
+}
 
 Block ParseBlock(const std::string& name) {
   return Parse(kBlocks, "block", name);
@@ -84,6 +89,9 @@ Architecture ParseArchitecture(const std::string& name) {
 Mask ParseMask(const std::string& name) { return Parse(kMasks, "mask", name); }
 Head ParseHead(const std::string& name) { return Parse(kHeads, "head", name); }
 Init ParseInit(const std::string& name) { return Parse(kInits, "init", name); }
+ops::Precision ParsePrecision(const std::string& name) {
+  return Parse(kPrecisions, "precision", name);
+}
 
 position::ModelPositions PositionsOf(const ModelConfig& config) {
   position::ModelPositions positions;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "lab/ops/product.h"
 #include "position/model_positions.h"
 
 namespace ropewalk::lab::nn {
@@ -69,6 +70,7 @@ struct ModelConfig {
   bool causal_encoder = false;  // of an encoder-decoder
   std::string position = "rope";  // the law of training
   std::string inference = "";     // the law to infer with; empty: the same
+  ops::Precision precision = ops::Precision::kFull;  // of training
 };
 
 // What the position schemes need to know of the model. Throws
@@ -85,11 +87,13 @@ std::string ToString(Architecture architecture);
 std::string ToString(Mask mask);
 std::string ToString(Head head);
 std::string ToString(Init init);
+std::string ToString(ops::Precision precision);  // "f32", "bf16"
 Block ParseBlock(const std::string& name);
 Architecture ParseArchitecture(const std::string& name);
 Mask ParseMask(const std::string& name);
 Head ParseHead(const std::string& name);
 Init ParseInit(const std::string& name);
+ops::Precision ParsePrecision(const std::string& name);
 
 }  // namespace ropewalk::lab::nn
 

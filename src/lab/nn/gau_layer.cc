@@ -2,6 +2,7 @@
 
 #include "lab/nn/layers.h"
 #include "lab/ops/norm.h"
+#include "lab/ops/product.h"
 
 namespace ropewalk::lab::nn {
 namespace {
@@ -25,7 +26,7 @@ class GauLayer : public Layer {
                      const Memory*) const override {
     const int64_t e = config_.F;
     const int64_t s = config_.D;
-    const at::Tensor all = at::silu(at::mm(x, in_.t()));
+    const at::Tensor all = at::silu(ops::Product(x, in_, config_.precision));
     const at::Tensor u = all.narrow(1, 0, e);
     const at::Tensor v = all.narrow(1, e, e);
     const at::Tensor z = all.narrow(1, 2 * e, s);
@@ -42,8 +43,8 @@ class GauLayer : public Layer {
                        v.view({view.B, view.T, 1, e}),
                        ScaleUnder(view, logn_scale_), view.attention)
             .reshape({view.B * view.T, e});
-    return ops::RmsNorm(at::addmm(x, u * mixed, out_.t()), {},
-                        config_.norm_epsilon);
+    return ops::RmsNorm(ops::ProductPlus(x, u * mixed, out_, config_.precision),
+                        {}, config_.norm_epsilon);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include "lab/nn/layers.h"
 #include "lab/ops/gate.h"
 #include "lab/ops/norm.h"
+#include "lab/ops/product.h"
 
 namespace ropewalk::lab::nn {
 namespace {
@@ -42,8 +43,9 @@ class LlamaLayer : public Layer {
                      const Memory* memory) const override {
     at::Tensor x = SelfAttention(input, view);
     if (memory != nullptr) x = CrossAttention(x, view, *memory);
-    const at::Tensor gates = at::mm(Norm(x, feed_norm_), gate_up_.t());
-    return at::addmm(x, ops::SwiGlu(gates), down_.t());
+    const at::Tensor gates =
+        ops::Product(Norm(x, feed_norm_), gate_up_, config_.precision);
+    return ops::ProductPlus(x, ops::SwiGlu(gates), down_, config_.precision);
   }
 
  private:
@@ -63,7 +65,8 @@ class LlamaLayer : public Layer {
     const int64_t G = config_.G;
     const int64_t D = config_.D;
     const at::Tensor qkv =
-        at::mm(Norm(x, attention_norm_), qkv_.t()).view({B, T, -1});
+        ops::Product(Norm(x, attention_norm_), qkv_, config_.precision)
+            .view({B, T, -1});
     const at::Tensor& scale = ScaleUnder(view, logn_scale_);
     const at::Tensor heads = qkv.view({B, T, H + 2 * G, D});
     if (view.probe)
@@ -75,7 +78,8 @@ class LlamaLayer : public Layer {
     } else {
       y = ops::PackedAttention(qkv, scale, view.attention);
     }
-    return at::addmm(x, y.reshape({B * T, H * D}), output_.t());
+    return ops::ProductPlus(x, y.reshape({B * T, H * D}), output_,
+                            config_.precision);
   }
 
   at::Tensor CrossAttention(const at::Tensor& x, const View& view,
@@ -90,14 +94,16 @@ class LlamaLayer : public Layer {
     const at::Tensor query = own ? cross_query_ : qkv_.narrow(0, 0, queries);
     const at::Tensor key_value =
         own ? cross_pair_ : qkv_.narrow(0, queries, pairs);
-    const at::Tensor q = at::mm(Norm(x, cross_norm_), query.t());
+    const at::Tensor q =
+        ops::Product(Norm(x, cross_norm_), query, config_.precision);
     const at::Tensor pair =
-        at::mm(memory.states, key_value.t()).view({B, S, 2 * G, config_.D});
+        ops::Product(memory.states, key_value, config_.precision)
+            .view({B, S, 2 * G, config_.D});
     const at::Tensor y = ops::Attention(
         q.view({B, T, config_.H, config_.D}), Keys(pair.narrow(2, 0, G)),
         pair.narrow(2, G, G), {}, memory.view.attention);
-    return at::addmm(x, y.reshape({B * T, -1}),
-                     (own ? cross_output_ : output_).t());
+    return ops::ProductPlus(x, y.reshape({B * T, -1}),
+                            own ? cross_output_ : output_, config_.precision);
   }
 
   const ModelConfig& config_;

@@ -212,7 +212,8 @@ at::Tensor Model::Hidden(const Inputs& inputs,
 at::Tensor Model::Loss(const at::Tensor& hidden, const at::Tensor& targets,
                        const at::Tensor& weights, double normaliser) const {
   return ops::LinearCrossEntropy(head_->Turn(hidden), head_->Matrix(), targets,
-                                 weights, normaliser);
+                                 weights, normaliser, /*chunk=*/0,
+                                 config_.precision);
 }
 
 ops::RowScores Model::Score(const at::Tensor& hidden,

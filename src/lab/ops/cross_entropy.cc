@@ -94,8 +94,8 @@ class LinearCrossEntropyFunction
   static Variable forward(AutogradContext* context, const at::Tensor& hidden,
                           const at::Tensor& output, const at::Tensor& targets,
                           const OptionalTensor& maybe_weights,
-                          double normaliser, int64_t chunk,
-                          bool differentiate) {
+                          double normaliser, int64_t chunk, bool differentiate,
+                          Precision precision) {
     const at::Tensor weights = TensorOr(maybe_weights);
     const int64_t R = hidden.size(0);
     const int64_t rows = ChunkRows(chunk, output.size(0));
@@ -109,14 +109,15 @@ class LinearCrossEntropyFunction
     for (int64_t first = 0; first < R; first += rows) {
       const int64_t n = std::min(rows, R - first);
       const at::Tensor part = hidden.narrow(0, first, n);
-      at::Tensor logits = at::mm(part, output.t());
+      at::Tensor logits = at::empty({n, output.size(0)}, hidden.options());
+      MultiplyInto(logits, {part}, {output, true}, false, precision);
       sum += Rows(logits, targets.narrow(0, first, n),
                   weights.defined() ? weights.narrow(0, first, n) : weights,
                   normaliser);
       if (!differentiate) continue;
       at::Tensor dpart = dhidden.narrow(0, first, n);
-      at::mm_out(dpart, logits, output);
-      doutput.addmm_(logits.t(), part);
+      MultiplyInto(dpart, {logits}, {output}, false, precision);
+      MultiplyInto(doutput, {logits, true}, {part}, true, precision);
     }
     context->save_for_backward({dhidden, doutput});
     return at::full({}, sum / normaliser, hidden.options());
@@ -130,6 +131,7 @@ class LinearCrossEntropyFunction
     const bool one = g.is_cpu() && g.item<double>() == 1;
     return {one ? saved[0] : saved[0] * g,
             one ? saved[1] : saved[1] * g,
+            Variable(),
             Variable(),
             Variable(),
             Variable(),
@@ -155,7 +157,7 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden,
                               const at::Tensor& output,
                               const at::Tensor& targets,
                               const at::Tensor& weights, double normaliser,
-                              int64_t chunk) {
+                              int64_t chunk, Precision precision) {
   CheckShapes(hidden, output, targets, weights);
   TORCH_CHECK(normaliser > 0,
               "linear_cross_entropy: normaliser must be above 0");
@@ -166,7 +168,7 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden,
                              (hidden.requires_grad() || output.requires_grad());
   return LinearCrossEntropyFunction::apply(
       hidden.contiguous(), output.contiguous(), targets.contiguous(),
-      MaybeTensor(kept), normaliser, chunk, differentiate);
+      MaybeTensor(kept), normaliser, chunk, differentiate, precision);
 }
 
 RowScores ScoreRows(const at::Tensor& hidden, const at::Tensor& output,

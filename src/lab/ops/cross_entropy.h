@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "lab/ops/product.h"
+
 namespace ropewalk::lab::ops {
 
 // sum_r weights[r] * -ln softmax(hidden[r] output^T)[targets[r]] / normaliser.
@@ -25,7 +27,8 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden,
                               const at::Tensor& output,
                               const at::Tensor& targets,
                               const at::Tensor& weights, double normaliser,
-                              int64_t chunk = 0);
+                              int64_t chunk = 0,
+                              Precision precision = Precision::kFull);
 
 // The definition, in operations of LibTorch, with all logits at once.
 at::Tensor LinearCrossEntropyReference(const at::Tensor& hidden,

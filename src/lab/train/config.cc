@@ -80,6 +80,7 @@ nn::ModelConfig ReadModel(ConfigReader& r) {
       r.Choice("model.architecture", "decoder", nn::ParseArchitecture);
   m.mask = r.Choice("model.mask", "causal", nn::ParseMask);
   m.head = r.Choice("model.head", "tied", nn::ParseHead);
+  m.precision = r.Choice("train.precision", "f32", nn::ParsePrecision);
   m.init = r.Choice("model.init", gau ? "deepnorm" : "ordinary", nn::ParseInit);
   m.L = r.Int("model.layers", 4, 1, 1024);
   m.E = r.Int("model.width", 256, 2, 65536);

@@ -37,6 +37,7 @@ Identity IdentityOf(const TrainConfig& c) {
                    {"model.position", m.position},
                    {"seed", std::to_string(c.seed)},
                    {"train.batch", Text(c.batch)},
+                   {"train.precision", nn::ToString(m.precision)},
                    {"train.accumulation", Text(c.accumulation)},
                    {"data.task", ToString(c.data.task)},
                    {"data.heldout_fraction", Text(c.data.heldout_fraction)},

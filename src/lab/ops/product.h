@@ -1,0 +1,41 @@
+// Matrix products in the precision that a training asks for.
+
+#ifndef ROPEWALK_LAB_OPS_PRODUCT_H_
+#define ROPEWALK_LAB_OPS_PRODUCT_H_
+
+#include <ATen/core/Tensor.h>
+
+namespace ropewalk::lab::ops {
+
+// What products multiply with; what they add to, and all else, is the tensors'
+// own type.
+enum class Precision {
+  kFull,
+  // Operands of products, gradients' among them, are rounded to bfloat16;
+  // weights, states and optimizer are not.
+  kBf16,
+};
+
+// x [R, K], w [N, K] -> x w^T [R, N], with gradients. On float32 CPU tensors
+// kBf16 runs on AMX tiles where the processor has them, else on rounded copies:
+// the same but for the order of sums. Throws c10::Error where shapes do not
+// fit.
+at::Tensor Product(const at::Tensor& x, const at::Tensor& w,
+                   Precision precision);
+
+// base [R, N] + x w^T.
+at::Tensor ProductPlus(const at::Tensor& base, const at::Tensor& x,
+                       const at::Tensor& w, Precision precision);
+
+// c = op(a) op(b), or with `add` += it; without gradients. `a_transposed` reads
+// a as its transpose. c is contiguous, float32 on the CPU under kBf16.
+struct Operand {
+  const at::Tensor& tensor;
+  bool transposed = false;
+};
+void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
+                  Precision precision);
+
+}  // namespace ropewalk::lab::ops
+
+#endif  // ROPEWALK_LAB_OPS_PRODUCT_H_
