@@ -1,6 +1,7 @@
 #include "lab/flow/files.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -34,6 +35,12 @@ std::vector<std::string_view> Words(std::string_view line) {
 bool HasNumber(const std::vector<std::string_view>& words) {
   for (const std::string_view word : words) {
     if (ParseNumber(word)) return true;
+    // Numbers that are none: a point that must be refused, and no header.
+    std::string small(word);
+    for (char& c : small) c = static_cast<char>(std::tolower(c));
+    for (const char* none : {"nan", "+nan", "-nan", "inf", "+inf", "-inf"}) {
+      if (small == none) return true;
+    }
   }
   return false;
 }

@@ -70,6 +70,7 @@ TEST_F(FilesTest, WrongPointsAreRefusedByTheirLine) {
     const char* says;
   };
   const Case kCases[] = {{"1,2\n3,nan\n", "line 2: 'nan'"},
+                         {"NaN,-inf\n1,2\n3,4\n", "line 1: 'NaN'"},
                          {"1,2\n3,inf\n", "line 2: 'inf'"},
                          {"1,2\n3,1e300\n", "line 2: '1e300'"},
                          {"1,2\n3,4\n5\n", "line 3: a point of 1"},

@@ -31,7 +31,8 @@ TEST(GaussianCaseTest, FItselfLeadsAway) {
        {"plug-in:kl", "plug-in:chi2", "plug-in:hellinger", "plug-in:js"}) {
     const GaussianResult result = RunGaussianCase(
         {.loss = loss, .steps = 3000, .batch = 256, .rate = 0.001});
-    EXPECT_GT(MeanOf(result), 1) << loss;
+    // Farther than the start, whose mean is (1, 1).
+    EXPECT_GT(MeanOf(result), 1.6) << loss;
   }
 }
 

@@ -153,11 +153,11 @@ std::vector<Claim> GaussianClaims(const Setting& setting) {
       } else {
         claims.push_back(
             {.text = "G3: " + RowName(row, column) +
-                     " ends more than 1 farther from it than "
-                     "-log r",
+                     " ends farther from it than it began "
+                     "(1.41), by 1.5 more than -log r",
              .left = KeyOf(setting, reverse_kl, column, "mean length"),
              .right = KeyOf(setting, row, column, "mean length"),
-             .amount = 1,
+             .amount = 1.5,
              .required = exact});
       }
     }
