@@ -180,6 +180,7 @@ TEST_F(ReproduceTest, MonoflowNeedsNoTextsAndSaysWhichPackageItNeeds) {
   for (const auto& row : Rows("monoflow").rows) rows.insert(row[1]);
   EXPECT_TRUE(rows.contains("-log r, detached"));
   EXPECT_TRUE(rows.contains("spiral, kernel flow"));
+  EXPECT_TRUE(fs::exists(Study("monoflow") + "table-smoke.md"));
   const ProgramResult report = Reproduce(
       {"monoflow", "--scale", "smoke", "--report", "--out", Path("out")});
   ASSERT_TRUE(Worked(report));

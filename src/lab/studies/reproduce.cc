@@ -144,7 +144,7 @@ class Session {
       return false;
     }
     zoo.HeldOut();  // too few of them is said now, not after a training
-    for (const Running& running : running_) RunOwnJobs(running);
+    RunOwnJobs(/*of_texts=*/true);
     for (const ModelSpec& spec : Models()) {
       if (!Chosen(spec) || !Wanted(spec)) continue;
       Say(spec.Label());
@@ -160,13 +160,14 @@ class Session {
                 spec.seed, bench);
       }
     }
+    RunOwnJobs(/*of_texts=*/false);  // trainings of their own, long ones
     return true;
   }
 
   // Where no study reads texts.
   void RunWithoutTexts() {
     RequireKnown();
-    for (const Running& running : running_) RunOwnJobs(running);
+    RunOwnJobs(/*of_texts=*/false);
   }
 
   void Given(const std::string& name, Bench& bench) {
@@ -196,6 +197,7 @@ class Session {
         failed += (failed.empty() ? "" : "; ") + claim;
       }
     }
+    if (!stopped_.empty()) throw IoError(stopped_);
     if (!failed.empty()) {
       throw std::runtime_error("reproduce: " + failed);
     }
@@ -296,11 +298,23 @@ class Session {
     });
   }
 
-  void RunOwnJobs(const Running& running) {
+  // Of studies that read texts, or of those that do not. Data that a study
+  // brings and this machine lacks ends that study alone: what it has is
+  // reported before the run fails.
+  void RunOwnJobs(bool of_texts) {
     if (!options_.only.empty()) return;
     static const std::vector<evaluate::Document> kNone;
-    Bench bench(setting_, "", kNone, {.folder = running.folder});
-    RunJobs(running, running.study->OwnJobs(setting_), "", 0, bench);
+    for (const Running& running : running_) {
+      if (running.study->OwnData().empty() != of_texts) continue;
+      Bench bench(setting_, "", kNone, {.folder = running.folder});
+      try {
+        RunJobs(running, running.study->OwnJobs(setting_), "", 0, bench);
+      } catch (const IoError& error) {
+        if (of_texts) throw;
+        stopped_ += (stopped_.empty() ? "" : "; ") + running.study->name() +
+                    ": " + error.what();
+      }
+    }
   }
 
   void RunJobs(const Running& running, const std::vector<Job>& jobs,
@@ -334,6 +348,7 @@ class Session {
   ReproduceOptions options_;
   Setting setting_;
   std::vector<Running> running_;
+  std::string stopped_;  // studies that lacked their data
 };
 
 // A text of the user's, cut as `measure` cuts it.
