@@ -52,6 +52,13 @@ std::string Show(const Summary& summary, const std::string& metric) {
   return text;
 }
 
+report::Cell ShowCell(const std::vector<Measurement>& lines,
+                      const CellKey& key) {
+  const auto summary = Summarise(lines, key);
+  if (!summary) return {};
+  return Show(*summary, key.metric);
+}
+
 std::vector<Published> ParsePublished(const std::string& text,
                                       const std::string& path) {
   const report::CsvFile file = report::ParseCsv(text, path);
@@ -181,10 +188,8 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
   for (const std::string& row : rows) {
     std::vector<report::Cell> cells = {row};
     for (const auto& [set, length] : places) {
-      const auto ours = Summarise(
-          lines, {.row = row, .set = set, .length = length, .metric = metric});
-      cells.push_back(ours ? report::Cell(Show(*ours, metric))
-                           : report::Cell());
+      cells.push_back(ShowCell(
+          lines, {.row = row, .set = set, .length = length, .metric = metric}));
     }
     table.AddRow(std::move(cells));
   }

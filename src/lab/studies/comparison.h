@@ -17,6 +17,10 @@ namespace ropewalk::lab::studies {
 // 0.35)", the standard error over documents.
 std::string Show(const Summary& summary, const std::string& metric);
 
+// The same of a cell over its seeds; empty where nothing was measured.
+report::Cell ShowCell(const std::vector<Measurement>& lines,
+                      const CellKey& key);
+
 // A number that a post prints.
 struct Published {
   std::string row;

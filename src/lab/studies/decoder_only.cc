@@ -275,12 +275,6 @@ class DecoderOnlyStudy : public Study {
     return lines;
   }
 
-  static report::Cell ShowCell(const Measurements& measured,
-                               const CellKey& key) {
-    const auto summary = Summarise(measured.lines(), key);
-    return summary ? report::Cell(Show(*summary, key.metric)) : report::Cell();
-  }
-
   static report::Table Matched(const Setting& s, const Measurements& measured,
                                bool PairArchitecture::*in) {
     std::vector<report::Column> columns = {
@@ -304,7 +298,7 @@ class DecoderOnlyStudy : public Study {
       }
       for (const PairTaskName& task : PairTasks()) {
         cells.push_back(
-            ShowCell(measured,
+            ShowCell(measured.lines(),
                      CellOf(s, task, of.row, task.text ? "loss" : "accuracy")));
       }
       table.AddRow(std::move(cells));
@@ -321,9 +315,9 @@ class DecoderOnlyStudy : public Study {
                   .set = "mlm",
                   .length = CompactLength(s),
                   .metric = "loss"};
-      const report::Cell loss = ShowCell(measured, key);
+      const report::Cell loss = ShowCell(measured.lines(), key);
       key.metric = "accuracy";
-      table.AddRow({mask.row, loss, ShowCell(measured, key)});
+      table.AddRow({mask.row, loss, ShowCell(measured.lines(), key)});
     }
     return table;
   }

@@ -326,9 +326,6 @@ class RankStudy : public Study {
            "post's conjecture; here are singular values of random scores, of "
            "our models before and after training, and of any model file.";
   }
-  std::string published_on() const override {
-    return "random queries and keys, n = 256 and d = 32, in float64";
-  }
   bool ByLength() const override { return false; }
 
   std::vector<ModelSpec> Models(const Setting& s) const override {

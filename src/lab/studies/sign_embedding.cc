@@ -132,10 +132,6 @@ class SignEmbeddingStudy : public Study {
            "the plateau is within reach; then the remedies, and Tiger beside "
            "other optimizers at equal steps.";
   }
-  std::string published_on() const override {
-    return "the largest component of the embedding in pre-training a model of "
-           "7B parameters with Tiger";
-  }
   bool ByLength() const override { return false; }
 
   std::vector<ModelSpec> Models(const Setting& s) const override {
@@ -363,9 +359,7 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
          {.name = "final loss", .align = report::Align::kRight}});
     for (const SignVariant& variant : toy ? ToyVariants() : TextVariants()) {
       const auto cell = [&](const CellKey& key) {
-        const auto summary = Summarise(measured.lines(), key);
-        return summary ? report::Cell(Show(*summary, key.metric))
-                       : report::Cell();
+        return ShowCell(measured.lines(), key);
       };
       const CellKey loss = FinalLoss(s, variant, toy);
       if (!Summarise(measured.lines(), loss)) continue;

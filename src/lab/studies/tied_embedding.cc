@@ -391,15 +391,13 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
 
 // "> 800" where a seed never got there.
 report::Cell StepsCell(const Measurements& measured, const CellKey& key) {
-  const auto summary = Summarise(measured.lines(), key);
-  if (!summary) return {};
   for (const Measurement& line : measured.lines()) {
     if (line.row == key.row && line.metric == key.metric &&
         line.value > static_cast<double>(key.length)) {
       return "> " + std::to_string(key.length);
     }
   }
-  return Show(*summary, key.metric);
+  return ShowCell(measured.lines(), key);
 }
 
 std::vector<NamedTable> TiedEmbeddingStudy::Tables(
@@ -416,9 +414,7 @@ std::vector<NamedTable> TiedEmbeddingStudy::Tables(
     for (const Mode& mode : kModes) {
       const std::string row = TrainedRow(mode, ordinary);
       const auto cell = [&](const CellKey& key) {
-        const auto summary = Summarise(measured.lines(), key);
-        return summary ? report::Cell(Show(*summary, key.metric))
-                       : report::Cell();
+        return ShowCell(measured.lines(), key);
       };
       const report::Cell loss = cell(FinalLoss(s, row));
       if (!Summarise(measured.lines(), FinalLoss(s, row))) continue;
