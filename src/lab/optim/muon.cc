@@ -20,16 +20,22 @@ double StepScale(MuonOptions::Scale scale, int64_t rows, int64_t columns) {
 
 }  // namespace
 
-at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations) {
+at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations,
+                         ops::Precision precision) {
   // Over the Frobenius norm no singular value is above 1.
   const double norm = std::sqrt(SumOfSquares(matrix));
   if (norm == 0) return at::zeros_like(matrix);
   const bool tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = (tall ? matrix.t() : matrix) / norm;
+  at::Tensor x = ((tall ? matrix.t() : matrix) / norm).contiguous();
+  at::Tensor a = at::empty({x.size(0), x.size(0)}, x.options());
+  at::Tensor b = at::empty_like(a);
+  at::Tensor y = at::empty_like(x);
   for (int64_t i = 0; i < iterations; ++i) {
-    const at::Tensor a = at::mm(x, x.t());
-    const at::Tensor b = at::addmm(a, a, a, -4.7750, 2.0315);
-    x = at::addmm(x, b, x, 3.4445, 1);
+    ops::MultiplyInto(a, {x}, {x, true}, false, precision);
+    ops::MultiplyInto(b, {a}, {a}, false, precision);
+    b.mul_(2.0315).add_(a, -4.7750);
+    ops::MultiplyInto(y, {b}, {x}, false, precision);
+    x.mul_(3.4445).add_(y);
   }
   return tall ? x.t() : x;
 }
@@ -80,7 +86,7 @@ void Muon::Apply(const Update& update) {
                     .mul_(update.gradient_scale)
                     .add_(m, muon_.momentum);
   }
-  direction = Orthogonalize(direction, muon_.iterations);
+  direction = Orthogonalize(direction, muon_.iterations, muon_.precision);
   const double rate =
       update.learning_rate *
       StepScale(muon_.scale, update.value.size(0), update.value.size(1));

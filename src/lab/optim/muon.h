@@ -10,6 +10,7 @@
 
 #include <vector>
 
+#include "lab/ops/product.h"
 #include "lab/optim/parameterwise.h"
 
 namespace ropewalk::lab::optim {
@@ -27,6 +28,7 @@ struct MuonOptions {
   bool nesterov = true;
   int64_t iterations = 5;  // of Newton and Schulz
   Scale scale = Scale::kMatchAdamW;
+  ops::Precision precision = ops::Precision::kFull;  // of its products
 };
 
 class Muon : public ParameterwiseOptimizer {
@@ -44,8 +46,10 @@ class Muon : public ParameterwiseOptimizer {
 // U V^T of the singular value decomposition, nearly: the singular values land
 // between about 0.7 and 1.2, because the quintic's coefficients (3.4445,
 // -4.7750, 2.0315) are those that lift small ones fastest. Zeros stay zeros.
-// `matrix` is float32 or float64.
-at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations = 5);
+// `matrix` is float32 or float64. Under kBf16 the operands of the iteration's
+// products are rounded, as the original's are; what they are added to is not.
+at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations = 5,
+                         ops::Precision precision = ops::Precision::kFull);
 
 }  // namespace ropewalk::lab::optim
 

@@ -474,6 +474,10 @@ void Reproduce(const ReproduceOptions& options) {
   Setting setting = MakeSetting(options.scale);
   Provenance provenance{.scale = ToString(options.scale),
                         .hardware = Hardware(options.threads)};
+  const ops::Precision precision = ConfigOf(setting).model.precision;
+  if (precision != ops::Precision::kFull) {
+    provenance.hardware += ", trained in " + nn::ToString(precision);
+  }
   const std::string cache =
       (fs::path(train::CacheFolder()) / "studies").string();
   const bool reads_texts = std::ranges::any_of(

@@ -62,6 +62,7 @@ std::unique_ptr<optim::Optimizer> Make(const std::string& name,
   optim::MuonOptions options{.common = common};
   options.common.lazy_rows = false;
   options.momentum = Or(o.beta1, options.momentum);
+  options.precision = config.model.precision;
   return std::make_unique<optim::Muon>(std::move(parameters), options);
 }
 
