@@ -50,6 +50,8 @@ inline std::string BlasName() {
          std::to_string(openblas_get_num_threads()) + " threads";
 }
 
+inline void UseBlasThreads(int count) { openblas_set_num_threads(count); }
+
 // Runs the program anew where OpenBLAS does not know the processor and has
 // picked kernels for a much older one, as an OpenBLAS does that is older than
 // the processor; with ROPEWALK_ISA=avx2 on those for AVX2, as ours are then.
@@ -96,6 +98,7 @@ inline void Sgemm(const SgemmArgs& g) {
 
 inline constexpr bool kHasBlas = false;
 inline std::string BlasName() { return "none"; }
+inline void UseBlasThreads(int) {}
 inline void ChooseBlasKernels(char**) {}
 inline void Sgemm(const SgemmArgs&) { std::abort(); }
 

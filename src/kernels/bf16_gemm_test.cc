@@ -96,7 +96,8 @@ TEST_F(Bf16GemmTest, ProductsAreThoseOfRoundedOperands) {
             ExpectProduct({M, N, 33, a, b, add}, *threads, scratch);
           }
         }
-        for (const int64_t K : {0, 1, 2, 31, 32, 63, 64, 200}) {
+        for (const int64_t K :
+             {0, 1, 2, 31, 32, 63, 64, 200, 511, 512, 513, 1056}) {
           ExpectProduct({34, 47, K, a, b, add}, *threads, scratch);
         }
       }

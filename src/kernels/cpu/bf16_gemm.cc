@@ -38,6 +38,8 @@ constexpr int64_t kRows = 16;
 constexpr int64_t kDepth = 32;
 constexpr int64_t kTile = kRows * kDepth;  // uint16_t of a packed tile
 constexpr int64_t kBlock = 2 * kRows;      // of C: 2 x 2 tiles
+// Of K at a time, so that panels of some hundred rows stay in the cache.
+constexpr int64_t kChunk = 512;
 
 int64_t Blocks(int64_t size) { return (size + kBlock - 1) / kBlock; }
 
@@ -68,25 +70,50 @@ ROPEWALK_TILES inline __mmask16 First(int64_t count) {
       (uint32_t{1} << std::clamp<int64_t>(count, 0, kRows)) - 1);
 }
 
+ROPEWALK_TILES inline __m512i Rounded(__m512 low, __m512 high) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+
 // 16 lanes of two neighbours each, from memory [rows, cols], zeros beyond:
 // lane j of line i is columns 2 j and 2 j + 1 of row i.
-ROPEWALK_TILES void PairsAlong(const float* from, int64_t stride, int64_t rows,
-                               int64_t cols, __m512i (&lines)[kRows]) {
+ROPEWALK_TILES inline void PairsAlong(const float* from, int64_t stride,
+                                      int64_t rows, int64_t cols,
+                                      __m512i (&lines)[kRows]) {
+  if (rows == kRows && cols == kDepth) {
+    for (int64_t i = 0; i < kRows; ++i) {
+      const float* row = from + i * stride;
+      lines[i] = Rounded(_mm512_loadu_ps(row), _mm512_loadu_ps(row + kRows));
+    }
+    return;
+  }
   const __mmask16 low = First(cols);
   const __mmask16 high = First(cols - kRows);
   for (int64_t i = 0; i < kRows; ++i) {
     lines[i] = _mm512_setzero_si512();
     if (i >= rows) continue;
     const float* row = from + i * stride;
-    lines[i] = reinterpret_cast<__m512i>(
-        _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, row + kRows),
-                            _mm512_maskz_loadu_ps(low, row)));
+    lines[i] = Rounded(_mm512_maskz_loadu_ps(low, row),
+                       _mm512_maskz_loadu_ps(high, row + kRows));
   }
 }
 
 // Lane j of line i is rows 2 i and 2 i + 1 of column j.
-ROPEWALK_TILES void PairsAcross(const float* from, int64_t stride, int64_t rows,
-                                int64_t cols, __m512i (&lines)[kRows]) {
+ROPEWALK_TILES inline void PairsAcross(const float* from, int64_t stride,
+                                       int64_t rows, int64_t cols,
+                                       __m512i (&lines)[kRows]) {
+  // The even row's 16 numbers, then the odd one's: laid side by side.
+  alignas(64) constexpr uint16_t kSideBySide[kDepth] = {
+      0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i order = _mm512_load_si512(kSideBySide);
+  if (rows == kDepth && cols == kRows) {
+    for (int64_t i = 0; i < kRows; ++i) {
+      const float* row = from + 2 * i * stride;
+      lines[i] = _mm512_permutexvar_epi16(
+          order, Rounded(_mm512_loadu_ps(row), _mm512_loadu_ps(row + stride)));
+    }
+    return;
+  }
   const __mmask16 some = First(cols);
   for (int64_t i = 0; i < kRows; ++i) {
     __m512 even = _mm512_setzero_ps();
@@ -97,16 +124,12 @@ ROPEWALK_TILES void PairsAcross(const float* from, int64_t stride, int64_t rows,
     if (2 * i + 1 < rows) {
       odd = _mm512_maskz_loadu_ps(some, from + (2 * i + 1) * stride);
     }
-    const __m512i low = _mm512_cvtepu16_epi32(
-        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(even)));
-    const __m512i high = _mm512_cvtepu16_epi32(
-        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(odd)));
-    lines[i] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    lines[i] = _mm512_permutexvar_epi16(order, Rounded(even, odd));
   }
 }
 
 // Lane j of line i and lane i of line j change places.
-ROPEWALK_TILES void Transpose(__m512i (&lines)[kRows]) {
+ROPEWALK_TILES inline void Transpose(__m512i (&lines)[kRows]) {
   __m512i t[kRows];
   for (int64_t i = 0; i < kRows; i += 2) {
     t[i] = _mm512_unpacklo_epi32(lines[i], lines[i + 1]);
@@ -132,35 +155,78 @@ ROPEWALK_TILES void Transpose(__m512i (&lines)[kRows]) {
   }
 }
 
-ROPEWALK_TILES void Store(const __m512i (&lines)[kRows], uint16_t* tile) {
+ROPEWALK_TILES inline void Store(const __m512i (&lines)[kRows],
+                                 uint16_t* tile) {
   for (int64_t i = 0; i < kRows; ++i) {
     _mm512_store_si512(tile + i * kDepth, lines[i]);
   }
 }
 
-// The 32 rows of A, or columns of B, from `first` on: for each stretch of
-// kDepth along K two tiles.
-//
-//   lie_along   K runs along the rows of memory
-//   turn        lines come out the other way round than the tile wants
-ROPEWALK_TILES void PackPanel(const Bf16Operand& x, bool lie_along, bool turn,
-                              int64_t first, int64_t size, int64_t K,
-                              uint16_t* panel) {
+// An operand as it is packed: rows of A or columns of B, `size` of them, in
+// panels of 32, which hold for each stretch of kDepth along K two tiles.
+struct Packing {
+  const Bf16Operand& x;
+  int64_t size;
+  bool along;  // K runs along the rows of memory
+  bool turn;   // lines come out the other way round than the tile wants
+};
+
+// Of the panel from `first` on, the tiles of the `depth` numbers from `k` on.
+ROPEWALK_TILES inline void PackTiles(const Packing& p, int64_t first, int64_t k,
+                                     int64_t depth, uint16_t* tile) {
   __m512i lines[kRows];
-  for (int64_t k = 0; k < K; k += kDepth) {
-    const int64_t depth = std::min(kDepth, K - k);
-    for (int64_t half = 0; half < 2; ++half) {
-      const int64_t at = first + half * kRows;
-      const int64_t count = std::clamp<int64_t>(size - at, 0, kRows);
-      if (lie_along) {
-        PairsAlong(x.data + at * x.stride + k, x.stride, count, depth, lines);
-      } else {
-        PairsAcross(x.data + k * x.stride + at, x.stride, depth, count, lines);
-      }
-      if (turn) Transpose(lines);
-      Store(lines, panel);
-      panel += kTile;
+  for (int64_t half = 0; half < 2; ++half) {
+    const int64_t at = first + half * kRows;
+    const int64_t count = std::clamp<int64_t>(p.size - at, 0, kRows);
+    if (p.along) {
+      PairsAlong(p.x.data + at * p.x.stride + k, p.x.stride, count, depth,
+                 lines);
+    } else {
+      PairsAcross(p.x.data + k * p.x.stride + at, p.x.stride, depth, count,
+                  lines);
     }
+    if (p.turn) Transpose(lines);
+    Store(lines, tile + half * kTile);
+  }
+}
+
+// Some of K: what is packed and multiplied before the rest is looked at.
+struct Chunk {
+  int64_t begin, end;  // along K
+  int64_t stretches() const { return (end - begin + kDepth - 1) / kDepth; }
+  int64_t panel() const { return 2 * kTile * stretches(); }
+};
+
+// Memory is read along its rows, or strides would miss the cache.
+ROPEWALK_TILES void PackPanel(const Packing& p, const Chunk& chunk,
+                              int64_t first, uint16_t* panel) {
+  for (int64_t k = chunk.begin; k < chunk.end; k += kDepth) {
+    PackTiles(p, first, k, std::min(kDepth, chunk.end - k), panel);
+    panel += 2 * kTile;
+  }
+}
+
+ROPEWALK_TILES void PackStretch(const Packing& p, const Chunk& chunk,
+                                int64_t stretch, uint16_t* panels) {
+  const int64_t k = chunk.begin + stretch * kDepth;
+  const int64_t depth = std::min(kDepth, chunk.end - k);
+  uint16_t* tile = panels + stretch * 2 * kTile;
+  for (int64_t first = 0; first < p.size; first += kBlock) {
+    PackTiles(p, first, k, depth, tile);
+    tile += chunk.panel();
+  }
+}
+
+void PackAll(const Packing& p, const Chunk& chunk, ParallelFor& parallel,
+             uint16_t* panels) {
+  if (p.along) {
+    parallel.Run(Blocks(p.size), [&](int64_t block, int64_t) {
+      PackPanel(p, chunk, block * kBlock, panels + block * chunk.panel());
+    });
+  } else {
+    parallel.Run(chunk.stretches(), [&](int64_t stretch, int64_t) {
+      PackStretch(p, chunk, stretch, panels);
+    });
   }
 }
 
@@ -213,33 +279,26 @@ ROPEWALK_TILES void EdgeBlock(const uint16_t* a, const uint16_t* b,
   }
 }
 
-struct Shape {
-  int64_t M, N, K;
-  int64_t stretches() const { return (K + kDepth - 1) / kDepth; }
-  int64_t panel() const { return 2 * kTile * stretches(); }
-};
-
-// Rows [32 block, 32 block + 32) of C.
-ROPEWALK_TILES void BlockRow(const Shape& shape, int64_t block,
-                             const Bf16Operand& a, const uint16_t* b,
-                             uint16_t* panel, float* c, int64_t stride,
+// Rows [32 block, 32 block + 32) of C [M, N], from panels.
+ROPEWALK_TILES void BlockRow(int64_t M, int64_t N, const Chunk& chunk,
+                             int64_t block, const uint16_t* a,
+                             const uint16_t* b, float* c, int64_t stride,
                              bool add) {
   TileConfig config;
   std::fill_n(config.row_bytes, 8, uint16_t{64});
   std::fill_n(config.rows, 8, uint8_t{kRows});
   _tile_loadconfig(&config);
   const int64_t first = block * kBlock;
-  PackPanel(a, !a.transposed, a.transposed, first, shape.M, shape.K, panel);
-  const int64_t rows = std::min(kBlock, shape.M - first);
-  for (int64_t n = 0; n < shape.N; n += kBlock) {
-    const int64_t cols = std::min(kBlock, shape.N - n);
+  const int64_t rows = std::min(kBlock, M - first);
+  for (int64_t n = 0; n < N; n += kBlock) {
+    const int64_t cols = std::min(kBlock, N - n);
     float* to = c + first * stride + n;
     if (rows == kBlock && cols == kBlock) {
-      Block(panel, b, shape.stretches(), to, stride, add);
+      Block(a, b, chunk.stretches(), to, stride, add);
     } else {
-      EdgeBlock(panel, b, shape.stretches(), rows, cols, to, stride, add);
+      EdgeBlock(a, b, chunk.stretches(), rows, cols, to, stride, add);
     }
-    b += shape.panel();
+    b += chunk.panel();
   }
   _tile_release();
 }
@@ -256,20 +315,30 @@ void Bf16Gemm(int64_t M, int64_t N, int64_t K, const Bf16Operand& a,
               ParallelFor& parallel, Bf16Scratch& scratch) {
   ROPEWALK_CHECK(HasBf16Tiles());
   if (M <= 0 || N <= 0) return;
-  const Shape shape{M, N, K};
-  const int64_t panel = shape.panel();
-  scratch.b.EnsureSize(Blocks(N) * panel);
+  const Packing pack_a{a, M, !a.transposed, a.transposed};
+  const Packing pack_b{b, N, b.transposed, b.transposed};
   const auto workers = static_cast<size_t>(parallel.workers());
-  if (scratch.a.size() < workers) scratch.a.resize(workers);
-  parallel.Run(Blocks(N), [&](int64_t block, int64_t) {
-    PackPanel(b, b.transposed, b.transposed, block * kBlock, N, K,
-              scratch.b.data() + block * panel);
-  });
-  parallel.Run(Blocks(M), [&](int64_t block, int64_t worker) {
-    auto& own = scratch.a[static_cast<size_t>(worker)];
-    own.EnsureSize(panel);
-    BlockRow(shape, block, a, scratch.b.data(), own.data(), c, stride, add);
-  });
+  if (scratch.rows.size() < workers) scratch.rows.resize(workers);
+  for (int64_t k = 0; k == 0 || k < K; k += kChunk) {
+    const Chunk chunk{k, std::min(k + kChunk, K)};
+    scratch.b.EnsureSize(Blocks(N) * chunk.panel());
+    PackAll(pack_b, chunk, parallel, scratch.b.data());
+    if (a.transposed) {
+      scratch.a.EnsureSize(Blocks(M) * chunk.panel());
+      PackAll(pack_a, chunk, parallel, scratch.a.data());
+    }
+    parallel.Run(Blocks(M), [&](int64_t block, int64_t worker) {
+      const uint16_t* panel = scratch.a.data() + block * chunk.panel();
+      if (!a.transposed) {
+        auto& own = scratch.rows[static_cast<size_t>(worker)];
+        own.EnsureSize(chunk.panel());
+        PackPanel(pack_a, chunk, block * kBlock, own.data());
+        panel = own.data();
+      }
+      BlockRow(M, N, chunk, block, panel, scratch.b.data(), c, stride,
+               add || k > 0);
+    });
+  }
 }
 
 #else

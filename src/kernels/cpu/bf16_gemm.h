@@ -26,8 +26,9 @@ struct Bf16Operand {
 
 // Packed operands, kept from call to call. One call at a time.
 struct Bf16Scratch {
+  AlignedBuffer<uint16_t> a;  // where it is read as its transpose
   AlignedBuffer<uint16_t> b;
-  std::vector<AlignedBuffer<uint16_t>> a;  // a worker
+  std::vector<AlignedBuffer<uint16_t>> rows;  // of A else, a worker
 };
 
 // C [M, N], rows `stride` apart, = A [M, K] B [K, N], or with `add` += it. Each

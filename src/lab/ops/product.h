@@ -12,7 +12,7 @@ namespace ropewalk::lab::ops {
 enum class Precision {
   kFull,
   // Operands of products, gradients' among them, are rounded to bfloat16;
-  // weights, states and optimizer are not.
+  // weights and states are not.
   kBf16,
 };
 
