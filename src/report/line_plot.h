@@ -24,11 +24,15 @@ struct Point {
 
 enum class Weight { kNormal, kStrong, kFaint };
 
+// A theory is drawn as a line, what was measured of it as points.
+enum class Draw { kBoth, kLine, kPoints };
+
 struct Series {
   std::string name;
   std::vector<Point> points;  // in any order
   Weight weight = Weight::kNormal;
   bool dashed = false;
+  Draw draw = Draw::kBoth;
 };
 
 // A labelled line across the plot: "trained to 512".

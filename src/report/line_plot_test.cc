@@ -91,6 +91,20 @@ int64_t CountOf(const std::string& part, const std::string& text) {
   return count;
 }
 
+TEST(LinePlotTest, TheoryIsALineAndMeasurementsArePoints) {
+  const auto drawn = [](Draw draw) {
+    Series series = Line("y", {1, 2, 3});
+    series.draw = draw;
+    const std::string svg = ToSvg(LinePlot{.series = {series}});
+    return std::pair(CountOf("class=\"line", svg), CountOf("class=\"dot", svg));
+  };
+  const auto [lines, dots] = drawn(Draw::kBoth);
+  EXPECT_GT(lines, 0);
+  EXPECT_EQ(dots, 3 + 1);  // and the sample beside its name
+  EXPECT_EQ(drawn(Draw::kLine), std::pair(lines, int64_t{0}));
+  EXPECT_EQ(drawn(Draw::kPoints), std::pair(int64_t{0}, dots));
+}
+
 TEST(LinePlotTest, DegeneratePlotsAreSound) {
   const std::string long_name(500, 'x');
   const std::vector<std::vector<Series>> cases = {

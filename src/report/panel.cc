@@ -158,7 +158,7 @@ class Painter {
     const bool is_back = panel_.roles[i] == Role::kBackground;
     const std::vector<Point> points = SortedPoints(series, plot_.x);
     canvas_.BeginGroup(series.name, is_back ? "back" : "");
-    DrawLine(points, look, StyleOf(series));
+    if (series.draw != Draw::kPoints) DrawLine(points, look, StyleOf(series));
     DrawPoints(series, points, look, panel_.roles[i]);
     canvas_.EndGroup();
   }
@@ -207,7 +207,8 @@ class Painter {
         continue;
       }
       const bool is_marked =
-          role == Role::kLabelled && (count - 1 - k) % stride == 0;
+          role == Role::kLabelled && series.draw != Draw::kLine &&
+          (series.draw == Draw::kPoints || (count - 1 - k) % stride == 0);
       if (!is_marked && count > kMostTips) continue;
       canvas_.BeginGroup(TipOf(series, point, plot_));
       const Pixel at = {x, panel_.y(point.y)};
@@ -310,9 +311,13 @@ class Painter {
     double text_left = left + kLabelSamplePx;
     std::string style;
     if (label.series != nullptr) {
-      canvas_.Path({{{left, y}, {left + 24, y}}}, label.look,
-                   StyleOf(*label.series));
-      canvas_.Dot({left + 12, y}, label.look, 4);
+      if (label.series->draw != Draw::kPoints) {
+        canvas_.Path({{{left, y}, {left + 24, y}}}, label.look,
+                     StyleOf(*label.series));
+      }
+      if (label.series->draw != Draw::kLine) {
+        canvas_.Dot({left + 12, y}, label.look, 4);
+      }
       if (label.series->weight == Weight::kStrong) style = "head";
     } else if (label.is_marker) {
       canvas_.Line({left, y}, {left + 24, y}, "mark");

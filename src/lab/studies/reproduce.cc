@@ -55,6 +55,11 @@ std::string Hardware(int64_t threads) {
          ", " + kernels::ActiveIsa();
 }
 
+// Models and texts of the studies.
+std::string CacheOfStudies() {
+  return (fs::path(train::CacheFolder()) / "studies").string();
+}
+
 // As anyone would type it: no folders of this machine.
 std::string CommandOf(const ReproduceOptions& options) {
   const auto name = [](const std::string& path) {
@@ -131,7 +136,7 @@ class Session {
   // report then.
   bool Train(StudyCorpus corpus) {
     RequireKnown();
-    const std::string folder = (fs::path(train::CacheFolder()) / "studies" /
+    const std::string folder = (fs::path(CacheOfStudies()) /
                                 (ToString(setting_.scale) + "-" + corpus.hash))
                                    .string();
     WriteFileAtomically(
@@ -143,6 +148,7 @@ class Session {
       TryPaper(zoo);
       return false;
     }
+    NameBible();
     zoo.HeldOut();  // too few of them is said now, not after a training
     RunOwnJobs(/*of_texts=*/true);
     for (const ModelSpec& spec : Models()) {
@@ -162,6 +168,20 @@ class Session {
     }
     RunOwnJobs(/*of_texts=*/false);  // trainings of their own, long ones
     return true;
+  }
+
+  // The Bible's edition beside the corpus, where a model reads it.
+  void NameBible() const {
+    const std::vector<ModelSpec> models = Models();
+    if (std::ranges::none_of(models, [&](const ModelSpec& spec) {
+          return spec.reads_bible && Chosen(spec);
+        })) {
+      return;
+    }
+    WriteFileAtomically(
+        (fs::path(options_.out) / ResultName(setting_, "bible", ".tsv"))
+            .string(),
+        BibleCorpus(CacheOfStudies()).listing);
   }
 
   // Where no study reads texts.
@@ -478,8 +498,6 @@ void Reproduce(const ReproduceOptions& options) {
   if (precision != ops::Precision::kFull) {
     provenance.hardware += ", trained in " + nn::ToString(precision);
   }
-  const std::string cache =
-      (fs::path(train::CacheFolder()) / "studies").string();
   const bool reads_texts = std::ranges::any_of(
       FindStudies(options.studies),
       [](const Study* study) { return study->OwnData().empty(); });
@@ -487,7 +505,7 @@ void Reproduce(const ReproduceOptions& options) {
   if (!options.corpus.empty()) {
     corpus = ReadStudyCorpus(options.corpus);
   } else if (reads_texts && options.scale == Scale::kSmoke) {
-    corpus = BibleCorpus(cache);
+    corpus = BibleCorpus(CacheOfStudies());
   } else if (reads_texts && !options.report) {
     throw std::invalid_argument(
         "reproduce: --scale " + ToString(options.scale) +

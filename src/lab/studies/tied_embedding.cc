@@ -444,15 +444,11 @@ std::vector<Figure> TiedEmbeddingStudy::Figures(
                           .zoom = report::Zoom::kNever};
     for (const Mode& mode : kModes) {
       // Three lines say it; the other modes lie on one of them.
-      for (const char* metric : {"closed form", "initial loss"}) {
+      for (const std::string metric : {"closed form", "initial loss"}) {
+        const bool theory = metric == "closed form";
         report::Series series{
-            .name = mode.row + std::string(metric == std::string("closed form")
-                                               ? ", closed form"
-                                               : ""),
-            .weight = metric == std::string("closed form")
-                          ? report::Weight::kFaint
-                          : report::Weight::kNormal,
-            .dashed = metric == std::string("closed form")};
+            .name = mode.row + std::string(theory ? ", closed form" : ""),
+            .draw = theory ? report::Draw::kLine : report::Draw::kPoints};
         for (const Measurement& line : lines) {
           if (line.row != StartRow(mode) || line.set != set ||
               line.metric != metric) {
