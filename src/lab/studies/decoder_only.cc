@@ -14,16 +14,6 @@
 namespace ropewalk::lab::studies {
 namespace {
 
-struct MaskRow {
-  const char* mask;
-  const char* row;
-};
-constexpr MaskRow kMasks[] = {
-    {"bidirectional", "MLM, full bidirectional"},
-    {"mixed-heads", "MLM, directions mixed by head"},
-    {"mixed-layers", "MLM, directions mixed by layer"},
-};
-
 std::string LedgerRow(const PairArchitecture& of) {
   return std::string("ledger: ") + of.row;
 }
@@ -69,8 +59,8 @@ class DecoderOnlyStudy : public Study {
           models.push_back(PairModel(s, of, task, seed));
         }
       }
-      for (const MaskRow& mask : kMasks) {
-        models.push_back(MaskedModel(s, mask.mask, seed));
+      for (const MaskedKind& of : MaskedKinds()) {
+        models.push_back(MaskedModel(s, of, seed));
       }
     }
     return models;
@@ -89,8 +79,8 @@ class DecoderOnlyStudy : public Study {
                 return lines;
               }};
     };
-    for (const MaskRow& mask : kMasks) {
-      if (model.name == std::string("mlm-") + mask.mask) return {job(mask.row)};
+    for (const MaskedKind& of : MaskedKinds()) {
+      if (model.name == of.name) return {job(of.row)};
     }
     for (const PairTaskName& task : PairTasks()) {
       for (const PairArchitecture& of : PairArchitectures()) {
@@ -144,18 +134,17 @@ class DecoderOnlyStudy : public Study {
             "encoder-decoder, shared", kBelow, "UniLM");
       }
     }
-    for (const MaskRow& mask : kMasks) {
-      if (mask.mask == std::string("bidirectional")) continue;
+    for (const MaskedKind& kind : MaskedKinds().subspan(1)) {
       const auto of = [&](const char* row) {
         return CellKey{.row = row,
                        .set = "mlm",
                        .length = CompactLength(s),
                        .metric = "loss"};
       };
-      claims.push_back({.text = std::string("D6: ") + mask.row +
+      claims.push_back({.text = std::string("D6: ") + kind.row +
                                 ": below full bidirectional",
-                        .left = of(mask.row),
-                        .right = of(kMasks[0].row),
+                        .left = of(kind.row),
+                        .right = of(MaskedKinds().front().row),
                         .paired = true});
     }
     const auto ledger = [&](const char* name, const char* metric) {
@@ -214,7 +203,7 @@ class DecoderOnlyStudy : public Study {
                              "\": " + task.about + ". Mean over seeds."});
     }
     std::vector<std::string> rows;
-    for (const MaskRow& mask : kMasks) rows.emplace_back(mask.row);
+    for (const MaskedKind& of : MaskedKinds()) rows.emplace_back(of.row);
     figures.push_back({"curve-mlm", Curves(measured, rows, "mlm"),
                        "Training loss of masked tokens. The post shows such "
                        "curves and no numbers."});
@@ -310,14 +299,14 @@ class DecoderOnlyStudy : public Study {
     report::Table table({{.name = "mask"},
                          {.name = "loss", .align = report::Align::kRight},
                          {.name = "accuracy", .align = report::Align::kRight}});
-    for (const MaskRow& mask : kMasks) {
-      CellKey key{.row = mask.row,
+    for (const MaskedKind& of : MaskedKinds()) {
+      CellKey key{.row = of.row,
                   .set = "mlm",
                   .length = CompactLength(s),
                   .metric = "loss"};
       const report::Cell loss = ShowCell(measured.lines(), key);
       key.metric = "accuracy";
-      table.AddRow({mask.row, loss, ShowCell(measured.lines(), key)});
+      table.AddRow({of.row, loss, ShowCell(measured.lines(), key)});
     }
     return table;
   }

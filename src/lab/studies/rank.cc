@@ -42,8 +42,6 @@ constexpr const char* kUntrained = "untrained model";
 constexpr const char* kFinite = "share of finite log det";
 constexpr const char* kByLayer = ", by layer";
 constexpr const char* kMaskedSet = "softmax, as trained";
-constexpr const char* kMasks[] = {"bidirectional", "mixed-heads",
-                                  "mixed-layers"};
 
 // Figures of many matrices of one kind, a group a document or trial: matrices
 // of one text are no independent sample.
@@ -248,8 +246,6 @@ std::vector<Measurement> OfModel(Bench& bench) {
   return lines;
 }
 
-std::string MaskedRow(const std::string& mask) { return "MLM, " + mask; }
-
 // Of a masked language model, whose heads look where its mask says.
 std::vector<Measurement> OfMasked(Bench& bench) {
   const train::Checkpoint checkpoint =
@@ -333,17 +329,16 @@ class RankStudy : public Study {
     for (const uint64_t seed : s.seeds) {
       models.push_back(UntrainedModel(seed));
       models.push_back(BaseModel(seed));
-      for (const char* mask : kMasks) {
-        models.push_back(MaskedModel(s, mask, seed));
+      for (const MaskedKind& of : MaskedKinds()) {
+        models.push_back(MaskedModel(s, of, seed));
       }
     }
     return models;
   }
 
   std::vector<Job> Jobs(const Setting&, const ModelSpec& model) const override {
-    for (const char* mask : kMasks) {
-      if (model.name != std::string("mlm-") + mask) continue;
-      return {{.row = MaskedRow(mask), .run = OfMasked}};
+    for (const MaskedKind& of : MaskedKinds()) {
+      if (model.name == of.name) return {{.row = of.row, .run = OfMasked}};
     }
     return {
         {.row = model.name == "base" ? kTrained : kUntrained, .run = OfModel}};
@@ -430,13 +425,14 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
                       .right = Cell(row, kKinds[3], n)});
   }
   if (s.scale == Scale::kGiven) return claims;
-  for (const char* mask : {kMasks[1], kMasks[2]}) {
+  const MaskedKind& full = MaskedKinds().front();
+  for (const MaskedKind& of : MaskedKinds().subspan(1)) {
     const int64_t m = CompactLength(s);
-    claims.push_back({.text = std::string("the argument: ") + MaskedRow(mask) +
-                              " has a higher effective rank than full "
+    claims.push_back({.text = std::string("the argument: ") + of.row +
+                              ", has a higher effective rank than full "
                               "bidirectional attention",
-                      .left = Cell(MaskedRow(kMasks[0]), kMaskedSet, m),
-                      .right = Cell(MaskedRow(mask), kMaskedSet, m),
+                      .left = Cell(full.row, kMaskedSet, m),
+                      .right = Cell(of.row, kMaskedSet, m),
                       .paired = true});
   }
   return claims;

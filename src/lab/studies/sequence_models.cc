@@ -65,6 +65,12 @@ constexpr PairTaskName kTasks[] = {
     {"recall", false, "keys and values, then the value of one key"},
 };
 
+constexpr MaskedKind kMaskedKinds[] = {
+    {"mlm-bidirectional", "MLM, full bidirectional", "bidirectional"},
+    {"mlm-mixed-heads", "MLM, directions mixed by head", "mixed-heads"},
+    {"mlm-mixed-layers", "MLM, directions mixed by layer", "mixed-layers"},
+};
+
 // What the compact models are made of.
 struct Shape {
   int64_t layers, width, heads, feed, length;
@@ -193,13 +199,14 @@ ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
   return spec;
 }
 
-ModelSpec MaskedModel(const Setting& setting, const std::string& mask,
+std::span<const MaskedKind> MaskedKinds() { return kMaskedKinds; }
+
+ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
                       uint64_t seed) {
-  ModelSpec spec{.name = "mlm-" + mask,
-                 .seed = seed,
-                 .overrides = CompactOverrides(setting)};
+  ModelSpec spec{
+      .name = of.name, .seed = seed, .overrides = CompactOverrides(setting)};
   Add(spec.overrides,
-      {"data.task=mlm", "model.mask=" + mask,
+      {"data.task=mlm", std::string("model.mask=") + of.mask,
        "evaluate.lengths=[" + std::to_string(CompactLength(setting)) + "]"});
   Add(spec.overrides, Budget(setting, 1000, 32));
   return spec;

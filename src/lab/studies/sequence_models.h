@@ -54,8 +54,15 @@ std::pair<int64_t, int64_t> PairLengths(const PairTaskName& task, int64_t N);
 ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
                     const PairTaskName& task, uint64_t seed);
 
-// Masked language models: "bidirectional", "mixed-heads" or "mixed-layers".
-ModelSpec MaskedModel(const Setting& setting, const std::string& mask,
+// Masked language models by where their heads look; full bidirectional first.
+struct MaskedKind {
+  const char* name;  // of its models: "mlm-mixed-heads"
+  const char* row;   // "MLM, directions mixed by head"
+  const char* mask;
+};
+std::span<const MaskedKind> MaskedKinds();
+
+ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
                       uint64_t seed);
 
 // Tokens of the compact models' sequences.
