@@ -8,6 +8,7 @@
 // clang-format off: foreach_target must come first
 #include "hwy/highway.h"
 // clang-format on
+#include "hwy/cache_control.h"
 #include "kernels/cpu/exp-inl.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/lanes-inl.h"
@@ -42,6 +43,9 @@ void RotateImpl(const RotateArgs& args) {
   }
 }
 
+constexpr int64_t kLine = 16;  // floats
+constexpr int64_t kRowsAhead = 16;
+
 // kAccumulate: y += the rows, else y = the rows.
 template <bool kAccumulate>
 void RotateRowsBy(const RotateRowsArgs& args) {
@@ -53,6 +57,10 @@ void RotateRowsBy(const RotateRowsArgs& args) {
   for (int64_t r = 0; r < args.rows; ++r) {
     const float* x = args.x + r * args.x_stride;
     float* y = args.y + r * args.y_stride;
+    // Rows of heads lie far apart, where no processor looks ahead.
+    for (int64_t i = 0; i < args.D; i += kLine) {
+      hwy::Prefetch(x + kRowsAhead * args.x_stride + i);
+    }
     const float* cos = args.cos + r * args.angle_stride;
     const float* sin = args.sin + r * args.angle_stride;
     const float factor = args.scale == nullptr ? 1 : args.scale[r];
