@@ -17,6 +17,15 @@ ModelSpec BaseLognModel(uint64_t seed) {
           .overrides = {"model.position=rope+logn"}};
 }
 
+std::vector<ModelSpec> BaseModels(const Setting& setting) {
+  std::vector<ModelSpec> models;
+  for (const uint64_t seed : setting.seeds) {
+    models.push_back(BaseModel(seed));
+    models.push_back(BaseLognModel(seed));
+  }
+  return models;
+}
+
 ModelSpec InvLeakyModel(const Setting& setting, uint64_t seed, bool wide_base) {
   ModelSpec spec{
       .name = wide_base ? "invleaky-b8" : "invleaky",

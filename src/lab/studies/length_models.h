@@ -14,6 +14,8 @@ namespace ropewalk::lab::studies {
 
 ModelSpec BaseModel(uint64_t seed);      // "base": RoPE, full attention
 ModelSpec BaseLognModel(uint64_t seed);  // "base-logn": with log_512 n
+// Both, of every seed.
+std::vector<ModelSpec> BaseModels(const Setting& setting);
 // Window N/4, k = 1/16, log n: post 9728; `wide_base`: RoPE's base times 8.
 ModelSpec InvLeakyModel(const Setting& setting, uint64_t seed, bool wide_base);
 // Windows by the rule of the receptive field, one full layer: post 9603.

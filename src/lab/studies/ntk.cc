@@ -90,12 +90,7 @@ class NtkStudy : public Study {
   }
 
   std::vector<ModelSpec> Models(const Setting& setting) const override {
-    std::vector<ModelSpec> models;
-    for (const uint64_t seed : setting.seeds) {
-      models.push_back(BaseModel(seed));
-      models.push_back(BaseLognModel(seed));
-    }
-    return models;
+    return BaseModels(setting);
   }
 
   std::vector<Job> Jobs(const Setting& setting,
