@@ -31,14 +31,14 @@ void DrawFlows(const std::string& points_path, const std::string& picture_path,
                const std::string& loss_name) {
   const Loss loss = Loss::Parse(loss_name);
   at::Tensor points = ReadPoints(points_path, /*D=*/2);
-  // Whatever their units: a cloud about 0, as wide as the noise.
+  // Whatever their units: a cloud about 0 of deviation 1.
   points = (points - points.mean(0)) / points.std(0).clamp_min(1e-6);
   const double extent = 1.1 * points.abs().max().item<double>();
 
   // Particles without a generator, along the ratio of two kernel estimates.
   at::Generator noise = Draws(/*seed=*/1, Purpose::kNoise);
   const at::Tensor start =
-      Normal({kParticles, 2}, noise, at::dtype(at::kFloat));
+      0.4 * Normal({kParticles, 2}, noise, at::dtype(at::kFloat));
   KernelRatio field(points, SilvermanBandwidth(points) / 2);
   field.Fit(start, 0);
   const at::Tensor sky = SampleField(field, 0, extent, 200);
