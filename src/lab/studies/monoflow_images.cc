@@ -516,9 +516,9 @@ std::vector<NamedTable> ImageTables(const Setting& setting,
     tables.push_back(
         {"Fashion-MNIST, rates", pilot,
          "What rates were chosen by: the logit loss, seed 1, held against test "
-         "images that no other row sees. Averaged: by an exponential moving "
+         "images that no other row is held against. Averaged: by a moving "
          "average of the generator's parameters (0.99). G and D: Adam's rates; "
-         "they fall to 0 over the last 40 % of the steps."});
+         "where they fall, to 0 over the last 40 % of the steps."});
   }
   return tables;
 }
