@@ -27,10 +27,9 @@ LAB ?= ON
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
   nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
 LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
-  libopenblas0-openmp
+  libopenblas0-openmp dataset-fashion-mnist
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
-  python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES) bible-kjv bible-kjv-text \
-  dataset-fashion-mnist)
+  python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES) bible-kjv bible-kjv-text)
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
   $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy

@@ -3,9 +3,13 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/finite.h"
 #include "lab/flow/gan.h"
 #include "lab/flow/gradient.h"
 #include "lab/flow/tensor_file.h"
@@ -22,13 +26,32 @@ Classifier::Classifier(const ClassifierOptions& options)
     : options_(options),
       reader_(kChannels, kFeatures, options.classes,
               {.seed = options.seed, .device = options.device}) {
-  Require(options.steps >= 1 && options.batch >= 1,
-          "classifier: steps and batch are above 0");
+  Require(options.steps >= 1 && options.batch >= 1 && options.rate > 0,
+          "classifier: steps, batch and rate are above 0");
+}
+
+std::string Classifier::Identity() const {
+  return std::to_string(kChannels) + " channels, " + std::to_string(kFeatures) +
+         " features, " + std::to_string(options_.classes) + " classes, " +
+         std::to_string(options_.steps) + " steps of " +
+         std::to_string(options_.batch) + " at " + FormatNumber(options_.rate) +
+         ", seed " + std::to_string(options_.seed);
 }
 
 void Classifier::Train(const LabelledImages& images,
                        const std::function<void(int64_t)>& each) {
-  const auto adam = MakeAdam(reader_, {.rate = 1e-3});
+  RequireImages(images.images, "classifier");
+  Require(IsFinite(images.images), "classifier: a pixel is not finite");
+  Require(images.labels.dim() == 1 &&
+              images.labels.size(0) == images.images.size(0),
+          "classifier: a label for each image, [N]");
+  const auto lowest = images.labels.min().item<int64_t>();
+  const auto highest = images.labels.max().item<int64_t>();
+  Require(lowest >= 0 && highest < options_.classes,
+          "classifier: labels are 0 to " +
+              std::to_string(options_.classes - 1) + ", got " +
+              std::to_string(lowest < 0 ? lowest : highest));
+  const auto adam = MakeAdam(reader_, {.rate = options_.rate});
   for (int64_t step = 0; step < options_.steps; ++step) {
     at::Generator draws = Draws(options_.seed, Purpose::kTarget, step);
     const at::Tensor chosen = at::randint(
@@ -46,6 +69,7 @@ void Classifier::Train(const LabelledImages& images,
 
 at::Tensor Classifier::InRuns(const at::Tensor& images, bool features) const {
   const torch::autograd::AutoGradMode off(false);
+  RequireImages(images, "classifier");
   constexpr int64_t kRun = 1000;
   std::vector<at::Tensor> parts;
   for (int64_t begin = 0; begin < images.size(0); begin += kRun) {
@@ -55,7 +79,6 @@ at::Tensor Classifier::InRuns(const at::Tensor& images, bool features) const {
     parts.push_back((features ? reader_.Features(part) : reader_.Forward(part))
                         .to(at::kCPU));
   }
-  Require(!parts.empty(), "classifier: no images");
   return at::cat(parts);
 }
 
@@ -79,6 +102,10 @@ double Classifier::Accuracy(const LabelledImages& images) const {
 void Classifier::Save(const std::string& path) const {
   TensorFile file;
   for (const optim::Parameter& one : reader_.parameters()) {
+    if (!IsFinite(one.value)) {
+      throw std::runtime_error("classifier: '" + one.name +
+                               "' holds NaN or infinity and is not saved");
+    }
     file.tensors.emplace_back(one.name, one.value);
   }
   WriteTensorFile(path, file);
@@ -90,6 +117,12 @@ void Classifier::Load(const std::string& path) {
     if (file.Get(one.name, path).sizes() != one.value.sizes()) {
       throw FormatError(path, 0, "'" + one.name + "' has another shape");
     }
+    if (!IsFinite(file.Get(one.name, path))) {
+      throw FormatError(path, 0,
+                        "'" + one.name +
+                            "' holds NaN or infinity; remove the file to "
+                            "train anew");
+    }
   }
   const torch::autograd::AutoGradMode off(false);
   for (const optim::Parameter& one : reader_.parameters()) {
@@ -98,18 +131,32 @@ void Classifier::Load(const std::string& path) {
   }
 }
 
-ImageScores ScoreImages(const Classifier& classifier, const at::Tensor& samples,
-                        const at::Tensor& heldout, const at::Tensor& train) {
+double FrechetDistance(const Classifier& classifier, const at::Tensor& samples,
+                       const at::Tensor& heldout) {
   const double distance = GaussianW2(MomentsOf(classifier.Features(samples)),
                                      MomentsOf(classifier.Features(heldout)));
+  return distance * distance;
+}
+
+ImageScores ScoreImages(const Classifier& classifier, const at::Tensor& samples,
+                        const at::Tensor& heldout, const at::Tensor& train) {
+  for (const auto& [name, images] : {std::pair{"samples", &samples},
+                                     {"held-out images", &heldout},
+                                     {"training images", &train}}) {
+    RequireImages(*images, std::string("scores of ") + name);
+    Require(images->size(0) >= 2, std::string("scores: two or more ") + name);
+    Require(IsFinite(*images),
+            std::string("scores: ") + name + " hold NaN or infinity");
+  }
   const at::Tensor ours = NearestDistances(samples, train);
   const at::Tensor theirs = NearestDistances(heldout, train);
   const at::Tensor near =
       std::get<0>(at::kthvalue(theirs, 1 + theirs.size(0) / 100));
   return {.inception = InceptionScore(classifier.Logits(samples)),
-          .frechet = distance * distance,
+          .frechet = FrechetDistance(classifier, samples, heldout),
           .memorised = ours.lt(near).to(at::kDouble).mean().item<double>(),
-          .nearest = ours.median().item<double>()};
+          .nearest = ours.median().item<double>(),
+          .heldout_nearest = theirs.median().item<double>()};
 }
 
 }  // namespace ropewalk::lab::flow

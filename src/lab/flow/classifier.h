@@ -21,6 +21,7 @@ struct ClassifierOptions {
   int64_t classes = 10;
   int64_t steps = 1000;
   int64_t batch = 128;
+  double rate = 1e-3;  // of Adam
   uint64_t seed = 1;
   at::Device device = at::kCPU;
 };
@@ -30,16 +31,24 @@ class Classifier {
  public:
   explicit Classifier(const ClassifierOptions& options);
 
-  // `each` is called after every step and may throw.
+  // `each` is called after every step and may throw. Throws
+  // std::invalid_argument for images that are not [N, 1, 28, 28] or not finite
+  // and labels that are not one of the classes for each.
   void Train(const LabelledImages& images,
              const std::function<void(int64_t step)>& each = {});
   double Accuracy(const LabelledImages& images) const;  // percent
 
+  // Of images [N, 1, 28, 28]. Throw std::invalid_argument for others.
   at::Tensor Logits(const at::Tensor& images) const;    // [N, classes], CPU
   at::Tensor Features(const at::Tensor& images) const;  // [N, 64], CPU
 
-  // Throw as WriteTensorFile and ReadTensorFile do, and FormatError for
-  // weights of another shape.
+  // All that its weights follow from but the images: architecture, steps,
+  // batch, rate, seed. For the names of files.
+  std::string Identity() const;
+
+  // Throw as WriteTensorFile and ReadTensorFile do; Save std::runtime_error for
+  // weights that are not finite, Load FormatError for those and for weights of
+  // another shape. Nothing has changed then.
   void Save(const std::string& path) const;
   void Load(const std::string& path);
 
@@ -50,6 +59,15 @@ class Classifier {
   ImageReader reader_;
 };
 
+// Squared 2-Wasserstein distance of the Gaussians of both sets' features.
+//
+//   samples, heldout   [N, 1, 28, 28], two or more
+//
+// Throws std::invalid_argument for other shapes and features that are not
+// finite.
+double FrechetDistance(const Classifier& classifier, const at::Tensor& samples,
+                       const at::Tensor& heldout);
+
 // What generated images are held against: real ones that were not trained on.
 struct ImageScores {
   double inception = 0;  // score in [1, classes]
@@ -57,10 +75,15 @@ struct ImageScores {
   // Share of samples nearer to a training image than 99 in 100 held-out images
   // are: 0.01 is what real images have, far more is memorisation.
   double memorised = 0;
-  double nearest = 0;  // median distance to the nearest training image
+  // Median Euclidean distance to the nearest training image, of pixels in
+  // [-1, 1]; of the held-out images beside it.
+  double nearest = 0;
+  double heldout_nearest = 0;
 };
 
-//   samples, heldout, train   [N, 1, H, W]; `heldout` as many or more
+//   samples, heldout, train   [N, 1, 28, 28] in [-1, 1], two or more
+//
+// Throws std::invalid_argument for other shapes and where one is not finite.
 ImageScores ScoreImages(const Classifier& classifier, const at::Tensor& samples,
                         const at::Tensor& heldout, const at::Tensor& train);
 

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <stdexcept>
+#include <tuple>
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/tensor_file.h"
 
 namespace ropewalk::lab::flow {
 namespace {
@@ -61,6 +65,85 @@ TEST(ClassifierTest, ScoresTellRealFromCopiedFromNoise) {
   EXPECT_EQ(copied.memorised, 1);
   EXPECT_LT(copied.nearest, 0.1 * real.nearest);
   EXPECT_LT(5 * real.frechet, noise.frechet);
+}
+
+TEST(ClassifierTest, WhatIsNotFiniteIsNeitherScoredNorKept) {
+  Classifier classifier({.classes = 2, .steps = 1, .batch = 8});
+  const at::Tensor good = Halves(20, 1).images;
+  at::Tensor bad = good.clone();
+  bad[7][0][3][4] = NAN;
+  EXPECT_NO_THROW(ScoreImages(classifier, good, good, good));
+  for (const auto& [samples, heldout, train] :
+       {std::tuple{bad, good, good}, {good, bad, good}, {good, good, bad}}) {
+    try {
+      ScoreImages(classifier, samples, heldout, train);
+      ADD_FAILURE();
+    } catch (const std::invalid_argument& error) {
+      EXPECT_NE(std::string(error.what()).find("NaN"), std::string::npos);
+    }
+  }
+  EXPECT_THROW(FrechetDistance(classifier, bad, good), std::invalid_argument);
+  LabelledImages spoilt = Halves(20, 1);
+  spoilt.images = bad;
+  EXPECT_THROW(classifier.Train(spoilt), std::invalid_argument);
+
+  const std::string path = fs::path(testing::TempDir()) / "nan.safetensors";
+  classifier.Save(path);
+  TensorFile file = ReadTensorFile(path);
+  file.tensors[2].second.view({-1})[0] = NAN;
+  WriteTensorFile(path, file);
+  const at::Tensor before = classifier.Logits(good);
+  EXPECT_THROW(classifier.Load(path), FormatError);
+  EXPECT_TRUE(before.equal(classifier.Logits(good)));
+  fs::remove(path);
+}
+
+// At a rate that overflows.
+TEST(ClassifierTest, WeightsThatRanAwayAreNotSaved) {
+  Classifier classifier({.classes = 2, .steps = 1, .batch = 8, .rate = 1e300});
+  classifier.Train(Halves(20, 1));
+  const std::string path = fs::path(testing::TempDir()) / "huge.safetensors";
+  fs::remove(path);  // of a run that failed here
+  EXPECT_THROW(classifier.Save(path), std::runtime_error);
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(ClassifierTest, OtherShapesAndLabelsAreRefused) {
+  Classifier classifier({.classes = 2, .steps = 1, .batch = 8});
+  const LabelledImages good = Halves(20, 1);
+  for (const at::Tensor& wrong :
+       {at::zeros({20, 28, 28}), at::zeros({20, 1, 32, 32}),
+        at::zeros({20, 3, 28, 28}), at::zeros({0, 1, 28, 28})}) {
+    EXPECT_THROW(classifier.Logits(wrong), std::invalid_argument);
+    EXPECT_THROW(classifier.Train({wrong, good.labels}), std::invalid_argument);
+    EXPECT_THROW(ScoreImages(classifier, wrong, good.images, good.images),
+                 std::invalid_argument);
+  }
+  EXPECT_THROW(classifier.Train({good.images, good.labels + 1}),
+               std::invalid_argument);
+  EXPECT_THROW(classifier.Train({good.images, good.labels - 1}),
+               std::invalid_argument);
+  EXPECT_THROW(classifier.Train({good.images, good.labels.slice(0, 1)}),
+               std::invalid_argument);
+  EXPECT_NE(
+      classifier.Identity(),
+      Classifier({.classes = 2, .steps = 1, .batch = 8, .seed = 2}).Identity());
+  EXPECT_NE(classifier.Identity(),
+            Classifier({.classes = 2, .steps = 2, .batch = 8}).Identity());
+}
+
+// The last bias alone gives the mean of the data, and a fresh generator is
+// about there.
+TEST(NetworksTest, AGeneratorBeginsAtTheMeanPixel) {
+  at::Generator draws = Draws(1, Purpose::kNoise);
+  const at::Tensor z = Normal({50, 16}, draws, at::dtype(at::kFloat));
+  const double mean =
+      ImageGenerator(16, 8, {}, -0.4).Forward(z).mean().item<double>();
+  EXPECT_NEAR(mean, -0.4, 0.05);
+  EXPECT_THROW(ImageGenerator(16, 8, {}, 1), std::invalid_argument);
+  EXPECT_THROW(ImageGenerator(16, 12, {}), std::invalid_argument);
+  EXPECT_THROW(ImageGenerator(16, 8, {}).Forward(z.slice(1, 0, 9)),
+               std::invalid_argument);
 }
 
 TEST(NetworksTest, ImagesHaveTheirShapeAndNoSampleSeesAnother) {

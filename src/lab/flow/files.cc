@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/text_file.h"
+#include "lab/flow/networks.h"
 
 namespace ropewalk::lab::flow {
 namespace {
@@ -104,6 +105,11 @@ at::Tensor BytesOf(const Idx& idx) {
   return tensor;
 }
 
+// "28x28", of sizes [H, W].
+std::string SizeText(at::IntArrayRef sizes) {
+  return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]);
+}
+
 LabelledImages ReadLabelled(const fs::path& folder, const std::string& prefix) {
   const std::string images = (folder / (prefix + "-images-idx3-ubyte.gz"));
   const std::string labels = (folder / (prefix + "-labels-idx1-ubyte.gz"));
@@ -114,6 +120,17 @@ LabelledImages ReadLabelled(const fs::path& folder, const std::string& prefix) {
                       "has " + std::to_string(set.labels.size(0)) +
                           " labels for " + std::to_string(set.images.size(0)) +
                           " images");
+  }
+  if (set.images.size(1) != kImageSide || set.images.size(2) != kImageSide) {
+    throw FormatError(images, 8,
+                      "has images of " + SizeText(set.images.sizes().slice(1)) +
+                          "; Fashion-MNIST has 28x28");
+  }
+  const auto most = set.labels.max().item<int64_t>();
+  if (most > 9) {
+    throw FormatError(
+        labels, 8,
+        "has the label " + std::to_string(most) + "; Fashion-MNIST has 0 to 9");
   }
   set.images = (set.images.to(at::kFloat) / 127.5 - 1).unsqueeze(1);
   return set;
@@ -176,12 +193,9 @@ at::Tensor ReadImages(const std::vector<std::string>& paths) {
     const auto size = parts.back().sizes().slice(1);
     const auto first = parts.front().sizes().slice(1);
     if (size != first) {
-      const auto text = [](at::IntArrayRef s) {
-        return std::to_string(s[0]) + "x" + std::to_string(s[1]);
-      };
       throw FormatError(path, 8,
-                        "has images of " + text(size) +
-                            ", those before it have " + text(first));
+                        "has images of " + SizeText(size) +
+                            ", those before it have " + SizeText(first));
     }
   }
   return at::cat(parts);

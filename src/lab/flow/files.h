@@ -35,14 +35,15 @@ at::Tensor ReadLabels(const std::string& path);
 // Fashion-MNIST (arXiv 1708.07747) as Debian's dataset-fashion-mnist lays it
 // out, in $ROPEWALK_FASHION_MNIST or /usr/share/datasets/fashion-mnist.
 struct LabelledImages {
-  at::Tensor images;  // float32 [N, 1, H, W] in [-1, 1]
-  at::Tensor labels;  // int64 [N]
+  at::Tensor images;  // float32 [N, 1, 28, 28] in [-1, 1]
+  at::Tensor labels;  // int64 [N], 0 to 9
 };
 struct ImageSet {
   LabelledImages train, test;
 };
 
-// Throws IoError that names the package where there is none.
+// Throws IoError that names the package where there is none, and FormatError
+// where ReadImages does, for images that are not 28x28 and labels above 9.
 ImageSet ReadFashionMnist();
 
 }  // namespace ropewalk::lab::flow

@@ -1,10 +1,12 @@
 #include "lab/flow/files.h"
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/error.h"
 #include "lab/flow/tensor_file.h"
@@ -121,6 +123,49 @@ TEST_F(FilesTest, EveryTruncationIsAFormatError) {
   EXPECT_THROW(
       ReadImages({Write("big", Idx({0xffffffff, 0xffffffff, 0xffffffff}, 24))}),
       FormatError);
+}
+
+// Compressed bytes have an end of their own, and a checksum behind it.
+TEST_F(FilesTest, EveryTruncationOfAGzipIsAFormatError) {
+  const std::string path = (folder_ / "whole.gz").string();
+  const std::string idx = Idx({2, 3, 4}, 24);
+  const gzFile to = gzopen(path.c_str(), "wb");
+  ASSERT_NE(to, nullptr);
+  gzwrite(to, idx.data(), static_cast<unsigned>(idx.size()));
+  ASSERT_EQ(gzclose(to), Z_OK);
+  EXPECT_EQ(ReadImages({path})[1][2][3].item<int64_t>(), 23);
+  std::ifstream file(path, std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(file)), {});
+  for (size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_THROW(ReadImages({Write("cut.gz", whole.substr(0, length))}),
+                 FormatError)
+        << length << " of " << whole.size();
+  }
+}
+
+// A folder of its own as that of the package.
+TEST_F(FilesTest, FashionMnistOfAnotherSizeOrWithOtherLabelsIsRefused) {
+  setenv("ROPEWALK_FASHION_MNIST", folder_.c_str(), 1);
+  const auto lay = [&](uint32_t side, char label) {
+    for (const std::string part : {"train", "t10k"}) {
+      Write(part + "-images-idx3-ubyte.gz",
+            Idx({2, side, side}, size_t{2} * side * side));
+      std::string labels = Idx({2}, 2);
+      labels.back() = label;
+      Write(part + "-labels-idx1-ubyte.gz", labels);
+    }
+  };
+  lay(28, 9);
+  const ImageSet set = ReadFashionMnist();
+  EXPECT_EQ(set.test.images.sizes(), at::IntArrayRef({2, 1, 28, 28}));
+  EXPECT_EQ(set.train.labels[1].item<int64_t>(), 9);
+  lay(32, 9);
+  EXPECT_NE(Refusal([] { ReadFashionMnist(); }).find("32x32"),
+            std::string::npos);
+  lay(28, 10);
+  EXPECT_NE(Refusal([] { ReadFashionMnist(); }).find("label 10"),
+            std::string::npos);
+  unsetenv("ROPEWALK_FASHION_MNIST");
 }
 
 TEST_F(FilesTest, FashionMnistNamesItsPackage) {

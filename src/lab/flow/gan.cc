@@ -2,12 +2,15 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/finite.h"
 #include "lab/flow/gradient.h"
 #include "lab/flow/tensor_file.h"
 
@@ -15,7 +18,10 @@ namespace ropewalk::lab::flow {
 namespace {
 
 at::Tensor LogitsOf(const Network& D, const at::Tensor& x) {
-  return D.Forward(x).view({x.size(0)});
+  const at::Tensor logits = D.Forward(x);
+  Require(logits.numel() == x.size(0),
+          "GAN: a discriminator gives one logit a sample");
+  return logits.view({x.size(0)});
 }
 
 // As a factor of x [N, ...].
@@ -31,6 +37,7 @@ at::Tensor SquaredLengths(const at::Tensor& x) {
 
 constexpr const char* kGenerator = "generator/";
 constexpr const char* kDiscriminator = "discriminator/";
+constexpr const char* kAverage = "average/";
 
 void AddNetwork(const std::string& prefix, const Network& network,
                 const optim::Optimizer& adam, TensorFile* to) {
@@ -46,12 +53,25 @@ void AddNetwork(const std::string& prefix, const Network& network,
   }
 }
 
+// Throws FormatError where a tensor of the file is not finite.
+const at::Tensor& FiniteOf(const TensorFile& file, const std::string& name,
+                           const std::string& path) {
+  const at::Tensor& tensor = file.Get(name, path);
+  if (!IsFinite(tensor)) {
+    throw FormatError(path, 0,
+                      "'" + name +
+                          "' holds NaN or infinity: a run that had "
+                          "diverged; remove the file to begin anew");
+  }
+  return tensor;
+}
+
 // What the file says of one network; nothing is changed.
 optim::OptimizerState StateOf(const std::string& prefix, const Network& network,
                               const optim::Optimizer& adam,
                               const TensorFile& file, const std::string& path) {
   for (const optim::Parameter& one : network.parameters()) {
-    if (file.Get(prefix + one.name, path).sizes() != one.value.sizes()) {
+    if (FiniteOf(file, prefix + one.name, path).sizes() != one.value.sizes()) {
       throw FormatError(
           path, 0,
           "'" + prefix + one.name + "' has another shape than this run's");
@@ -61,7 +81,7 @@ optim::OptimizerState StateOf(const std::string& prefix, const Network& network,
   optim::OptimizerState state;
   const optim::OptimizerState expected = adam.ExportState();
   for (const auto& [name, tensor] : expected.tensors) {
-    state.tensors.emplace_back(name, file.Get(head + name, path));
+    state.tensors.emplace_back(name, FiniteOf(file, head + name, path));
   }
   for (const auto& [name, count] : expected.counts) {
     const auto text = file.texts.find(head + name);
@@ -77,6 +97,31 @@ optim::OptimizerState StateOf(const std::string& prefix, const Network& network,
   }
   return state;
 }
+
+// A network with other values in its parameters, for as long as this lives.
+class Swapped {
+ public:
+  Swapped(const Network& network, const std::vector<at::Tensor>& values)
+      : network_(network) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      at::Tensor value = network_.parameters()[i].value;
+      own_.push_back(value.detach().clone());
+      value.copy_(values[i]);
+    }
+  }
+  ~Swapped() {
+    for (size_t i = 0; i < own_.size(); ++i) {
+      at::Tensor value = network_.parameters()[i].value;
+      value.copy_(own_[i]);
+    }
+  }
+  Swapped(const Swapped&) = delete;
+  Swapped& operator=(const Swapped&) = delete;
+
+ private:
+  const Network& network_;
+  std::vector<at::Tensor> own_;
+};
 
 void CopyParameters(const std::string& prefix, const Network& network,
                     const TensorFile& file, const std::string& path) {
@@ -161,9 +206,32 @@ Gan::Gan(std::unique_ptr<Network> generator,
           "loss is its gradient at the first alone");
   Require(options_.epsilon > 0, "GAN: epsilon is above 0");
   Require(options_.largest_logit > 0, "GAN: the largest logit is above 0");
+  for (const AdamOptions* adam :
+       {&options_.generator, &options_.discriminator}) {
+    Require(adam->rate > 0 && std::isfinite(adam->rate),
+            "GAN: rates are above 0");
+  }
+  Require(
+      (options_.decay_from == 0 && options_.decay_to == 0) ||
+          (options_.decay_from >= 0 && options_.decay_from < options_.decay_to),
+      "GAN: rates fall from one step to a later one");
+  Require(options_.average >= 0 && options_.average < 1,
+          "GAN: the decay of an average lies in [0, 1)");
+  Require(generator_ != nullptr && discriminator_ != nullptr && sample_,
+          "GAN: wants two networks and a target");
+  Require(std::ranges::all_of(noise_, [](int64_t n) { return n > 0; }),
+          "GAN: sizes of noise are above 0");
+  const auto bad = NotFinite();
+  Require(!bad, "GAN: begins with " + bad.value_or(""));
   generator_adam_ = MakeAdam(*generator_, options_.generator);
   discriminator_adam_ = MakeAdam(*discriminator_, options_.discriminator);
   like_ = generator_->parameters().front().value.options().requires_grad(false);
+  if (options_.average > 0) {
+    for (const optim::Parameter& one : generator_->parameters()) {
+      average_.push_back(one.value.detach().clone());
+    }
+  }
+  (void)LogitsOf(*discriminator_, Generate(2, 0));  // or they do not fit
 }
 
 at::Tensor Gan::Noise(int64_t n, at::Generator& draws) const {
@@ -172,10 +240,46 @@ at::Tensor Gan::Noise(int64_t n, at::Generator& draws) const {
   return Normal(shape, draws, like_);
 }
 
-at::Tensor Gan::Generate(int64_t n, uint64_t seed) const {
+at::Tensor Gan::Generate(int64_t n, uint64_t seed, Weights weights) const {
+  Require(n >= 1, "GAN: a sample or more");
   const torch::autograd::AutoGradMode off(false);
   at::Generator draws = Draws(seed, Purpose::kEvaluate);
-  return generator_->Forward(Noise(n, draws));
+  const at::Tensor z = Noise(n, draws);
+  if (weights == Weights::kLast || average_.empty()) {
+    return generator_->Forward(z);
+  }
+  const Swapped averaged(*generator_, average_);
+  return generator_->Forward(z);
+}
+
+// The schedule: 1, and from `decay_from` on a line to 0.
+optim::StepInput Gan::Pace() const {
+  if (options_.decay_to == 0 || steps_ < options_.decay_from) return {};
+  const auto left = static_cast<double>(options_.decay_to - steps_);
+  const auto all = static_cast<double>(options_.decay_to - options_.decay_from);
+  return {.lr_factor = std::max(0.0, left / all)};
+}
+
+void Gan::MoveAverage() {
+  const torch::autograd::AutoGradMode off(false);
+  const auto t = static_cast<double>(steps_);
+  const double decay = std::min(options_.average, (1 + t) / (10 + t));
+  for (size_t i = 0; i < average_.size(); ++i) {
+    average_[i].lerp_(generator_->parameters()[i].value, 1 - decay);
+  }
+}
+
+std::optional<std::string> Gan::NotFinite() const {
+  for (const auto& [prefix, network] :
+       {std::pair{kGenerator, generator_.get()},
+        std::pair{kDiscriminator, discriminator_.get()}}) {
+    for (const optim::Parameter& one : network->parameters()) {
+      if (!IsFinite(one.value)) {
+        return "'" + (prefix + one.name) + "' holds NaN or infinity";
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 double Gan::StepDiscriminator(int64_t k) {
@@ -188,6 +292,8 @@ double Gan::StepDiscriminator(int64_t k) {
     const torch::autograd::AutoGradMode off(false);
     return generator_->Forward(Noise(options_.batch, noise));
   }();
+  Require(real.sizes() == fake.sizes(),
+          "GAN: the target's samples and the generator's differ in shape");
   at::Tensor loss;
   if (options_.objective == GanOptions::Objective::kReflow) {
     at::Generator path = Draws(options_.seed, Purpose::kPath, draw);
@@ -202,7 +308,7 @@ double Gan::StepDiscriminator(int64_t k) {
             .item<double>();
   }
   FillGradients(loss, discriminator_->parameters());
-  discriminator_adam_->Step({});
+  discriminator_adam_->Step(Pace());
   return loss.item<double>();
 }
 
@@ -219,7 +325,7 @@ void Gan::StepGenerator(GanReport* report) {
     report->generator_loss = -loss_.H(reading.logits).mean().item<double>();
     FillGradients(x, generator_->parameters(),
                   -reading.velocity / static_cast<double>(options_.batch));
-    generator_adam_->Step({});
+    generator_adam_->Step(Pace());
     return;
   }
   // The same z for every inner step: with another one the targets would be
@@ -229,7 +335,7 @@ void Gan::StepGenerator(GanReport* report) {
     if (k > 0) x = generator_->Forward(z);
     const at::Tensor loss = RegressionLoss(x, targets);
     FillGradients(loss, generator_->parameters());
-    generator_adam_->Step({});
+    generator_adam_->Step(Pace());
     report->generator_loss = loss.item<double>();
   }
 }
@@ -248,6 +354,7 @@ std::optional<std::string> Gan::Trouble(const GanReport& report) const {
       !std::isfinite(report.generator_slope)) {
     return "the generator's loss is not finite" + when;
   }
+  if (const auto bad = NotFinite()) return *bad + " after" + when.substr(3);
   return std::nullopt;
 }
 
@@ -256,6 +363,10 @@ std::shared_ptr<Gan::Kept> Gan::Keep() const {
   AddNetwork(kGenerator, *generator_, *generator_adam_, &kept->state);
   AddNetwork(kDiscriminator, *discriminator_, *discriminator_adam_,
              &kept->state);
+  for (size_t i = 0; i < average_.size(); ++i) {
+    kept->state.tensors.emplace_back(
+        kAverage + generator_->parameters()[i].name, average_[i]);
+  }
   for (auto& [name, tensor] : kept->state.tensors) {
     tensor = tensor.detach().clone();
   }
@@ -263,23 +374,40 @@ std::shared_ptr<Gan::Kept> Gan::Keep() const {
   return kept;
 }
 
+// Before anything is changed: whether all of a state is this run's.
+void Gan::CheckKept(const Kept& kept, const std::string& path) const {
+  (void)StateOf(kGenerator, *generator_, *generator_adam_, kept.state, path);
+  (void)StateOf(kDiscriminator, *discriminator_, *discriminator_adam_,
+                kept.state, path);
+  for (size_t i = 0; i < average_.size(); ++i) {
+    const std::string name = kAverage + generator_->parameters()[i].name;
+    if (FiniteOf(kept.state, name, path).sizes() != average_[i].sizes()) {
+      throw FormatError(path, 0, "'" + name + "' has another shape");
+    }
+  }
+}
+
 void Gan::Restore(const Kept& kept) {
   const std::string source = "state";
-  // Both are looked at before either is changed.
-  const optim::OptimizerState g =
-      StateOf(kGenerator, *generator_, *generator_adam_, kept.state, source);
-  const optim::OptimizerState d =
-      StateOf(kDiscriminator, *discriminator_, *discriminator_adam_, kept.state,
-              source);
   CopyParameters(kGenerator, *generator_, kept.state, source);
   CopyParameters(kDiscriminator, *discriminator_, kept.state, source);
-  generator_adam_->ImportState(g, source);
-  discriminator_adam_->ImportState(d, source);
+  for (size_t i = 0; i < average_.size(); ++i) {
+    average_[i].copy_(
+        kept.state.Get(kAverage + generator_->parameters()[i].name, source));
+  }
+  generator_adam_->ImportState(
+      StateOf(kGenerator, *generator_, *generator_adam_, kept.state, source),
+      source);
+  discriminator_adam_->ImportState(
+      StateOf(kDiscriminator, *discriminator_, *discriminator_adam_, kept.state,
+              source),
+      source);
   steps_ = kept.steps;
 }
 
 GanReport Gan::Train(int64_t steps,
                      const std::function<void(const GanReport&)>& each) {
+  Require(steps >= 0, "GAN: steps are not below 0");
   GanReport report;
   report.steps = steps_;
   std::shared_ptr<Kept> good;
@@ -293,6 +421,7 @@ GanReport Gan::Train(int64_t steps,
       now.discriminator_loss = StepDiscriminator(k);
     }
     StepGenerator(&now);
+    MoveAverage();
     now.diverged = Trouble(now);
     if (now.diverged) {
       Restore(good != nullptr ? *good : *candidate);
@@ -301,7 +430,7 @@ GanReport Gan::Train(int64_t steps,
       return report;
     }
     // A step's numbers are those of the parameters that it began with: those
-    // are known to be good now, and the ones that it left are not.
+    // are known to be good now, and the ones that it left only to be finite.
     if (candidate != nullptr) good = std::move(candidate);
     ++steps_;
     now.steps = steps_;
@@ -313,6 +442,12 @@ GanReport Gan::Train(int64_t steps,
 
 void Gan::Save(const std::string& path, const std::string& identity) const {
   const auto kept = Keep();
+  for (const auto& [name, tensor] : kept->state.tensors) {
+    if (!IsFinite(tensor)) {
+      throw std::runtime_error("GAN: '" + name +
+                               "' holds NaN or infinity and is not saved");
+    }
+  }
   kept->state.texts["identity"] = identity;
   kept->state.texts["steps"] = std::to_string(steps_);
   WriteTensorFile(path, kept->state);
@@ -335,9 +470,7 @@ void Gan::Load(const std::string& path, const std::string& identity) {
                           "'; remove it to begin anew");
   }
   kept.steps = *steps;
-  (void)StateOf(kGenerator, *generator_, *generator_adam_, kept.state, path);
-  (void)StateOf(kDiscriminator, *discriminator_, *discriminator_adam_,
-                kept.state, path);
+  CheckKept(kept, path);
   Restore(kept);
 }
 
@@ -353,12 +486,16 @@ LearnedRatio::LearnedRatio(std::unique_ptr<Network> discriminator,
 }
 
 void LearnedRatio::Fit(const at::Tensor& particles, double) {
+  Require(particles.dim() >= 2 && particles.size(0) >= 1 && IsFinite(particles),
+          "flow: particles are one or more, [N, ...], all finite");
   const int64_t steps = options_.steps + (steps_ == 0 ? options_.warm_up : 0);
   for (int64_t k = 0; k < steps; ++k, ++steps_) {
     at::Generator target = Draws(options_.seed, Purpose::kTarget, steps_);
     at::Generator noise = Draws(options_.seed, Purpose::kNoise, steps_);
     const at::Tensor real =
         sample_(options_.batch, target).to(particles.options());
+    Require(real.sizes().slice(1) == particles.sizes().slice(1),
+            "flow: the target's points and the particles differ in shape");
     const at::Tensor chosen = at::randint(particles.size(0), {options_.batch},
                                           noise, at::dtype(at::kLong))
                                   .to(particles.device());

@@ -76,6 +76,14 @@ struct GanOptions {
   int64_t inner_steps = 1;
   AdamOptions generator = {};
   AdamOptions discriminator = {};
+  // Both rates fall along a line from their own at step `decay_from` to 0 at
+  // `decay_to`; 0 and 0: they stay.
+  int64_t decay_from = 0;
+  int64_t decay_to = 0;
+  // Decay of an exponential moving average of the generator's parameters, in
+  // [0, 1): a_t = min(average, (1 + t) / (10 + t)), so that it does not hold on
+  // to the start; 0: none is kept.
+  double average = 0;
   uint64_t seed = 1;
   // Logits beyond it are a discriminator that has run away.
   double largest_logit = 1e4;
@@ -93,19 +101,31 @@ struct GanReport {
 // One thread at a time. The same seed gives the same run on one machine.
 class Gan {
  public:
-  // `sample` gives batches of the target, `noise` the shape of one z. Throws
-  // std::invalid_argument for options that are none.
+  // Whose samples: those of the moving average, where one is kept and a step
+  // was made, or of the parameters of now.
+  enum class Weights { kAverage, kLast };
+
+  // `sample` gives batches of the target, [n, ...] in the shape of the
+  // generator's samples; `noise` is the shape of one z. Throws
+  // std::invalid_argument for options that are none, networks that do not fit
+  // each other (D gives one logit a sample) and parameters that are not finite.
   Gan(std::unique_ptr<Network> generator,
       std::unique_ptr<Network> discriminator, Sampler sample,
       std::vector<int64_t> noise, GanOptions options);
 
   // Trains until `steps` steps are done in all, or until it diverges: the last
-  // good state is there then. `each` is called after every step and may throw.
+  // good state is there then. Losses, slopes and logits are looked at in every
+  // step and parameters after it, the last one included; so `each`, which is
+  // called after every step and may throw, never sees what is not finite.
+  // Throws std::invalid_argument for steps below 0 and for a target of another
+  // shape than the generator's samples.
   GanReport Train(int64_t steps,
                   const std::function<void(const GanReport&)>& each = {});
 
   // Samples of the generator from noise of its own, [n, ...], no history.
-  at::Tensor Generate(int64_t n, uint64_t seed) const;
+  // Throws std::invalid_argument for n below 1.
+  at::Tensor Generate(int64_t n, uint64_t seed,
+                      Weights weights = Weights::kAverage) const;
   at::Tensor Noise(int64_t n, at::Generator& draws) const;  // [n, ...]
 
   const Network& generator() const { return *generator_; }
@@ -113,9 +133,10 @@ class Gan {
   int64_t steps() const { return steps_; }
 
   // Everything that a run needs to go on as if it had not stopped. `identity`
-  // names what was trained; another one is refused. Save throws IoError; Load
-  // IoError, and FormatError for a file that is cut, changed or of another
-  // run, and nothing has changed then.
+  // names what was trained; another one is refused. Save throws IoError, and
+  // std::runtime_error where the state is not finite; Load IoError, and
+  // FormatError for a file that is cut, changed, of another run or not finite,
+  // and nothing has changed then.
   void Save(const std::string& path, const std::string& identity) const;
   void Load(const std::string& path, const std::string& identity);
 
@@ -125,11 +146,17 @@ class Gan {
   double StepDiscriminator(int64_t k);
   void StepGenerator(GanReport* report);
   std::optional<std::string> Trouble(const GanReport& report) const;
+  // The first of both networks' parameters that is not finite.
+  std::optional<std::string> NotFinite() const;
+  optim::StepInput Pace() const;
+  void MoveAverage();
   std::shared_ptr<Kept> Keep() const;
+  void CheckKept(const Kept& kept, const std::string& path) const;
   void Restore(const Kept& kept);
 
   std::unique_ptr<Network> generator_, discriminator_;
   std::unique_ptr<optim::Optimizer> generator_adam_, discriminator_adam_;
+  std::vector<at::Tensor> average_;  // of the generator's parameters; or empty
   Sampler sample_;
   std::vector<int64_t> noise_;
   GanOptions options_;
@@ -140,7 +167,8 @@ class Gan {
 };
 
 // A discriminator that learns the ratio of the target to the particles of a
-// flow while they move.
+// flow while they move. Fit throws std::invalid_argument for particles that are
+// none, not finite or of another shape than the target's points.
 class LearnedRatio : public RatioField {
  public:
   struct Options {

@@ -118,6 +118,7 @@ GaussianResult RunGaussianCase(const GaussianCase& options,
           if (each) each();
         });
     result.diverged = report.diverged;
+    result.steps = report.steps;
     result.end = MomentsOfMap(generator);
   } else {
     const auto map = StartMap(at::kDouble);
@@ -131,6 +132,7 @@ GaussianResult RunGaussianCase(const GaussianCase& options,
         break;
       }
       exact.Run(step);
+      result.steps = step + 1;
       record(*map, step + 1);
       if (each) each();
     }

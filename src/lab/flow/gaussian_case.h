@@ -38,11 +38,14 @@ struct GaussianResult {
   std::vector<Moments> along;  // the start among them
   // The larger of |mu| and |S S^T - C|, both Euclidean norms of the entries.
   double error = 0;
+  int64_t steps =
+      0;  // that `end` is of; fewer than asked for where it diverged
   std::optional<std::string> diverged;
 };
 
 // `each` is called after every step and may throw. Throws
-// std::invalid_argument for a loss that is none.
+// std::invalid_argument for a loss that is none, and steps, batches (2 or
+// more) and rates that are not above 0.
 GaussianResult RunGaussianCase(const GaussianCase& options,
                                const std::function<void()>& each = {});
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/finite.h"
 
 namespace ropewalk::lab::flow {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 void RequirePoints(const at::Tensor& x, const char* what) {
   Require(x.dim() == 2 && x.size(0) >= 1 && x.size(1) >= 1,
           std::string(what) + ": points are [N, D]");
+  Require(IsFinite(x), std::string(what) + ": points hold NaN or infinity");
 }
 
 // Of a symmetric matrix that is positive semidefinite but for rounding.
@@ -78,6 +80,7 @@ Coverage ModeCoverage(const at::Tensor& samples, const at::Tensor& modes,
 double SlicedWasserstein(const at::Tensor& a, const at::Tensor& b,
                          int64_t directions, uint64_t seed) {
   RequirePoints(a, "sliced Wasserstein");
+  RequirePoints(b, "sliced Wasserstein");
   Require(a.sizes() == b.sizes() && directions > 0,
           "sliced Wasserstein: two sets of one size, a direction or more");
   at::Generator draws = Draws(seed, Purpose::kEvaluate);
@@ -91,7 +94,8 @@ double SlicedWasserstein(const at::Tensor& a, const at::Tensor& b,
 }
 
 Moments MomentsOf(const at::Tensor& x) {
-  Require(x.dim() == 2 && x.size(0) >= 2, "moments: two or more points");
+  RequirePoints(x, "moments");
+  Require(x.size(0) >= 2, "moments: two or more points");
   const at::Tensor wide = x.detach().to(at::kCPU, at::kDouble);
   const at::Tensor mean = wide.mean(0);
   const at::Tensor off = wide - mean;
@@ -122,8 +126,7 @@ double GaussianW2(const Moments& a, const Moments& b) {
 }
 
 double InceptionScore(const at::Tensor& logits) {
-  Require(logits.dim() == 2 && logits.size(0) >= 1,
-          "inception score: logits are [N, Y]");
+  RequirePoints(logits, "inception score");
   const at::Tensor log_p = at::log_softmax(logits.to(at::kDouble), 1);
   const at::Tensor p = log_p.exp();
   const at::Tensor log_mean = p.mean(0).clamp_min(1e-300).log();
@@ -134,6 +137,8 @@ at::Tensor NearestDistances(const at::Tensor& a, const at::Tensor& b) {
   Require(a.size(0) >= 1 && b.size(0) >= 1 &&
               a.sizes().slice(1) == b.sizes().slice(1),
           "nearest distances: two sets of samples of one shape");
+  Require(IsFinite(a) && IsFinite(b),
+          "nearest distances: a sample holds NaN or infinity");
   const at::Tensor flat_a = a.flatten(1);
   const at::Tensor flat_b = b.flatten(1);
   // By |a|^2 - 2 a.b + |b|^2, a run of b at a time, so memory stays small.

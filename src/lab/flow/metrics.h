@@ -1,4 +1,7 @@
 // How near a set of samples is to its target.
+//
+// What takes samples throws std::invalid_argument for another shape than is
+// written and for NaN and infinity in them: a score of those says nothing.
 
 #ifndef ROPEWALK_LAB_FLOW_METRICS_H_
 #define ROPEWALK_LAB_FLOW_METRICS_H_

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "lab/flow/draws.h"
 
@@ -137,6 +138,48 @@ TEST(WassersteinBoundTest, IsReached) {
   const WassersteinBound moved = LinearFlowBound(drift, rest, q, q, 2, 10);
   EXPECT_NEAR(moved.distance, 10, 1e-7);
   EXPECT_NEAR(moved.bound, 10, 1e-7);
+}
+
+// An exact case with two fields of different stretch: dx/dt = -a x and
+// dy/dt = -b y from one N(0, 1) at T. Backwards they grow to deviations e^{aT}
+// and e^{bT}, and the integral of e^{bt} |a - b| e^{a(T-t)} is just their
+// difference.
+TEST(WassersteinBoundTest, IsExactForTwoStretches) {
+  const Moments unit = Gaussian({0}, {1});
+  const auto shrink = [](double rate) {
+    return LinearField{at::full({1, 1}, -rate, at::kDouble),
+                       at::zeros({1}, at::kDouble)};
+  };
+  for (const auto& [a, b] : {std::pair{0.4, 0.9}, {1.1, 0.2}, {-0.5, 0.3}}) {
+    const double T = 1.3;
+    const WassersteinBound result =
+        LinearFlowBound(shrink(a), shrink(b), unit, unit, T, 400);
+    const double exact = std::abs(std::exp(a * T) - std::exp(b * T));
+    EXPECT_NEAR(result.L, b, 1e-12);
+    EXPECT_NEAR(result.distance, exact, 1e-8);
+    EXPECT_NEAR(result.bound, exact, 1e-8);
+  }
+  // One flow from one law: nothing between them.
+  const WassersteinBound same =
+      LinearFlowBound(shrink(0.7), shrink(0.7), unit, unit, 1, 10);
+  // A zero difference loses half the digits to the root.
+  EXPECT_NEAR(same.bound, 0, 1e-5);
+  EXPECT_NEAR(same.distance, 0, 1e-5);
+}
+
+TEST(MetricsTest, WhatIsNotFiniteHasNoScore) {
+  at::Tensor x = at::zeros({6, 2}, at::kDouble);
+  for (const double bad : {static_cast<double>(NAN), HUGE_VAL}) {
+    x[3][1] = bad;
+    const at::Tensor good = at::zeros({6, 2}, at::kDouble);
+    EXPECT_THROW(ModeCoverage(x, good, 1), std::invalid_argument);
+    EXPECT_THROW(SlicedWasserstein(x, good, 4, 1), std::invalid_argument);
+    EXPECT_THROW(SlicedWasserstein(good, x, 4, 1), std::invalid_argument);
+    EXPECT_THROW(MomentsOf(x), std::invalid_argument);
+    EXPECT_THROW(InceptionScore(x), std::invalid_argument);
+    EXPECT_THROW(NearestDistances(x, good), std::invalid_argument);
+    EXPECT_THROW(NearestDistances(good, x), std::invalid_argument);
+  }
 }
 
 }  // namespace

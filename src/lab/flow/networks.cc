@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
@@ -72,6 +73,9 @@ Perceptron::Perceptron(const std::vector<int64_t>& widths,
 }
 
 at::Tensor Perceptron::Forward(const at::Tensor& x) const {
+  const int64_t width = weights_.front().size(1);
+  Require(x.dim() == 2 && x.size(1) == width,
+          "perceptron: points are [N, " + std::to_string(width) + "]");
   at::Tensor y = x;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (i > 0) y = at::leaky_relu(y, kLeak);
@@ -96,11 +100,26 @@ at::Tensor AffineMap::Covariance() const {
   return at::matmul(scale_, scale_.t());
 }
 
+void RequireImages(const at::Tensor& x, const std::string& what) {
+  if (x.dim() == 4 && x.size(0) >= 1 && x.size(1) == 1 &&
+      x.size(2) == kImageSide && x.size(3) == kImageSide) {
+    return;
+  }
+  std::string shape;
+  for (const int64_t size : x.sizes()) {
+    shape += (shape.empty() ? "" : ", ") + std::to_string(size);
+  }
+  throw std::invalid_argument(what + ": images are [N, 1, 28, 28], got [" +
+                              shape + "]");
+}
+
 ImageGenerator::ImageGenerator(int64_t Z, int64_t channels,
-                               const NetworkOptions& options)
+                               const NetworkOptions& options, double mean_pixel)
     : channels_(channels) {
   Require(Z > 0 && channels > 0 && channels % kGroups == 0,
           "image generator: noise above 0, channels a multiple of 8");
+  Require(mean_pixel > -1 && mean_pixel < 1,
+          "image generator: a mean pixel lies in (-1, 1)");
   at::Generator draws = Draws(options.seed, Purpose::kWeights);
   const int64_t wide = 2 * channels;
   const auto ones = [&](int64_t n) {
@@ -114,10 +133,12 @@ ImageGenerator::ImageGenerator(int64_t Z, int64_t channels,
   gain2_ = Add("norm2.gain", ones(channels), Kind::kGain);
   bias2_ = Add("norm2.bias", 0 * ones(channels), Kind::kBias);
   up2_ = Add("up2.weight", Narrow({channels, 1, 4, 4}, draws, options));
-  up2_bias_ = Add("up2.bias", 0 * ones(1), Kind::kBias);
+  up2_bias_ = Add("up2.bias", std::atanh(mean_pixel) * ones(1), Kind::kBias);
 }
 
 at::Tensor ImageGenerator::Forward(const at::Tensor& z) const {
+  Require(z.dim() == 2 && z.size(1) == in_.size(1),
+          "image generator: noise is [N, " + std::to_string(in_.size(1)) + "]");
   at::Tensor y =
       Linear(z, in_, in_bias_).view({z.size(0), 2 * channels_, 7, 7});
   y = at::relu(at::group_norm(y, kGroups, gain1_, bias1_));
@@ -150,6 +171,7 @@ ImageReader::ImageReader(int64_t channels, int64_t hidden, int64_t outputs,
 }
 
 at::Tensor ImageReader::Features(const at::Tensor& x) const {
+  RequireImages(x, "image reader");
   at::Tensor y = at::leaky_relu(
       at::conv2d(x, down1_, down1_bias_, /*stride=*/2, /*padding=*/1), kLeak);
   y = at::leaky_relu(

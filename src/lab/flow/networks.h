@@ -67,11 +67,25 @@ class AffineMap : public Network {
   at::Tensor mean_, scale_;
 };
 
+// Height and width of the images that the networks below take and give, those
+// of MNIST and Fashion-MNIST.
+inline constexpr int64_t kImageSide = 28;
+
+// Throws std::invalid_argument, which begins with `what`, unless x is
+// [N, 1, 28, 28], N >= 1.
+void RequireImages(const at::Tensor& x, const std::string& what);
+
 // Noise [N, Z] -> images [N, 1, 28, 28] in [-1, 1]: a linear layer to 7 x 7,
 // two transposed convolutions; group norm and ReLU between them.
 class ImageGenerator : public Network {
  public:
-  ImageGenerator(int64_t Z, int64_t channels, const NetworkOptions& options);
+  //   channels    of the widest map but one, a multiple of 8
+  //   mean_pixel  what the last bias alone gives, in (-1, 1): that of the data
+  //               spares a generator the way from grey
+  //
+  // Throws std::invalid_argument.
+  ImageGenerator(int64_t Z, int64_t channels, const NetworkOptions& options,
+                 double mean_pixel = 0);
   at::Tensor Forward(const at::Tensor& z) const override;
 
  private:
@@ -82,6 +96,7 @@ class ImageGenerator : public Network {
 
 // Images [N, 1, 28, 28] -> [N, outputs]: two convolutions of stride 2 with
 // LeakyReLU 0.2, and linear layers. With one output a discriminator's logit.
+// Throws std::invalid_argument for images of another shape.
 class ImageReader : public Network {
  public:
   //   hidden   width of a layer between, which Features gives; 0: none

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "lab/flow/finite.h"
 
 namespace ropewalk::lab::flow {
 namespace {
@@ -69,7 +70,7 @@ void RecordBetween(Trajectory* to, const at::Tensor& x, const at::Tensor& next,
 std::string At(double t) { return " at t = " + FormatNumber(t); }
 
 void RequireFinite(const at::Tensor& x, double t) {
-  if (!x.isfinite().all().item<bool>()) {
+  if (!IsFinite(x)) {
     throw std::runtime_error("flow: particles stopped being finite" + At(t) +
                              "; a smaller step or another loss may hold them");
   }
@@ -93,6 +94,7 @@ OdeReport Integrate(const Velocity& velocity, const at::Tensor& start,
           "flow: step and end are above 0");
   Require(options.tolerance >= 0, "flow: a tolerance is not below 0");
   Require(options.least_step > 0, "flow: the least step is above 0");
+  Require(IsFinite(start), "flow: particles at the start hold NaN or infinity");
   const int order = OrderOf(options.method);
   at::Tensor x = start.detach();
   double t = 0;

@@ -53,7 +53,8 @@ struct OdeReport {
 // extrapolation). `before_step` runs at each step's start, refused ones
 // counted once: a field that learns does so there.
 //
-// Throws std::invalid_argument for options that are none, and
+// Throws std::invalid_argument for options that are none and a start that is
+// not finite, and
 // std::runtime_error with the time where particles stop being finite, where
 // the error asks for less than least_step, and after most_steps; `recorded`
 // holds what was reached.

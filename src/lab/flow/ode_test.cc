@@ -98,6 +98,7 @@ TEST(OdeTest, NonsenseIsRefused) {
   EXPECT_THROW(Integrate(Wave, One(1), {.end = -1}), std::invalid_argument);
   EXPECT_THROW(Integrate(Wave, One(1), {.tolerance = -1}),
                std::invalid_argument);
+  EXPECT_THROW(Integrate(Wave, One(NAN), {}), std::invalid_argument);
   EXPECT_EQ(ParseMethod("rk4"), Method::kRungeKutta);
   EXPECT_THROW(ParseMethod("leapfrog"), std::invalid_argument);
 }

@@ -1,12 +1,24 @@
 #include "lab/flow/ratio.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
+#include "lab/flow/finite.h"
 #include "lab/flow/gradient.h"
 
 namespace ropewalk::lab::flow {
+namespace {
+
+void RequirePoints(const at::Tensor& x, int64_t D, const std::string& what) {
+  Require(x.dim() == 2 && x.size(0) >= 1 && x.size(1) == D,
+          "flow: " + what + " are [N, " + std::to_string(D) + "], N above 0");
+  Require(IsFinite(x), "flow: " + what + " hold NaN or infinity");
+}
+
+}  // namespace
 
 at::Tensor RatioField::Gradient(const at::Tensor& x, double t) const {
   return SumGradient([&](const at::Tensor& at) { return LogRatio(at, t); },
@@ -36,11 +48,14 @@ KernelRatio::KernelRatio(at::Tensor target, double bandwidth)
     : target_(std::move(target)), bandwidth_(bandwidth) {
   Require(target_.dim() == 2 && target_.size(0) >= 2,
           "flow: a kernel estimate wants two or more points, [M, D]");
+  RequirePoints(target_, std::max<int64_t>(1, target_.size(1)),
+                "points of a target");
   Require(bandwidth_ > 0 && std::isfinite(bandwidth_),
           "flow: a bandwidth is above 0");
 }
 
 void KernelRatio::Fit(const at::Tensor& particles, double) {
+  RequirePoints(particles, target_.size(1), "particles");
   particles_ = particles.detach();
 }
 
@@ -60,11 +75,13 @@ at::Tensor KernelRatio::LogKernel(const at::Tensor& x,
 
 at::Tensor KernelRatio::LogRatio(const at::Tensor& x, double) const {
   Require(particles_.defined(), "flow: a kernel estimate before its Fit");
+  RequirePoints(x, target_.size(1), "points");
   return LogKernel(x, target_, nullptr) - LogKernel(x, particles_, nullptr);
 }
 
 at::Tensor KernelRatio::Gradient(const at::Tensor& x, double) const {
   Require(particles_.defined(), "flow: a kernel estimate before its Fit");
+  RequirePoints(x, target_.size(1), "points");
   at::Tensor of_target;
   at::Tensor of_particles;
   LogKernel(x, target_, &of_target);
@@ -75,6 +92,7 @@ at::Tensor KernelRatio::Gradient(const at::Tensor& x, double) const {
 double SilvermanBandwidth(const at::Tensor& points) {
   Require(points.dim() == 2 && points.size(0) >= 2,
           "flow: a bandwidth wants two or more points, [N, D]");
+  Require(IsFinite(points), "flow: points hold NaN or infinity");
   const auto N = static_cast<double>(points.size(0));
   const auto D = static_cast<double>(points.size(1));
   const double deviation = points.std(0).mean().item<double>();
@@ -83,7 +101,11 @@ double SilvermanBandwidth(const at::Tensor& points) {
 
 at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,
                         const at::Tensor& x, double t) {
+  Require(x.dim() >= 2 && x.size(0) >= 1,
+          "flow: points are one or more, [N, ...]");
   const at::Tensor slope = loss.Slope(field.LogRatio(x, t));
+  Require(slope.sizes() == at::IntArrayRef({x.size(0)}),
+          "flow: a ratio gives one number a point");
   std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
   shape[0] = x.size(0);
   return slope.view(shape) * field.Gradient(x, t);
@@ -91,8 +113,12 @@ at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,
 
 OdeReport Flow(RatioField& field, const Loss& loss, const at::Tensor& start,
                const OdeOptions& options, Trajectory* recorded) {
+  Require(start.dim() >= 2 && start.size(0) >= 1,
+          "flow: particles are one or more, [N, ...]");
   const auto fits = field.fits();
   const Velocity velocity = [&](const at::Tensor& x, double t) {
+    // A stage that ran away: Integrate refuses the step, or says when it was.
+    if (!IsFinite(x)) return at::full_like(x, std::nan(""));
     if (fits == RatioField::Fits::kEachStage) field.Fit(x, t);
     return FlowVelocity(field, loss, x, t);
   };

@@ -59,7 +59,11 @@ class ExactRatio : public RatioField {
 // is 1 where the two sets agree, and a flow rests there.
 class KernelRatio : public RatioField {
  public:
-  // target [M, D]; bandwidth > 0. Throws std::invalid_argument.
+  //   target     [M, D], two or more points, all finite
+  //   bandwidth  in the units of the points, above 0
+  //
+  // Throws std::invalid_argument, and so do Fit for particles and LogRatio and
+  // Gradient for points that are not [N, D] and finite, and both before Fit.
   KernelRatio(at::Tensor target, double bandwidth);
 
   Fits fits() const override { return Fits::kEachStage; }
@@ -78,14 +82,19 @@ class KernelRatio : public RatioField {
 };
 
 // Silverman's rule for points [N, D]: the mean deviation of a coordinate times
-// (4 / (D + 2) / N)^(1 / (D + 4)).
+// (4 / (D + 2) / N)^(1 / (D + 4)). Throws std::invalid_argument for fewer than
+// two points and for what is not finite.
 double SilvermanBandwidth(const at::Tensor& points);
 
-// Moves the particles `start`; throws as Integrate does.
+// Moves the particles `start`, [N, ...] in the shape that the field takes;
+// throws as Integrate does, and std::invalid_argument for particles that are
+// none or not finite.
 OdeReport Flow(RatioField& field, const Loss& loss, const at::Tensor& start,
                const OdeOptions& options, Trajectory* recorded = nullptr);
 
-// h'(log r) grad log r at the points.
+// h'(log r) grad log r at the points [N, ...], in their shape. Throws
+// std::invalid_argument for points that are none, or where the field gives not
+// one number for each.
 at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,
                         const at::Tensor& x, double t);
 

@@ -119,6 +119,38 @@ TEST(RatioTest, NonsenseIsRefused) {
   EXPECT_THROW(KernelRatio(at::zeros({5, 2}), 1).LogRatio(at::zeros({1, 2}), 0),
                std::invalid_argument);
   EXPECT_THROW(SilvermanBandwidth(at::zeros({1, 2})), std::invalid_argument);
+  EXPECT_THROW(SilvermanBandwidth(at::full({5, 2}, NAN)),
+               std::invalid_argument);
+}
+
+TEST(RatioTest, PointsOfAnotherDimensionAndNoNumbersAreRefused) {
+  const at::Tensor none = at::full({3, 2}, NAN);
+  EXPECT_THROW(KernelRatio(none, 1), std::invalid_argument);
+  EXPECT_THROW(KernelRatio(at::zeros({5, 0}), 1), std::invalid_argument);
+  KernelRatio field(at::zeros({5, 2}), 1);
+  for (const at::Tensor& wrong :
+       {none, at::zeros({3, 3}), at::zeros({3}), at::zeros({0, 2}),
+        at::full({3, 2}, HUGE_VAL)}) {
+    EXPECT_THROW(field.Fit(wrong, 0), std::invalid_argument);
+  }
+  field.Fit(at::zeros({3, 2}), 0);
+  const Loss loss = Loss::Parse("logit");
+  for (const at::Tensor& wrong :
+       {none, at::zeros({3, 3}), at::zeros({3}), at::zeros({0, 2})}) {
+    EXPECT_THROW(field.LogRatio(wrong, 0), std::invalid_argument);
+    EXPECT_THROW(field.Gradient(wrong, 0), std::invalid_argument);
+    EXPECT_THROW(FlowVelocity(field, loss, wrong, 0), std::invalid_argument);
+    EXPECT_THROW(Flow(field, loss, wrong, {}), std::invalid_argument);
+  }
+  EXPECT_NO_THROW(Flow(field, loss, at::ones({3, 2}), {}));
+}
+
+// What runs away while it flows is no mistake of the caller's.
+TEST(RatioTest, AFlowThatRunsAwayIsSaidWithItsTime) {
+  KernelRatio field(at::zeros({5, 2}), 1);
+  EXPECT_THROW(Flow(field, Loss::Parse("exp:a=3000"), at::full({3, 2}, 0.1),
+                    {.method = Method::kHeun, .step = 1e30, .end = 1e31}),
+               std::runtime_error);
 }
 
 }  // namespace

@@ -11,10 +11,21 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "lab/flow/gan.h"
 #include "lab/flow/tensor_file.h"
 #include "lab/studies/study.h"
 
 namespace ropewalk::lab::studies::monoflow {
+
+// How a pair of networks learns images: rates of Adam, and what may make a
+// short training less coarse.
+struct ImageRecipe {
+  double generator_rate = 1e-4;  // these two are the paper's
+  double discriminator_rate = 2e-4;
+  double decay = 0;        // last share of the steps, in which both fall to 0
+  double average = 0;      // of the generator's parameters (GanOptions)
+  bool from_mean = false;  // the last bias begins at the data's mean pixel
+};
 
 // Steps and sizes of a scale.
 struct Sizes {
@@ -28,6 +39,8 @@ struct Sizes {
   int64_t image_steps = 2000;
   int64_t image_batch = 64;
   int64_t image_channels = 32;
+  ImageRecipe images;
+  int64_t pilot_steps = 400;  // 0: rates are the paper's
   int64_t classifier_steps = 1500;
   int64_t scored_images = 2000;
   std::vector<std::string> sets;
@@ -55,6 +68,17 @@ std::vector<Claim> ImageClaims(const Setting& setting);
 std::vector<NamedTable> ImageTables(const Setting& setting,
                                     const Measurements& measured);
 
+// All that the state of a run over images follows from but the data: two runs
+// of one identity are one run. `steps` is where it ends, `noise` the numbers of
+// a z, `from_mean` as in ImageRecipe.
+std::string StateIdentity(const flow::GanOptions& options, int64_t steps,
+                          int64_t noise, int64_t channels, bool from_mean);
+
+// The file that a state is kept in: the name with a hash of identity and data,
+// so that one of other rates, networks or images is never found in its place.
+std::string StateFile(const std::string& name, const std::string& identity,
+                      const std::string& data);
+
 // monoflow_pictures.cc: what is drawn of the particles that jobs left.
 std::vector<Figure> Pictures(const Setting& setting,
                              const Measurements& measured);
@@ -70,6 +94,14 @@ void LeaveParticles(const Bench& bench, const Setting& setting,
 std::optional<flow::TensorFile> Particles(const Setting& setting,
                                           const Measurements& measured,
                                           const std::string& row);
+
+// The metric of a training's row: steps that its numbers are of, fewer than its
+// length where it diverged and went back.
+inline constexpr const char* kStepsKept = "steps kept";
+
+// " (diverged: 1 of 3)" where runs of a row went back to an earlier state,
+// which its numbers are of then; nothing where none did.
+std::string Diverged(const Measurements& measured, const std::string& row);
 
 // "1.41 ± 0.02" over seeds, "-" where nothing was measured.
 std::string Spread(const Measurements& measured, const CellKey& key,

@@ -24,7 +24,8 @@ using flow::Purpose;
 constexpr const char* kLosses[] = {"logit", "non-saturating"};
 constexpr int64_t kShifts[] = {0, 1, 3, 5, 10};
 constexpr int64_t kScored = 2000;
-constexpr int64_t kShown = 200;  // particles of a film
+constexpr int64_t kShown = 200;      // particles of a film
+constexpr int64_t kParticles = 300;  // of a kernel flow
 // Of flows along a learned ratio, and of the regression beside them.
 constexpr double kEpsilon = 0.02;
 
@@ -32,6 +33,10 @@ std::string GanRow(const std::string& set, const std::string& loss) {
   return set + ", " + loss;
 }
 std::string ItselfRow(const std::string& set) { return set + ", itself"; }
+// As few points as a kernel flow moves.
+std::string FewRow(const std::string& set) {
+  return set + ", itself, 300 points";
+}
 std::string KernelRow(const std::string& set) { return set + ", kernel flow"; }
 std::string EqualRow(const std::string& set) {
   return set + ", generator and particles";
@@ -93,11 +98,18 @@ at::Tensor ShownNoise() {
   return flow::Normal({kShown, 2}, draws, at::dtype(at::kFloat));
 }
 
-void SayDivergence(const std::string& row, const flow::GanReport& report) {
-  if (!report.diverged) return;
-  std::fprintf(stderr, "monoflow: %s: %s; scored as it was after step %lld\n",
-               row.c_str(), report.diverged->c_str(),
-               static_cast<long long>(report.steps));
+// Says a divergence, and gives the line that marks it.
+Measurement KeptLine(const std::string& row, const std::string& set,
+                     int64_t steps, const flow::GanReport& report) {
+  if (report.diverged) {
+    std::fprintf(stderr, "monoflow: %s: %s; scored as it was after step %lld\n",
+                 row.c_str(), report.diverged->c_str(),
+                 static_cast<long long>(report.steps));
+  }
+  return {.set = set,
+          .length = steps,
+          .metric = kStepsKept,
+          .value = static_cast<double>(report.steps)};
 }
 
 std::vector<Measurement> RunGan(const Setting& setting, const std::string& set,
@@ -117,11 +129,13 @@ std::vector<Measurement> RunGan(const Setting& setting, const std::string& set,
         }
         progress.Add();
       });
-  SayDivergence(row, report);
   if (seed == 1) {
     LeaveParticles(bench, setting, row, {{"generator", at::stack(frames)}});
   }
-  return Score(target, gan.Generate(kScored, seed), steps, seed);
+  std::vector<Measurement> lines =
+      Score(target, gan.Generate(kScored, seed), steps, seed);
+  lines.push_back(KeptLine(row, set, steps, report));
+  return lines;
 }
 
 // Both from the same samples g_0(z), with discriminators that begin alike: a
@@ -146,12 +160,13 @@ std::vector<Measurement> RunEqualTime(const Setting& setting,
   const at::Tensor all = at::cat({z, more});
   const at::Tensor start = gan.generator().Forward(all).detach();
   std::vector<at::Tensor> frames = {start.slice(0, 0, kShown)};
-  SayDivergence(row, gan.Train(steps, [&](const flow::GanReport& now) {
-    if (IsFrame(now.steps, steps)) {
-      frames.push_back(gan.generator().Forward(z).detach());
-    }
-    progress.Add();
-  }));
+  const flow::GanReport report =
+      gan.Train(steps, [&](const flow::GanReport& now) {
+        if (IsFrame(now.steps, steps)) {
+          frames.push_back(gan.generator().Forward(z).detach());
+        }
+        progress.Add();
+      });
   flow::LearnedRatio ratio(
       MakeNetwork(1, 2 * seed + 1), target.sample,
       {.adam = options.discriminator, .batch = options.batch, .seed = seed});
@@ -175,7 +190,7 @@ std::vector<Measurement> RunEqualTime(const Setting& setting,
   }
   const at::Tensor by_generator = gan.generator().Forward(all).detach();
   const at::Tensor fresh = Fresh(target, all.size(0), seed);
-  std::vector<Measurement> lines;
+  std::vector<Measurement> lines = {KeptLine(row, set, steps, report)};
   for (const auto& [metric, value] :
        std::vector<std::pair<std::string, double>>{
            {"generator to target",
@@ -202,7 +217,7 @@ std::vector<Measurement> RunKernel(const Setting& setting,
   at::Generator noise = Draws(seed, Purpose::kNoise);
   flow::KernelRatio field(target.sample(600, draws), 0.2);
   const at::Tensor start =
-      1.2 * flow::Normal({300, 2}, noise, at::dtype(at::kFloat));
+      1.2 * flow::Normal({kParticles, 2}, noise, at::dtype(at::kFloat));
   flow::Trajectory path{.every = end / (2 * (kFrames - 1))};
   const flow::OdeReport report =
       flow::Flow(field, flow::Loss::Parse("logit"), start,
@@ -232,19 +247,20 @@ std::vector<Measurement> RunVanilla(const Setting& setting, int64_t C,
   std::vector<Measurement> lines;
   const int64_t run = std::max<int64_t>(1, steps / kPoints);
   double sum = 0;
-  SayDivergence(VanillaRow(C),
-                gan.Train(steps, [&](const flow::GanReport& now) {
-                  sum += now.generator_slope;
-                  if (now.steps % run == 0) {
-                    lines.push_back({.set = "velocity curve",
-                                     .length = now.steps,
-                                     .metric = "velocity",
-                                     .value = sum / static_cast<double>(run),
-                                     .count = run * options.batch});
-                    sum = 0;
-                  }
-                  progress.Add();
-                }));
+  const flow::GanReport report =
+      gan.Train(steps, [&](const flow::GanReport& now) {
+        sum += now.generator_slope;
+        if (now.steps % run == 0) {
+          lines.push_back({.set = "velocity curve",
+                           .length = now.steps,
+                           .metric = "velocity",
+                           .value = sum / static_cast<double>(run),
+                           .count = run * options.batch});
+          sum = 0;
+        }
+        progress.Add();
+      });
+  lines.push_back(KeptLine(VanillaRow(C), target.name, steps, report));
   for (Measurement& line :
        Score(target, gan.Generate(kScored, seed), steps, seed)) {
     lines.push_back(line);
@@ -300,6 +316,11 @@ std::vector<Job> ToyJobs(const Setting& setting) {
         const flow::Target target = flow::MakeTarget(set);
         at::Generator draws = Draws(seed, Purpose::kTarget);
         return Score(target, target.sample(kScored, draws), 0, seed);
+      });
+      add(FewRow(set), seed, [set, seed](Bench&) {
+        const flow::Target target = flow::MakeTarget(set);
+        at::Generator draws = Draws(seed, Purpose::kTarget);
+        return Score(target, target.sample(kParticles, draws), 0, seed);
       });
       add(KernelRow(set), seed, [setting, set, seed](Bench& bench) {
         return RunKernel(setting, set, seed, bench);
@@ -404,11 +425,12 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
           text(summary->mean) +
           (summary->spread ? " ± " + text(*summary->spread) : ""));
     };
-    table.AddRow({set, by, cell("modes covered", 1),
+    table.AddRow({set, by + Diverged(measured, row), cell("modes covered", 1),
                   cell("samples near a mode", 1), cell("sliced W2", 3)});
   };
   for (const std::string& set : sizes.sets) {
     add(set, "another sample of the target", ItselfRow(set));
+    add(set, "another sample, 300 points", FewRow(set));
     add(set, "kernel flow, 300 particles", KernelRow(set));
     for (const std::string loss : kLosses) {
       add(set, "GAN, " + loss, GanRow(set, loss));
@@ -420,7 +442,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
          "A mode counts as covered with a fifth of the samples that an even "
          "spread would give it. Sliced W2 to a fresh sample of as many "
          "points: the first line of a set is as near as one can come with "
-         "2000; 300 particles stand farther off by their number alone."});
+         "2000, the second with the 300 of a kernel flow."});
   }
   report::Table vanilla({{.name = "C"},
                          {.name = "slope left, generator held still"},
@@ -443,7 +465,8 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
                             .length = sizes.vanilla_steps / run * run,
                             .metric = VelocityOf(C)},
                            4),
-                    end("samples near a mode", 1), end("sliced W2", 3)});
+                    end("samples near a mode", 1),
+                    end("sliced W2", 3) + Diverged(measured, VanillaRow(C))});
   }
   tables.push_back({"Vanilla loss against C", vanilla,
                     "RMS of h'(D) grad D over samples of a generator that is "
@@ -454,7 +477,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
                        {.name = "particles to target"},
                        {.name = "generator to particles"}});
   for (const std::string& set : sizes.sets) {
-    std::vector<report::Cell> cells = {set};
+    std::vector<report::Cell> cells = {set + Diverged(measured, EqualRow(set))};
     for (const char* metric : {"generator to target", "particles to target",
                                "generator to particles"}) {
       cells.emplace_back(Spread(measured,
