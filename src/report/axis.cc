@@ -138,6 +138,14 @@ std::vector<double> Ticks(const Range& range, const Axis& axis, int64_t most) {
   return ticks;
 }
 
+// Two digits that count: of ticks that are no even steps apart, each has its
+// own size.
+int OwnDecimals(double tick) {
+  if (!(std::abs(tick) < 1)) return 0;
+  return std::min(12,
+                  static_cast<int>(std::ceil(-std::log10(std::abs(tick)))) + 1);
+}
+
 std::vector<std::string> TickTexts(const std::vector<double>& ticks,
                                    NumberStyle style) {
   double largest = 0;
@@ -145,6 +153,9 @@ std::vector<std::string> TickTexts(const std::vector<double>& ticks,
   const double scale = style == NumberStyle::kPercent ? 100 : 1;
   const double step = SmallestStep(ticks) * scale;
   const bool is_plain = largest < 1e6 && (step == 0 || step > 1e-9);
+  const size_t n = ticks.size();
+  const bool is_even =
+      n < 3 || scale * (ticks[n - 1] - ticks[n - 2]) < 1.5 * step;
   std::vector<std::string> texts;
   for (const double tick : ticks) {
     if (style == NumberStyle::kTokens && tick < 0x1p53) {
@@ -152,8 +163,10 @@ std::vector<std::string> TickTexts(const std::vector<double>& ticks,
     } else if (!is_plain) {
       texts.push_back(FormatValue(SixDigits(tick), style));
     } else {
-      texts.push_back(
-          FormatValue(tick, style, step > 0 ? DecimalsOf(step) : 2));
+      const int digits = step > 0 ? DecimalsOf(step) : 2;
+      texts.push_back(FormatValue(
+          tick, style,
+          is_even ? digits : std::min(digits, OwnDecimals(scale * tick))));
     }
   }
   return texts;

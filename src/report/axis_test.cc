@@ -34,6 +34,9 @@ TEST(AxisTest, LogarithmicTicksArePowersOfTwo) {
   // Many octaves: every second, every fifth.
   EXPECT_EQ(TickTextsOf({1, 1 << 20}, TokenAxis(Scale::kLog2)),
             (Texts{"1", "32", "1k", "32k", "1M"}));
+  // Each with the digits of its own size.
+  EXPECT_EQ(TickTextsOf({0.0009, 5}, {.scale = Scale::kLog2}, 7),
+            (Texts{"0.00098", "0.0039", "0.016", "0.062", "0.25", "1", "4"}));
 }
 
 TEST(AxisTest, TokensOnALinearScaleStepByPowersOfTwo) {

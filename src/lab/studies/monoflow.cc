@@ -3,10 +3,14 @@
 
 #include "lab/studies/monoflow.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
+#include "base/error.h"
 #include "base/interrupt.h"
+#include "base/text.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/studies.h"
 #include "report/number.h"
@@ -39,6 +43,7 @@ Sizes SizesOf(const Setting& setting) {
   }
   if (setting.scale == Scale::kSmoke) {
     sizes.through_q_steps = 100;
+    sizes.control_steps = 2000;
     sizes.learned_steps = 100;
     sizes.gaussian_batch = 256;
     sizes.toy_steps = 200;
@@ -87,10 +92,19 @@ void LeaveParticles(const Bench& bench, const Setting& setting,
 std::optional<flow::TensorFile> Particles(const Setting& setting,
                                           const Measurements& measured,
                                           const std::string& row) {
+  const bool has_row = std::ranges::any_of(
+      measured.lines(),
+      [&](const Measurement& line) { return line.row == row; });
   const std::string path = ParticlesPath(
       fs::path(measured.path()).parent_path().string(), setting, row);
-  if (!fs::exists(path)) return std::nullopt;
-  return flow::ReadTensorFile(path);
+  if (!has_row || !fs::exists(path)) return std::nullopt;
+  try {
+    return flow::ReadTensorFile(path);
+  } catch (const FormatError& error) {
+    std::fprintf(stderr, "monoflow: %s is not drawn: %s\n",
+                 Printable(row, 60).c_str(), error.what());
+    return std::nullopt;
+  }
 }
 
 std::string Diverged(const Measurements& measured, const std::string& row) {

@@ -30,6 +30,7 @@ struct ImageRecipe {
 // Steps and sizes of a scale.
 struct Sizes {
   int64_t through_q_steps = 2000;
+  int64_t control_steps = 5000;  // of losses that lead away
   int64_t learned_steps = 5000;
   int64_t gaussian_batch = 1000;
   int64_t toy_steps = 5000;
@@ -109,6 +110,7 @@ std::string Spread(const Measurements& measured, const CellKey& key,
 
 // The frames of a film: 0 and `kFrames` - 1 others at equal distances.
 inline constexpr int64_t kFrames = 21;
+inline constexpr int64_t kFlowFrames = 2 * kFrames - 1;  // of a kernel flow
 bool IsFrame(int64_t step, int64_t steps);
 
 // Progress of a job that counts steps, and its way to be interrupted.

@@ -72,8 +72,8 @@ GaussianCase CaseOf(const Sizes& sizes, const Row& row, const Column& column,
                       : sizes.through_q_steps;
       break;
     case Ratio::kDetached:
-      one.steps = row.increasing ? 3000 : 5000;
-      one.rate = row.increasing ? 0.01 : 0.001;
+      one.steps = row.increasing ? 3000 : sizes.control_steps;
+      one.rate = row.increasing ? 0.01 : 5.0 / sizes.control_steps;
       break;
     case Ratio::kLearned:
       one.steps = sizes.learned_steps;

@@ -60,6 +60,13 @@ std::vector<std::string> FrameLabels(int64_t frames) {
   return labels;
 }
 
+// Paths [F, N, 2] of `frames` frames: what ended early, as a run that diverged
+// does, stands still from there.
+at::Tensor FullLength(const at::Tensor& paths, int64_t frames) {
+  return paths.index_select(
+      0, at::arange(frames, at::dtype(at::kLong)).clamp_max(paths.size(0) - 1));
+}
+
 Figure TrajectoryFigure(const Setting& setting, const Measurements& measured) {
   std::vector<flow::Scene> scenes;
   for (const std::string& set : SizesOf(setting).sets) {
@@ -130,8 +137,10 @@ std::vector<Figure> Pictures(const Setting& setting,
 
 std::vector<Film> Films(const Setting& setting, const Measurements& measured) {
   std::vector<Film> films;
-  flow::Film kernel{.title = "p_t on its way to the target"};
-  flow::Film equal{.title = "A generator and free particles at equal time"};
+  flow::Film kernel{.title = "p_t on its way to the target",
+                    .labels = FrameLabels(kFlowFrames)};
+  flow::Film equal{.title = "A generator and free particles at equal time",
+                   .labels = FrameLabels(kFrames)};
   std::vector<flow::Scene> unbound;
   for (const std::string& set : SizesOf(setting).sets) {
     const flow::Target target = flow::MakeTarget(set);
@@ -142,21 +151,21 @@ std::vector<Film> Films(const Setting& setting, const Measurements& measured) {
                                .extent = target.extent,
                                .field = FieldOf(target, paths[0]),
                                .target = Dots(target),
-                               .paths = paths});
-      kernel.labels = FrameLabels(paths.size(0));
+                               .paths = FullLength(paths, kFlowFrames)});
     }
     const std::string both = set + ", generator and particles";
     if (const auto file = Particles(setting, measured, both)) {
       const at::Tensor dots = Dots(target);
-      equal.scenes.push_back({.title = set + ", generator",
-                              .extent = target.extent,
-                              .target = dots,
-                              .paths = file->Get("generator", both)});
-      unbound.push_back({.title = set + ", particles",
-                         .extent = target.extent,
-                         .target = dots,
-                         .paths = file->Get("particles", both)});
-      equal.labels = FrameLabels(equal.scenes.back().paths.size(0));
+      equal.scenes.push_back(
+          {.title = set + ", generator",
+           .extent = target.extent,
+           .target = dots,
+           .paths = FullLength(file->Get("generator", both), kFrames)});
+      unbound.push_back(
+          {.title = set + ", particles",
+           .extent = target.extent,
+           .target = dots,
+           .paths = FullLength(file->Get("particles", both), kFrames)});
     }
   }
   if (!kernel.scenes.empty()) {

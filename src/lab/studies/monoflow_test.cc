@@ -34,7 +34,7 @@ TEST(MonoFlowStateTest, EveryPartOfARunNamesItsFile) {
                               .discriminator = {.rate = 4e-4, .beta1 = 0.5},
                               .decay_from = 0,
                               .decay_to = 0};
-  std::vector<flow::GanOptions> others(12, base);
+  std::vector<flow::GanOptions> others(18, base);
   others[0].loss = "vanilla:C=5";
   others[1].batch = 128;
   others[2].generator.rate = 4e-4;
@@ -47,6 +47,12 @@ TEST(MonoFlowStateTest, EveryPartOfARunNamesItsFile) {
   others[9].average = 0.99;
   others[10].seed = 2;
   others[11].discriminator_steps = 2;
+  others[12].objective = flow::GanOptions::Objective::kReflow;
+  others[13].regression = true;
+  others[14].epsilon = 0.2;
+  others[15].inner_steps = 3;
+  others[16].largest_logit = 100;
+  others[17].keep_every = 10;
   const auto file = [](const flow::GanOptions& options, int64_t steps = 2000,
                        int64_t noise = 64, int64_t channels = 32,
                        bool from_mean = false, const char* data = "abc") {
@@ -65,6 +71,31 @@ TEST(MonoFlowStateTest, EveryPartOfARunNamesItsFile) {
   EXPECT_EQ(files.size(), 1 + others.size() + 5);
   EXPECT_EQ(StateFile("vanilla:C=5 s1", "x", "y").find_first_of(":= "),
             std::string::npos);
+}
+
+// A run that diverged leaves fewer frames, a broken disk less of a file; and
+// particles without their row are those of a table that is gone.
+TEST(MonoFlowFilmTest, ShortAndBrokenParticlesStopNoReport) {
+  const std::string folder = testing::TempDir() + "monoflow-film";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder + "/particles");
+  const std::string row = "8-gaussians, generator and particles";
+  const std::string path =
+      folder + "/particles/8-gaussians-generator-and-particles.safetensors";
+  flow::WriteTensorFile(
+      path, {.tensors = {{"generator", at::zeros({3, 5, 2})},
+                         {"particles", at::zeros({kFrames, 5, 2})}}});
+  Measurements measured(folder + "/measured.csv", {.scale = "small"});
+  EXPECT_TRUE(Films(Small(), measured).empty()) << "a row was not measured";
+  measured.Add({{.row = row,
+                 .seed = 1,
+                 .set = "8-gaussians",
+                 .length = 1,
+                 .metric = "sliced W2",
+                 .value = 1}});
+  EXPECT_EQ(Films(Small(), measured).size(), 1u);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  EXPECT_TRUE(Films(Small(), measured).empty());
 }
 
 // The table of the 2-D Gaussian, by the words of its head.

@@ -218,7 +218,7 @@ std::vector<Measurement> RunKernel(const Setting& setting,
   flow::KernelRatio field(target.sample(600, draws), 0.2);
   const at::Tensor start =
       1.2 * flow::Normal({kParticles, 2}, noise, at::dtype(at::kFloat));
-  flow::Trajectory path{.every = end / (2 * (kFrames - 1))};
+  flow::Trajectory path{.every = end / (kFlowFrames - 1)};
   const flow::OdeReport report =
       flow::Flow(field, flow::Loss::Parse("logit"), start,
                  {.method = flow::Method::kHeun,
@@ -539,8 +539,8 @@ std::vector<Figure> ToyFigures(const Setting&, const Measurements& measured) {
            draw("Vanilla loss: the gradient along training", "generator steps",
                 VanillaRow, [](int64_t) { return "velocity"; }),
            "The same with a generator that moves, under three discriminator "
-           "steps to one of its own. Adam divides by the gradient's size, so "
-           "what is lost here is made good in part. Mean over seeds."}};
+           "steps to one of its own: a discriminator whose fakes move does "
+           "not grow sure. Mean over seeds."}};
 }
 
 }  // namespace ropewalk::lab::studies::monoflow
