@@ -120,9 +120,9 @@ std::string Diverged(const Measurements& measured, const std::string& row) {
          std::to_string(runs) + ")";
 }
 
-std::string Spread(const Measurements& measured, const CellKey& key,
+std::string Spread(const std::vector<Measurement>& lines, const CellKey& key,
                    int digits) {
-  const auto summary = Summarise(measured.lines(), key);
+  const auto summary = Summarise(lines, key);
   if (!summary) return "-";
   const auto text = [digits](double value) {
     return report::FormatValue(value, report::NumberStyle::kPlain, digits);

@@ -105,7 +105,7 @@ inline constexpr const char* kStepsKept = "steps kept";
 std::string Diverged(const Measurements& measured, const std::string& row);
 
 // "1.41 ± 0.02" over seeds, "-" where nothing was measured.
-std::string Spread(const Measurements& measured, const CellKey& key,
+std::string Spread(const std::vector<Measurement>& lines, const CellKey& key,
                    int digits);
 
 // The frames of a film: 0 and `kFrames` - 1 others at equal distances.

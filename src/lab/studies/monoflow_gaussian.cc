@@ -214,10 +214,10 @@ std::vector<NamedTable> GaussianTables(const Setting& setting,
       const bool reached = summary->mean < kReached;
       ++cells_there;
       if (reached == row.reached[c]) ++same;
-      cells.emplace_back(
-          verdict(reached) + ", |mean| " +
-          Spread(measured, KeyOf(setting, row, column, "mean length"), 3) +
-          Diverged(measured, RowName(row, column)));
+      cells.emplace_back(verdict(reached) + ", |mean| " +
+                         Spread(measured.lines(),
+                                KeyOf(setting, row, column, "mean length"), 3) +
+                         Diverged(measured, RowName(row, column)));
     }
     table.AddRow(std::move(cells));
   }

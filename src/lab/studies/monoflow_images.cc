@@ -473,14 +473,16 @@ std::vector<NamedTable> ImageTables(const Setting& setting,
                        {.name = "memorised", .unit = "%"},
                        {.name = "nearest training image"}});
   const auto add = [&](const std::string& name, const std::string& row) {
-    if (Spread(measured, KeyOf(setting, row, "memorised"), 1) == "-") return;
+    if (Spread(measured.lines(), KeyOf(setting, row, "memorised"), 1) == "-")
+      return;
     table.AddRow(
         {name + Diverged(measured, row),
-         Spread(measured, KeyOf(setting, row, "inception score"), 2),
-         Spread(measured, KeyOf(setting, row, "Frechet distance"), 1),
-         Spread(measured, KeyOf(setting, row, kShare), 3),
-         Spread(measured, KeyOf(setting, row, "memorised"), 1),
-         Spread(measured, KeyOf(setting, row, "nearest training image"), 2)});
+         Spread(measured.lines(), KeyOf(setting, row, "inception score"), 2),
+         Spread(measured.lines(), KeyOf(setting, row, "Frechet distance"), 1),
+         Spread(measured.lines(), KeyOf(setting, row, kShare), 3),
+         Spread(measured.lines(), KeyOf(setting, row, "memorised"), 1),
+         Spread(measured.lines(), KeyOf(setting, row, "nearest training image"),
+                2)});
   };
   add("real, held out", kRealRow);
   add("real, of the training set", kTrainingRow);
@@ -511,7 +513,7 @@ std::vector<NamedTable> ImageTables(const Setting& setting,
     const auto cell = [&](const std::string& metric, int digits) {
       CellKey key = KeyOf(setting, row, metric);
       key.length = StepsOf(setting, one);
-      return Spread(measured, key, digits);
+      return Spread(measured.lines(), key, digits);
     };
     if (cell("Frechet distance", 1) == "-") continue;
     pilot.AddRow(

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "lab/flow/draws.h"
@@ -405,35 +406,30 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
                        {.name = "samples near a mode", .unit = "%"},
                        {.name = "sliced W2"}});
   const auto add = [&](const std::string& set, const std::string& by,
-                       const std::string& row) {
-    // The steps of a flow are its own choice.
-    int64_t steps = -1;
-    for (const Measurement& line : measured.lines()) {
-      if (line.row == row && line.set == set) steps = line.length;
+                       const std::string& row, std::optional<int64_t> steps) {
+    std::vector<Measurement> lines = measured.lines();
+    for (Measurement& line : lines) {
+      if (!steps && line.row == row) line.length = 0;
     }
-    if (steps < 0) return;
     const auto cell = [&](const char* metric, int digits) {
-      std::vector<Measurement> lines = measured.lines();
-      for (Measurement& line : lines) line.length = 0;
-      const auto summary =
-          Summarise(lines, {.row = row, .set = set, .metric = metric});
-      if (!summary) return report::Cell();
-      const auto text = [digits](double value) {
-        return report::FormatValue(value, report::NumberStyle::kPlain, digits);
-      };
-      return report::Cell(
-          text(summary->mean) +
-          (summary->spread ? " ± " + text(*summary->spread) : ""));
+      return Spread(lines,
+                    {.row = row,
+                     .set = set,
+                     .length = steps.value_or(0),
+                     .metric = metric},
+                    digits);
     };
+    if (cell("sliced W2", 3) == "-") return;
     table.AddRow({set, by + Diverged(measured, row), cell("modes covered", 1),
                   cell("samples near a mode", 1), cell("sliced W2", 3)});
   };
   for (const std::string& set : sizes.sets) {
-    add(set, "another sample of the target", ItselfRow(set));
-    add(set, "another sample, 300 points", FewRow(set));
-    add(set, "kernel flow, 300 particles", KernelRow(set));
+    add(set, "another sample of the target", ItselfRow(set), 0);
+    add(set, "another sample, 300 points", FewRow(set), 0);
+    // The steps of a flow are its own choice, another number with each seed.
+    add(set, "kernel flow, 300 particles", KernelRow(set), {});
     for (const std::string loss : kLosses) {
-      add(set, "GAN, " + loss, GanRow(set, loss));
+      add(set, "GAN, " + loss, GanRow(set, loss), sizes.toy_steps);
     }
   }
   if (!table.rows().empty()) {
@@ -451,7 +447,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
   const int64_t run = std::max<int64_t>(1, sizes.vanilla_steps / 25);
   for (const int64_t C : kShifts) {
     const auto end = [&](const char* metric, int digits) {
-      return Spread(measured,
+      return Spread(measured.lines(),
                     {.row = VanillaRow(C),
                      .set = "8-gaussians",
                      .length = sizes.vanilla_steps,
@@ -459,7 +455,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
                     digits);
     };
     vanilla.AddRow({C,
-                    Spread(measured,
+                    Spread(measured.lines(),
                            {.row = kHeldStill,
                             .set = "held still curve",
                             .length = sizes.vanilla_steps / run * run,
@@ -480,7 +476,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
     std::vector<report::Cell> cells = {set + Diverged(measured, EqualRow(set))};
     for (const char* metric : {"generator to target", "particles to target",
                                "generator to particles"}) {
-      cells.emplace_back(Spread(measured,
+      cells.emplace_back(Spread(measured.lines(),
                                 {.row = EqualRow(set),
                                  .set = set,
                                  .length = sizes.equal_steps,
