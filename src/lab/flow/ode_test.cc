@@ -73,6 +73,37 @@ TEST(OdeTest, TheTrajectoryHasTheTimesAskedFor) {
   EXPECT_EQ(report.steps, 4);
 }
 
+// Whatever t + (end - t) rounds to: the end is there, once, under its own time.
+TEST(OdeTest, EveryTrajectoryEndsWithItsEnd) {
+  for (const double step : {0.003, 0.013, 0.07, 0.11, 0.3, 0.9, 2.5}) {
+    for (const double end : {0.1, 0.3, 0.7, 1.0, 1.1, 1.9, 3.3, 6.6}) {
+      for (const double every : {0.0, 0.01, 0.1, 0.3, 0.7, 5.0}) {
+        Trajectory path{.every = every};
+        const OdeReport report = Integrate(Wave, One(1),
+                                           {.method = Method::kHeun,
+                                            .step = step,
+                                            .end = end,
+                                            .tolerance = 1e-3},
+                                           &path);
+        ASSERT_EQ(path.times.back(), end) << step << " " << every;
+        ASSERT_TRUE(path.states.back().equal(report.state));
+        ASSERT_EQ(path.times.size(), path.states.size());
+        for (size_t i = 1; i < path.times.size(); ++i) {
+          ASSERT_GT(path.times[i], path.times[i - 1]);
+        }
+      }
+    }
+  }
+}
+
+TEST(OdeTest, TheStateHasNoHistory) {
+  const at::Tensor rate = One(0.5).requires_grad_(true);
+  const OdeReport report =
+      Integrate([&](const at::Tensor& x, double) { return rate * x; }, One(1),
+                {.step = 0.1, .end = 1});
+  EXPECT_FALSE(report.state.requires_grad());
+}
+
 TEST(OdeTest, WhatRunsAwayIsSaidWithItsTime) {
   // dx/dt = x^2 from 1 is infinite at t = 1.
   const Velocity square = [](const at::Tensor& x, double) { return x * x; };
@@ -99,6 +130,15 @@ TEST(OdeTest, NonsenseIsRefused) {
   EXPECT_THROW(Integrate(Wave, One(1), {.tolerance = -1}),
                std::invalid_argument);
   EXPECT_THROW(Integrate(Wave, One(NAN), {}), std::invalid_argument);
+  for (const double every : {-1.0, double{NAN}, double{HUGE_VAL}}) {
+    Trajectory wrong{.every = every};
+    EXPECT_THROW(Integrate(Wave, One(1), {}, &wrong), std::invalid_argument);
+  }
+  // It would broadcast to five particles of one.
+  const Velocity wide = [](const at::Tensor& x, double) {
+    return x.expand({5, 1});
+  };
+  EXPECT_THROW(Integrate(wide, One(1), {}), std::invalid_argument);
   EXPECT_EQ(ParseMethod("rk4"), Method::kRungeKutta);
   EXPECT_THROW(ParseMethod("leapfrog"), std::invalid_argument);
 }
