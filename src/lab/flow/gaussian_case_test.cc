@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <string>
+
 namespace ropewalk::lab::flow {
 namespace {
 
@@ -74,6 +77,54 @@ TEST(GaussianCaseTest, ADivergedCaseSaysWhere) {
   ASSERT_TRUE(result.diverged.has_value());
   EXPECT_LT(result.steps, 50);
   EXPECT_EQ(RunGaussianCase({.steps = 5, .batch = 16}).steps, 5);
+}
+
+// Also where no step follows that would look; what is there is the state
+// before it, here the start.
+TEST(GaussianCaseTest, ALastStepThatDivergesIsTakenBack) {
+  for (const auto ratio :
+       {GaussianCase::Ratio::kDetached, GaussianCase::Ratio::kThroughQ}) {
+    int64_t seen = 0;
+    const GaussianResult result = RunGaussianCase({.loss = "logit",
+                                                   .ratio = ratio,
+                                                   .steps = 1,
+                                                   .batch = 16,
+                                                   .rate = 1e200,
+                                                   .record_every = 1},
+                                                  [&] { ++seen; });
+    ASSERT_TRUE(result.diverged.has_value());
+    EXPECT_NE(result.diverged->find("after step 1"), std::string::npos)
+        << *result.diverged;
+    EXPECT_EQ(result.steps, 0);
+    EXPECT_EQ(seen, 0);
+    EXPECT_EQ(result.along.size(), 1u);
+    EXPECT_TRUE(result.end.mean.equal(at::ones({2}, at::kDouble)));
+    EXPECT_TRUE(result.end.covariance.equal(at::eye(2, at::kDouble)));
+    // |C - I| of NotebookTarget's C is below |mu|.
+    EXPECT_NEAR(result.error, std::sqrt(2.0), 1e-12);
+  }
+}
+
+TEST(GaussianCaseTest, OnCudaItIsTheSameCase) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  for (const auto ratio :
+       {GaussianCase::Ratio::kThroughQ, GaussianCase::Ratio::kDetached,
+        GaussianCase::Ratio::kLearned}) {
+    GaussianCase one{.ratio = ratio, .steps = 20, .batch = 64};
+    const GaussianResult here = RunGaussianCase(one);
+    one.device = at::kCUDA;
+    const GaussianResult there = RunGaussianCase(one);
+    EXPECT_FALSE(there.end.mean.is_cuda());
+    EXPECT_NEAR(there.error, here.error, 1e-4);
+  }
+}
+
+TEST(GaussianCaseTest, AnErrorOfNoNumbersIsNone) {
+  const at::Tensor mean = at::zeros({2}, at::kDouble);
+  const at::Tensor covariance = at::eye(2, at::kDouble);
+  EXPECT_FALSE(std::isnan(GaussianError({mean, covariance})));
+  EXPECT_TRUE(std::isnan(GaussianError({mean, covariance * NAN})));
+  EXPECT_TRUE(std::isnan(GaussianError({mean + NAN, covariance})));
 }
 
 TEST(GaussianCaseTest, AnEstimatedRatioComesNear) {
