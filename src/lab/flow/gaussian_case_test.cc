@@ -127,20 +127,27 @@ TEST(GaussianCaseTest, AnErrorOfNoNumbersIsNone) {
   EXPECT_TRUE(std::isnan(GaussianError({mean + NAN, covariance})));
 }
 
-TEST(GaussianCaseTest, AnEstimatedRatioComesNear) {
-  const GaussianResult result =
-      RunGaussianCase({.loss = "logit",
-                       .ratio = GaussianCase::Ratio::kLearned,
-                       .steps = 3000,
-                       .batch = 64,
-                       .rate = 1e-3,
-                       .discriminator_rate = 1e-3,
-                       .discriminator = {2, 64, 1},
-                       .record_every = 1000});
-  EXPECT_LT(MeanOf(result), 0.4);
-  ASSERT_EQ(result.along.size(), 4u);
-  EXPECT_NEAR(result.along.front().mean[0].item<double>(), 1, 1e-6);
-  EXPECT_FALSE(result.diverged.has_value());
+// G3 with an estimated ratio: 0.1 on the mean and on the covariance. D is the
+// smallest that stays there; with one hidden layer of 64 it circles the target
+// at 0.1 to 0.3, and the study's takes ten times as long for the same 0.03.
+TEST(GaussianCaseTest, AnEstimatedRatioReachesTheTarget) {
+  for (const uint64_t seed : {1, 2}) {
+    const GaussianResult result =
+        RunGaussianCase({.loss = "logit",
+                         .ratio = GaussianCase::Ratio::kLearned,
+                         .steps = 3000,
+                         .batch = 64,
+                         .rate = 1e-3,
+                         .discriminator_rate = 3e-3,
+                         .discriminator = {2, 64, 64, 1},
+                         .seed = seed,
+                         .record_every = 500});
+    EXPECT_FALSE(result.diverged.has_value());
+    EXPECT_LT(result.error, 0.1) << seed;
+    ASSERT_EQ(result.along.size(), 7u);
+    EXPECT_NEAR(result.along.front().mean[0].item<double>(), 1, 1e-6);
+    EXPECT_LT(GaussianError(result.along[5]), 0.1) << seed;
+  }
 }
 
 }  // namespace

@@ -73,19 +73,21 @@ TEST(OdeTest, TheTrajectoryHasTheTimesAskedFor) {
   EXPECT_EQ(report.steps, 4);
 }
 
-// Whatever t + (end - t) rounds to: the end is there, once, under its own time.
+// Whatever t + (end - t) rounds to, which is below the end in some of these
+// where a step that grew fivefold makes more than half of the way: the end is
+// there, once, under its own time.
 TEST(OdeTest, EveryTrajectoryEndsWithItsEnd) {
-  for (const double step : {0.003, 0.013, 0.07, 0.11, 0.3, 0.9, 2.5}) {
-    for (const double end : {0.1, 0.3, 0.7, 1.0, 1.1, 1.9, 3.3, 6.6}) {
-      for (const double every : {0.0, 0.01, 0.1, 0.3, 0.7, 5.0}) {
+  for (int first = 1; first <= 40; ++first) {
+    for (const double end : {0.3, 0.7, 1.0, 1.6, 1.7, 1.8, 1.9}) {
+      for (const double every : {0.0, 0.01, 0.3, 0.7, 5.0}) {
         Trajectory path{.every = every};
         const OdeReport report = Integrate(Wave, One(1),
                                            {.method = Method::kHeun,
-                                            .step = step,
+                                            .step = 0.023 * first,
                                             .end = end,
-                                            .tolerance = 1e-3},
+                                            .tolerance = 10},
                                            &path);
-        ASSERT_EQ(path.times.back(), end) << step << " " << every;
+        ASSERT_EQ(path.times.back(), end) << first << " " << every;
         ASSERT_TRUE(path.states.back().equal(report.state));
         ASSERT_EQ(path.times.size(), path.states.size());
         for (size_t i = 1; i < path.times.size(); ++i) {
