@@ -101,7 +101,10 @@ bool IsLaw(const AffineMap& map) {
   const at::Tensor C = map.Covariance().detach().to(at::kCPU);
   const double determinant =
       (C[0][0] * C[1][1] - C[0][1] * C[1][0]).item<double>();
-  return std::isfinite(determinant) && determinant > 1e-20;
+  if (!std::isfinite(determinant) || determinant <= 1e-20) return false;
+  // The determinant of large entries may be positive by rounding alone.
+  const auto [factor, info] = at::linalg_cholesky_ex(C, /*upper=*/false);
+  return info.item<int64_t>() == 0;
 }
 
 }  // namespace

@@ -105,6 +105,25 @@ TEST(GaussianCaseTest, ALastStepThatDivergesIsTakenBack) {
   }
 }
 
+TEST(GaussianCaseTest, NoRateThrowsOrEndsInNoNumbers) {
+  for (const auto ratio :
+       {GaussianCase::Ratio::kDetached, GaussianCase::Ratio::kThroughQ}) {
+    for (const double rate : {0.3, 1.0, 1e2, 1e4, 1e6, 1e8, 1e12, 1e100}) {
+      for (const char* loss : {"logit", "exp", "plug-in:chi2"}) {
+        GaussianResult result;
+        ASSERT_NO_THROW(result = RunGaussianCase({.loss = loss,
+                                                  .ratio = ratio,
+                                                  .steps = 60,
+                                                  .batch = 16,
+                                                  .rate = rate}))
+            << loss << " at " << rate;
+        EXPECT_TRUE(std::isfinite(result.error)) << loss << " at " << rate;
+        EXPECT_EQ(result.diverged.has_value(), result.steps < 60);
+      }
+    }
+  }
+}
+
 TEST(GaussianCaseTest, OnCudaItIsTheSameCase) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
   for (const auto ratio :
