@@ -57,9 +57,11 @@ void Classifier::Train(const LabelledImages& images,
     const at::Tensor chosen = at::randint(
         images.images.size(0), {options_.batch}, draws, at::dtype(at::kLong));
     const at::Tensor logits = reader_.Forward(
-        images.images.index_select(0, chosen).to(options_.device));
+        images.images.index_select(0, chosen.to(images.images.device()))
+            .to(options_.device));
     const at::Tensor labels =
-        images.labels.index_select(0, chosen).to(options_.device);
+        images.labels.index_select(0, chosen.to(images.labels.device()))
+            .to(options_.device);
     FillGradients(at::nll_loss(at::log_softmax(logits, 1), labels),
                   reader_.parameters());
     adam->Step({});
@@ -93,7 +95,7 @@ at::Tensor Classifier::Features(const at::Tensor& images) const {
 double Classifier::Accuracy(const LabelledImages& images) const {
   return 100 * Logits(images.images)
                    .argmax(1)
-                   .eq(images.labels)
+                   .eq(images.labels.to(at::kCPU))
                    .to(at::kDouble)
                    .mean()
                    .item<double>();
@@ -148,8 +150,8 @@ ImageScores ScoreImages(const Classifier& classifier, const at::Tensor& samples,
     Require(IsFinite(*images),
             std::string("scores: ") + name + " hold NaN or infinity");
   }
-  const at::Tensor ours = NearestDistances(samples, train);
-  const at::Tensor theirs = NearestDistances(heldout, train);
+  const at::Tensor ours = NearestDistances(samples, train).to(at::kCPU);
+  const at::Tensor theirs = NearestDistances(heldout, train).to(at::kCPU);
   const at::Tensor near =
       std::get<0>(at::kthvalue(theirs, 1 + theirs.size(0) / 100));
   return {.inception = InceptionScore(classifier.Logits(samples)),

@@ -4,11 +4,15 @@
 
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <stdexcept>
+#include <string>
 #include <tuple>
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/gan.h"
+#include "lab/flow/targets.h"
 #include "lab/flow/tensor_file.h"
 
 namespace ropewalk::lab::flow {
@@ -159,6 +163,58 @@ TEST(NetworksTest, ImagesHaveTheirShapeAndNoSampleSeesAnother) {
   EXPECT_LT((alone - all.slice(0, 2, 3)).abs().max().item<float>(), 1e-5);
   EXPECT_EQ(ImageReader(8, 0, 1, {}).Forward(all).sizes(),
             at::IntArrayRef({5, 1}));
+}
+
+// Other images than those of 28x28: bytes of a file, a target, a GAN of them.
+TEST(NetworksTest, ImagesOfAnySizeDivisibleByFourAreATarget) {
+  const ImageSize size{.height = 12, .width = 20};
+  const at::Tensor bytes =
+      at::arange(6 * 12 * 20, at::kLong).to(at::kByte).view({6, 12, 20});
+  const at::Tensor images = ToPixels(bytes);
+  const Sampler sample = Resampler(images);
+  at::Generator draws = Draws(1, Purpose::kTarget);
+  const at::Tensor drawn = sample(9, draws);
+  EXPECT_EQ(drawn.sizes(), at::IntArrayRef({9, 1, 12, 20}));
+  for (int64_t i = 0; i < drawn.size(0); ++i) {
+    EXPECT_TRUE(images.eq(drawn[i]).flatten(1).all(1).any().item<bool>());
+  }
+  Gan gan(std::make_unique<ImageGenerator>(4, 8, NetworkOptions{}, 0, size),
+          std::make_unique<ImageReader>(4, 0, 1, NetworkOptions{}, size),
+          sample, {4}, {.batch = 4});
+  EXPECT_FALSE(gan.Train(2).diverged.has_value());
+  EXPECT_EQ(gan.Generate(3, 1).sizes(), at::IntArrayRef({3, 1, 12, 20}));
+  // A reader refuses the images of another size, by both.
+  try {
+    ImageReader(4, 0, 1, {}, size).Forward(at::zeros({1, 1, 28, 28}));
+    ADD_FAILURE();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("[N, 1, 12, 20], got [1, 1, 28,"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(ImageGenerator(4, 8, {}, 0, {.height = 30, .width = 28}),
+               std::invalid_argument);
+  EXPECT_THROW(ImageReader(4, 0, 1, {}, {.height = 28, .width = 0}),
+               std::invalid_argument);
+  EXPECT_THROW(Resampler(images.slice(0, 0, 1)), std::invalid_argument);
+  EXPECT_THROW(Resampler(images.slice(3, 0, 0)), std::invalid_argument);
+  EXPECT_THROW(Resampler(at::zeros({5})), std::invalid_argument);
+}
+
+TEST(ClassifierTest, OnCudaImagesMayLieAnywhere) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const LabelledImages here = Halves(60, 1);
+  const LabelledImages there{here.images.cuda(), here.labels.cuda()};
+  for (const at::Device device :
+       {at::Device(at::kCPU), at::Device(at::kCUDA)}) {
+    Classifier classifier(
+        {.classes = 2, .steps = 3, .batch = 8, .device = device});
+    classifier.Train(here);
+    classifier.Train(there);
+    EXPECT_EQ(classifier.Accuracy(here), classifier.Accuracy(there));
+    EXPECT_NO_THROW(
+        ScoreImages(classifier, there.images, here.images, there.images));
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/finite.h"
 
 namespace ropewalk::lab::flow {
 namespace {
@@ -18,6 +19,16 @@ at::Tensor CholeskyFactors(const at::Tensor& covariances) {
   Require(info.eq(0).all().item<bool>(),
           "density: a covariance is not positive definite");
   return factors;
+}
+
+// But for the rounding of whatever made them: half of the type's digits.
+void RequireSymmetric(const at::Tensor& covariances) {
+  const double digits =
+      covariances.scalar_type() == at::kDouble ? 0x1p-26 : 0x1p-12;
+  const at::Tensor off = (covariances - covariances.transpose(1, 2)).abs();
+  Require(off.max().item<double>() <=
+              digits * covariances.abs().max().item<double>(),
+          "density: a covariance is not symmetric");
 }
 
 }  // namespace
@@ -35,8 +46,11 @@ GaussianMixture::GaussianMixture(at::Tensor means, at::Tensor covariances,
           "density: covariances are [K, D, D], one for each mean");
   if (!weights_.defined()) weights_ = at::ones({K}, means_.options());
   Require(weights_.sizes() == at::IntArrayRef({K}) &&
-              weights_.gt(0).all().item<bool>(),
-          "density: weights are [K] and positive");
+              weights_.gt(0).all().item<bool>() && IsFinite(weights_),
+          "density: weights are [K], positive and finite");
+  Require(IsFinite(means_) && IsFinite(covariances_),
+          "density: means or covariances hold NaN or infinity");
+  RequireSymmetric(covariances_.detach());
   weights_ = weights_ / weights_.sum();
   factors_ = CholeskyFactors(covariances_);
   precisions_ = at::cholesky_inverse(factors_);

@@ -19,8 +19,9 @@ class GaussianMixture {
   //   covariances  [K, D, D], symmetric and positive definite
   //   weights      [K], positive, of any sum; undefined: all equal
   //
-  // Throws std::invalid_argument where shapes or weights are other ones, and
-  // where a covariance has no Cholesky factor.
+  // Throws std::invalid_argument where shapes or weights are other ones, where
+  // a number is not finite, and where a covariance is not symmetric or has no
+  // Cholesky factor.
   GaussianMixture(at::Tensor means, at::Tensor covariances,
                   at::Tensor weights = {});
 

@@ -148,5 +148,23 @@ TEST(TargetTest, PointsOfAUserAreDrawnFrom) {
   EXPECT_THROW(Resampler(points / 0), std::invalid_argument);
 }
 
+TEST(DensityTest, NoNumbersAndNoCovariancesAreRefused) {
+  const auto two = [](std::vector<double> mean, std::vector<double> flat) {
+    return GaussianMixture(Matrix(std::move(mean), 2),
+                           Matrix(std::move(flat), 2).view({1, 2, 2}));
+  };
+  EXPECT_NO_THROW(two({0, 0}, {1, 0.5, 0.5, 1}));
+  EXPECT_NO_THROW(two({0, 0}, {1, 0.5, 0.5 + 1e-12, 1}));
+  EXPECT_THROW(two({NAN, 0}, {1, 0.5, 0.5, 1}), std::invalid_argument);
+  EXPECT_THROW(two({0, 0}, {1, NAN, NAN, 1}), std::invalid_argument);
+  EXPECT_THROW(two({0, 0}, {HUGE_VAL, 0, 0, 1}), std::invalid_argument);
+  // A Cholesky factor reads one half alone.
+  EXPECT_THROW(two({0, 0}, {1, 0.9, 0.5, 1}), std::invalid_argument);
+  EXPECT_THROW(two({0, 0}, {1, 0.5, 0.9, 1}), std::invalid_argument);
+  EXPECT_THROW(GaussianMixture(Matrix({0}, 1), Matrix({1}, 1).view({1, 1, 1}),
+                               at::full({1}, HUGE_VAL, at::kDouble)),
+               std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::flow

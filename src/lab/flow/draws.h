@@ -10,7 +10,10 @@
 
 namespace ropewalk::lab::flow {
 
-// What is drawn. Two purposes never share their numbers.
+// What is drawn. Two purposes never share their numbers; two draws of one
+// purpose, seed and step do. Of kEvaluate, step 0, these are Gan::Generate's
+// noise and SlicedWasserstein's directions: runs were measured so, and it
+// stays; whoever wants the two apart gives them two seeds.
 enum class Purpose {
   kWeights,   // of networks at the start
   kTarget,    // batches of data

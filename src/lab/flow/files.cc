@@ -132,7 +132,7 @@ LabelledImages ReadLabelled(const fs::path& folder, const std::string& prefix) {
         labels, 8,
         "has the label " + std::to_string(most) + "; Fashion-MNIST has 0 to 9");
   }
-  set.images = (set.images.to(at::kFloat) / 127.5 - 1).unsqueeze(1);
+  set.images = ToPixels(set.images);
   return set;
 }
 
@@ -199,6 +199,13 @@ at::Tensor ReadImages(const std::vector<std::string>& paths) {
     }
   }
   return at::cat(parts);
+}
+
+at::Tensor ToPixels(const at::Tensor& bytes) {
+  Require(
+      bytes.dim() == 3 && bytes.scalar_type() == at::kByte && bytes.numel() > 0,
+      "images: pixels are made of bytes [N, H, W]");
+  return (bytes.to(at::kFloat) / 127.5 - 1).unsqueeze(1);
 }
 
 at::Tensor ReadLabels(const std::string& path) {

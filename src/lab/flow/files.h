@@ -29,6 +29,10 @@ at::Tensor ReadPoints(const std::string& path, int64_t D = 0);
 // those of the first file.
 at::Tensor ReadImages(const std::vector<std::string>& paths);
 
+// Bytes [N, H, W] as the networks take images: float32 [N, 1, H, W] in [-1, 1].
+// Throws std::invalid_argument for what is no such bytes.
+at::Tensor ToPixels(const at::Tensor& bytes);
+
 // Labels of an IDX file: int64 [N]. Throws as ReadImages does.
 at::Tensor ReadLabels(const std::string& path);
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "lab/flow/tensor_file.h"
@@ -99,6 +100,19 @@ TEST_F(FilesTest, ImagesOfSeveralFilesFollowEachOther) {
   EXPECT_EQ(images[0][1][2].item<int64_t>(), 6);
   EXPECT_EQ(images[2][0][1].item<int64_t>(), 1);
   EXPECT_EQ(ReadLabels(Write("l", Idx({5}, 5)))[4].item<int64_t>(), 4);
+}
+
+TEST_F(FilesTest, BytesBecomePixels) {
+  const at::Tensor bytes = ReadImages({Write("a", Idx({2, 3, 4}, 24))}) + 232;
+  const at::Tensor pixels = ToPixels(bytes);
+  EXPECT_EQ(pixels.sizes(), at::IntArrayRef({2, 1, 3, 4}));
+  EXPECT_EQ(pixels.scalar_type(), at::kFloat);
+  EXPECT_EQ(pixels[1][0][2][3].item<float>(), 1);  // 255
+  EXPECT_EQ(ToPixels(at::zeros({1, 2, 2}, at::kByte)).max().item<float>(), -1);
+  EXPECT_THROW(ToPixels(pixels), std::invalid_argument);
+  EXPECT_THROW(ToPixels(at::zeros({2, 2, 2})), std::invalid_argument);
+  EXPECT_THROW(ToPixels(at::zeros({0, 2, 2}, at::kByte)),
+               std::invalid_argument);
 }
 
 TEST_F(FilesTest, ImagesOfUnequalSizeAreRefused) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -38,6 +39,7 @@ at::Tensor SquaredLengths(const at::Tensor& x) {
 constexpr const char* kGenerator = "generator/";
 constexpr const char* kDiscriminator = "discriminator/";
 constexpr const char* kAverage = "average/";
+constexpr const char* kKept = "kept/";  // before the names of an older state
 
 void AddNetwork(const std::string& prefix, const Network& network,
                 const optim::Optimizer& adam, TensorFile* to) {
@@ -166,6 +168,8 @@ Reading Read(const Loss& loss, const Network& D, const at::Tensor& x) {
 
 at::Tensor RegressionTargets(const Loss& loss, const Network& D,
                              const at::Tensor& x, double epsilon) {
+  Require(epsilon > 0 && std::isfinite(epsilon),
+          "GAN: epsilon is above 0 and finite");
   return x.detach() + epsilon * Read(loss, D, x).velocity;
 }
 
@@ -204,7 +208,8 @@ Gan::Gan(std::unique_ptr<Network> generator,
   Require(options_.regression || options_.inner_steps == 1,
           "GAN: several inner steps are for the regression form; the direct "
           "loss is its gradient at the first alone");
-  Require(options_.epsilon > 0, "GAN: epsilon is above 0");
+  Require(options_.epsilon > 0 && std::isfinite(options_.epsilon),
+          "GAN: epsilon is above 0 and finite");
   Require(options_.largest_logit > 0, "GAN: the largest logit is above 0");
   for (const AdamOptions* adam :
        {&options_.generator, &options_.discriminator}) {
@@ -410,10 +415,9 @@ GanReport Gan::Train(int64_t steps,
   Require(steps >= 0, "GAN: steps are not below 0");
   GanReport report;
   report.steps = steps_;
-  std::shared_ptr<Kept> good;
-  std::shared_ptr<Kept> candidate;
+  std::shared_ptr<const Kept> candidate;
   while (steps_ < steps) {
-    if (good == nullptr || steps_ % options_.keep_every == 0) {
+    if (good_ == nullptr || steps_ % options_.keep_every == 0) {
       candidate = Keep();
     }
     GanReport now;
@@ -424,14 +428,14 @@ GanReport Gan::Train(int64_t steps,
     MoveAverage();
     now.diverged = Trouble(now);
     if (now.diverged) {
-      Restore(good != nullptr ? *good : *candidate);
+      Restore(good_ != nullptr ? *good_ : *candidate);
       report.steps = steps_;
       report.diverged = now.diverged;
       return report;
     }
     // A step's numbers are those of the parameters that it began with: those
     // are known to be good now, and the ones that it left only to be finite.
-    if (candidate != nullptr) good = std::move(candidate);
+    if (candidate != nullptr) good_ = std::move(candidate);
     ++steps_;
     now.steps = steps_;
     report = now;
@@ -442,14 +446,24 @@ GanReport Gan::Train(int64_t steps,
 
 void Gan::Save(const std::string& path, const std::string& identity) const {
   const auto kept = Keep();
+  kept->state.texts["identity"] = identity;
+  kept->state.texts["steps"] = std::to_string(steps_);
+  if (good_ != nullptr) {
+    for (const auto& [name, tensor] : good_->state.tensors) {
+      kept->state.tensors.emplace_back(kKept + name, tensor);
+    }
+    for (const auto& [name, text] : good_->state.texts) {
+      kept->state.texts[kKept + name] = text;
+    }
+    kept->state.texts[std::string(kKept) + "steps"] =
+        std::to_string(good_->steps);
+  }
   for (const auto& [name, tensor] : kept->state.tensors) {
     if (!IsFinite(tensor)) {
       throw std::runtime_error("GAN: '" + name +
                                "' holds NaN or infinity and is not saved");
     }
   }
-  kept->state.texts["identity"] = identity;
-  kept->state.texts["steps"] = std::to_string(steps_);
   WriteTensorFile(path, kept->state);
 }
 
@@ -470,45 +484,34 @@ void Gan::Load(const std::string& path, const std::string& identity) {
                           "'; remove it to begin anew");
   }
   kept.steps = *steps;
-  CheckKept(kept, path);
-  Restore(kept);
-}
-
-LearnedRatio::LearnedRatio(std::unique_ptr<Network> discriminator,
-                           Sampler sample, Options options)
-    : discriminator_(std::move(discriminator)),
-      adam_(MakeAdam(*discriminator_, options.adam)),
-      sample_(std::move(sample)),
-      options_(options) {
-  Require(options_.batch >= 2 && options_.steps >= 1 && options_.warm_up >= 0,
-          "flow: a discriminator learns by batches of two or more, in one or "
-          "more steps");
-}
-
-void LearnedRatio::Fit(const at::Tensor& particles, double) {
-  Require(particles.dim() >= 2 && particles.size(0) >= 1 && IsFinite(particles),
-          "flow: particles are one or more, [N, ...], all finite");
-  const int64_t steps = options_.steps + (steps_ == 0 ? options_.warm_up : 0);
-  for (int64_t k = 0; k < steps; ++k, ++steps_) {
-    at::Generator target = Draws(options_.seed, Purpose::kTarget, steps_);
-    at::Generator noise = Draws(options_.seed, Purpose::kNoise, steps_);
-    const at::Tensor real =
-        sample_(options_.batch, target).to(particles.options());
-    Require(real.sizes().slice(1) == particles.sizes().slice(1),
-            "flow: the target's points and the particles differ in shape");
-    const at::Tensor chosen = at::randint(particles.size(0), {options_.batch},
-                                          noise, at::dtype(at::kLong))
-                                  .to(particles.device());
-    const at::Tensor fake = particles.detach().index_select(0, chosen);
-    FillGradients(LogitLoss(LogitsOf(*discriminator_, real),
-                            LogitsOf(*discriminator_, fake)),
-                  discriminator_->parameters());
-    adam_->Step({});
+  for (const auto& [name, tensor] : kept.state.tensors) {
+    (void)FiniteOf(kept.state, name, path);
   }
-}
-
-at::Tensor LearnedRatio::LogRatio(const at::Tensor& x, double) const {
-  return LogitsOf(*discriminator_, x);
+  CheckKept(kept, path);
+  std::shared_ptr<Kept> good;
+  if (!text(std::string(kKept) + "steps").empty()) {
+    const auto good_steps = ParseInt(text(std::string(kKept) + "steps"));
+    if (!good_steps || *good_steps < 0 || *good_steps > *steps) {
+      throw FormatError(path, 0, "has no state of a GAN to go back to");
+    }
+    good = std::make_shared<Kept>();
+    good->steps = *good_steps;
+    for (const auto& [name, tensor] : kept.state.tensors) {
+      if (name.starts_with(kKept)) {
+        good->state.tensors.emplace_back(
+            name.substr(std::strlen(kKept)),
+            tensor.to(like_.device(), /*non_blocking=*/false, /*copy=*/true));
+      }
+    }
+    for (const auto& [name, value] : kept.state.texts) {
+      if (name.starts_with(kKept)) {
+        good->state.texts[name.substr(std::strlen(kKept))] = value;
+      }
+    }
+    CheckKept(*good, path);
+  }
+  Restore(kept);
+  good_ = std::move(good);
 }
 
 }  // namespace ropewalk::lab::flow

@@ -2,7 +2,9 @@
 // post 9662 and as the WGAN of post 9668.
 //
 // D gives logits: at its optimum log p/q. A run that diverges is stopped and
-// goes back to the last state in which everything was finite.
+// goes back to the last state that was kept and from which a step was made
+// without trouble: of at most `keep_every` steps before. It is saved with the
+// run, so that it does not matter where one was interrupted.
 
 #ifndef ROPEWALK_LAB_FLOW_GAN_H_
 #define ROPEWALK_LAB_FLOW_GAN_H_
@@ -136,7 +138,8 @@ class Gan {
   // names what was trained; another one is refused. Save throws IoError, and
   // std::runtime_error where the state is not finite; Load IoError, and
   // FormatError for a file that is cut, changed, of another run or not finite,
-  // and nothing has changed then.
+  // and nothing has changed then. A file without the state to go back to, as
+  // older ones are, is loaded; the state of the file is the first kept then.
   void Save(const std::string& path, const std::string& identity) const;
   void Load(const std::string& path, const std::string& identity);
 
@@ -162,13 +165,16 @@ class Gan {
   GanOptions options_;
   Loss loss_;
   int64_t steps_ = 0;
-  double largest_logit_ = 0;  // of the last discriminator step
+  std::shared_ptr<const Kept> good_;  // to go back to; null before a step
+  double largest_logit_ = 0;          // of the last discriminator step
   at::TensorOptions like_;
 };
 
 // A discriminator that learns the ratio of the target to the particles of a
 // flow while they move. Fit throws std::invalid_argument for particles that are
-// none, not finite or of another shape than the target's points.
+// none, not finite or of another shape than the target's points, and
+// std::runtime_error, which names the discriminator, where a logit, a loss or a
+// parameter of it stops being finite: it is then what it was before that Fit.
 class LearnedRatio : public RatioField {
  public:
   struct Options {
@@ -183,9 +189,13 @@ class LearnedRatio : public RatioField {
 
   Fits fits() const override { return Fits::kEachStep; }
   void Fit(const at::Tensor& particles, double t) override;
+  at::TensorOptions like() const override;
   at::Tensor LogRatio(const at::Tensor& x, double t) const override;
 
  private:
+  // One step of learning; what stopped being finite in it, or nothing.
+  std::optional<std::string> Learn(const at::Tensor& particles);
+
   std::unique_ptr<Network> discriminator_;
   std::unique_ptr<optim::Optimizer> adam_;
   Sampler sample_;

@@ -110,8 +110,9 @@ TEST_F(GanStateTest, WhatIsNotFiniteIsNotLoaded) {
     }
     ++tried;
   }
-  // Parameters, two moments of each, and the average of the generator's.
-  EXPECT_EQ(tried, 8 + 16 + 4);
+  // Parameters, two moments of each, and the average of the generator's; of
+  // now and of the state to go back to.
+  EXPECT_EQ(tried, 2 * (8 + 16 + 4));
   EXPECT_TRUE(Same(before, ValuesOf(other->generator())));
   EXPECT_EQ(other->steps(), 0);
 }
@@ -260,6 +261,7 @@ TEST_F(GanStateTest, WhatDoesNotFitIsRefused) {
                std::invalid_argument);
   const std::vector<GanOptions> wrong = {{.generator = {.rate = 0}},
                                          {.discriminator = {.rate = NAN}},
+                                         {.epsilon = HUGE_VAL},
                                          {.decay_from = 5},
                                          {.decay_from = 9, .decay_to = 9},
                                          {.average = 1},
@@ -291,6 +293,93 @@ TEST_F(GanStateTest, ALearnedRatioRefusesWhatIsNoParticles) {
   EXPECT_THROW(ratio.Fit(at::zeros({0, 2}), 0), std::invalid_argument);
   EXPECT_THROW(ratio.Fit(at::full({5, 2}, NAN), 0), std::invalid_argument);
   EXPECT_NO_THROW(ratio.Fit(at::zeros({5, 2}), 0));
+}
+
+// Not the particles, whose step is what a flow would blame otherwise.
+TEST_F(GanStateTest, ALearnedRatioThatDivergesIsNamedAndTakenBack) {
+  const at::Tensor x = at::linspace(-1, 1, 20).view({10, 2});
+  for (const double rate : {1e20, 1e38, 1e300}) {
+    LearnedRatio ratio(PointNetwork(1, 1), MakeTarget("8-gaussians").sample,
+                       {.adam = {.rate = rate}, .batch = 8, .steps = 20});
+    const at::Tensor before = ratio.LogRatio(x, 0);
+    for (int again = 0; again < 2; ++again) {
+      try {
+        Flow(ratio, Loss::Parse("logit"), x, {.step = 0.1, .end = 1});
+        ADD_FAILURE() << rate;
+      } catch (const std::runtime_error& error) {
+        EXPECT_NE(std::string(error.what()).find("the discriminator diverged"),
+                  std::string::npos)
+            << error.what();
+      }
+      EXPECT_TRUE(ratio.LogRatio(x, 0).equal(before)) << rate;
+    }
+  }
+}
+
+// Data that turn to no numbers in step 38: a run that was saved on the way
+// goes back to the step that an unbroken one goes back to.
+TEST_F(GanStateTest, ARunThatDivergesGoesBackWhereverItWasSaved) {
+  const GanOptions options{.batch = 8, .average = 0.9, .keep_every = 10};
+  const auto make = [&](int64_t* batches) {
+    return std::make_unique<Gan>(
+        PointNetwork(2, 1), PointNetwork(1, 2),
+        [batches](int64_t n, at::Generator& draws) {
+          const at::Tensor x = at::randn({n, 2}, draws);
+          return ++*batches > 37 ? x / 0 * 0 : x;
+        },
+        std::vector<int64_t>{2}, options);
+  };
+  int64_t batches = 0;
+  const auto whole = make(&batches);
+  ASSERT_TRUE(whole->Train(50).diverged.has_value());
+  ASSERT_EQ(whole->steps(), 30);
+  for (const int64_t saved_at : {0, 5, 29, 30, 31, 36, 37}) {
+    batches = 0;
+    const auto first = make(&batches);
+    first->Train(saved_at);
+    first->Save(path_, "points");
+    const auto second = make(&batches);
+    second->Load(path_, "points");
+    ASSERT_TRUE(second->Train(50).diverged.has_value()) << saved_at;
+    EXPECT_EQ(second->steps(), whole->steps()) << saved_at;
+    EXPECT_TRUE(
+        Same(ValuesOf(second->generator()), ValuesOf(whole->generator())))
+        << saved_at;
+    EXPECT_TRUE(second->Generate(10, 1).equal(whole->Generate(10, 1)))
+        << saved_at;
+  }
+  // The same run in pieces that are not saved.
+  batches = 0;
+  const auto pieces = make(&batches);
+  for (int64_t steps = 3; steps <= 50; steps += 4) pieces->Train(steps);
+  EXPECT_EQ(pieces->steps(), whole->steps());
+}
+
+// A file from before there was a state to go back to in it.
+TEST_F(GanStateTest, AnOlderFileIsLoaded) {
+  const GanOptions options{.batch = 16, .seed = 3};
+  const auto whole = PointGan(options);
+  whole->Train(20);
+  const auto first = PointGan(options);
+  first->Train(11);
+  first->Save(path_, "points");
+  TensorFile file = ReadTensorFile(path_);
+  std::erase_if(file.tensors,
+                [](const auto& one) { return one.first.starts_with("kept/"); });
+  std::erase_if(file.texts,
+                [](const auto& one) { return one.first.starts_with("kept/"); });
+  WriteTensorFile(path_, file);
+  const auto second = PointGan(options);
+  second->Load(path_, "points");
+  second->Train(20);
+  EXPECT_TRUE(whole->Generate(50, 1).equal(second->Generate(50, 1)));
+  // And one that lost a part of that state is none.
+  first->Save(path_, "points");
+  file = ReadTensorFile(path_);
+  file.tensors.pop_back();
+  WriteTensorFile(path_, file);
+  EXPECT_THROW(second->Load(path_, "points"), FormatError);
+  EXPECT_EQ(second->steps(), 20);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "lab/flow/gaussian_case.h"
 
+#include <torch/csrc/autograd/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -7,6 +9,7 @@
 
 #include "base/error.h"
 #include "lab/flow/draws.h"
+#include "lab/flow/finite.h"
 #include "lab/flow/gan.h"
 #include "lab/flow/gradient.h"
 #include "lab/flow/targets.h"
@@ -15,8 +18,13 @@ namespace ropewalk::lab::flow {
 namespace {
 
 Moments MomentsOfMap(const AffineMap& map) {
-  return {map.Mean().detach().to(at::kDouble).clone(),
-          map.Covariance().detach().to(at::kDouble)};
+  return {map.Mean().detach().to(at::kCPU, at::kDouble).clone(),
+          map.Covariance().detach().to(at::kCPU, at::kDouble)};
+}
+
+GaussianMixture TargetOn(at::Device device) {
+  const GaussianMixture target = NotebookTarget();
+  return {target.means().to(device), target.covariances().to(device)};
 }
 
 // One step of the generator against a ratio in closed form.
@@ -26,13 +34,13 @@ class ExactStep {
       : options_(options),
         map_(map),
         loss_(Loss::Parse(options.loss)),
-        target_(NotebookTarget()),
+        target_(TargetOn(options.device)),
         adam_(MakeAdam(map, {.rate = options.rate})) {}
 
   void Run(int64_t step) {
     at::Generator draws = Draws(options_.seed, Purpose::kNoise, step);
-    const at::Tensor z =
-        Normal({options_.batch, 2}, draws, at::dtype(at::kDouble));
+    const at::Tensor z = Normal({options_.batch, 2}, draws,
+                                at::dtype(at::kDouble).device(options_.device));
     const at::Tensor x = map_.Forward(z);
     if (options_.ratio == GaussianCase::Ratio::kThroughQ) {
       const auto q = GaussianMixture::Single(map_.Mean(), map_.Covariance());
@@ -66,27 +74,49 @@ class ExactStep {
   std::unique_ptr<optim::Optimizer> adam_;
 };
 
-std::unique_ptr<AffineMap> StartMap(at::ScalarType type) {
-  return std::make_unique<AffineMap>(at::ones({2}, type), at::eye(2, type));
+std::unique_ptr<AffineMap> StartMap(at::ScalarType type, at::Device device) {
+  const at::TensorOptions like = at::dtype(type).device(device);
+  return std::make_unique<AffineMap>(at::ones({2}, like), at::eye(2, like));
 }
 
-// Whether S S^T is a covariance that a density can have.
+std::vector<at::Tensor> ValuesOf(const Network& network) {
+  std::vector<at::Tensor> values;
+  for (const optim::Parameter& one : network.parameters()) {
+    values.push_back(one.value.detach().clone());
+  }
+  return values;
+}
+
+void PutBack(const std::vector<at::Tensor>& values, const Network& network) {
+  const torch::autograd::AutoGradMode off(false);
+  for (size_t i = 0; i < values.size(); ++i) {
+    at::Tensor value = network.parameters()[i].value;
+    value.copy_(values[i]);
+  }
+}
+
+// Whether S S^T is a covariance that a density can have, and mu a mean.
 bool IsLaw(const AffineMap& map) {
-  const at::Tensor C = map.Covariance().detach();
+  if (!IsFinite(map.Mean())) return false;
+  const at::Tensor C = map.Covariance().detach().to(at::kCPU);
   const double determinant =
       (C[0][0] * C[1][1] - C[0][1] * C[1][0]).item<double>();
-  return std::isfinite(determinant) && determinant > 1e-20;
+  if (!std::isfinite(determinant) || determinant <= 1e-20) return false;
+  // The determinant of large entries may be positive by rounding alone.
+  const auto [factor, info] = at::linalg_cholesky_ex(C, /*upper=*/false);
+  return info.item<int64_t>() == 0;
 }
 
-double ErrorOf(const Moments& moments) {
+}  // namespace
+
+double GaussianError(const Moments& moments) {
   const GaussianMixture target = NotebookTarget();
   const double mean = (moments.mean - target.means()[0]).norm().item<double>();
   const double covariance =
       (moments.covariance - target.covariances()[0]).norm().item<double>();
-  return std::max(mean, covariance);
+  // std::max drops a NaN that comes second.
+  return std::isnan(covariance) ? covariance : std::max(mean, covariance);
 }
-
-}  // namespace
 
 GaussianResult RunGaussianCase(const GaussianCase& options,
                                const std::function<void()>& each) {
@@ -99,11 +129,12 @@ GaussianResult RunGaussianCase(const GaussianCase& options,
     }
   };
   if (options.ratio == GaussianCase::Ratio::kLearned) {
-    auto map = StartMap(at::kFloat);
+    auto map = StartMap(at::kFloat, options.device);
     const AffineMap& generator = *map;
     Gan gan(std::move(map),
-            std::make_unique<Perceptron>(options.discriminator,
-                                         NetworkOptions{.seed = options.seed}),
+            std::make_unique<Perceptron>(
+                options.discriminator,
+                NetworkOptions{.seed = options.seed, .device = options.device}),
             MakeTarget("gaussian").sample, {2},
             {.loss = options.loss,
              .batch = options.batch,
@@ -121,24 +152,27 @@ GaussianResult RunGaussianCase(const GaussianCase& options,
     result.steps = report.steps;
     result.end = MomentsOfMap(generator);
   } else {
-    const auto map = StartMap(at::kDouble);
+    const auto map = StartMap(at::kDouble, options.device);
     ExactStep exact(options, *map);
     record(*map, 0);
     for (int64_t step = 0; step < options.steps; ++step) {
+      const auto before = ValuesOf(*map);
+      exact.Run(step);
       if (!IsLaw(*map)) {
+        PutBack(before, *map);
         result.diverged =
-            "the generator's covariance is singular or not finite at step " +
-            std::to_string(step);
+            "the generator's covariance is singular, or it or the mean is not "
+            "finite, after step " +
+            std::to_string(step + 1);
         break;
       }
-      exact.Run(step);
       result.steps = step + 1;
       record(*map, step + 1);
       if (each) each();
     }
     result.end = MomentsOfMap(*map);
   }
-  result.error = ErrorOf(result.end);
+  result.error = GaussianError(result.end);
   return result;
 }
 

@@ -5,6 +5,8 @@
 #ifndef ROPEWALK_LAB_FLOW_GAUSSIAN_CASE_H_
 #define ROPEWALK_LAB_FLOW_GAUSSIAN_CASE_H_
 
+#include <ATen/ATen.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -31,19 +33,24 @@ struct GaussianCase {
   std::vector<int64_t> discriminator = {2, 512, 256, 1};
   uint64_t seed = 1;
   int64_t record_every = 0;  // steps between moments kept; 0: the end alone
+  at::Device device = at::kCPU;
 };
 
 struct GaussianResult {
-  Moments end;                 // of the generator
+  Moments end;                 // of the generator, finite, on the CPU
   std::vector<Moments> along;  // the start among them
-  // The larger of |mu| and |S S^T - C|, both Euclidean norms of the entries.
-  double error = 0;
+  double error = 0;            // GaussianError of `end`
   int64_t steps =
       0;  // that `end` is of; fewer than asked for where it diverged
   std::optional<std::string> diverged;
 };
 
-// `each` is called after every step and may throw. Throws
+// The larger of |mean| and |covariance - C|, both Euclidean norms of the
+// entries, where C is NotebookTarget's; NaN where either is.
+double GaussianError(const Moments& moments);
+
+// Every step is looked at after it, the last one included; one that ends in no
+// law is taken back. `each` is called after every other and may throw. Throws
 // std::invalid_argument for a loss that is none, and steps, batches (2 or
 // more) and rates that are not above 0.
 GaussianResult RunGaussianCase(const GaussianCase& options,

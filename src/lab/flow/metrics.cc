@@ -16,6 +16,16 @@ void RequirePoints(const at::Tensor& x, const char* what) {
   Require(IsFinite(x), std::string(what) + ": points hold NaN or infinity");
 }
 
+// Two Gaussians of one dimension.
+void RequireAlike(const Moments& a, const Moments& b) {
+  const int64_t D = a.mean.dim() == 1 ? a.mean.size(0) : 0;
+  for (const Moments* one : {&a, &b}) {
+    Require(D >= 1 && one->mean.sizes() == at::IntArrayRef({D}) &&
+                one->covariance.sizes() == at::IntArrayRef({D, D}),
+            "Gaussians: means are [D] and covariances [D, D], of one D");
+  }
+}
+
 // Of a symmetric matrix that is positive semidefinite but for rounding.
 at::Tensor Root(const at::Tensor& matrix) {
   const auto [lambda, vectors] = at::linalg_eigh(matrix);
@@ -104,6 +114,7 @@ Moments MomentsOf(const at::Tensor& x) {
 }
 
 double GaussianKl(const Moments& a, const Moments& b) {
+  RequireAlike(a, b);
   const at::Tensor precision = at::linalg_inv(b.covariance);
   const at::Tensor off = b.mean - a.mean;
   const double trace =
@@ -115,6 +126,7 @@ double GaussianKl(const Moments& a, const Moments& b) {
 }
 
 double GaussianW2(const Moments& a, const Moments& b) {
+  RequireAlike(a, b);
   const at::Tensor root = Root(a.covariance);
   const at::Tensor cross =
       Root(at::matmul(at::matmul(root, b.covariance), root));
@@ -147,7 +159,8 @@ at::Tensor NearestDistances(const at::Tensor& a, const at::Tensor& b) {
   at::Tensor least;
   for (int64_t begin = 0; begin < flat_b.size(0); begin += kRun) {
     const at::Tensor part =
-        flat_b.slice(0, begin, std::min(begin + kRun, flat_b.size(0)));
+        flat_b.slice(0, begin, std::min(begin + kRun, flat_b.size(0)))
+            .to(flat_a.device());
     const at::Tensor all = squares - 2 * at::matmul(flat_a, part.t()) +
                            part.square().sum(1).unsqueeze(0);
     const at::Tensor here = std::get<0>(all.min(1));

@@ -39,6 +39,7 @@ Moments MomentsOf(const at::Tensor& x);  // [N, D], N >= 2
 // Closed forms for Gaussians. KL(a || b) in nats; the 2-Wasserstein distance
 //   W2^2 = |m_a - m_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2),
 // whose square, on a classifier's features, is the Frechet distance of FID.
+// Throw std::invalid_argument for Gaussians of two dimensions.
 double GaussianKl(const Moments& a, const Moments& b);
 double GaussianW2(const Moments& a, const Moments& b);
 
@@ -46,7 +47,8 @@ double GaussianW2(const Moments& a, const Moments& b);
 // classes. logits [N, Y].
 double InceptionScore(const at::Tensor& logits);
 
-// Euclidean distance of each of a [N, ...] to its nearest of b [M, ...]; [N].
+// Euclidean distance of each of a [N, ...] to its nearest of b [M, ...]; [N],
+// on a's device.
 at::Tensor NearestDistances(const at::Tensor& a, const at::Tensor& b);
 
 // A linear flow dx/dt = A x + a.

@@ -36,6 +36,31 @@ TEST(MetricsTest, GaussiansByHand) {
   EXPECT_NEAR(GaussianKl(c, c), 0, 1e-14);
 }
 
+TEST(MetricsTest, GaussiansOfTwoDimensionsAreRefused) {
+  const Moments line = Gaussian({0}, {4});
+  const Moments plane = Gaussian({0, 0}, {1, 0, 0, 1});
+  EXPECT_THROW(GaussianW2(line, plane), std::invalid_argument);
+  EXPECT_THROW(GaussianW2(plane, line), std::invalid_argument);
+  EXPECT_THROW(GaussianKl(line, plane), std::invalid_argument);
+  EXPECT_THROW(GaussianW2(plane, {plane.mean, line.covariance}),
+               std::invalid_argument);
+}
+
+TEST(MetricsTest, OnCudaSetsOfTwoDevicesAreCompared) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  at::Generator draws = Draws(1, Purpose::kNoise);
+  const at::Tensor a = Normal({50, 2}, draws, at::dtype(at::kDouble));
+  const at::Tensor b = Normal({50, 2}, draws, at::dtype(at::kDouble));
+  const double here = SlicedWasserstein(a, b, 64, 1);
+  EXPECT_NEAR(SlicedWasserstein(a.cuda(), b, 64, 1), here, 1e-9);
+  EXPECT_NEAR(SlicedWasserstein(a, b.cuda(), 64, 1), here, 1e-9);
+  EXPECT_LT((NearestDistances(a.cuda(), b).cpu() - NearestDistances(a, b))
+                .abs()
+                .max()
+                .item<double>(),
+            1e-6);
+}
+
 TEST(MetricsTest, GaussianW2IsSymmetricAndTurnsWithTheSpace) {
   const Moments a = Gaussian({1, 2}, {1, 0.8, 0.8, 0.89});
   const Moments b = Gaussian({0, 0}, {2, -0.5, -0.5, 0.5});

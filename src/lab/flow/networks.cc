@@ -39,6 +39,15 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight,
   return at::linear(x, weight, bias);
 }
 
+// Pixels of a map that two steps of stride 2 end or begin with.
+int64_t Quarters(const ImageSize& size) {
+  Require(size.height > 0 && size.width > 0 && size.height % 4 == 0 &&
+              size.width % 4 == 0,
+          "image network: height and width are multiples of 4, got " +
+              std::to_string(size.height) + "x" + std::to_string(size.width));
+  return (size.height / 4) * (size.width / 4);
+}
+
 }  // namespace
 
 int64_t Network::Size() const {
@@ -100,22 +109,26 @@ at::Tensor AffineMap::Covariance() const {
   return at::matmul(scale_, scale_.t());
 }
 
-void RequireImages(const at::Tensor& x, const std::string& what) {
+void RequireImages(const at::Tensor& x, const std::string& what,
+                   const ImageSize& size) {
   if (x.dim() == 4 && x.size(0) >= 1 && x.size(1) == 1 &&
-      x.size(2) == kImageSide && x.size(3) == kImageSide) {
+      x.size(2) == size.height && x.size(3) == size.width) {
     return;
   }
   std::string shape;
-  for (const int64_t size : x.sizes()) {
-    shape += (shape.empty() ? "" : ", ") + std::to_string(size);
+  for (const int64_t one : x.sizes()) {
+    shape += (shape.empty() ? "" : ", ") + std::to_string(one);
   }
-  throw std::invalid_argument(what + ": images are [N, 1, 28, 28], got [" +
-                              shape + "]");
+  throw std::invalid_argument(
+      what + ": images are [N, 1, " + std::to_string(size.height) + ", " +
+      std::to_string(size.width) + "], got [" + shape + "]");
 }
 
 ImageGenerator::ImageGenerator(int64_t Z, int64_t channels,
-                               const NetworkOptions& options, double mean_pixel)
-    : channels_(channels) {
+                               const NetworkOptions& options, double mean_pixel,
+                               const ImageSize& size)
+    : channels_(channels), size_(size) {
+  const int64_t places = Quarters(size);
   Require(Z > 0 && channels > 0 && channels % kGroups == 0,
           "image generator: noise above 0, channels a multiple of 8");
   Require(mean_pixel > -1 && mean_pixel < 1,
@@ -125,8 +138,9 @@ ImageGenerator::ImageGenerator(int64_t Z, int64_t channels,
   const auto ones = [&](int64_t n) {
     return at::ones({n}, OptionsOf(options));
   };
-  in_ = Add("in.weight", UniformTo({wide * 49, Z}, BoundOf(Z), draws, options));
-  in_bias_ = Add("in.bias", 0 * ones(wide * 49), Kind::kBias);
+  in_ = Add("in.weight",
+            UniformTo({wide * places, Z}, BoundOf(Z), draws, options));
+  in_bias_ = Add("in.bias", 0 * ones(wide * places), Kind::kBias);
   gain1_ = Add("norm1.gain", ones(wide), Kind::kGain);
   bias1_ = Add("norm1.bias", 0 * ones(wide), Kind::kBias);
   up1_ = Add("up1.weight", Narrow({wide, channels, 4, 4}, draws, options));
@@ -140,7 +154,8 @@ at::Tensor ImageGenerator::Forward(const at::Tensor& z) const {
   Require(z.dim() == 2 && z.size(1) == in_.size(1),
           "image generator: noise is [N, " + std::to_string(in_.size(1)) + "]");
   at::Tensor y =
-      Linear(z, in_, in_bias_).view({z.size(0), 2 * channels_, 7, 7});
+      Linear(z, in_, in_bias_)
+          .view({z.size(0), 2 * channels_, size_.height / 4, size_.width / 4});
   y = at::relu(at::group_norm(y, kGroups, gain1_, bias1_));
   y = at::conv_transpose2d(y, up1_, {}, 2, 1);
   y = at::relu(at::group_norm(y, kGroups, gain2_, bias2_));
@@ -148,7 +163,9 @@ at::Tensor ImageGenerator::Forward(const at::Tensor& z) const {
 }
 
 ImageReader::ImageReader(int64_t channels, int64_t hidden, int64_t outputs,
-                         const NetworkOptions& options) {
+                         const NetworkOptions& options, const ImageSize& size)
+    : size_(size) {
+  const int64_t places = Quarters(size);
   Require(channels > 0 && hidden >= 0 && outputs > 0,
           "image reader: channels and outputs above 0");
   at::Generator draws = Draws(options.seed, Purpose::kWeights);
@@ -162,7 +179,7 @@ ImageReader::ImageReader(int64_t channels, int64_t hidden, int64_t outputs,
   };
   add("down1", {channels, 1, 4, 4}, 16, &down1_, &down1_bias_);
   add("down2", {wide, channels, 4, 4}, 16 * channels, &down2_, &down2_bias_);
-  int64_t inputs = wide * 49;
+  int64_t inputs = wide * places;
   if (hidden > 0) {
     add("hidden", {hidden, inputs}, inputs, &hidden_, &hidden_bias_);
     inputs = hidden;
@@ -171,7 +188,7 @@ ImageReader::ImageReader(int64_t channels, int64_t hidden, int64_t outputs,
 }
 
 at::Tensor ImageReader::Features(const at::Tensor& x) const {
-  RequireImages(x, "image reader");
+  RequireImages(x, "image reader", size_);
   at::Tensor y = at::leaky_relu(
       at::conv2d(x, down1_, down1_bias_, /*stride=*/2, /*padding=*/1), kLeak);
   y = at::leaky_relu(

@@ -67,15 +67,21 @@ class AffineMap : public Network {
   at::Tensor mean_, scale_;
 };
 
-// Height and width of the images that the networks below take and give, those
-// of MNIST and Fashion-MNIST.
+// Height and width of the images that the networks below take and give where
+// nothing else is said, those of MNIST and Fashion-MNIST.
 inline constexpr int64_t kImageSide = 28;
 
-// Throws std::invalid_argument, which begins with `what`, unless x is
-// [N, 1, 28, 28], N >= 1.
-void RequireImages(const at::Tensor& x, const std::string& what);
+struct ImageSize {
+  int64_t height = kImageSide;  // multiples of 4
+  int64_t width = kImageSide;
+};
 
-// Noise [N, Z] -> images [N, 1, 28, 28] in [-1, 1]: a linear layer to 7 x 7,
+// Throws std::invalid_argument, which begins with `what`, unless x is
+// [N, 1, height, width], N >= 1.
+void RequireImages(const at::Tensor& x, const std::string& what,
+                   const ImageSize& size = {});
+
+// Noise [N, Z] -> images [N, 1, H, W] in [-1, 1]: a linear layer to H/4 x W/4,
 // two transposed convolutions; group norm and ReLU between them.
 class ImageGenerator : public Network {
  public:
@@ -85,27 +91,29 @@ class ImageGenerator : public Network {
   //
   // Throws std::invalid_argument.
   ImageGenerator(int64_t Z, int64_t channels, const NetworkOptions& options,
-                 double mean_pixel = 0);
+                 double mean_pixel = 0, const ImageSize& size = {});
   at::Tensor Forward(const at::Tensor& z) const override;
 
  private:
   int64_t channels_;
+  ImageSize size_;
   at::Tensor in_, in_bias_, gain1_, bias1_, up1_, gain2_, bias2_, up2_;
   at::Tensor up2_bias_;
 };
 
-// Images [N, 1, 28, 28] -> [N, outputs]: two convolutions of stride 2 with
+// Images [N, 1, H, W] -> [N, outputs]: two convolutions of stride 2 with
 // LeakyReLU 0.2, and linear layers. With one output a discriminator's logit.
-// Throws std::invalid_argument for images of another shape.
+// Throws std::invalid_argument for images of another shape than `size`.
 class ImageReader : public Network {
  public:
   //   hidden   width of a layer between, which Features gives; 0: none
   ImageReader(int64_t channels, int64_t hidden, int64_t outputs,
-              const NetworkOptions& options);
+              const NetworkOptions& options, const ImageSize& size = {});
   at::Tensor Forward(const at::Tensor& x) const override;
   at::Tensor Features(const at::Tensor& x) const;
 
  private:
+  ImageSize size_;
   at::Tensor down1_, down1_bias_, down2_, down2_bias_;
   at::Tensor hidden_, hidden_bias_, out_, out_bias_;
 };

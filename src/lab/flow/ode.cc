@@ -49,22 +49,22 @@ void Record(Trajectory* to, const at::Tensor& x, double t) {
   to->states.push_back(x.detach().to(at::kCPU).clone());
 }
 
-// The times due in (t, t + h], on the line from x to next.
+// The times due in (t, t + h], on the line from x to next. Which step is the
+// last is told and not worked out again: t + (end - t) may round below the end.
 void RecordBetween(Trajectory* to, const at::Tensor& x, const at::Tensor& next,
-                   double t, double h, double end) {
+                   double t, double h, double end, bool last) {
   if (to == nullptr) return;
-  const bool last = t + h >= end;
   if (to->every > 0) {
     // A due time within rounding of the end is the end.
     const double slack = 1e-9 * to->every;
     while (true) {
       const double due = static_cast<double>(to->times.size()) * to->every;
-      if (due > t + h + slack || due >= end - slack) break;
+      if ((!last && due > t + h + slack) || due >= end - slack) break;
       Record(to, at::lerp(x, next, std::min(1.0, (due - t) / h)), due);
     }
     if (!last) return;
   }
-  Record(to, next, t + h);
+  Record(to, next, last ? end : t + h);
 }
 
 std::string At(double t) { return " at t = " + FormatNumber(t); }
@@ -86,7 +86,7 @@ Method ParseMethod(const std::string& name) {
                               "' is none of euler, heun, rk4");
 }
 
-OdeReport Integrate(const Velocity& velocity, const at::Tensor& start,
+OdeReport Integrate(const Velocity& unchecked, const at::Tensor& start,
                     const OdeOptions& options, Trajectory* recorded,
                     const StepHook& before_step) {
   Require(options.step > 0 && options.end > 0 && std::isfinite(options.step) &&
@@ -95,6 +95,15 @@ OdeReport Integrate(const Velocity& velocity, const at::Tensor& start,
   Require(options.tolerance >= 0, "flow: a tolerance is not below 0");
   Require(options.least_step > 0, "flow: the least step is above 0");
   Require(IsFinite(start), "flow: particles at the start hold NaN or infinity");
+  Require(recorded == nullptr ||
+              (recorded->every >= 0 && std::isfinite(recorded->every)),
+          "flow: a trajectory's times are 0 or more apart");
+  const Velocity velocity = [&](const at::Tensor& at, double t) {
+    const at::Tensor slope = unchecked(at, t);
+    Require(slope.sizes() == at.sizes(),
+            "flow: a velocity has the shape of the particles");
+    return slope;
+  };
   const int order = OrderOf(options.method);
   at::Tensor x = start.detach();
   double t = 0;
@@ -144,7 +153,9 @@ OdeReport Integrate(const Velocity& velocity, const at::Tensor& start,
         if (!last) h = length * factor;
       }
       RequireFinite(next, t + length);
-      RecordBetween(recorded, x, next, t, length, options.end);
+      // A history would keep every step that was made.
+      next = next.detach();
+      RecordBetween(recorded, x, next, t, length, options.end, last);
       t = last ? options.end : t + length;
       x = next;
       ++report.steps;

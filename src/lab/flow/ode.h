@@ -45,7 +45,7 @@ struct Trajectory {
 struct OdeReport {
   int64_t steps = 0;    // made
   int64_t refused = 0;  // tried with too large an error
-  at::Tensor state;     // at `end`
+  at::Tensor state;     // at `end`, without a history
 };
 
 // Step-size control is by step doubling: the difference between one step and
@@ -53,8 +53,8 @@ struct OdeReport {
 // extrapolation). `before_step` runs at each step's start, refused ones
 // counted once: a field that learns does so there.
 //
-// Throws std::invalid_argument for options that are none and a start that is
-// not finite, and
+// Throws std::invalid_argument for options that are none, a start that is not
+// finite and a velocity of another shape than the particles, and
 // std::runtime_error with the time where particles stop being finite, where
 // the error asks for less than least_step, and after most_steps; `recorded`
 // holds what was reached.

@@ -73,6 +73,39 @@ TEST(OdeTest, TheTrajectoryHasTheTimesAskedFor) {
   EXPECT_EQ(report.steps, 4);
 }
 
+// Whatever t + (end - t) rounds to, which is below the end in some of these
+// where a step that grew fivefold makes more than half of the way: the end is
+// there, once, under its own time.
+TEST(OdeTest, EveryTrajectoryEndsWithItsEnd) {
+  for (int first = 1; first <= 40; ++first) {
+    for (const double end : {0.3, 0.7, 1.0, 1.6, 1.7, 1.8, 1.9}) {
+      for (const double every : {0.0, 0.01, 0.3, 0.7, 5.0}) {
+        Trajectory path{.every = every};
+        const OdeReport report = Integrate(Wave, One(1),
+                                           {.method = Method::kHeun,
+                                            .step = 0.023 * first,
+                                            .end = end,
+                                            .tolerance = 10},
+                                           &path);
+        ASSERT_EQ(path.times.back(), end) << first << " " << every;
+        ASSERT_TRUE(path.states.back().equal(report.state));
+        ASSERT_EQ(path.times.size(), path.states.size());
+        for (size_t i = 1; i < path.times.size(); ++i) {
+          ASSERT_GT(path.times[i], path.times[i - 1]);
+        }
+      }
+    }
+  }
+}
+
+TEST(OdeTest, TheStateHasNoHistory) {
+  const at::Tensor rate = One(0.5).requires_grad_(true);
+  const OdeReport report =
+      Integrate([&](const at::Tensor& x, double) { return rate * x; }, One(1),
+                {.step = 0.1, .end = 1});
+  EXPECT_FALSE(report.state.requires_grad());
+}
+
 TEST(OdeTest, WhatRunsAwayIsSaidWithItsTime) {
   // dx/dt = x^2 from 1 is infinite at t = 1.
   const Velocity square = [](const at::Tensor& x, double) { return x * x; };
@@ -99,6 +132,15 @@ TEST(OdeTest, NonsenseIsRefused) {
   EXPECT_THROW(Integrate(Wave, One(1), {.tolerance = -1}),
                std::invalid_argument);
   EXPECT_THROW(Integrate(Wave, One(NAN), {}), std::invalid_argument);
+  for (const double every : {-1.0, double{NAN}, double{HUGE_VAL}}) {
+    Trajectory wrong{.every = every};
+    EXPECT_THROW(Integrate(Wave, One(1), {}, &wrong), std::invalid_argument);
+  }
+  // It would broadcast to five particles of one.
+  const Velocity wide = [](const at::Tensor& x, double) {
+    return x.expand({5, 1});
+  };
+  EXPECT_THROW(Integrate(wide, One(1), {}), std::invalid_argument);
   EXPECT_EQ(ParseMethod("rk4"), Method::kRungeKutta);
   EXPECT_THROW(ParseMethod("leapfrog"), std::invalid_argument);
 }

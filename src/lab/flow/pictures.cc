@@ -215,14 +215,14 @@ at::Tensor SampleField(const RatioField& field, double t, double extent,
                        int64_t pixels) {
   Require(extent > 0 && pixels >= 2, "picture: extent and pixels above 0");
   const double half = extent / static_cast<double>(pixels);
-  const at::Tensor line = at::linspace(-extent + half, extent - half, pixels,
-                                       at::dtype(at::kFloat));
+  const at::Tensor line =
+      at::linspace(-extent + half, extent - half, pixels, field.like());
   const auto grid = at::meshgrid({line.flip(0), line}, "ij");
   const at::Tensor x = at::stack({grid[1].flatten(), grid[0].flatten()}, 1);
   std::vector<at::Tensor> parts;
   // A kernel estimate looks at every pair of a pixel and a point.
   for (const at::Tensor& part : x.split(4096)) {
-    parts.push_back(field.LogRatio(part, t).detach());
+    parts.push_back(field.LogRatio(part, t).detach().to(at::kCPU));
   }
   return at::cat(parts).view({pixels, pixels});
 }
@@ -235,7 +235,7 @@ at::Tensor FieldColours(const at::Tensor& field, double largest) {
                   42.F, 54.F, 214.F, 132.F, 48.F})
           .view({5, 3});
   // Log ratios reach hundreds far out; asinh keeps shades there.
-  const at::Tensor bent = field.to(at::kFloat).nan_to_num(0).asinh();
+  const at::Tensor bent = field.to(at::kCPU, at::kFloat).nan_to_num(0).asinh();
   const at::Tensor at_stop = (bent / std::asinh(largest)).clamp(-1, 1) * 2 + 2;
   const at::Tensor below = at_stop.floor().clamp(0, 3);
   const at::Tensor share = (at_stop - below).unsqueeze(-1);

@@ -26,7 +26,7 @@ struct Scene {
   at::Tensor paths;   // particles through time, [F, N, 2]
 };
 
-// The log ratio of a field at the pixels of a square.
+// The log ratio of a field at the pixels of a square, on the CPU.
 at::Tensor SampleField(const RatioField& field, double t, double extent,
                        int64_t pixels);
 

@@ -105,6 +105,27 @@ TEST(PicturesTest, ScenesAreWellFormedAndComplete) {
   EXPECT_EQ(svg, ToSvg("flows", {AScene(4), AScene(9)}, 2));
 }
 
+at::Tensor SampleOn(at::Device device) {
+  at::Generator draws = Draws(1, Purpose::kNoise);
+  const at::Tensor points = Normal({30, 2}, draws, at::dtype(at::kDouble));
+  KernelRatio field(points, 0.4);
+  field.Fit(points.to(device) + 0.5, 0);
+  return SampleField(field, 0, 3, 8);
+}
+
+TEST(PicturesTest, AFieldIsSampledInTheTypeOfItsPoints) {
+  const at::Tensor values = SampleOn(at::kCPU);
+  EXPECT_EQ(values.sizes(), at::IntArrayRef({8, 8}));
+  EXPECT_EQ(values.scalar_type(), at::kDouble);
+}
+
+TEST(PicturesTest, OnCudaAFieldIsSampledWhereItLives) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const at::Tensor there = SampleOn(at::kCUDA);
+  EXPECT_FALSE(there.is_cuda());
+  EXPECT_LT((there - SampleOn(at::kCPU)).abs().max().item<double>(), 1e-9);
+}
+
 TEST(PicturesTest, AFilmHoldsEveryFrame) {
   Film film{.title = "p_t",
             .scenes = {AScene(3), AScene(3)},

@@ -72,6 +72,7 @@ TEST_F(PointsTest, FlowAlongALearnedRatio) {
       Flow(ratio, Loss::Parse("arcsinh"), Blob(200),
            {.method = Method::kEuler, .step = 0.02, .end = 12});
   EXPECT_EQ(report.steps, 600);
+  EXPECT_FALSE(report.state.requires_grad());
   EXPECT_NEAR(MeanRadius(report.state), 2, 0.4);
 }
 

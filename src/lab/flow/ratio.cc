@@ -1,5 +1,7 @@
 #include "lab/flow/ratio.h"
 
+#include <torch/csrc/autograd/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -36,6 +38,10 @@ ExactRatio ExactRatio::OfFlow(const GaussianMixture& start,
           }};
 }
 
+at::TensorOptions ExactRatio::like() const {
+  return at::dtype(at::kFloat).device(target_.means().device());
+}
+
 at::Tensor ExactRatio::LogRatio(const at::Tensor& x, double t) const {
   return target_.LogDensity(x) - q_(t).LogDensity(x);
 }
@@ -50,18 +56,30 @@ KernelRatio::KernelRatio(at::Tensor target, double bandwidth)
           "flow: a kernel estimate wants two or more points, [M, D]");
   RequirePoints(target_, std::max<int64_t>(1, target_.size(1)),
                 "points of a target");
+  Require(at::isFloatingType(target_.scalar_type()),
+          "flow: points of a target are floating-point numbers");
   Require(bandwidth_ > 0 && std::isfinite(bandwidth_),
           "flow: a bandwidth is above 0");
 }
 
 void KernelRatio::Fit(const at::Tensor& particles, double) {
-  RequirePoints(particles, target_.size(1), "particles");
+  RequireLike(particles, "particles");
   particles_ = particles.detach();
+  target_ = target_.to(particles_.device());
 }
 
-at::Tensor KernelRatio::LogKernel(const at::Tensor& x,
-                                  const at::Tensor& centres,
+void KernelRatio::RequireLike(const at::Tensor& x,
+                              const std::string& what) const {
+  RequirePoints(x, target_.size(1), what);
+  Require(x.scalar_type() == target_.scalar_type(),
+          "flow: " + what + " are " + c10::toString(x.scalar_type()) +
+              " and those of the target " +
+              c10::toString(target_.scalar_type()));
+}
+
+at::Tensor KernelRatio::LogKernel(const at::Tensor& x, const at::Tensor& of,
                                   at::Tensor* gradient) const {
+  const at::Tensor centres = of.to(x.device());
   const double scale = 1 / (bandwidth_ * bandwidth_);
   // |x - c|^2 by the difference of squares would lose the small ones.
   const at::Tensor logs =
@@ -75,13 +93,13 @@ at::Tensor KernelRatio::LogKernel(const at::Tensor& x,
 
 at::Tensor KernelRatio::LogRatio(const at::Tensor& x, double) const {
   Require(particles_.defined(), "flow: a kernel estimate before its Fit");
-  RequirePoints(x, target_.size(1), "points");
+  RequireLike(x, "points");
   return LogKernel(x, target_, nullptr) - LogKernel(x, particles_, nullptr);
 }
 
 at::Tensor KernelRatio::Gradient(const at::Tensor& x, double) const {
   Require(particles_.defined(), "flow: a kernel estimate before its Fit");
-  RequirePoints(x, target_.size(1), "points");
+  RequireLike(x, "points");
   at::Tensor of_target;
   at::Tensor of_particles;
   LogKernel(x, target_, &of_target);
@@ -103,12 +121,14 @@ at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,
                         const at::Tensor& x, double t) {
   Require(x.dim() >= 2 && x.size(0) >= 1,
           "flow: points are one or more, [N, ...]");
-  const at::Tensor slope = loss.Slope(field.LogRatio(x, t));
+  // What a field learned by has no part in where the particles go.
+  const torch::autograd::AutoGradMode off(false);
+  const at::Tensor slope = loss.Slope(field.LogRatio(x, t).detach());
   Require(slope.sizes() == at::IntArrayRef({x.size(0)}),
           "flow: a ratio gives one number a point");
   std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
   shape[0] = x.size(0);
-  return slope.view(shape) * field.Gradient(x, t);
+  return (slope.view(shape) * field.Gradient(x, t)).detach();
 }
 
 OdeReport Flow(RatioField& field, const Loss& loss, const at::Tensor& start,

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "lab/flow/density.h"
 #include "lab/flow/losses.h"
@@ -32,6 +33,8 @@ class RatioField {
 
   virtual at::Tensor LogRatio(const at::Tensor& x,
                               double t) const = 0;  // [N, ...] -> [N]
+  // Type and device of the points that it takes.
+  virtual at::TensorOptions like() const { return at::dtype(at::kFloat); }
   // The gradient in x, in its shape; by autograd where a field has no better.
   virtual at::Tensor Gradient(const at::Tensor& x, double t) const;
 };
@@ -46,6 +49,7 @@ class ExactRatio : public RatioField {
   static ExactRatio OfFlow(const GaussianMixture& start,
                            const GaussianMixture& target);
 
+  at::TensorOptions like() const override;
   at::Tensor LogRatio(const at::Tensor& x, double t) const override;
   at::Tensor Gradient(const at::Tensor& x, double t) const override;
 
@@ -63,17 +67,20 @@ class KernelRatio : public RatioField {
   //   bandwidth  in the units of the points, above 0
   //
   // Throws std::invalid_argument, and so do Fit for particles and LogRatio and
-  // Gradient for points that are not [N, D] and finite, and both before Fit.
+  // Gradient for points that are not [N, D], finite and of the target's type,
+  // and both before Fit. The target follows the particles to their device.
   KernelRatio(at::Tensor target, double bandwidth);
 
   Fits fits() const override { return Fits::kEachStage; }
   void Fit(const at::Tensor& particles, double t) override;
+  at::TensorOptions like() const override { return target_.options(); }
   at::Tensor LogRatio(const at::Tensor& x, double t) const override;
   at::Tensor Gradient(const at::Tensor& x, double t) const override;
 
  private:
+  void RequireLike(const at::Tensor& x, const std::string& what) const;
   // log of sum_m exp(-|x - c_m|^2 / 2 b^2) / M, and its gradient where asked.
-  at::Tensor LogKernel(const at::Tensor& x, const at::Tensor& centres,
+  at::Tensor LogKernel(const at::Tensor& x, const at::Tensor& of,
                        at::Tensor* gradient) const;
 
   at::Tensor target_;
@@ -92,7 +99,8 @@ double SilvermanBandwidth(const at::Tensor& points);
 OdeReport Flow(RatioField& field, const Loss& loss, const at::Tensor& start,
                const OdeOptions& options, Trajectory* recorded = nullptr);
 
-// h'(log r) grad log r at the points [N, ...], in their shape. Throws
+// h'(log r) grad log r at the points [N, ...], in their shape, without a
+// history. Throws
 // std::invalid_argument for points that are none, or where the field gives not
 // one number for each.
 at::Tensor FlowVelocity(const RatioField& field, const Loss& loss,

@@ -145,6 +145,35 @@ TEST(RatioTest, PointsOfAnotherDimensionAndNoNumbersAreRefused) {
   EXPECT_NO_THROW(Flow(field, loss, at::ones({3, 2}), {}));
 }
 
+TEST(RatioTest, PointsOfAnotherTypeAreRefused) {
+  KernelRatio field(at::zeros({5, 2}), 1);
+  const at::Tensor wide = at::zeros({3, 2}, at::kDouble);
+  EXPECT_THROW(field.Fit(wide, 0), std::invalid_argument);
+  EXPECT_THROW(Flow(field, Loss::Parse("logit"), wide, {}),
+               std::invalid_argument);
+  field.Fit(at::zeros({3, 2}), 0);
+  EXPECT_THROW(field.LogRatio(wide, 0), std::invalid_argument);
+  EXPECT_THROW(field.Gradient(wide, 0), std::invalid_argument);
+  EXPECT_THROW(KernelRatio(at::zeros({5, 2}, at::kLong), 1),
+               std::invalid_argument);
+}
+
+TEST(RatioTest, OnCudaAKernelTargetFollowsTheParticles) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  at::Generator draws = Draws(1, Purpose::kNoise);
+  const at::Tensor points = Normal({50, 2}, draws, at::dtype(at::kDouble));
+  const at::Tensor start = Normal({20, 2}, draws, at::dtype(at::kDouble));
+  const auto end = [&](at::Device device) {
+    KernelRatio field(points, 0.3);
+    return Flow(field, Loss::Parse("arcsinh"), start.to(device),
+                {.step = 0.1, .end = 1})
+        .state;
+  };
+  const at::Tensor there = end(at::kCUDA);
+  EXPECT_TRUE(there.is_cuda());
+  EXPECT_LT((there.cpu() - end(at::kCPU)).abs().max().item<double>(), 1e-9);
+}
+
 // What runs away while it flows is no mistake of the caller's.
 TEST(RatioTest, AFlowThatRunsAwayIsSaidWithItsTime) {
   KernelRatio field(at::zeros({5, 2}), 1);

@@ -138,8 +138,8 @@ Target MakeTarget(const std::string& name) {
 }
 
 Sampler Resampler(const at::Tensor& points) {
-  Require(points.dim() == 2 && points.size(0) >= 2 && points.size(1) >= 1,
-          "points: a target is two or more points, [N, D]");
+  Require(points.dim() >= 2 && points.size(0) >= 2 && points[0].numel() >= 1,
+          "points: a target is two or more points, [N, D] or [N, ...]");
   Require(points.isfinite().all().item<bool>(),
           "points: a coordinate is not finite");
   const at::Tensor kept = points.to(at::kFloat);

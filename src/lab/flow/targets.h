@@ -42,8 +42,9 @@ GaussianMixture NotebookStart();
 Target MakeTarget(const std::string& name);
 std::vector<std::string> TargetNames();
 
-// Points of a user, drawn with replacement. Throws std::invalid_argument
-// unless there are two or more, [N, D], all finite.
+// Points of a user, [N, D], or images, [N, 1, H, W], or whatever else is
+// [N, ...], drawn with replacement. Throws std::invalid_argument unless there
+// are two or more, all finite.
 Sampler Resampler(const at::Tensor& points);
 
 }  // namespace ropewalk::lab::flow
