@@ -86,6 +86,7 @@ void LeaveParticles(const Bench& bench, const Setting& setting,
                     std::vector<std::pair<std::string, at::Tensor>> tensors) {
   const std::string path = ParticlesPath(bench.folder(), setting, row);
   fs::create_directories(fs::path(path).parent_path());
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kCPU);
   flow::WriteTensorFile(path, {.tensors = std::move(tensors)});
 }
 

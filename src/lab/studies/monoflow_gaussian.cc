@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "lab/flow/draws.h"
 #include "lab/flow/gaussian_case.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/monoflow.h"
@@ -63,7 +64,8 @@ GaussianCase CaseOf(const Sizes& sizes, const Row& row, const Column& column,
   GaussianCase one{.loss = row.loss,
                    .ratio = column.ratio,
                    .batch = sizes.gaussian_batch,
-                   .seed = seed};
+                   .seed = seed,
+                   .device = flow::BestDevice()};
   switch (column.ratio) {
     case Ratio::kThroughQ:
       // The notebooks take 1000 to 5000; (r-1)^2 needs all of them.

@@ -51,8 +51,10 @@ at::Tensor Fresh(const flow::Target& target, int64_t n, uint64_t seed) {
   return target.sample(n, draws);
 }
 
-std::vector<Measurement> Score(const flow::Target& target, const at::Tensor& x,
-                               int64_t steps, uint64_t seed) {
+std::vector<Measurement> Score(const flow::Target& target,
+                               const at::Tensor& samples, int64_t steps,
+                               uint64_t seed) {
+  const at::Tensor x = samples.to(at::kCPU);
   const flow::Coverage coverage =
       flow::ModeCoverage(x, target.modes, target.reach);
   const double distance =
@@ -75,7 +77,7 @@ std::vector<Measurement> Score(const flow::Target& target, const at::Tensor& x,
 std::unique_ptr<flow::Network> MakeNetwork(int64_t outputs, uint64_t seed) {
   return std::make_unique<flow::Perceptron>(
       std::vector<int64_t>{2, 96, 96, outputs},
-      flow::NetworkOptions{.seed = seed});
+      flow::NetworkOptions{.seed = seed, .device = flow::BestDevice()});
 }
 
 flow::GanOptions OptionsOf(const std::string& loss, uint64_t seed) {
@@ -94,9 +96,15 @@ flow::Gan MakeGan(const flow::Target& target, const flow::GanOptions& options) {
           options};
 }
 
+// Drawn on the processor, the same wherever they go.
+at::Tensor Points(int64_t n, at::Generator& draws) {
+  return flow::Normal({n, 2}, draws, at::dtype(at::kFloat))
+      .to(flow::BestDevice());
+}
+
 at::Tensor ShownNoise() {
   at::Generator draws = Draws(0, Purpose::kEvaluate);
-  return flow::Normal({kShown, 2}, draws, at::dtype(at::kFloat));
+  return Points(kShown, draws);
 }
 
 // Says a divergence, and gives the line that marks it.
@@ -157,8 +165,7 @@ std::vector<Measurement> RunEqualTime(const Setting& setting,
   Steps progress(row, seed, 2 * steps);
   const at::Tensor z = ShownNoise();
   at::Generator draws = Draws(seed, Purpose::kNoise, 0);
-  const at::Tensor more = flow::Normal({400, 2}, draws, z.options());
-  const at::Tensor all = at::cat({z, more});
+  const at::Tensor all = at::cat({z, Points(400, draws)});
   const at::Tensor start = gan.generator().Forward(all).detach();
   std::vector<at::Tensor> frames = {start.slice(0, 0, kShown)};
   const flow::GanReport report =
@@ -216,9 +223,9 @@ std::vector<Measurement> RunKernel(const Setting& setting,
   const double end = SizesOf(setting).kernel_end;
   at::Generator draws = Draws(seed, Purpose::kTarget);
   at::Generator noise = Draws(seed, Purpose::kNoise);
-  flow::KernelRatio field(target.sample(600, draws), 0.2);
-  const at::Tensor start =
-      1.2 * flow::Normal({kParticles, 2}, noise, at::dtype(at::kFloat));
+  flow::KernelRatio field(target.sample(600, draws).to(flow::BestDevice()),
+                          0.2);
+  const at::Tensor start = 1.2 * Points(kParticles, noise);
   flow::Trajectory path{.every = end / (kFlowFrames - 1)};
   const flow::OdeReport report =
       flow::Flow(field, flow::Loss::Parse("logit"), start,
@@ -276,8 +283,7 @@ std::vector<Measurement> RunHeldStill(const Setting& setting, uint64_t seed) {
   const int64_t steps = SizesOf(setting).vanilla_steps;
   const flow::Target target = flow::MakeTarget("8-gaussians");
   at::Generator draws = Draws(seed, Purpose::kNoise);
-  const at::Tensor x =
-      0.1 * flow::Normal({512, 2}, draws, at::dtype(at::kFloat));
+  const at::Tensor x = 0.1 * Points(512, draws);
   const flow::GanOptions like = OptionsOf("logit", seed);
   flow::LearnedRatio ratio(
       MakeNetwork(1, 2 * seed + 1), target.sample,
