@@ -59,23 +59,41 @@ double Margin(const std::vector<Measurement>& lines, const CellKey& left,
 
 namespace {
 
+std::map<uint64_t, double> BySeed(const std::vector<Measurement>& lines,
+                                  const CellKey& key) {
+  std::map<uint64_t, double> values;
+  for (const Measurement& line : lines) {
+    if (IsOf(line, key)) values[line.seed] = line.value;
+  }
+  return values;
+}
+
+// Without the seeds that one side alone has; all lines where they share none.
+std::vector<Measurement> OfSharedSeeds(std::vector<Measurement> lines,
+                                       const CellKey& left,
+                                       const CellKey& right) {
+  const std::map<uint64_t, double> on_left = BySeed(lines, left);
+  const std::map<uint64_t, double> on_right = BySeed(lines, right);
+  const auto is_shared = [&](uint64_t seed) {
+    return on_left.contains(seed) && on_right.contains(seed);
+  };
+  if (std::ranges::none_of(
+          on_left, [&](const auto& one) { return is_shared(one.first); })) {
+    return lines;
+  }
+  std::erase_if(lines, [&](const Measurement& line) {
+    return (IsOf(line, left) || IsOf(line, right)) && !is_shared(line.seed);
+  });
+  return lines;
+}
+
 // Twice the standard error of the mean difference over the seeds that both
 // have; nothing for fewer than two.
 std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
                                    const CellKey& left, const CellKey& right) {
-  const auto by_seed = [&](const CellKey& key) {
-    std::map<uint64_t, double> values;
-    for (const Measurement& line : lines) {
-      if (line.row == key.row && line.set == key.set &&
-          line.length == key.length && line.metric == key.metric) {
-        values[line.seed] = line.value;
-      }
-    }
-    return values;
-  };
-  const std::map<uint64_t, double> others = by_seed(right);
+  const std::map<uint64_t, double> others = BySeed(lines, right);
   std::vector<double> differences;
-  for (const auto& [seed, value] : by_seed(left)) {
+  for (const auto& [seed, value] : BySeed(lines, left)) {
     const auto other = others.find(seed);
     if (other != others.end()) differences.push_back(other->second - value);
   }
@@ -85,8 +103,12 @@ std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
 
 }  // namespace
 
-ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
+ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
                   const std::string& reference) {
+  const bool paired =
+      claim.paired && !claim.bound && claim.relation != Claim::Relation::kEqual;
+  const std::vector<Measurement> lines =
+      paired ? OfSharedSeeds(all, claim.left, claim.right) : all;
   const auto left = Summarise(lines, claim.left);
   const auto right = claim.bound ? Summary{.mean = *claim.bound, .seeds = 1}
                                  : Summarise(lines, claim.right);
@@ -95,9 +117,10 @@ ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
   if (claim.standard_errors > 0) {
     margin = claim.standard_errors * std::hypot(left->error, right->error);
   } else if (claim.relation != Claim::Relation::kEqual) {
-    margin = Margin(lines, claim.left, claim.bound ? claim.left : claim.right,
+    // Of all seeds: one that both have says nothing of others.
+    margin = Margin(all, claim.left, claim.bound ? claim.left : claim.right,
                     reference);
-    if (claim.paired && !claim.bound) {
+    if (paired) {
       margin = PairedMargin(lines, claim.left, claim.right).value_or(margin);
     }
   }

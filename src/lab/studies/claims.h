@@ -33,8 +33,8 @@ struct Claim {
   // size and the seed.
   bool required = false;
   // Judged by the differences of models of the same seed, which share data,
-  // order and tests, where both sides have two seeds or more: their mean
-  // against twice its standard error.
+  // order and tests: over the seeds that both sides have, and where those are
+  // two or more by their mean against twice its standard error.
   bool paired = false;
 };
 

@@ -54,7 +54,7 @@ TEST(ClaimsTest, TheSpreadOfTheBaseIsWhatATieIs) {
 TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
   const std::vector<Measurement> lines = {
       Line("p", 1, 10), Line("q", 1, 11.1), Line("p", 2, 15), Line("q", 2, 16),
-      Line("p", 3, 20), Line("q", 3, 20.9), Line("r", 1, 12)};
+      Line("p", 3, 20), Line("q", 3, 20.9), Line("r", 1, 12), Line("s", 4, 17)};
   Claim claim{.left = Cell("p"), .right = Cell("q")};
   EXPECT_EQ(Judge(lines, claim, "base").verdict, Verdict::kTie);
   claim.paired = true;
@@ -63,8 +63,15 @@ TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
   // Twice 0.1 / sqrt(3).
   EXPECT_NE(result.numbers.find("margin 0.115"), std::string::npos)
       << result.numbers;
-  claim.right = Cell("r");  // one seed in common: the spread, as ever
-  EXPECT_EQ(Judge(lines, claim, "base").verdict, Verdict::kTie);
+  // One seed in common: of that seed, by the spread.
+  claim.right = Cell("r");
+  const ClaimResult one = Judge(lines, claim, "base");
+  EXPECT_EQ(one.verdict, Verdict::kTie);
+  EXPECT_EQ(one.numbers.find("10.00 against 12.00"), 0u) << one.numbers;
+  // None: of all.
+  claim.right = Cell("s");
+  const ClaimResult none = Judge(lines, claim, "base");
+  EXPECT_EQ(none.numbers.find("15.00 against 17.00"), 0u) << none.numbers;
 }
 
 TEST(ClaimsTest, AmountsCount) {

@@ -72,7 +72,7 @@ class InvLeakyStudy : public Study {
     using enum Claim::Relation;
     const int64_t N = s.N;
     const int64_t far = 8 * N;
-    return {
+    std::vector<Claim> claims = {
         {.text = "I4: plain RoPE with log n below NTK-mixed",
          .left = At("Baseline logn", far),
          .right = At("NTK-mixed logn", far)},
@@ -122,6 +122,8 @@ class InvLeakyStudy : public Study {
          .amount = 1e-6,
          .required = true},
     };
+    for (Claim& claim : claims) claim.paired = true;
+    return claims;
   }
 
   std::vector<Figure> Figures(const Setting& s,

@@ -164,16 +164,18 @@ std::vector<std::string> Measurements::Commands() const {
   return Named(&Provenance::command);
 }
 
+bool IsOf(const Measurement& line, const CellKey& key) {
+  return line.row == key.row && line.set == key.set &&
+         line.length == key.length && line.metric == key.metric;
+}
+
 std::optional<Summary> Summarise(const std::vector<Measurement>& lines,
                                  const CellKey& key) {
   Summary summary;
   double sum = 0;
   std::vector<double> values;
   for (const Measurement& line : lines) {
-    if (line.row != key.row || line.set != key.set ||
-        line.length != key.length || line.metric != key.metric) {
-      continue;
-    }
+    if (!IsOf(line, key)) continue;
     values.push_back(line.value);
     sum += line.value;
     summary.error += line.error;

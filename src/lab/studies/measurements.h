@@ -101,6 +101,8 @@ struct CellKey {
   std::string metric = "accuracy";
 };
 
+bool IsOf(const Measurement& line, const CellKey& key);
+
 std::optional<Summary> Summarise(const std::vector<Measurement>& lines,
                                  const CellKey& key);
 

@@ -112,7 +112,8 @@ class NtkStudy : public Study {
           .text = left + (relation == kBelow ? " below " : " at most ") + right,
           .left = At(left, far),
           .relation = relation,
-          .right = At(right, far)};
+          .right = At(right, far),
+          .paired = true};
     };
     std::vector<Claim> claims = {below("PI", kBelow, "Baseline"),
                                  below("Baseline", kBelow, "NTK-old"),

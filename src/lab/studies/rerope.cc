@@ -170,7 +170,8 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
                       .relation = relation,
                       .right = right,
                       .amount = amount,
-                      .required = required});
+                      .required = required,
+                      .paired = true});
   };
   claims.push_back(
       {.text = "the base uses its context: the loss at N that a "
