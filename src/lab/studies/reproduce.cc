@@ -123,7 +123,15 @@ class Session {
       fs::create_directories(folder);
       provenance.command = CommandOf(options_);
       Provenance from = provenance;
-      if (!study->OwnData().empty()) from.data = study->OwnData();
+      // The scale's config is of models that read texts.
+      const ops::Precision precision = options_.model.empty()
+                                           ? ConfigOf(setting_).model.precision
+                                           : ops::Precision::kFull;
+      if (!study->OwnData().empty()) {
+        from.data = study->OwnData();
+      } else if (precision != ops::Precision::kFull) {
+        from.hardware += ", trained in " + nn::ToString(precision);
+      }
       running_.push_back({.study = study,
                           .measured = std::make_unique<Measurements>(
                               (folder / "measured.csv").string(), from),
@@ -494,10 +502,6 @@ void Reproduce(const ReproduceOptions& options) {
   Setting setting = MakeSetting(options.scale);
   Provenance provenance{.scale = ToString(options.scale),
                         .hardware = Hardware(options.threads)};
-  const ops::Precision precision = ConfigOf(setting).model.precision;
-  if (precision != ops::Precision::kFull) {
-    provenance.hardware += ", trained in " + nn::ToString(precision);
-  }
   const bool reads_texts = std::ranges::any_of(
       FindStudies(options.studies),
       [](const Study* study) { return study->OwnData().empty(); });
