@@ -51,6 +51,10 @@ class Scorer {
   // for progress bars, since later tokens of a text look back on more.
   virtual double Work(const position::Stack& stack, int64_t first,
                       int64_t T) const = 0;
+
+  // Keys and values that the last Score held at its end, or would have held
+  // if it kept them.
+  virtual int64_t kv_bytes() const = 0;
 };
 
 }  // namespace ropewalk::evaluate

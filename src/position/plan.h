@@ -92,6 +92,7 @@ struct Band {
   PositionMap query;
   PositionMap key;
   int64_t table = 0;  // index into Plan::tables
+  bool operator==(const Band&) const = default;
 };
 
 // The factor s(i) on the score of query i, beside 1/sqrt(D); n = i + 1.
@@ -127,6 +128,7 @@ struct Plan {
   std::vector<Band> bands;
   std::vector<FrequencyTable> tables;
   ScoreScale scale;
+  bool operator==(const Plan&) const = default;
 
   // Index of the band that decides the pair, or nothing where it is masked.
   std::optional<int64_t> BandOf(int64_t i, int64_t j) const;

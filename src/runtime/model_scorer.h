@@ -33,8 +33,7 @@ class ModelScorer : public evaluate::Scorer {
   double Work(const position::Stack& stack, int64_t first,
               int64_t T) const override;
 
-  // Keys and values that the last Score held at its end.
-  int64_t kv_bytes() const { return kv_bytes_; }
+  int64_t kv_bytes() const override { return kv_bytes_; }
 
  private:
   Runtime& runtime_;

@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
 
+#include <vector>
+
 #include "lab/nn/layers.h"
 #include "lab/ops/norm.h"
 #include "lab/ops/product.h"
@@ -26,10 +28,14 @@ class GauLayer : public Layer {
                      const Memory*) const override {
     const int64_t e = config_.F;
     const int64_t s = config_.D;
-    const at::Tensor all = at::silu(ops::Product(x, in_, config_.precision));
-    const at::Tensor u = all.narrow(1, 0, e);
-    const at::Tensor v = all.narrow(1, e, e);
-    const at::Tensor z = all.narrow(1, 2 * e, s);
+    const at::Tensor all = at::silu(
+        ops::Product(x, in_, config_.precision, ops::Result::kOperand));
+    // The gradient of a split is one copy, that of narrow one of the whole for
+    // each part.
+    const std::vector<at::Tensor> parts = all.split_with_sizes({e, e, s}, 1);
+    const at::Tensor& u = parts[0];
+    const at::Tensor& v = parts[1];
+    const at::Tensor& z = parts[2];
     const at::Tensor q = z * gamma_q_;
     at::Tensor k = z * gamma_k_;
     if (config_.key_norm) k = ops::RmsNorm(k, {}, config_.norm_epsilon);

@@ -288,7 +288,8 @@ void CheckAttention(const at::Tensor& q, const at::Tensor& k,
               "got ",
               q.size(2), " and ", k.size(2));
   TORCH_CHECK(q.scalar_type() == k.scalar_type() &&
-                  q.scalar_type() == v.scalar_type() &&
+                  (q.scalar_type() == v.scalar_type() ||
+                   (v.is_cuda() && v.scalar_type() == at::kBFloat16)) &&
                   (!scale.defined() || scale.scalar_type() == q.scalar_type()),
               "banded_attention: all tensors must have one type");
   TORCH_CHECK(

@@ -33,8 +33,9 @@ struct AttentionOptions {
 //
 // q and k are not rotated yet; ids count from 0 in both. float32 on the CPU
 // runs the fused kernels, float64 the plain loops that define them, other
-// devices CompositeAttention. Throws c10::Error where shapes do not fit and
-// std::invalid_argument where the plan has no such mask.
+// devices CompositeAttention, where v may also be bfloat16. Throws c10::Error
+// where shapes do not fit and std::invalid_argument where the plan has no such
+// mask.
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v, const at::Tensor& head_scale,
                      const AttentionOptions& options);
@@ -46,11 +47,12 @@ at::Tensor PackedAttention(const at::Tensor& qkv, const at::Tensor& head_scale,
                            const AttentionOptions& options);
 
 // The same in operations of LibTorch on any device, `chunk` queries at a time
-// and computed again in the backward pass, so that memory stays O(chunk S).
+// and computed again in the backward pass, so that memory stays O(chunk S);
+// chunk 0 leaves their number to the device.
 at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& head_scale,
                               const AttentionOptions& options,
-                              int64_t chunk = 256);
+                              int64_t chunk = 0);
 
 // What all of them ask of their tensors. Throws c10::Error.
 void CheckAttention(const at::Tensor& q, const at::Tensor& k,

@@ -209,7 +209,7 @@ TEST_P(AttentionTest, CompositeEqualsTheKernels) {
       const std::vector<at::Tensor> x = Operands(s, o);
       const at::Tensor dy = at::randn({s.B, s.T, s.H, s.Dv}, at::kDouble);
       const auto want = RunBoth(AttentionOf(o), x, dy);
-      for (const int64_t chunk : {1, 7, 256}) {
+      for (const int64_t chunk : {0, 1, 7, 256}) {
         const auto got = RunBoth(
             [&](const auto& in) {
               return CompositeAttention(in[0], in[1], in[2], Scale(in), o,
@@ -221,6 +221,27 @@ TEST_P(AttentionTest, CompositeEqualsTheKernels) {
               << mask.name << " chunk " << chunk << " tensor " << i;
         }
       }
+    }
+  }
+}
+
+TEST_P(AttentionTest, OnCudaEqualsTheKernels) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const Sizes s{19, 19, 4, 2, 8, 5};
+  for (const Masked& mask : Masks()) {
+    if (mask.heads.size() > 1) continue;
+    if (mask.ahead && !HasMirror(GetParam())) continue;
+    const AttentionOptions o = OptionsOf(GetParam(), mask, s.H, s.G, s.D, s.T);
+    const std::vector<at::Tensor> x = Operands(s, o);
+    const at::Tensor dy = at::randn({s.B, s.T, s.H, s.Dv}, at::kDouble);
+    const auto want = RunBoth(AttentionOf(o), x, dy);
+    std::vector<at::Tensor> there;
+    for (const at::Tensor& t : x) there.push_back(t.to(at::kCUDA));
+    const auto got = RunBoth(AttentionOf(o), there, dy.to(at::kCUDA));
+    for (size_t i = 0; i < want.size(); ++i) {
+      EXPECT_TRUE(got[i].is_cuda());
+      EXPECT_LT(Difference(got[i].cpu(), want[i]), 1e-10)
+          << mask.name << " tensor " << i;
     }
   }
 }

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "attention/training_law.h"
 #include "lab/ops/attention.h"
@@ -28,19 +30,21 @@ struct Angles {
   at::Tensor sin;
 };
 
+at::Tensor OnDevice(const std::vector<double>& values, at::Device device) {
+  return at::tensor(values, at::kDouble).to(device);
+}
+
 Angles AnglesOf(const position::Plan& plan, const attention::Turn& turn,
                 int64_t first, int64_t n, const at::TensorOptions& options) {
   const position::FrequencyTable& table =
       plan.tables[static_cast<size_t>(turn.table)];
-  const auto pairs = static_cast<int64_t>(table.frequencies.size());
-  at::Tensor angles = at::empty({n, pairs}, at::kDouble);
-  double* at = angles.data_ptr<double>();
+  std::vector<double> positions(static_cast<size_t>(n));
   for (int64_t i = 0; i < n; ++i) {
-    const double position = turn.map(first + i);
-    for (const double frequency : table.frequencies) {
-      *at++ = position * frequency;
-    }
+    positions[static_cast<size_t>(i)] = turn.map(first + i);
   }
+  const at::Tensor angles =
+      at::outer(OnDevice(positions, options.device()),
+                OnDevice(table.frequencies, options.device()));
   return {(angles.cos() * table.magnitude).to(options),
           (angles.sin() * table.magnitude).to(options)};
 }
@@ -65,11 +69,17 @@ struct Operands {
   at::Tensor scale;  // [H] or undefined
 };
 
-// Which piece of the law decides each pair, -1 where it is masked, for queries
-// [first, first + n): int8 [B or 1, H or 1, n, S].
-at::Tensor Pieces(const Law& law, const Operands& x,
-                  const AttentionOptions& options, const int64_t* prefix,
-                  const int64_t* keys, int64_t first, int64_t n) {
+// Which piece of the law decides each pair of queries [first, first + n).
+struct Pieces {
+  // One a piece: bool [B or 1, H or 1, n, S], undefined where it shows nothing.
+  std::vector<at::Tensor> mine;
+  at::Tensor masked;   // bool, likewise: no piece shows the pair
+  bool blind = false;  // a query sees nothing at all
+};
+
+Pieces PiecesOf(const Law& law, const Operands& x,
+                const AttentionOptions& options, const int64_t* prefix,
+                const int64_t* keys, int64_t first, int64_t n) {
   attention::TrainingInputOf<double> input;  // only what MakeSight reads
   input.shape = {.B = x.q.size(0),
                  .T = x.q.size(1),
@@ -82,77 +92,173 @@ at::Tensor Pieces(const Law& law, const Operands& x,
   const int64_t B = prefix != nullptr || keys != nullptr ? x.q.size(0) : 1;
   const auto H = static_cast<int64_t>(options.directions.size());
   const int64_t S = x.k.size(1);
-  at::Tensor pieces = at::full({B, H, n, S}, -1, at::kChar);
-  int8_t* row = pieces.data_ptr<int8_t>();
-  for (int64_t b = 0; b < B; ++b) {
-    for (int64_t h = 0; h < H; ++h) {
-      const attention::Sight sight = attention::MakeSight(input, b, h);
-      for (int64_t i = 0; i < n; ++i, row += S) {
-        // The first piece that shows a pair decides it, so it comes last.
-        for (auto p = static_cast<int64_t>(law.pieces.size()); p-- > 0;) {
-          const position::KeyRange seen =
-              sight.Seen(law.pieces[static_cast<size_t>(p)], first + i);
-          const int64_t begin = std::clamp<int64_t>(seen.first, 0, S);
-          const int64_t end = std::clamp<int64_t>(seen.last, begin, S);
-          std::fill(row + begin, row + end, static_cast<int8_t>(p));
+  const auto count = static_cast<int64_t>(law.pieces.size());
+  // The keys of a piece are an interval for every query: two numbers each
+  // travel to the device, and the masks are made there.
+  at::Tensor ends = at::empty({2, count, B, H, n}, at::kLong);
+  int64_t* begins = ends.data_ptr<int64_t>();
+  int64_t* lasts = begins + count * B * H * n;
+  std::vector<bool> shows(law.pieces.size(), false);
+  std::vector<bool> sees(static_cast<size_t>(B * H * n), false);
+  for (size_t p = 0; p < law.pieces.size(); ++p) {
+    size_t row = 0;
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t h = 0; h < H; ++h) {
+        const attention::Sight sight = attention::MakeSight(input, b, h);
+        for (int64_t i = 0; i < n; ++i, ++row) {
+          const position::KeyRange seen = sight.Seen(law.pieces[p], first + i);
+          *begins = std::clamp<int64_t>(seen.first, 0, S);
+          *lasts = std::clamp<int64_t>(seen.last, *begins, S);
+          if (*begins < *lasts) shows[p] = sees[row] = true;
+          ++begins;
+          ++lasts;
         }
       }
     }
   }
+  const at::Device device = x.q.device();
+  ends = ends.to(device).unsqueeze(5);
+  const at::Tensor key = at::arange(S, at::dtype(at::kLong).device(device));
+  Pieces pieces;
+  at::Tensor shown =
+      at::zeros({B, H, n, S}, at::dtype(at::kBool).device(device));
+  for (int64_t p = 0; p < count; ++p) {
+    at::Tensor mine;
+    // The first piece that shows a pair decides it.
+    if (shows[static_cast<size_t>(p)]) {
+      mine = (key >= ends[0][p]).logical_and_(key < ends[1][p]);
+      mine.logical_and_(shown.logical_not());
+      shown.logical_or_(mine);
+    }
+    pieces.mine.push_back(std::move(mine));
+  }
+  pieces.masked = shown.logical_not_();
+  pieces.blind = std::ranges::find(sees, false) != sees.end();
   return pieces;
 }
 
+// What a run of queries needs beside its operands: the same for every layer of
+// a plan and every step of a training.
+struct Prepared {
+  Pieces pieces;
+  std::vector<Angles> queries;  // one a piece, empty where it shows nothing
+  std::vector<Angles> keys;
+  at::Tensor factors;  // [1, n, 1, 1]: on the scores of each query
+};
+
+Prepared Prepare(const position::Plan& plan, const Law& law, const Operands& x,
+                 Pieces pieces, int64_t first, int64_t n) {
+  const at::TensorOptions options = x.q.options();
+  Prepared made;
+  for (size_t p = 0; p < law.pieces.size(); ++p) {
+    Angles of_q;
+    Angles of_k;
+    if (pieces.mine[p].defined()) {
+      const auto& piece = law.pieces[p];
+      of_q =
+          AnglesOf(plan, law.query_turns[static_cast<size_t>(piece.query_turn)],
+                   first, n, options);
+      of_k = AnglesOf(plan, law.key_turns[static_cast<size_t>(piece.key_turn)],
+                      0, x.k.size(1), options);
+    }
+    made.queries.push_back(std::move(of_q));
+    made.keys.push_back(std::move(of_k));
+  }
+  std::vector<double> factors(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) {
+    factors[static_cast<size_t>(i)] =
+        plan.scale(first + i) / std::sqrt(static_cast<double>(x.q.size(3)));
+  }
+  made.factors =
+      OnDevice(factors, options.device()).to(options).view({1, n, 1, 1});
+  made.pieces = std::move(pieces);
+  return made;
+}
+
+// Copies to a device wait for all that it was told to do, so a training keeps
+// what it prepared.
+class PreparedCache {
+ public:
+  struct Key {
+    position::Plan plan;
+    std::vector<attention::Direction> directions;
+    int64_t S = 0;
+    int64_t D = 0;
+    int64_t first = 0;
+    int64_t n = 0;
+    at::Device device = at::kCPU;
+    at::ScalarType type = at::kFloat;
+    bool operator==(const Key&) const = default;
+  };
+
+  template <typename Make>
+  const Prepared& Get(const Key& key, const Make& make) {
+    for (const auto& [known, prepared] : entries_) {
+      if (known == key) return *prepared;
+    }
+    if (entries_.size() >= kMost) entries_.erase(entries_.begin());
+    entries_.emplace_back(key, std::make_unique<Prepared>(make()));
+    return *entries_.back().second;
+  }
+
+ private:
+  static constexpr size_t kMost = 8;
+  std::vector<std::pair<Key, std::unique_ptr<Prepared>>> entries_;
+};
+
 // Outputs of queries [first, first + n), given as x.q alone.
-at::Tensor Chunk(const position::Plan& plan, const Law& law, const Operands& x,
-                 const at::Tensor& pieces, int64_t first) {
+at::Tensor Chunk(const Operands& x, const Prepared& prepared) {
+  const Pieces& pieces = prepared.pieces;
   const int64_t B = x.q.size(0);
   const int64_t n = x.q.size(1);
   const int64_t H = x.q.size(2);
-  const int64_t D = x.q.size(3);
   const int64_t S = x.k.size(1);
   const int64_t G = x.k.size(2);
-  const at::TensorOptions options = x.q.options();
   const auto by_head = [&](const at::Tensor& keys) {  // [B, H, S, .]
     return keys.unsqueeze(3)
         .expand({B, S, G, H / G, keys.size(3)})
         .reshape({B, S, H, keys.size(3)})
         .transpose(1, 2);
   };
-  at::Tensor scores = at::zeros({B, H, n, S}, options);
-  for (size_t p = 0; p < law.pieces.size(); ++p) {
-    const at::Tensor mine = pieces == static_cast<int64_t>(p);
-    if (!mine.any().item<bool>()) continue;
-    const auto& piece = law.pieces[p];
-    const Angles of_q =
-        AnglesOf(plan, law.query_turns[static_cast<size_t>(piece.query_turn)],
-                 first, n, options);
-    const Angles of_k =
-        AnglesOf(plan, law.key_turns[static_cast<size_t>(piece.key_turn)], 0, S,
-                 options);
+  at::Tensor q = x.q * prepared.factors;
+  if (x.scale.defined()) q = q * x.scale.view({1, 1, H, 1});
+  at::Tensor scores;
+  for (size_t p = 0; p < pieces.mine.size(); ++p) {
+    if (!pieces.mine[p].defined()) continue;
     const at::Tensor product =
-        at::matmul(Rotate(x.q, of_q).transpose(1, 2),
-                   by_head(Rotate(x.k, of_k)).transpose(2, 3));
-    scores = at::where(mine, product, scores);
+        at::matmul(Rotate(q, prepared.queries[p]).transpose(1, 2),
+                   by_head(Rotate(x.k, prepared.keys[p])).transpose(2, 3));
+    scores =
+        scores.defined() ? at::where(pieces.mine[p], product, scores) : product;
   }
-  at::Tensor factor = at::empty({n}, at::kDouble);
-  for (int64_t i = 0; i < n; ++i) {
-    factor[i] = plan.scale(first + i) / std::sqrt(static_cast<double>(D));
+  if (!scores.defined()) scores = at::zeros({B, H, n, S}, q.options());
+  scores = scores.masked_fill(pieces.masked,
+                              -std::numeric_limits<double>::infinity());
+  at::Tensor weights;
+  if (pieces.blind) {
+    // A row that sees nothing gives zeros, and no NaN in its gradient.
+    scores = scores.masked_fill(pieces.masked.all(3, true), 0);
+    weights = at::softmax(scores, 3).masked_fill(pieces.masked, 0);
+  } else {
+    weights = at::softmax(scores, 3);
   }
-  scores = scores * factor.to(options).view({1, 1, n, 1});
-  if (x.scale.defined()) scores = scores * x.scale.view({1, H, 1, 1});
-  const at::Tensor masked = pieces < 0;
-  // A row that sees nothing gives zeros, and no NaN in its gradient.
-  const at::Tensor blind = masked.all(3, true);
-  scores = scores.masked_fill(masked, -std::numeric_limits<double>::infinity())
-               .masked_fill(blind, 0);
-  const at::Tensor weights = at::softmax(scores, 3).masked_fill(masked, 0);
-  return at::matmul(weights, by_head(x.v)).transpose(1, 2);
+  return at::matmul(weights.to(x.v.scalar_type()), by_head(x.v))
+      .transpose(1, 2);
 }
 
 struct Setting {
   AttentionOptions options;
-  int64_t chunk = 256;
+  int64_t chunk = 0;
 };
+
+// Queries at a time where nobody says how many: on a device as many as a
+// quarter of a GiB of float32 scores allows, as small steps leave it idle.
+int64_t ChunkOf(const Setting& setting, const Operands& x) {
+  if (setting.chunk > 0) return setting.chunk;
+  if (x.q.is_cpu()) return 256;
+  const int64_t row = x.q.size(0) * x.q.size(2) * x.k.size(1);
+  return std::max<int64_t>(1, (int64_t{1} << 26) / std::max<int64_t>(1, row));
+}
 
 // Calls body(first, n, pieces) for each run of queries.
 template <typename Body>
@@ -167,11 +273,30 @@ void ForChunks(const Operands& x, const Setting& setting, const Law& law,
     return tensor.defined() ? tensor.data_ptr<int64_t>() : nullptr;
   };
   const int64_t T = x.q.size(1);
-  for (int64_t first = 0; first < T; first += setting.chunk) {
-    const int64_t n = std::min(setting.chunk, T - first);
+  const int64_t chunk = ChunkOf(setting, x);
+  for (int64_t first = 0; first < T; first += chunk) {
+    const int64_t n = std::min(chunk, T - first);
+    const auto prepare = [&] {
+      return Prepare(
+          *setting.options.plan, law, x,
+          PiecesOf(law, x, setting.options, data(prefix), data(keys), first, n),
+          first, n);
+    };
+    if (prefix.defined() || keys.defined()) {
+      body(first, n, prepare());
+      continue;
+    }
+    thread_local PreparedCache cache;
     body(first, n,
-         Pieces(law, x, setting.options, data(prefix), data(keys), first, n)
-             .to(x.q.device()));
+         cache.Get({.plan = *setting.options.plan,
+                    .directions = setting.options.directions,
+                    .S = x.k.size(1),
+                    .D = x.q.size(3),
+                    .first = first,
+                    .n = n,
+                    .device = x.q.device(),
+                    .type = x.q.scalar_type()},
+                   prepare));
   }
 }
 
@@ -182,6 +307,10 @@ Law LawOf(const AttentionOptions& options, const at::Tensor& q) {
   if (options.prefix.defined()) mask.prefix = none.data();
   return attention::MakeLaw(*options.plan, mask);
 }
+
+// So many scores are not computed again on a device, which has the room: 64
+// MiB of float32 and their weights.
+constexpr int64_t kKeptScores = int64_t{1} << 24;
 
 class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
  public:
@@ -194,10 +323,9 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
     const Law law = LawOf(setting->options, q);
     std::vector<at::Tensor> parts;
     ForChunks(x, *setting, law,
-              [&](int64_t first, int64_t n, const at::Tensor& pieces) {
-                parts.push_back(Chunk(*setting->options.plan, law,
-                                      {q.narrow(1, first, n), k, v, scale},
-                                      pieces, first));
+              [&](int64_t first, int64_t n, const Prepared& prepared) {
+                parts.push_back(
+                    Chunk({q.narrow(1, first, n), k, v, scale}, prepared));
               });
     context->save_for_backward({q, k, v, scale});
     context->saved_data["setting"] =
@@ -222,11 +350,9 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
     variable_list sums(4);
     const at::AutoGradMode enable(true);
     ForChunks(x, setting, law,
-              [&](int64_t first, int64_t n, const at::Tensor& pieces) {
-                const at::Tensor out =
-                    Chunk(*setting.options.plan, law,
-                          {x.q.narrow(1, first, n), x.k, x.v, x.scale}, pieces,
-                          first);
+              [&](int64_t first, int64_t n, const Prepared& prepared) {
+                const at::Tensor out = Chunk(
+                    {x.q.narrow(1, first, n), x.k, x.v, x.scale}, prepared);
                 variable_list inputs = {x.q, x.k, x.v};
                 if (x.scale.defined()) inputs.push_back(x.scale);
                 const variable_list parts = torch::autograd::grad(
@@ -259,7 +385,18 @@ at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& head_scale,
                               const AttentionOptions& options, int64_t chunk) {
   CheckAttention(q, k, v, head_scale, options);
-  TORCH_CHECK(chunk > 0, "composite_attention: chunk must be above 0");
+  TORCH_CHECK(chunk >= 0, "composite_attention: chunk must be at least 0");
+  const int64_t scores = q.size(0) * q.size(1) * q.size(2) * k.size(1);
+  if (chunk == 0 && !q.is_cpu() && scores > 0 && scores <= kKeptScores) {
+    const Setting setting{options, q.size(1)};
+    const Operands x{q, k, v, head_scale};
+    at::Tensor out;
+    ForChunks(x, setting, LawOf(options, q),
+              [&](int64_t, int64_t, const Prepared& prepared) {
+                out = Chunk(x, prepared);
+              });
+    return out;
+  }
   return CompositeFunction::apply(
       q, k, v, MaybeTensor(head_scale),
       std::make_shared<Setting>(Setting{options, chunk}));

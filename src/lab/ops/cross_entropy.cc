@@ -16,12 +16,12 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-int64_t ChunkRows(int64_t chunk, int64_t V) {
+int64_t ChunkRows(int64_t chunk, const at::Tensor& hidden, int64_t V) {
+  if (chunk > 0) return chunk;
   // 8 MiB of logits stay in a last-level cache, and are rows enough for the
-  // matrix products to run at speed.
-  return chunk > 0 ? chunk
-                   : std::max<int64_t>(16, (int64_t{8} << 20) /
-                                               (4 * std::max<int64_t>(1, V)));
+  // matrix products to run at speed; a GPU wants fewer and larger ones.
+  const int64_t bytes = int64_t{hidden.is_cuda() ? 1024 : 8} << 20;
+  return std::max<int64_t>(16, bytes / (4 * std::max<int64_t>(1, V)));
 }
 
 void CheckShapes(const at::Tensor& hidden, const at::Tensor& output,
@@ -98,7 +98,7 @@ class LinearCrossEntropyFunction
                           Precision precision) {
     const at::Tensor weights = TensorOr(maybe_weights);
     const int64_t R = hidden.size(0);
-    const int64_t rows = ChunkRows(chunk, output.size(0));
+    const int64_t rows = ChunkRows(chunk, hidden, output.size(0));
     // The gradient is made now, while the logits exist, and only scaled later.
     at::Tensor dhidden, doutput;
     if (differentiate) {
@@ -176,7 +176,7 @@ RowScores ScoreRows(const at::Tensor& hidden, const at::Tensor& output,
   CheckShapes(hidden, output, targets, {});
   const at::NoGradGuard no_grad;
   const int64_t R = hidden.size(0);
-  const int64_t rows = ChunkRows(chunk, output.size(0));
+  const int64_t rows = ChunkRows(chunk, hidden, output.size(0));
   RowScores scores{at::empty({R}, hidden.options().dtype(at::kDouble)),
                    at::empty({R}, hidden.options().dtype(at::kBool))};
   for (int64_t first = 0; first < R; first += rows) {

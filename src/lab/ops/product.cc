@@ -1,7 +1,9 @@
 #include "lab/ops/product.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/version.h>
 
 #include "kernels/cpu/bf16_gemm.h"
 #include "lab/ops/threads.h"
@@ -38,6 +40,49 @@ void OnTilesInto(at::Tensor& c, const Operand& a, const Operand& b, bool add) {
 at::Tensor Turned(const at::Tensor& x, bool transposed) {
   return transposed ? x.t() : x;
 }
+
+// bfloat16 operands on a GPU's tensor cores, sums in float32. LibTorch before
+// 2.8 has no product with a result of another type, so the result is rounded
+// to bfloat16 there as well.
+at::Tensor OnTensorCores(const at::Tensor& a, const at::Tensor& b,
+                         at::ScalarType type = at::kFloat) {
+  const at::Tensor x = a.to(at::kBFloat16);
+  const at::Tensor y = b.to(at::kBFloat16);
+  if (type == at::kBFloat16) return at::mm(x, y);
+#if TORCH_VERSION_MAJOR > 2 || \
+    (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 8)
+  return at::mm(x, y, at::kFloat);
+#else
+  return at::mm(x, y).to(at::kFloat);
+#endif
+}
+
+class CudaProductFunction
+    : public torch::autograd::Function<CudaProductFunction> {
+ public:
+  static Variable forward(AutogradContext* context, const at::Tensor& x,
+                          const at::Tensor& w, bool operand) {
+    // Rounded once for all three products.
+    const at::Tensor rounded_x = x.to(at::kBFloat16);
+    const at::Tensor rounded_w = w.to(at::kBFloat16);
+    context->save_for_backward({rounded_x, rounded_w});
+    context->saved_data["type"] = static_cast<int64_t>(x.scalar_type());
+    return OnTensorCores(rounded_x, rounded_w.t(),
+                         operand ? at::kBFloat16 : at::kFloat);
+  }
+
+  static variable_list backward(AutogradContext* context,
+                                variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const auto type =
+        static_cast<at::ScalarType>(context->saved_data["type"].toInt());
+    const at::Tensor dy = gradients[0].to(at::kBFloat16);
+    at::Tensor dx, dw;
+    if (context->needs_input_grad(0)) dx = OnTensorCores(dy, saved[1], type);
+    if (context->needs_input_grad(1)) dw = OnTensorCores(dy.t(), saved[0]);
+    return {dx, dw, Variable()};
+  }
+};
 
 class ProductFunction : public torch::autograd::Function<ProductFunction> {
  public:
@@ -76,6 +121,19 @@ void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
     return OnTilesInto(c, a, b, add);
   }
   const bool rounds = precision == Precision::kBf16;
+  if (rounds && c.is_cuda() && c.scalar_type() == at::kFloat) {
+    const at::Tensor x = a.tensor.to(at::kBFloat16);
+    const at::Tensor y =
+        b.tensor.is_same(a.tensor) ? x : b.tensor.to(at::kBFloat16);
+    const at::Tensor product =
+        OnTensorCores(Turned(x, a.transposed), Turned(y, b.transposed));
+    if (add) {
+      c.add_(product);
+    } else {
+      c.copy_(product);
+    }
+    return;
+  }
   const at::Tensor x =
       Turned(rounds ? Rounded(a.tensor) : a.tensor, a.transposed);
   const at::Tensor y =
@@ -88,11 +146,14 @@ void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
 }
 
 at::Tensor Product(const at::Tensor& x, const at::Tensor& w,
-                   Precision precision) {
+                   Precision precision, Result result) {
   TORCH_CHECK(x.dim() == 2 && w.dim() == 2 && x.size(1) == w.size(1),
               "product: x [R, K] and w [N, K] expected, got ", x.sizes(),
               " and ", w.sizes());
   if (precision == Precision::kFull) return at::mm(x, w.t());
+  if (w.is_cuda() && w.scalar_type() == at::kFloat) {
+    return CudaProductFunction::apply(x, w, result == Result::kOperand);
+  }
   return ProductFunction::apply(x.contiguous(), w);
 }
 
@@ -100,6 +161,10 @@ at::Tensor ProductPlus(const at::Tensor& base, const at::Tensor& x,
                        const at::Tensor& w, Precision precision) {
   if (precision == Precision::kFull) return at::addmm(base, x, w.t());
   return base + Product(x, w, precision);
+}
+
+void AllowTensorFloats(bool allow) {
+  at::globalContext().setAllowTF32CuBLAS(allow);
 }
 
 }  // namespace ropewalk::lab::ops

@@ -17,11 +17,16 @@ enum class Precision {
 };
 
 // x [R, K], w [N, K] -> x w^T [R, N], with gradients. On float32 CPU tensors
-// kBf16 runs on AMX tiles where the processor has them, else on rounded copies:
-// the same but for the order of sums. Throws c10::Error where shapes do not
-// fit.
+// kBf16 runs on AMX tiles where the processor has them, on CUDA ones on tensor
+// cores, else on rounded copies: the same but for the order of sums. Throws
+// c10::Error where shapes do not fit.
+//
+//   kOperand   the result goes into other products: under kBf16 it stays
+//              bfloat16 on CUDA, where reading and writing float32 would take
+//              the time
+enum class Result { kSum, kOperand };
 at::Tensor Product(const at::Tensor& x, const at::Tensor& w,
-                   Precision precision);
+                   Precision precision, Result result = Result::kSum);
 
 // base [R, N] + x w^T.
 at::Tensor ProductPlus(const at::Tensor& base, const at::Tensor& x,
@@ -35,6 +40,11 @@ struct Operand {
 };
 void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
                   Precision precision);
+
+// Whether CUDA products of float32 may round their operands to TensorFloat-32
+// (10 bits, as float16 has), which is what tensor cores take. For the process;
+// without CUDA nothing changes.
+void AllowTensorFloats(bool allow);
 
 }  // namespace ropewalk::lab::ops
 

@@ -75,6 +75,49 @@ TEST_F(ProductTest, RoundedCopiesGiveTheSame) {
             1e-14);
 }
 
+TEST_F(ProductTest, OnCudaOperandsAreRoundedAndSumsAreNot) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const at::Tensor x = at::randn({40, 96}), w = at::randn({72, 96}),
+                   dy = at::randn({40, 72});
+  const at::Tensor there = x.to(at::kCUDA).requires_grad_(true);
+  const at::Tensor weight = w.to(at::kCUDA).requires_grad_(true);
+  const at::Tensor y = Product(there, weight, Precision::kBf16);
+  const auto gradients =
+      torch::autograd::grad({y}, {there, weight}, {dy.to(at::kCUDA)});
+  ExpectClose(y.detach().cpu(), Rounded(x), Rounded(w).t());
+  ExpectClose(gradients[0].cpu(), Rounded(dy), Rounded(w));
+  ExpectClose(gradients[1].cpu(), Rounded(dy).t(), Rounded(x));
+  at::Tensor sum = at::ones({40, 72}, at::kCUDA);
+  MultiplyInto(sum, {there.detach()}, {weight.detach(), true}, true,
+               Precision::kBf16);
+  EXPECT_LT((sum - 1 - y.detach()).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(ProductTest, OnCudaCrossEntropyIsTheSame) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const int64_t R = 40, E = 33, V = 70;
+  const at::Tensor targets = at::randint(0, V, {R}, at::kLong);
+  const at::Tensor weights = at::rand({R}, at::kDouble);
+  const auto run = [&](at::Device device) {
+    at::manual_seed(4);
+    const at::Tensor h =
+        at::randn({R, E}, at::kDouble).to(device).requires_grad_(true);
+    const at::Tensor o =
+        at::randn({V, E}, at::kDouble).to(device).requires_grad_(true);
+    const at::Tensor loss = LinearCrossEntropy(
+        h, o, targets.to(device), weights.to(device), R, /*chunk=*/16);
+    std::vector<at::Tensor> all = torch::autograd::grad({loss}, {h, o});
+    all.push_back(loss.detach());
+    return all;
+  };
+  const auto want = run(at::kCPU);
+  const auto got = run(at::kCUDA);
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_TRUE(got[i].is_cuda());
+    EXPECT_LT((got[i].cpu() - want[i]).abs().max().item<double>(), 1e-12);
+  }
+}
+
 TEST_F(ProductTest, CrossEntropyMultipliesInIt) {
   const int64_t R = 40, E = 33, V = 70;
   const at::Tensor targets = at::randint(0, V, {R}, at::kLong);

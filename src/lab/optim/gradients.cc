@@ -1,5 +1,6 @@
 #include "lab/optim/gradients.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -13,6 +14,12 @@ bool IsPlainFloat(const at::Tensor& tensor) {
          tensor.is_contiguous();
 }
 
+// In float64, without a float64 copy.
+at::Tensor OnDevice(const at::Tensor& tensor) {
+  return at::linalg_vector_norm(tensor, 2, c10::nullopt, false, at::kDouble)
+      .square();
+}
+
 }  // namespace
 
 double SumOfSquares(const at::Tensor& tensor) {
@@ -22,7 +29,28 @@ double SumOfSquares(const at::Tensor& tensor) {
   if (IsPlainFloat(dense)) {
     return fused::SumSquares(dense.data_ptr<float>(), dense.numel());
   }
+  if (dense.is_cuda()) return OnDevice(dense).item<double>();
   return dense.to(at::kDouble).square().sum().item<double>();
+}
+
+std::vector<double> SumsOfSquares(const std::vector<at::Tensor>& tensors) {
+  const at::NoGradGuard no_grad;
+  const bool there =
+      !tensors.empty() && std::ranges::all_of(tensors, [](const at::Tensor& t) {
+        return t.is_cuda() && t.layout() == at::kStrided;
+      });
+  if (!there) {
+    std::vector<double> sums;
+    for (const at::Tensor& tensor : tensors)
+      sums.push_back(SumOfSquares(tensor));
+    return sums;
+  }
+  std::vector<at::Tensor> sums;
+  for (const at::Tensor& tensor : tensors) {
+    sums.push_back(OnDevice(tensor.detach()));
+  }
+  const at::Tensor all = at::stack(sums).cpu();
+  return {all.data_ptr<double>(), all.data_ptr<double>() + all.numel()};
 }
 
 double RootMeanSquare(const at::Tensor& tensor) {
@@ -43,18 +71,24 @@ at::Tensor RowsInUse(const at::Tensor& gradient) {
 GradientReport ReportGradients(const std::vector<Parameter>& parameters,
                                double scale) {
   GradientReport report;
-  double sum = 0;
+  std::vector<at::Tensor> gradients;
+  std::vector<const Parameter*> owners;
   for (const Parameter& parameter : parameters) {
     const at::Tensor gradient = parameter.value.grad();
     if (!gradient.defined()) {
       ++report.missing;
       continue;
     }
-    const double squares = SumOfSquares(gradient);
-    if (std::isfinite(squares)) {
-      sum += squares;
+    gradients.push_back(gradient);
+    owners.push_back(&parameter);
+  }
+  const std::vector<double> squares = SumsOfSquares(gradients);
+  double sum = 0;
+  for (size_t i = 0; i < squares.size(); ++i) {
+    if (std::isfinite(squares[i])) {
+      sum += squares[i];
     } else if (++report.bad == 1) {
-      report.first_bad = parameter.name;
+      report.first_bad = owners[i]->name;
     }
   }
   report.finite = report.bad == 0;

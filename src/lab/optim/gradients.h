@@ -44,6 +44,9 @@ void ClearGradients(const std::vector<Parameter>& parameters);
 double SumOfSquares(const at::Tensor& tensor);
 
 // sqrt of the mean of squares, 0 for an empty tensor.
+// Of several: of tensors on one device, with one wait for it.
+std::vector<double> SumsOfSquares(const std::vector<at::Tensor>& tensors);
+
 double RootMeanSquare(const at::Tensor& tensor);
 
 // bool [V]: rows of [V, E] that are not all zeros.

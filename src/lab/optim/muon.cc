@@ -23,10 +23,16 @@ double StepScale(MuonOptions::Scale scale, int64_t rows, int64_t columns) {
 at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations,
                          ops::Precision precision) {
   // Over the Frobenius norm no singular value is above 1.
-  const double norm = std::sqrt(SumOfSquares(matrix));
-  if (norm == 0) return at::zeros_like(matrix);
   const bool tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = ((tall ? matrix.t() : matrix) / norm).contiguous();
+  const at::Tensor wide = tall ? matrix.t() : matrix;
+  at::Tensor x;
+  if (matrix.is_cuda()) {  // without waiting for the norm
+    x = (wide / at::linalg_vector_norm(matrix).clamp_min(1e-30)).contiguous();
+  } else {
+    const double norm = std::sqrt(SumOfSquares(matrix));
+    if (norm == 0) return at::zeros_like(matrix);
+    x = (wide / norm).contiguous();
+  }
   at::Tensor a = at::empty({x.size(0), x.size(0)}, x.options());
   at::Tensor b = at::empty_like(a);
   at::Tensor y = at::empty_like(x);

@@ -8,20 +8,55 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "evaluate/statistics.h"
+#include "lab/ops/product.h"
+#include "lab/train/checkpoint.h"
+#include "lab/train/config.h"
+#include "lab/train/scorer.h"
 #include "position/scheme.h"
+#include "runtime/model_scorer.h"
 
 namespace ropewalk::lab::studies {
+namespace {
+
+// With the products of its own type, however it was trained.
+std::unique_ptr<nn::Model> ModelOf(const std::string& path) {
+  const train::Checkpoint checkpoint = train::ReadCheckpoint(path);
+  train::TrainConfig config =
+      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  config.model.precision = ops::Precision::kFull;
+  auto model = std::make_unique<nn::Model>(config.model, config.seed);
+  train::LoadParameters(checkpoint, model->parameters(), false);
+  return model;
+}
+
+}  // namespace
 
 Bench::Bench(const Setting& setting, const std::string& file,
              const std::vector<evaluate::Document>& documents,
              BenchOptions options)
-    : setting_(setting), documents_(documents), options_(std::move(options)) {
-  if (file.empty()) return;
-  runtime_ = std::make_unique<runtime::Runtime>(
-      runtime::RuntimeOptions{.path = file,
-                              .train_length = options_.train_length,
-                              .threads = options_.threads});
-  scorer_ = std::make_unique<runtime::ModelScorer>(*runtime_);
+    : setting_(setting),
+      documents_(documents),
+      options_(std::move(options)),
+      file_(file) {
+  if (file_.empty()) return;
+  if (options_.device == "cpu") {
+    scorer_ = std::make_unique<runtime::ModelScorer>(model());
+    return;
+  }
+  model_ = ModelOf(options_.checkpoint);
+  model_->To(options_.device);
+  ops::AllowTensorFloats(true);
+  scorer_ = std::make_unique<train::LabScorer>(*model_);
+}
+
+runtime::Runtime& Bench::model() {
+  if (runtime_ == nullptr) {
+    runtime_ = std::make_unique<runtime::Runtime>(
+        runtime::RuntimeOptions{.path = file_,
+                                .train_length = options_.train_length,
+                                .threads = options_.threads});
+  }
+  return *runtime_;
 }
 
 evaluate::MeasureResult Bench::Measure(const std::string& spelling,

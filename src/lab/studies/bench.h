@@ -2,6 +2,7 @@
 //
 // A trained model is measured from its exported file by the same code that
 // `ropewalk measure` runs, so that what a study reports is what a user gets.
+// Where it was trained on a GPU it is read there, by LibTorch.
 
 #ifndef ROPEWALK_LAB_STUDIES_BENCH_H_
 #define ROPEWALK_LAB_STUDIES_BENCH_H_
@@ -15,10 +16,11 @@
 
 #include "evaluate/documents.h"
 #include "evaluate/measure.h"
+#include "evaluate/scorer.h"
+#include "lab/nn/model.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
 #include "lab/train/run_log.h"
-#include "runtime/model_scorer.h"
 #include "runtime/runtime.h"
 
 namespace ropewalk::lab::studies {
@@ -29,6 +31,7 @@ struct BenchOptions {
   // A task's own tests, of a model without a file.
   std::vector<evaluate::MeasureRow> task_rows;
   std::string checkpoint;                // of a model trained here, or nothing
+  std::string device = "cpu";            // "cuda" reads the checkpoint there
   std::vector<train::StepRecord> curve;  // of its training
   std::string folder;  // of the study: where jobs keep what figures show
 };
@@ -44,7 +47,7 @@ class Bench {
 
   const Setting& setting() const { return setting_; }
   const std::string& folder() const { return options_.folder; }
-  runtime::Runtime& model() { return *runtime_; }
+  runtime::Runtime& model();
   const std::vector<evaluate::Document>& documents() const {
     return documents_;
   }
@@ -98,8 +101,10 @@ class Bench {
   Setting setting_;
   const std::vector<evaluate::Document>& documents_;
   BenchOptions options_;
+  std::string file_;
   std::unique_ptr<runtime::Runtime> runtime_;
-  std::unique_ptr<runtime::ModelScorer> scorer_;
+  std::unique_ptr<nn::Model> model_;
+  std::unique_ptr<evaluate::Scorer> scorer_;
   using Asked = std::tuple<std::string, Set, int64_t>;
   std::map<Asked, std::vector<Measurement>> known_;
   std::map<Asked, std::vector<double>> document_losses_;

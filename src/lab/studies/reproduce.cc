@@ -40,8 +40,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "NVIDIA H100 80GB HBM3", as the driver calls the first one.
+std::string GpuName() {
+  std::error_code none;
+  for (const auto& entry :
+       fs::directory_iterator("/proc/driver/nvidia/gpus", none)) {
+    std::ifstream file(entry.path() / "information");
+    for (std::string line; std::getline(file, line);) {
+      const size_t name = line.find_first_not_of(" \t", sizeof("Model:") - 1);
+      if (line.starts_with("Model:") && name != std::string::npos) {
+        return line.substr(name);
+      }
+    }
+  }
+  return "a GPU";
+}
+
 // "2 x Intel(R) Xeon(R) ..., AVX3".
-std::string Hardware(int64_t threads) {
+std::string Hardware(int64_t threads, const std::string& device = "cpu") {
+  if (device != "cpu" && at::hasCUDA()) return "1 x " + GpuName();
   std::ifstream file("/proc/cpuinfo");
   std::string name = "a processor";
   for (std::string line; std::getline(file, line);) {
@@ -167,6 +184,7 @@ class Session {
                   {.threads = options_.threads,
                    .task_rows = trained.task_rows,
                    .checkpoint = trained.checkpoint,
+                   .device = ConfigOf(setting_).device,
                    .curve = trained.curve});
       for (const Running& running : running_) {
         if (!Has(*running.study, spec)) continue;
@@ -472,10 +490,11 @@ void ReproduceGiven(ReproduceOptions options) {
       NameOf(MappedFile(options.model).bytes()) + " of N " +
       std::to_string(setting.N);
   const std::string name = fs::path(options.model).stem().string();
-  Session session(options, setting,
-                  {.scale = ToString(setting.scale),
-                   .data = DataName(options, hash),
-                   .hardware = Hardware(options.threads)});
+  Session session(
+      options, setting,
+      {.scale = ToString(setting.scale),
+       .data = DataName(options, hash),
+       .hardware = Hardware(options.threads)});
   Bench bench(
       setting, options.model, documents,
       {.train_length = options.train_length, .threads = options.threads});
@@ -501,7 +520,8 @@ void Reproduce(const ReproduceOptions& options) {
   Require(options.text.empty(), "reproduce: -t is for a model named with -m");
   Setting setting = MakeSetting(options.scale);
   Provenance provenance{.scale = ToString(options.scale),
-                        .hardware = Hardware(options.threads)};
+                        .hardware = Hardware(options.threads,
+                                             ConfigOf(setting).device)};
   const bool reads_texts = std::ranges::any_of(
       FindStudies(options.studies),
       [](const Study* study) { return study->OwnData().empty(); });

@@ -1,5 +1,6 @@
 #include "lab/train/environment.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <malloc.h>
@@ -54,6 +55,7 @@ bool IsOld(std::string_view core) {
 std::string PrepareProcess(char** argv) {
   SetThreads(0);
   const char* core = OpenBlasCore();
+  if (core == nullptr && at::hasMKL()) return {};
   if (core == nullptr) {
     return "the BLAS is not OpenBLAS; with Debian's reference BLAS training "
            "is some 30 times slower: install libopenblas0-openmp";
@@ -77,8 +79,8 @@ void KeepFreedMemory() {
 
 std::string BlasName() {
   const char* core = OpenBlasCore();
-  return core == nullptr ? "BLAS of unknown make"
-                         : std::string("OpenBLAS ") + core;
+  if (core != nullptr) return std::string("OpenBLAS ") + core;
+  return at::hasMKL() ? "MKL" : "BLAS of unknown make";
 }
 
 void SetThreads(int threads) {

@@ -8,12 +8,19 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
-#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#ifdef USE_C10D_NCCL
+#include <utility>
+
+// LibTorch's packages may hold either backend without the headers of the
+// library under it, as PyTorch's wheels do.
+#if defined(USE_C10D_GLOO) && __has_include(<gloo/algorithm.h>)
+#define ROPEWALK_HAS_GLOO
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#endif
+#if defined(USE_C10D_NCCL) && __has_include(<nccl.h>)
+#define ROPEWALK_HAS_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
-#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -161,7 +168,7 @@ std::unique_ptr<Group> MakeGroup(const std::string& device) {
     c10::intrusive_ptr<c10d::Store> store =
         c10::make_intrusive<c10d::TCPStore>(master, options);
     if (device.rfind("cuda", 0) == 0) {
-#ifdef USE_C10D_NCCL
+#ifdef ROPEWALK_HAS_NCCL
       using Nccl = c10d::ProcessGroupNCCL;
       return std::make_unique<ProcessGroup<Nccl>>(
           store,
@@ -172,6 +179,7 @@ std::unique_ptr<Group> MakeGroup(const std::string& device) {
       Require(false, "this build has no NCCL for device " + device);
 #endif
     }
+#ifdef ROPEWALK_HAS_GLOO
     using Gloo = c10d::ProcessGroupGloo;
     auto gloo = Gloo::Options::create();
     gloo->timeout =
@@ -186,6 +194,10 @@ std::unique_ptr<Group> MakeGroup(const std::string& device) {
         c10::make_intrusive<Gloo>(store, static_cast<int>(rank),
                                   static_cast<int>(size), gloo),
         at::Device(at::kCPU));
+#else
+    throw std::invalid_argument(
+        "this build has no Gloo: processes cannot meet");
+#endif
   } catch (const std::invalid_argument&) {
     throw;
   } catch (const std::exception& error) {

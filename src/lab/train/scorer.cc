@@ -37,6 +37,13 @@ std::vector<evaluate::TokenScore> LabScorer::Score(
   for (size_t i = 0; i < scores.size(); ++i) {
     scores[i] = {losses.data_ptr<double>()[i], correct.data_ptr<bool>()[i]};
   }
+  const nn::ModelConfig& c = model_.config();
+  const int64_t width = c.block == nn::Block::kGau ? c.D + c.F : 2 * c.G * c.D;
+  kv_bytes_ = 0;
+  for (const position::Plan& plan : stack) {
+    kv_bytes_ +=
+        std::min(plan.Reach(), T) * width * static_cast<int64_t>(sizeof(float));
+  }
   on_tokens(T, Work(stack, 0, T));
   return scores;
 }

@@ -26,8 +26,12 @@ class LabScorer : public evaluate::Scorer {
   double Work(const position::Stack& stack, int64_t first,
               int64_t T) const override;
 
+  // In float32, of the tokens that the bands reach; nothing is kept here.
+  int64_t kv_bytes() const override { return kv_bytes_; }
+
  private:
   const nn::Model& model_;
+  int64_t kv_bytes_ = 0;
   position::ModelPositions positions_;
 };
 

@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "formats/text_file.h"
+#include "lab/ops/product.h"
 #include "lab/optim/embedding_monitor.h"
 #include "lab/optim/gradients.h"
 #include "lab/train/checkpoint.h"
@@ -106,6 +107,10 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
   model_ = std::make_unique<nn::Model>(config_.model, config_.seed);
   if (!exists && !config_.init_from.empty()) InitFrom(config_.init_from);
   model_->To(device_.str());
+  if (device_.is_cuda()) {
+    // Attention's products, which are no Product.
+    ops::AllowTensorFloats(config_.model.precision == ops::Precision::kBf16);
+  }
   optimizer_ = MakeOptimizer(config_, *model_);
   if (exists) Restore();
   RequireSameRun();
