@@ -33,6 +33,7 @@ class RepeatScorer : public Scorer {
   }
   int64_t layers() const override { return 2; }
   int64_t vocabulary() const override { return 100; }
+  int64_t kv_bytes() const override { return 0; }
   std::vector<TokenScore> Score(const position::Stack& stack,
                                 std::span<const Token> ids,
                                 int64_t first_target,

@@ -52,8 +52,8 @@ class Scorer {
   virtual double Work(const position::Stack& stack, int64_t first,
                       int64_t T) const = 0;
 
-  // Keys and values that the last Score held at its end, or would have held
-  // if it kept them.
+  // Keys and values that the last Score held at its end; the least that its
+  // laws need where nothing is kept.
   virtual int64_t kv_bytes() const = 0;
 };
 

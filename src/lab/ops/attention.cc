@@ -291,7 +291,8 @@ void CheckAttention(const at::Tensor& q, const at::Tensor& k,
                   (q.scalar_type() == v.scalar_type() ||
                    (v.is_cuda() && v.scalar_type() == at::kBFloat16)) &&
                   (!scale.defined() || scale.scalar_type() == q.scalar_type()),
-              "banded_attention: all tensors must have one type");
+              "banded_attention: all tensors must have one type, but for "
+              "values of bfloat16 on CUDA");
   TORCH_CHECK(
       !scale.defined() || (scale.dim() == 1 && scale.size(0) == q.size(2)),
       "banded_attention: head_scale [", q.size(2), "] expected");

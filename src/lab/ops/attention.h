@@ -26,7 +26,8 @@ struct AttentionOptions {
   at::Tensor keys;    // [B] int64 or undefined: real keys, padding behind
 };
 
-// softmax(s(i) / sqrt(D) * scores under the plan) values, in O(T + S) memory.
+// softmax(s(i) / sqrt(D) * scores under the plan) values, in O(T + S) memory by
+// the kernels.
 //
 //   q [B, T, H, D], k [B, S, G, D], v [B, S, G, Dv] -> [B, T, H, Dv]
 //   head_scale [H] or undefined: the learned factor on a head's scores
@@ -47,8 +48,9 @@ at::Tensor PackedAttention(const at::Tensor& qkv, const at::Tensor& head_scale,
                            const AttentionOptions& options);
 
 // The same in operations of LibTorch on any device, `chunk` queries at a time
-// and computed again in the backward pass, so that memory stays O(chunk S);
-// chunk 0 leaves their number to the device.
+// and computed again in the backward pass, so that memory stays O(chunk S).
+// chunk 0 leaves both to the device: a GPU takes all queries at once where it
+// can, and keeps up to 2^24 scores a layer for the backward pass.
 at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
                               const at::Tensor& v, const at::Tensor& head_scale,
                               const AttentionOptions& options,

@@ -228,21 +228,54 @@ TEST_P(AttentionTest, CompositeEqualsTheKernels) {
 TEST_P(AttentionTest, OnCudaEqualsTheKernels) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
   const Sizes s{19, 19, 4, 2, 8, 5};
-  for (const Masked& mask : Masks()) {
-    if (mask.heads.size() > 1) continue;
+  for (Masked mask : Masks()) {
     if (mask.ahead && !HasMirror(GetParam())) continue;
+    if (mask.heads.size() > 1) mask.heads.resize(4, Direction::kBoth);
     const AttentionOptions o = OptionsOf(GetParam(), mask, s.H, s.G, s.D, s.T);
     const std::vector<at::Tensor> x = Operands(s, o);
     const at::Tensor dy = at::randn({s.B, s.T, s.H, s.Dv}, at::kDouble);
     const auto want = RunBoth(AttentionOf(o), x, dy);
     std::vector<at::Tensor> there;
     for (const at::Tensor& t : x) there.push_back(t.to(at::kCUDA));
-    const auto got = RunBoth(AttentionOf(o), there, dy.to(at::kCUDA));
-    for (size_t i = 0; i < want.size(); ++i) {
-      EXPECT_TRUE(got[i].is_cuda());
-      EXPECT_LT(Difference(got[i].cpu(), want[i]), 1e-10)
-          << mask.name << " tensor " << i;
+    // Kept whole for the backward pass, and computed again.
+    for (const int64_t chunk : {0, 7, 19}) {
+      const auto got = RunBoth(
+          [&](const auto& in) {
+            return CompositeAttention(in[0], in[1], in[2], Scale(in), o, chunk);
+          },
+          there, dy.to(at::kCUDA));
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_TRUE(got[i].is_cuda());
+        EXPECT_LT(Difference(got[i].cpu(), want[i]), 1e-10)
+            << mask.name << " chunk " << chunk << " tensor " << i;
+      }
     }
+  }
+}
+
+TEST_P(AttentionTest, OnCudaValuesMayBeBfloat16) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  const Sizes s{19, 19, 2, 1, 8, 16};
+  const AttentionOptions o = OptionsOf(GetParam(), {}, s.H, s.G, s.D, s.T);
+  std::vector<at::Tensor> x = Operands(s, o, at::kFloat);
+  x[2] = x[2].to(at::kBFloat16).to(at::kFloat);
+  const auto want = AttentionOf(o)(x);
+  std::vector<at::Tensor> there;
+  for (const at::Tensor& t : x) there.push_back(t.to(at::kCUDA));
+  there[2] = there[2].to(at::kBFloat16);
+  for (const int64_t chunk : {0, 7}) {
+    const auto got = RunBoth(
+        [&](const auto& in) {
+          return CompositeAttention(in[0], in[1], in[2], Scale(in), o, chunk);
+        },
+        there,
+        at::ones({s.B, s.T, s.H, s.Dv},
+                 at::dtype(at::kBFloat16).device(at::kCUDA)));
+    EXPECT_EQ(got[0].scalar_type(), at::kBFloat16);
+    EXPECT_EQ(got[3].scalar_type(), at::kBFloat16);
+    // Weights and result are rounded to 8 bits, weights sum to 1.
+    EXPECT_LT(Difference(got[0].cpu().to(at::kFloat), want),
+              2 * 0x1p-8 * x[2].abs().max().item<double>());
   }
 }
 

@@ -175,8 +175,8 @@ Prepared Prepare(const position::Plan& plan, const Law& law, const Operands& x,
   return made;
 }
 
-// Copies to a device wait for all that it was told to do, so a training keeps
-// what it prepared.
+// What was prepared lately. A copy to a GPU waits until the GPU has done all
+// that it was told before, so a training should not make one in every layer.
 class PreparedCache {
  public:
   struct Key {
@@ -196,14 +196,32 @@ class PreparedCache {
     for (const auto& [known, prepared] : entries_) {
       if (known == key) return *prepared;
     }
-    if (entries_.size() >= kMost) entries_.erase(entries_.begin());
-    entries_.emplace_back(key, std::make_unique<Prepared>(make()));
+    auto made = std::make_unique<Prepared>(make());
+    bytes_ += Bytes(*made);
+    entries_.emplace_back(key, std::move(made));
+    while (entries_.size() > kMost ||
+           (entries_.size() > 1 && bytes_ > kMostBytes)) {
+      bytes_ -= Bytes(*entries_.front().second);
+      entries_.erase(entries_.begin());
+    }
     return *entries_.back().second;
   }
 
  private:
   static constexpr size_t kMost = 8;
+  static constexpr int64_t kMostBytes = int64_t{256} << 20;
+
+  // Of the masks, beside which angles are little.
+  static int64_t Bytes(const Prepared& prepared) {
+    int64_t sum = prepared.pieces.masked.numel();
+    for (const at::Tensor& mine : prepared.pieces.mine) {
+      if (mine.defined()) sum += mine.numel();
+    }
+    return sum;
+  }
+
   std::vector<std::pair<Key, std::unique_ptr<Prepared>>> entries_;
+  int64_t bytes_ = 0;
 };
 
 // Outputs of queries [first, first + n), given as x.q alone.
@@ -260,7 +278,13 @@ int64_t ChunkOf(const Setting& setting, const Operands& x) {
   return std::max<int64_t>(1, (int64_t{1} << 26) / std::max<int64_t>(1, row));
 }
 
-// Calls body(first, n, pieces) for each run of queries.
+// One for all calls of a thread; backward passes on a GPU have their own.
+PreparedCache& Cache() {
+  thread_local PreparedCache cache;
+  return cache;
+}
+
+// Calls body(first, n, prepared) for each run of queries.
 template <typename Body>
 void ForChunks(const Operands& x, const Setting& setting, const Law& law,
                const Body& body) {
@@ -282,21 +306,21 @@ void ForChunks(const Operands& x, const Setting& setting, const Law& law,
           PiecesOf(law, x, setting.options, data(prefix), data(keys), first, n),
           first, n);
     };
-    if (prefix.defined() || keys.defined()) {
+    // Several runs would push each other out.
+    if (prefix.defined() || keys.defined() || n < T) {
       body(first, n, prepare());
       continue;
     }
-    thread_local PreparedCache cache;
     body(first, n,
-         cache.Get({.plan = *setting.options.plan,
-                    .directions = setting.options.directions,
-                    .S = x.k.size(1),
-                    .D = x.q.size(3),
-                    .first = first,
-                    .n = n,
-                    .device = x.q.device(),
-                    .type = x.q.scalar_type()},
-                   prepare));
+         Cache().Get({.plan = *setting.options.plan,
+                      .directions = setting.options.directions,
+                      .S = x.k.size(1),
+                      .D = x.q.size(3),
+                      .first = first,
+                      .n = n,
+                      .device = x.q.device(),
+                      .type = x.q.scalar_type()},
+                     prepare));
   }
 }
 
@@ -308,8 +332,8 @@ Law LawOf(const AttentionOptions& options, const at::Tensor& q) {
   return attention::MakeLaw(*options.plan, mask);
 }
 
-// So many scores are not computed again on a device, which has the room: 64
-// MiB of float32 and their weights.
+// So many scores a layer are not computed again on a GPU: it has the room, as
+// 64 MiB of scores and as much again of weights are kept for each layer.
 constexpr int64_t kKeptScores = int64_t{1} << 24;
 
 class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
@@ -331,7 +355,7 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
     context->saved_data["setting"] =
         c10::IValue::make_capsule(c10::make_intrusive<SettingHolder>(setting));
     if (parts.empty()) {
-      return at::empty({q.size(0), 0, q.size(2), v.size(3)}, q.options());
+      return at::empty({q.size(0), 0, q.size(2), v.size(3)}, v.options());
     }
     return at::cat(parts, 1);
   }
@@ -360,13 +384,15 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
                     c10::nullopt, false, true);
                 for (size_t i = 0; i < parts.size(); ++i) {
                   if (!parts[i].defined()) continue;
-                  sums[i] = sums[i].defined() ? sums[i] + parts[i] : parts[i];
+                  // Values may be bfloat16, their sum should not.
+                  const at::Tensor part = parts[i].to(x.q.scalar_type());
+                  sums[i] = sums[i].defined() ? sums[i] + part : part;
                 }
               });
     for (size_t i = 0; i < sums.size(); ++i) {
-      if (saved[i].defined() && !sums[i].defined()) {
-        sums[i] = at::zeros_like(saved[i]);
-      }
+      if (!saved[i].defined()) continue;
+      sums[i] = sums[i].defined() ? sums[i].to(saved[i].scalar_type())
+                                  : at::zeros_like(saved[i]);
     }
     return {sums[0], sums[1], sums[2], sums[3], Variable()};
   }

@@ -19,7 +19,8 @@ namespace ropewalk::lab::ops {
 //   weights [R] or undefined (all ones); rows of weight 0 are left out
 //   normaliser   what the sum is divided by, so that parts of a batch (micro
 //                batches, processes) add up; above 0
-//   chunk        rows whose logits exist at once; 0: about 8 MiB of them
+//   chunk        rows whose logits exist at once; 0: about 8 MiB of them, on
+//                CUDA 1 GiB
 //
 // Differentiable once in hidden and output. Throws c10::Error where shapes or
 // targets do not fit.

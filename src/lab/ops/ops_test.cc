@@ -67,6 +67,24 @@ TEST_F(OpsTest, RmsNormMatchesItsDefinition) {
   }
 }
 
+TEST_F(OpsTest, OnCudaRmsNormIsTheSame) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  for (const bool gain : {false, true}) {
+    const at::Tensor weight = gain ? at::randn({7}, at::kDouble) : at::Tensor();
+    const auto run = [&](at::Device device) {
+      at::manual_seed(5);
+      const at::Tensor x =
+          at::randn({4, 7}, at::kDouble).to(device).requires_grad_(true);
+      const at::Tensor y = RmsNorm(x, gain ? weight.to(device) : weight, 1e-5);
+      const at::Tensor dx =
+          torch::autograd::grad({y}, {x}, {y.detach().square()})[0];
+      return at::cat({y.detach(), dx}).cpu();
+    };
+    EXPECT_LT((run(at::kCUDA) - run(at::kCPU)).abs().max().item<double>(),
+              1e-12);
+  }
+}
+
 TEST_F(OpsTest, RmsNormOfNothingIsNothing) {
   EXPECT_EQ(RmsNorm(at::zeros({0, 4}), at::ones({4}), 1e-5).numel(), 0);
   EXPECT_THROW(RmsNorm(at::zeros({2, 4}), at::ones({3}), 1e-5), c10::Error);

@@ -163,8 +163,13 @@ at::Tensor ProductPlus(const at::Tensor& base, const at::Tensor& x,
   return base + Product(x, w, precision);
 }
 
-void AllowTensorFloats(bool allow) {
+TensorFloatScope::TensorFloatScope(bool allow)
+    : before_(at::globalContext().allowTF32CuBLAS()) {
   at::globalContext().setAllowTF32CuBLAS(allow);
+}
+
+TensorFloatScope::~TensorFloatScope() {
+  at::globalContext().setAllowTF32CuBLAS(before_);
 }
 
 }  // namespace ropewalk::lab::ops

@@ -8,7 +8,7 @@
 namespace ropewalk::lab::ops {
 
 // What products multiply with; what they add to, and all else, is the tensors'
-// own type.
+// own type, but for Result::kOperand.
 enum class Precision {
   kFull,
   // Operands of products, gradients' among them, are rounded to bfloat16;
@@ -16,15 +16,18 @@ enum class Precision {
   kBf16,
 };
 
+enum class Result {
+  kSum,
+  // The result goes into other products: under kBf16 it stays bfloat16 on CUDA,
+  // where reading and writing float32 would take the time.
+  kOperand,
+};
+
 // x [R, K], w [N, K] -> x w^T [R, N], with gradients. On float32 CPU tensors
 // kBf16 runs on AMX tiles where the processor has them, on CUDA ones on tensor
-// cores, else on rounded copies: the same but for the order of sums. Throws
-// c10::Error where shapes do not fit.
-//
-//   kOperand   the result goes into other products: under kBf16 it stays
-//              bfloat16 on CUDA, where reading and writing float32 would take
-//              the time
-enum class Result { kSum, kOperand };
+// cores, else on rounded copies: the same but for the order of sums, and on
+// CUDA before LibTorch 2.8 for a result rounded to bfloat16. Throws c10::Error
+// where shapes do not fit.
 at::Tensor Product(const at::Tensor& x, const at::Tensor& w,
                    Precision precision, Result result = Result::kSum);
 
@@ -41,10 +44,19 @@ struct Operand {
 void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
                   Precision precision);
 
-// Whether CUDA products of float32 may round their operands to TensorFloat-32
-// (10 bits, as float16 has), which is what tensor cores take. For the process;
-// without CUDA nothing changes.
-void AllowTensorFloats(bool allow);
+// While it lives, CUDA products of float32 may round their operands to
+// TensorFloat-32 (10 bits, as float16 has), or may not. It holds for the whole
+// process, so scopes nest and do not overlap.
+class TensorFloatScope {
+ public:
+  explicit TensorFloatScope(bool allow);
+  ~TensorFloatScope();
+  TensorFloatScope(const TensorFloatScope&) = delete;
+  TensorFloatScope& operator=(const TensorFloatScope&) = delete;
+
+ private:
+  bool before_;
+};
 
 }  // namespace ropewalk::lab::ops
 

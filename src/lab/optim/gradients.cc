@@ -14,8 +14,7 @@ bool IsPlainFloat(const at::Tensor& tensor) {
          tensor.is_contiguous();
 }
 
-// In float64, without a float64 copy.
-at::Tensor OnDevice(const at::Tensor& tensor) {
+at::Tensor SumOfSquaresThere(const at::Tensor& tensor) {
   return at::linalg_vector_norm(tensor, 2, c10::nullopt, false, at::kDouble)
       .square();
 }
@@ -29,7 +28,7 @@ double SumOfSquares(const at::Tensor& tensor) {
   if (IsPlainFloat(dense)) {
     return fused::SumSquares(dense.data_ptr<float>(), dense.numel());
   }
-  if (dense.is_cuda()) return OnDevice(dense).item<double>();
+  if (dense.is_cuda()) return SumOfSquaresThere(dense).item<double>();
   return dense.to(at::kDouble).square().sum().item<double>();
 }
 
@@ -47,7 +46,7 @@ std::vector<double> SumsOfSquares(const std::vector<at::Tensor>& tensors) {
   }
   std::vector<at::Tensor> sums;
   for (const at::Tensor& tensor : tensors) {
-    sums.push_back(OnDevice(tensor.detach()));
+    sums.push_back(SumOfSquaresThere(tensor.detach()));
   }
   const at::Tensor all = at::stack(sums).cpu();
   return {all.data_ptr<double>(), all.data_ptr<double>() + all.numel()};

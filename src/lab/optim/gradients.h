@@ -43,10 +43,10 @@ void ClearGradients(const std::vector<Parameter>& parameters);
 // float32 exactly where an element is; NaN exactly where one is NaN.
 double SumOfSquares(const at::Tensor& tensor);
 
-// sqrt of the mean of squares, 0 for an empty tensor.
-// Of several: of tensors on one device, with one wait for it.
+// The same of several, with one wait where all of them are on a GPU.
 std::vector<double> SumsOfSquares(const std::vector<at::Tensor>& tensors);
 
+// sqrt of the mean of squares, 0 for an empty tensor.
 double RootMeanSquare(const at::Tensor& tensor);
 
 // bool [V]: rows of [V, E] that are not all zeros.

@@ -106,5 +106,24 @@ TEST(EmbeddingMonitorTest, FindsExtremesAndRowsAtTheLimit) {
   EXPECT_THROW(InspectEmbedding(at::zeros({4}), 0.01), std::invalid_argument);
 }
 
+TEST(GradientsTest, SumsOfSeveralAreThoseOfEach) {
+  at::manual_seed(2);
+  std::vector<at::Tensor> here = {at::randn({3, 4}), at::randn({5}),
+                                  at::full({2}, 0x1p100f), at::empty({0})};
+  const auto check = [&](const std::vector<at::Tensor>& tensors) {
+    const std::vector<double> sums = SumsOfSquares(tensors);
+    ASSERT_EQ(sums.size(), tensors.size());
+    for (size_t i = 0; i < sums.size(); ++i) {
+      EXPECT_NEAR(sums[i], SumOfSquares(here[i]), 1e-12 * sums[i]) << i;
+    }
+  };
+  check(here);
+  EXPECT_TRUE(SumsOfSquares({}).empty());
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  std::vector<at::Tensor> there;
+  for (const at::Tensor& t : here) there.push_back(t.to(at::kCUDA));
+  check(there);
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::optim

@@ -27,7 +27,9 @@ at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations,
   const at::Tensor wide = tall ? matrix.t() : matrix;
   at::Tensor x;
   if (matrix.is_cuda()) {  // without waiting for the norm
-    x = (wide / at::linalg_vector_norm(matrix).clamp_min(1e-30)).contiguous();
+    const at::Tensor norm =
+        at::linalg_vector_norm(matrix, 2, c10::nullopt, false, at::kDouble);
+    x = (wide / norm.clamp_min(1e-300)).contiguous();
   } else {
     const double norm = std::sqrt(SumOfSquares(matrix));
     if (norm == 0) return at::zeros_like(matrix);

@@ -196,6 +196,19 @@ TEST(MuonTest, FollowsTheDefinition) {
   }
 }
 
+TEST(MuonTest, OnCudaOrthogonalizeIsTheSame) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
+  at::manual_seed(6);
+  for (const double size : {1e-25, 1.0, 1e25}) {
+    const at::Tensor matrix = size * at::randn({12, 5});
+    const at::Tensor here = Orthogonalize(matrix);
+    const at::Tensor there = Orthogonalize(matrix.to(at::kCUDA));
+    EXPECT_LT((there.cpu() - here).abs().max().item<double>(), 1e-4) << size;
+  }
+  const at::Tensor none = Orthogonalize(at::zeros({12, 5}, at::kCUDA));
+  EXPECT_EQ(none.abs().max().item<double>(), 0);
+}
+
 TEST(MuonTest, OrthogonalizeBringsSingularValuesNearOne) {
   Rng rng(1);
   for (const auto& [rows, columns] :

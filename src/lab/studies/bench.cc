@@ -8,29 +8,11 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "evaluate/statistics.h"
-#include "lab/ops/product.h"
-#include "lab/train/checkpoint.h"
-#include "lab/train/config.h"
 #include "lab/train/scorer.h"
 #include "position/scheme.h"
 #include "runtime/model_scorer.h"
 
 namespace ropewalk::lab::studies {
-namespace {
-
-// With the products of its own type, however it was trained.
-std::unique_ptr<nn::Model> ModelOf(const std::string& path) {
-  const train::Checkpoint checkpoint = train::ReadCheckpoint(path);
-  train::TrainConfig config =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
-  config.model.precision = ops::Precision::kFull;
-  auto model = std::make_unique<nn::Model>(config.model, config.seed);
-  train::LoadParameters(checkpoint, model->parameters(), false);
-  return model;
-}
-
-}  // namespace
-
 Bench::Bench(const Setting& setting, const std::string& file,
              const std::vector<evaluate::Document>& documents,
              BenchOptions options)
@@ -43,10 +25,7 @@ Bench::Bench(const Setting& setting, const std::string& file,
     scorer_ = std::make_unique<runtime::ModelScorer>(model());
     return;
   }
-  model_ = ModelOf(options_.checkpoint);
-  model_->To(options_.device);
-  ops::AllowTensorFloats(true);
-  scorer_ = std::make_unique<train::LabScorer>(*model_);
+  scorer_ = train::ScorerOn(options_.device, options_.checkpoint);
 }
 
 runtime::Runtime& Bench::model() {

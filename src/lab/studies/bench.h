@@ -17,7 +17,6 @@
 #include "evaluate/documents.h"
 #include "evaluate/measure.h"
 #include "evaluate/scorer.h"
-#include "lab/nn/model.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
 #include "lab/train/run_log.h"
@@ -47,6 +46,7 @@ class Bench {
 
   const Setting& setting() const { return setting_; }
   const std::string& folder() const { return options_.folder; }
+  // On the processor, wherever it is scored.
   runtime::Runtime& model();
   const std::vector<evaluate::Document>& documents() const {
     return documents_;
@@ -103,7 +103,7 @@ class Bench {
   BenchOptions options_;
   std::string file_;
   std::unique_ptr<runtime::Runtime> runtime_;
-  std::unique_ptr<nn::Model> model_;
+
   std::unique_ptr<evaluate::Scorer> scorer_;
   using Asked = std::tuple<std::string, Set, int64_t>;
   std::map<Asked, std::vector<Measurement>> known_;

@@ -213,15 +213,15 @@ std::vector<NamedTable> LongStudy::Tables(const Setting& s,
   for (const Measurement& line : measured.lines()) {
     if (line.metric == "accuracy") error = std::max(error, line.error);
   }
-  return {{.title = "Side by side",
-           .table = std::move(table),
-           .caption =
-               "Accuracy in percent (standard error of one seed over the "
-               "documents: up to " +
-               report::FormatValue(error, report::NumberStyle::kPlain, 2) +
-               "), then what one text of 16N tokens takes: milliseconds to "
-               "read it, in one pass over all documents on a shared machine, "
-               "and MiB of keys and values."}};
+  return {
+      {.title = "Side by side",
+       .table = std::move(table),
+       .caption = "Accuracy in percent (standard error of one seed over the "
+                  "documents: up to " +
+                  report::FormatValue(error, report::NumberStyle::kPlain, 2) +
+                  "), then what one text of 16N tokens takes: milliseconds to "
+                  "read it, in one pass over all documents, "
+                  "and MiB of keys and values."}};
 }
 
 }  // namespace

@@ -42,10 +42,15 @@ namespace fs = std::filesystem;
 
 // "NVIDIA H100 80GB HBM3", as the driver calls the first one.
 std::string GpuName() {
+  std::vector<fs::path> gpus;
   std::error_code none;
   for (const auto& entry :
        fs::directory_iterator("/proc/driver/nvidia/gpus", none)) {
-    std::ifstream file(entry.path() / "information");
+    gpus.push_back(entry.path());
+  }
+  std::ranges::sort(gpus);
+  for (const fs::path& gpu : gpus) {
+    std::ifstream file(gpu / "information");
     for (std::string line; std::getline(file, line);) {
       const size_t name = line.find_first_not_of(" \t", sizeof("Model:") - 1);
       if (line.starts_with("Model:") && name != std::string::npos) {
@@ -56,9 +61,12 @@ std::string GpuName() {
   return "a GPU";
 }
 
-// "2 x Intel(R) Xeon(R) ..., AVX3".
+// "2 x Intel(R) Xeon(R) ..., AVX3", before it the GPU that models are trained
+// and scored on.
 std::string Hardware(int64_t threads, const std::string& device = "cpu") {
-  if (device != "cpu" && at::hasCUDA()) return "1 x " + GpuName();
+  if (device != "cpu" && at::hasCUDA()) {
+    return "1 x " + GpuName() + " (TensorFloat-32) and " + Hardware(threads);
+  }
   std::ifstream file("/proc/cpuinfo");
   std::string name = "a processor";
   for (std::string line; std::getline(file, line);) {
@@ -490,11 +498,10 @@ void ReproduceGiven(ReproduceOptions options) {
       NameOf(MappedFile(options.model).bytes()) + " of N " +
       std::to_string(setting.N);
   const std::string name = fs::path(options.model).stem().string();
-  Session session(
-      options, setting,
-      {.scale = ToString(setting.scale),
-       .data = DataName(options, hash),
-       .hardware = Hardware(options.threads)});
+  Session session(options, setting,
+                  {.scale = ToString(setting.scale),
+                   .data = DataName(options, hash),
+                   .hardware = Hardware(options.threads)});
   Bench bench(
       setting, options.model, documents,
       {.train_length = options.train_length, .threads = options.threads});
@@ -519,9 +526,9 @@ void Reproduce(const ReproduceOptions& options) {
   if (!options.model.empty()) return ReproduceGiven(options);
   Require(options.text.empty(), "reproduce: -t is for a model named with -m");
   Setting setting = MakeSetting(options.scale);
-  Provenance provenance{.scale = ToString(options.scale),
-                        .hardware = Hardware(options.threads,
-                                             ConfigOf(setting).device)};
+  Provenance provenance{
+      .scale = ToString(options.scale),
+      .hardware = Hardware(options.threads, ConfigOf(setting).device)};
   const bool reads_texts = std::ranges::any_of(
       FindStudies(options.studies),
       [](const Study* study) { return study->OwnData().empty(); });

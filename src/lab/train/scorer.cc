@@ -3,8 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
+#include "lab/ops/product.h"
+#include "lab/train/checkpoint.h"
+#include "lab/train/config.h"
 
 namespace ropewalk::lab::train {
 
@@ -59,6 +63,49 @@ double LabScorer::Work(const position::Stack& stack, int64_t first,
     work += 2 * seen * static_cast<double>(T * c.H * c.D);
   }
   return work;
+}
+
+namespace {
+
+class DeviceScorer : public evaluate::Scorer {
+ public:
+  explicit DeviceScorer(std::unique_ptr<nn::Model> model)
+      : model_(std::move(model)), scorer_(*model_) {}
+
+  const position::ModelPositions& positions() const override {
+    return scorer_.positions();
+  }
+  int64_t layers() const override { return scorer_.layers(); }
+  int64_t vocabulary() const override { return scorer_.vocabulary(); }
+  std::vector<evaluate::TokenScore> Score(
+      const position::Stack& stack, std::span<const Token> ids,
+      int64_t first_target, const evaluate::OnTokens& on_tokens) override {
+    const ops::TensorFloatScope floats(true);
+    return scorer_.Score(stack, ids, first_target, on_tokens);
+  }
+  double Work(const position::Stack& stack, int64_t first,
+              int64_t T) const override {
+    return scorer_.Work(stack, first, T);
+  }
+  int64_t kv_bytes() const override { return scorer_.kv_bytes(); }
+
+ private:
+  std::unique_ptr<nn::Model> model_;
+  LabScorer scorer_;
+};
+
+}  // namespace
+
+std::unique_ptr<evaluate::Scorer> ScorerOn(const std::string& device,
+                                           const std::string& path) {
+  const Checkpoint checkpoint = ReadCheckpoint(path);
+  TrainConfig config =
+      ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  config.model.precision = ops::Precision::kFull;
+  auto model = std::make_unique<nn::Model>(config.model, config.seed);
+  LoadParameters(checkpoint, model->parameters(), false);
+  model->To(device);
+  return std::make_unique<DeviceScorer>(std::move(model));
 }
 
 }  // namespace ropewalk::lab::train

@@ -3,6 +3,8 @@
 #ifndef ROPEWALK_LAB_TRAIN_SCORER_H_
 #define ROPEWALK_LAB_TRAIN_SCORER_H_
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "evaluate/scorer.h"
@@ -26,7 +28,8 @@ class LabScorer : public evaluate::Scorer {
   double Work(const position::Stack& stack, int64_t first,
               int64_t T) const override;
 
-  // In float32, of the tokens that the bands reach; nothing is kept here.
+  // In float32, of the tokens that the bands reach; the second copies of near
+  // keys that some laws keep are not counted.
   int64_t kv_bytes() const override { return kv_bytes_; }
 
  private:
@@ -34,6 +37,12 @@ class LabScorer : public evaluate::Scorer {
   int64_t kv_bytes_ = 0;
   position::ModelPositions positions_;
 };
+
+// The model of a checkpoint read on a device ("cuda") with products in
+// TensorFloat-32 there, whatever it was trained in. Throws what reading the
+// checkpoint throws.
+std::unique_ptr<evaluate::Scorer> ScorerOn(const std::string& device,
+                                           const std::string& checkpoint);
 
 }  // namespace ropewalk::lab::train
 

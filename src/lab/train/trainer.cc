@@ -107,10 +107,7 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
   model_ = std::make_unique<nn::Model>(config_.model, config_.seed);
   if (!exists && !config_.init_from.empty()) InitFrom(config_.init_from);
   model_->To(device_.str());
-  if (device_.is_cuda()) {
-    // Attention's products, which are no Product.
-    ops::AllowTensorFloats(config_.model.precision == ops::Precision::kBf16);
-  }
+
   optimizer_ = MakeOptimizer(config_, *model_);
   if (exists) Restore();
   RequireSameRun();
@@ -286,6 +283,9 @@ Trainer::StepResult Trainer::Advance() {
   const double factor =
       optim::ScheduleFactor(config_.optimizer.schedule, step_);
   const bool clips = config_.optimizer.clip > 0;
+  // The products of attention, which has float32 queries and keys.
+  const ops::TensorFloatScope floats(
+      device_.is_cuda() && config_.model.precision == ops::Precision::kBf16);
   StepResult result;
   for (int64_t m = 0; m < config_.accumulation; ++m) {
     const int64_t begin = m * micro + group_.rank() * share;
