@@ -144,6 +144,8 @@ TEST_F(ReproduceTest, WrongCallsAreRefusedInOneLine) {
        2,
        "zero"},
       {{"rerope", "--scale", "smoke", "--documents", "0"}, 2, "documents"},
+      {{"rerope", "--scale", "smoke", "--device", "tpu"}, 2, "cuda:N"},
+      {{"rerope", "-m", model, "-t", text, "--device", "cpu"}, 2, "--device"},
       {{"--scale", "smoke", "--corpus", "x"}, 2, "name a study"},
   };
   for (const Case& one : cases) {

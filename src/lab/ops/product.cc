@@ -8,6 +8,11 @@
 #include "kernels/cpu/bf16_gemm.h"
 #include "lab/ops/threads.h"
 
+// LibTorch has products of bfloat16 with a float32 result since 2.8.
+#define ROPEWALK_MIXED_PRODUCTS \
+  (TORCH_VERSION_MAJOR > 2 ||   \
+   (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 8))
+
 namespace ropewalk::lab::ops {
 namespace {
 
@@ -41,16 +46,14 @@ at::Tensor Turned(const at::Tensor& x, bool transposed) {
   return transposed ? x.t() : x;
 }
 
-// bfloat16 operands on a GPU's tensor cores, sums in float32. LibTorch before
-// 2.8 has no product with a result of another type, so the result is rounded
-// to bfloat16 there as well.
+// bfloat16 operands on a GPU's tensor cores, sums in float32; without mixed
+// products the result is rounded to bfloat16 as well.
 at::Tensor OnTensorCores(const at::Tensor& a, const at::Tensor& b,
                          at::ScalarType type = at::kFloat) {
   const at::Tensor x = a.to(at::kBFloat16);
   const at::Tensor y = b.to(at::kBFloat16);
   if (type == at::kBFloat16) return at::mm(x, y);
-#if TORCH_VERSION_MAJOR > 2 || \
-    (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 8)
+#if ROPEWALK_MIXED_PRODUCTS
   return at::mm(x, y, at::kFloat);
 #else
   return at::mm(x, y).to(at::kFloat);
@@ -161,6 +164,19 @@ at::Tensor ProductPlus(const at::Tensor& base, const at::Tensor& x,
                        const at::Tensor& w, Precision precision) {
   if (precision == Precision::kFull) return at::addmm(base, x, w.t());
   return base + Product(x, w, precision);
+}
+
+at::Tensor BatchedProduct(const at::Tensor& a, const at::Tensor& b,
+                          Precision precision) {
+  if (precision == Precision::kFull) return at::bmm(a, b);
+  if (!a.is_cuda()) return at::bmm(Rounded(a), Rounded(b));
+  const at::Tensor x = a.to(at::kBFloat16);
+  const at::Tensor y = b.to(at::kBFloat16);
+#if ROPEWALK_MIXED_PRODUCTS
+  return at::bmm(x, y, a.scalar_type());
+#else
+  return at::bmm(x, y).to(a.scalar_type());
+#endif
 }
 
 TensorFloatScope::TensorFloatScope(bool allow)

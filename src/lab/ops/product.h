@@ -44,6 +44,11 @@ struct Operand {
 void MultiplyInto(at::Tensor& c, Operand a, Operand b, bool add,
                   Precision precision);
 
+// a [n, R, K] b [n, K, N] -> [n, R, N], each product like MultiplyInto's;
+// without gradients, and without the tiles of a processor.
+at::Tensor BatchedProduct(const at::Tensor& a, const at::Tensor& b,
+                          Precision precision);
+
 // While it lives, CUDA products of float32 may round their operands to
 // TensorFloat-32 (10 bits, as float16 has), or may not. It holds for the whole
 // process, so scopes nest and do not overlap.

@@ -38,9 +38,21 @@ class Muon : public ParameterwiseOptimizer {
 
  protected:
   void Apply(const Update& update) override;
+  void Finish() override;
 
  private:
+  // A matrix on a GPU, whose step waits for the others of its shape.
+  struct Pending {
+    at::Tensor value;
+    at::Tensor direction;
+    double rate = 0;
+    double shrink = 1;
+  };
+
+  void Move(const Pending& step, const at::Tensor& direction) const;
+
   MuonOptions muon_;
+  std::vector<Pending> pending_;
 };
 
 // U V^T of the singular value decomposition, nearly: the singular values land
@@ -50,6 +62,11 @@ class Muon : public ParameterwiseOptimizer {
 // products are rounded, as the original's are; what they are added to is not.
 at::Tensor Orthogonalize(const at::Tensor& matrix, int64_t iterations = 5,
                          ops::Precision precision = ops::Precision::kFull);
+
+// The same of each of [n, rows, columns], all at once: on a GPU one small
+// matrix after the other takes longer to ask for than to do.
+at::Tensor OrthogonalizeEach(const at::Tensor& matrices, int64_t iterations = 5,
+                             ops::Precision precision = ops::Precision::kFull);
 
 }  // namespace ropewalk::lab::optim
 

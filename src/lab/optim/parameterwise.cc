@@ -182,6 +182,7 @@ StepReport ParameterwiseOptimizer::Step(const StepInput& input) {
   const at::NoGradGuard no_grad;
   StepReport report;
   for (size_t i = 0; i < parameters_.size(); ++i) StepOne(i, input, &report);
+  Finish();
   micro_step_ = (micro_step_ + 1) % options_.accumulation;
   report.updated = micro_step_ == 0;
   return report;

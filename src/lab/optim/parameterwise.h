@@ -59,6 +59,9 @@ class ParameterwiseOptimizer : public Optimizer {
 
   virtual void Apply(const Update& update) = 0;
 
+  // After the last Apply of a Step: what several parameters do together.
+  virtual void Finish() {}
+
   // Whether a gradient of this sum of squares is refused, and what happens
   // then.
   virtual bool IsBad(double sum_squares) const;

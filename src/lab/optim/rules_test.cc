@@ -202,11 +202,33 @@ TEST(MuonTest, OnCudaOrthogonalizeIsTheSame) {
   for (const double size : {1e-25, 1.0, 1e25}) {
     const at::Tensor matrix = size * at::randn({12, 5});
     const at::Tensor here = Orthogonalize(matrix);
-    const at::Tensor there = Orthogonalize(matrix.to(at::kCUDA));
+    const at::Tensor there =
+        OrthogonalizeEach(matrix.to(at::kCUDA).unsqueeze(0))[0];
     EXPECT_LT((there.cpu() - here).abs().max().item<double>(), 1e-4) << size;
   }
-  const at::Tensor none = Orthogonalize(at::zeros({12, 5}, at::kCUDA));
-  EXPECT_EQ(none.abs().max().item<double>(), 0);
+}
+
+TEST(MuonTest, ManyAtOnceAreAsOneByOne) {
+  Rng rng(4);
+  for (const auto& [rows, columns] :
+       {std::pair<int64_t, int64_t>{5, 12}, {12, 5}, {7, 7}}) {
+    for (const auto precision :
+         {ops::Precision::kFull, ops::Precision::kBf16}) {
+      at::Tensor all = RandomTensor(rng, {4, rows, columns}).to(at::kFloat);
+      all[1].mul_(1e-20);
+      all[2].mul_(1e20);
+      all[3].zero_();
+      const at::Tensor each = OrthogonalizeEach(all, 5, precision);
+      for (int64_t i = 0; i < all.size(0); ++i) {
+        const at::Tensor alone = Orthogonalize(all[i], 5, precision);
+        // Sums in another order; under bf16 that moves an operand to its
+        // neighbour, 2^-8 away, here and there.
+        EXPECT_LT((each[i] - alone).abs().max().item<double>(),
+                  precision == ops::Precision::kFull ? 1e-4 : 0x1p-5)
+            << i << " of " << rows << " x " << columns;
+      }
+    }
+  }
 }
 
 TEST(MuonTest, OrthogonalizeBringsSingularValuesNearOne) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "lab/studies/reproduce.h"
+#include "lab/train/config.h"
 
 namespace ropewalk::lab::studies {
 
@@ -49,13 +50,24 @@ void AddReproduce(CLI::App& app) {
       ->check(CLI::Range(1, 1 << 20));
   command->add_option("--threads", options->threads, "default: all cores")
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--device", options->device,
+                   "cpu, cuda or cuda:N, where models are trained and "
+                   "scored; default: what the scale's config says")
+      ->check(CLI::Validator(
+          [](std::string& device) {
+            return train::IsDevice(device) ? std::string()
+                                           : "expected cpu, cuda or cuda:N";
+          },
+          "DEVICE"));
   command->footer(
       "Examples:\n"
       "  ropewalk reproduce\n"
       "  ropewalk reproduce rerope --scale smoke\n"
       "  ropewalk reproduce all --scale small --corpus novels --out studies\n"
       "  ropewalk reproduce rerope ntk -m model.gguf -t book.txt\n"
-      "  ropewalk reproduce monoflow --threads 2\n\n"
+      "  ropewalk reproduce monoflow --threads 2\n"
+      "  ropewalk reproduce rerope hwfa --corpus novels --device cuda\n\n"
       "Stopped at any moment, the same command goes on. Trained models stand "
       "in\n${XDG_CACHE_HOME:-~/.cache}/ropewalk/studies.");
   command->callback([options, scale, length] {

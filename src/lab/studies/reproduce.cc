@@ -104,6 +104,7 @@ std::string CommandOf(const ReproduceOptions& options) {
   if (options.documents > 0) {
     text += " --documents " + std::to_string(options.documents);
   }
+  if (!options.device.empty()) text += " --device " + options.device;
   return text;
 }
 
@@ -177,7 +178,8 @@ class Session {
             .string(),
         corpus.listing);
     Zoo zoo(setting_, std::move(corpus), folder, options_.threads);
-    if (setting_.scale == Scale::kPaper && !at::hasCUDA()) {
+    if (setting_.scale == Scale::kPaper &&
+        (options_.device == "cpu" || !at::hasCUDA())) {
       TryPaper(zoo);
       return false;
     }
@@ -470,9 +472,10 @@ std::string OwnSuffix(const position::ModelPositions& positions) {
 
 void ReproduceGiven(ReproduceOptions options) {
   Require(!options.text.empty(), "reproduce: -m wants a text with -t");
-  Require(options.corpus.empty() && options.only.empty() && !options.report,
-          "reproduce: --corpus, --only and --report are for models trained "
-          "here, -m is not");
+  Require(options.corpus.empty() && options.only.empty() && !options.report &&
+              options.device.empty(),
+          "reproduce: --corpus, --only, --report and --device are for models "
+          "trained here, -m is not");
   options.studies = GivenStudies(options);
   Setting setting{.scale = Scale::kGiven, .documents = 64, .seeds = {0}};
   if (options.documents > 0) setting.documents = options.documents;
@@ -526,6 +529,12 @@ void Reproduce(const ReproduceOptions& options) {
   if (!options.model.empty()) return ReproduceGiven(options);
   Require(options.text.empty(), "reproduce: -t is for a model named with -m");
   Setting setting = MakeSetting(options.scale);
+  if (!options.device.empty()) {
+    Require(options.device == "cpu" || at::hasCUDA(),
+            "reproduce --device " + options.device +
+                ": the LibTorch of this program has no CUDA");
+    setting.config = ConfigOf(setting, {"train.device=" + options.device}).text;
+  }
   Provenance provenance{
       .scale = ToString(options.scale),
       .hardware = Hardware(options.threads, ConfigOf(setting).device)};

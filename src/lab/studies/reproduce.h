@@ -24,6 +24,7 @@ struct ReproduceOptions {
   int64_t train_length = 0;       // of it; 0: the file's
   int64_t documents = 0;          // 0: as the scale says
   int64_t threads = 0;            // 0: all cores
+  std::string device;             // trained and scored on; empty: the config's
 };
 
 // Prints the tables to stdout and the rest to stderr. Throws what went wrong;

@@ -60,12 +60,7 @@ std::string ReadName(ConfigReader& r) {
 
 std::string ReadDevice(ConfigReader& r) {
   const std::string device = r.String("train.device", "cpu");
-  const std::string_view number = std::string_view(device).substr(
-      std::min(device.size(), std::string_view("cuda:").size()));
-  const bool numbered =
-      device.starts_with("cuda:") && !number.empty() && number.size() < 4 &&
-      number.find_first_not_of("0123456789") == std::string_view::npos;
-  if (device != "cpu" && device != "cuda" && !numbered) {
+  if (!IsDevice(device)) {
     r.Fail("train.device",
            "expected cpu, cuda or cuda:N, got '" + Printable(device, 40) + "'");
   }
@@ -340,6 +335,14 @@ TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
   r.RequireAllRead();
   c.text = r.Text();
   return c;
+}
+
+bool IsDevice(std::string_view text) {
+  if (text == "cpu" || text == "cuda") return true;
+  if (!text.starts_with("cuda:")) return false;
+  const std::string_view number = text.substr(std::string_view("cuda:").size());
+  return !number.empty() && number.size() < 4 &&
+         number.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 }  // namespace ropewalk::lab::train

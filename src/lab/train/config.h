@@ -95,6 +95,9 @@ struct TrainConfig {
 TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
                             const std::vector<std::string>& overrides);
 
+// Whether `text` names a device as train.device does: cpu, cuda or cuda:N.
+bool IsDevice(std::string_view text);
+
 }  // namespace ropewalk::lab::train
 
 #endif  // ROPEWALK_LAB_TRAIN_CONFIG_H_
