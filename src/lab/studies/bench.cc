@@ -13,6 +13,7 @@
 #include "runtime/model_scorer.h"
 
 namespace ropewalk::lab::studies {
+
 Bench::Bench(const Setting& setting, const std::string& file,
              const std::vector<evaluate::Document>& documents,
              BenchOptions options)

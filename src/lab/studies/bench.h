@@ -103,7 +103,6 @@ class Bench {
   BenchOptions options_;
   std::string file_;
   std::unique_ptr<runtime::Runtime> runtime_;
-
   std::unique_ptr<evaluate::Scorer> scorer_;
   using Asked = std::tuple<std::string, Set, int64_t>;
   std::map<Asked, std::vector<Measurement>> known_;
