@@ -20,13 +20,18 @@ Bench::Bench(const Setting& setting, const std::string& file,
     : setting_(setting),
       documents_(documents),
       options_(std::move(options)),
-      file_(file) {
-  if (file_.empty()) return;
-  if (options_.device == "cpu") {
-    scorer_ = std::make_unique<runtime::ModelScorer>(model());
-    return;
+      file_(file) {}
+
+evaluate::Scorer& Bench::scorer() {
+  ROPEWALK_CHECK(!file_.empty());
+  if (scorer_ == nullptr) {
+    if (options_.device == "cpu") {
+      scorer_ = std::make_unique<runtime::ModelScorer>(model());
+    } else {
+      scorer_ = train::ScorerOn(options_.device, options_.checkpoint);
+    }
   }
-  scorer_ = train::ScorerOn(options_.device, options_.checkpoint);
+  return *scorer_;
 }
 
 runtime::Runtime& Bench::model() {
@@ -42,14 +47,13 @@ runtime::Runtime& Bench::model() {
 evaluate::MeasureResult Bench::Measure(const std::string& spelling,
                                        const evaluate::MeasureOptions& what,
                                        int64_t documents) {
-  ROPEWALK_CHECK(scorer_ != nullptr);
   evaluate::MeasureOptions options = what;
   options.schemes = {position::ParseScheme(spelling)};
   options.spellings = {spelling};
   const auto count = static_cast<ptrdiff_t>(
       std::min<int64_t>(documents, static_cast<int64_t>(documents_.size())));
   evaluate::Measurement measurement(
-      *scorer_, {documents_.begin(), documents_.begin() + count}, options);
+      scorer(), {documents_.begin(), documents_.begin() + count}, options);
   Progress progress(spelling, measurement.TotalWork(), "tokens");
   evaluate::MeasureResult result;
   measurement.Run({.on_tokens =
@@ -64,8 +68,8 @@ evaluate::MeasureResult Bench::Measure(const std::string& spelling,
   return result;
 }
 
-int64_t Bench::ScoreLast(int64_t length) const {
-  return std::min(scorer_->positions().train_length, length);
+int64_t Bench::ScoreLast(int64_t length) {
+  return std::min(scorer().positions().train_length, length);
 }
 
 std::vector<Measurement> Bench::Score(const std::string& spelling, Set set,
@@ -98,7 +102,7 @@ std::vector<Measurement> Bench::Score(const std::string& spelling, Set set,
       add("accuracy", 100 * row.accuracy, 100 * row.accuracy_stderr);
       add("loss", row.loss, row.loss_stderr);
       add("seconds", row.seconds / documents, 0);
-      add("kv_bytes", static_cast<double>(scorer_->kv_bytes()), 0);
+      add("kv_bytes", static_cast<double>(scorer().kv_bytes()), 0);
     }
   }
   std::vector<Measurement> lines = known_[{spelling, set, length}];

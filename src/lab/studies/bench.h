@@ -39,7 +39,8 @@ struct BenchOptions {
 class Bench {
  public:
   // `file` may be empty. Borrows the documents, each of the longest length
-  // that is asked for + 1 ids. Throws what loading throws.
+  // that is asked for + 1 ids. The file is loaded when something is first
+  // measured, which throws what loading throws.
   Bench(const Setting& setting, const std::string& file,
         const std::vector<evaluate::Document>& documents,
         BenchOptions options = {});
@@ -93,7 +94,10 @@ class Bench {
   double Loss(const std::string& spelling, int64_t length, int64_t documents);
 
  private:
-  int64_t ScoreLast(int64_t length) const;
+  // Made at first use: on a GPU it reads causal decoders alone, and some jobs
+  // score nothing.
+  evaluate::Scorer& scorer();
+  int64_t ScoreLast(int64_t length);
   evaluate::MeasureResult Measure(const std::string& spelling,
                                   const evaluate::MeasureOptions& options,
                                   int64_t documents);

@@ -275,6 +275,14 @@ TEST(BenchTest, CurvesKeepTheirEndsAndTheirMean) {
   EXPECT_EQ(one.CurveLines().size(), 2u);
 }
 
+// Jobs that score nothing do not want a model that can be scored.
+TEST(BenchTest, ReadsItsFileWhenItMeasures) {
+  const std::vector<evaluate::Document> none;
+  Bench bench(Setting(), "no such file.gguf", none, {.curve = {{.step = 1}}});
+  EXPECT_EQ(bench.CurveLines().size(), 2u);
+  EXPECT_THROW(bench.Loss("rope", 16, 1), std::exception);
+}
+
 class CorpusTest : public testing::Test {
  protected:
   void SetUp() override {
