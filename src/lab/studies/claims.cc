@@ -138,6 +138,9 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
     case Claim::Relation::kNotAbove:
       room = gap;
       break;
+    case Claim::Relation::kKeeps:
+      room = claim.amount - gap;
+      break;
     case Claim::Relation::kWithin:
     case Claim::Relation::kEqual:
       room = claim.amount - std::abs(gap);

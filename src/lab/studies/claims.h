@@ -16,6 +16,7 @@ struct Claim {
     kBelow,     // left + amount < right
     kAtMost,    // left <= right, but for what a tie is
     kWithin,    // |left - right| <= amount
+    kKeeps,     // left >= right - amount: no more than that is lost
     kAbove,     // left > right + amount
     kNotAbove,  // left <= right, and a tie is enough: "no gain"
     kEqual,     // the same, to the last digit that `amount` leaves: an identity

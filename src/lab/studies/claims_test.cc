@@ -94,6 +94,11 @@ TEST(ClaimsTest, AmountsCount) {
   EXPECT_EQ(VerdictOf("a", kWithin, "b", 2), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("a", kWithin, "b", 0.95), Verdict::kTie);
   EXPECT_EQ(VerdictOf("a", kWithin, "c", 1), Verdict::kFails);
+  // What is above has lost nothing, however far above.
+  EXPECT_EQ(VerdictOf("c", kKeeps, "a", 1), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kKeeps, "b", 2), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("a", kKeeps, "b", 0.95), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("a", kKeeps, "c", 1), Verdict::kFails);
   // Identities know no margin.
   EXPECT_EQ(VerdictOf("a", kEqual, "b", 0.95), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("a", kEqual, "b", 0.85), Verdict::kFails);

@@ -15,8 +15,8 @@ struct Window {
   const char* name;
   int64_t eighths;
 };
-constexpr std::array<Window, 5> kWindows = {
-    {{"N/8", 1}, {"N/4", 2}, {"N/2", 4}, {"3N/4", 6}, {"N", 8}}};
+constexpr std::array<Window, 6> kWindows = {
+    {{"N/8", 1}, {"N/4", 2}, {"N/2", 4}, {"3N/4", 6}, {"7N/8", 7}, {"N", 8}}};
 constexpr std::array<int64_t, 4> kFactors = {64, 32, 16, 8};
 
 std::string ReRopeRow(const char* window, const char* logn) {
@@ -82,11 +82,18 @@ class ReRopeStudy : public Study {
     for (const Window& w : kWindows) {
       const std::string spelling = With("rerope:window=", w.eighths * N / 8);
       const bool main = w.eighths == 2 || w.eighths == 4;
-      if (!main && !(sweeps && s.Sweeps())) continue;
+      const bool swept = main || (sweeps && s.Sweeps());
+      if (!swept && !(w.eighths == 8 && s.Sweeps())) continue;
       jobs.push_back(
           ScoreJob(ReRopeRow(w.name, ""), spelling, main ? all : far, far));
+      if (!swept) continue;
       jobs.push_back(ScoreJob(ReRopeRow(w.name, " logn†"),
                               spelling + "+logn-clip", main ? all : far, far));
+    }
+    if (s.Sweeps()) {
+      // The largest distance that training has.
+      jobs.push_back(ScoreJob(ReRopeRow("N-1", ""),
+                              With("rerope:window=", N - 1), far, far));
     }
     if (!sweeps) return jobs;
     jobs.push_back(
@@ -206,15 +213,18 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
       kAtMost, At("NTK-mixed logn†", far));
   add("log n trained at least log n afterwards, NTK-mixed",
       At("NTK-mixed logn†", far), kAtMost, At("NTK-mixed logn", far));
-  add("ReRoPE w=N/2 logn at 8N within 1 point of the model at N",
-      At("ReRoPE w=N/2 logn", far), kWithin, At("Baseline logn", N), 1);
-  add("ReRoPE w=N/2 at 8N within 1 point of the model at N",
-      At("ReRoPE w=N/2", far), kWithin, At("Baseline", N), 1);
+  add("ReRoPE w=N/2 logn at 8N loses at most 1 point of the model's at N",
+      At("ReRoPE w=N/2 logn", far), kKeeps, At("Baseline logn", N), 1);
+  add("ReRoPE w=N/2 at 8N loses at most 1 point of the model's at N",
+      At("ReRoPE w=N/2", far), kKeeps, At("Baseline", N), 1);
   add("w = N collapses: more than 5 points below w = N/2",
       At("ReRoPE w=N", far), kBelow, At("ReRoPE w=N/2", far), 5);
+  add("it is the first distance without training that does it: w = N below "
+      "w = N - 1",
+      At("ReRoPE w=N", far), kBelow, At("ReRoPE w=N-1", far));
   for (const char* w : {"N/8", "N/4", "3N/4"}) {
-    add(std::string("w = ") + w + " does not: within 5 points of w = N/2",
-        At(ReRopeRow(w, ""), far), kWithin, At("ReRoPE w=N/2", far), 5);
+    add(std::string("w = ") + w + " does not: at most 5 points below w = N/2",
+        At(ReRopeRow(w, ""), far), kKeeps, At("ReRoPE w=N/2", far), 5);
   }
   add("YaRN at most ReRoPE w=N/4", At("YaRN", far), kAtMost,
       At("ReRoPE w=N/4", far));
