@@ -105,10 +105,13 @@ std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
 
 ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
                   const std::string& reference) {
-  const bool paired =
-      claim.paired && !claim.bound && claim.relation != Claim::Relation::kEqual;
+  const bool exact = claim.relation == Claim::Relation::kEqual;
+  const bool paired = claim.paired && !claim.bound && !exact;
+  // An identity is one of a model's own readings.
   const std::vector<Measurement> lines =
-      paired ? OfSharedSeeds(all, claim.left, claim.right) : all;
+      paired || (exact && !claim.bound)
+          ? OfSharedSeeds(all, claim.left, claim.right)
+          : all;
   const auto left = Summarise(lines, claim.left);
   const auto right = claim.bound ? Summary{.mean = *claim.bound, .seeds = 1}
                                  : Summarise(lines, claim.right);
@@ -116,7 +119,7 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
   double margin = 0;
   if (claim.standard_errors > 0) {
     margin = claim.standard_errors * std::hypot(left->error, right->error);
-  } else if (claim.relation != Claim::Relation::kEqual) {
+  } else if (!exact) {
     // Of all seeds: one that both have says nothing of others.
     margin = Margin(all, claim.left, claim.bound ? claim.left : claim.right,
                     reference);
@@ -146,7 +149,6 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
       room = claim.amount - std::abs(gap);
       break;
   }
-  const bool exact = claim.relation == Claim::Relation::kEqual;
   ClaimResult result{.numbers =
                          Short(left->mean) + " against " + Short(right->mean)};
   if (!exact) result.numbers += ", margin " + Short(margin);

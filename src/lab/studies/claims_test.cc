@@ -68,6 +68,14 @@ TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
   const ClaimResult one = Judge(lines, claim, "base");
   EXPECT_EQ(one.verdict, Verdict::kTie);
   EXPECT_EQ(one.numbers.find("10.00 against 12.00"), 0u) << one.numbers;
+  // An identity too is asked of what both have.
+  std::vector<Measurement> same = lines;
+  same.push_back(Line("t", 2, 15));
+  const Claim identity{.left = Cell("p"),
+                       .relation = Claim::Relation::kEqual,
+                       .right = Cell("t"),
+                       .amount = 1e-6};
+  EXPECT_EQ(Judge(same, identity, "base").verdict, Verdict::kHolds);
   // None: of all.
   claim.right = Cell("s");
   const ClaimResult none = Judge(lines, claim, "base");
