@@ -73,7 +73,7 @@ ModelSpec EvenPairs(const Setting& s, const std::string& name,
           "model.vocabulary=16", "model.width=64", "model.head_width=32",
           "model.feed_width=128", "model.layers=" + std::to_string(kPairLayers),
           "model.position=" + law, "train.batch=32",
-          s.Sweeps() ? "train.steps=1500" : "train.steps=150",
+          s.Sweeps() ? "train.steps=2000" : "train.steps=150",
           "optimizer.learning_rate=0.003", "evaluate.lengths=" + lengths + "]",
           s.Sweeps() ? "evaluate.documents=512" : "evaluate.documents=64",
           "export.types=[]"}};

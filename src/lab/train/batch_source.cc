@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -277,10 +278,13 @@ class FormalSource : public BatchSource {
                 " and model.length of at least 3");
   }
 
-  // All lengths up to N, one a step, so that no row needs padding.
+  // All lengths up to N, one a step, so that no row needs padding; as many of
+  // each octave, as short ones are learned first and long ones from them.
   Batch Get(int64_t step, int64_t begin, int64_t end) override {
     Rng rng(config_.seed * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(step));
-    const int64_t symbols = 1 + rng.Below(config_.model.N - 2);
+    const auto most = static_cast<double>(config_.model.N - 1);
+    const auto symbols =
+        static_cast<int64_t>(std::exp(rng.Uniform() * std::log(most)));
     return Make(config_.seed, symbols, step * config_.batch + begin,
                 end - begin);
   }
