@@ -219,8 +219,7 @@ std::vector<Claim> ReRopeStudy::Claims(const Setting& s) const {
       At("ReRoPE w=N/2", far), kKeeps, At("Baseline", N), 1);
   add("w = N collapses: more than 5 points below w = N/2",
       At("ReRoPE w=N", far), kBelow, At("ReRoPE w=N/2", far), 5);
-  add("it is the first distance without training that does it: w = N below "
-      "w = N - 1",
+  add("w = N, the first untrained distance, below w = N - 1",
       At("ReRoPE w=N", far), kBelow, At("ReRoPE w=N-1", far));
   for (const char* w : {"N/8", "N/4", "3N/4"}) {
     add(std::string("w = ") + w + " does not: at most 5 points below w = N/2",
