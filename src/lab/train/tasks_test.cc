@@ -118,6 +118,27 @@ TEST_F(TasksTest, LearnableTasksAreLearnt) {
   EXPECT_LT(tested, trained);
 }
 
+// Half of all texts have up to sqrt(N - 1) symbols, 7 here, and the longest
+// come too. Of lengths drawn evenly one in nine would be as short.
+TEST_F(TasksTest, EvenPairsHasAsManyTextsOfEachOctave) {
+  const TrainConfig config = TinyConfig(
+      Task("even-pairs") + Overrides{"model.length=64", "train.batch=1"});
+  const auto source = MakeBatchSource(config, Path(""));
+  constexpr int64_t kSteps = 2000;
+  std::map<int64_t, int64_t> counts;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    ++counts[source->Get(step, 0, 1).inputs.ids.size(1) - 2];
+  }
+  int64_t shorter = 0;
+  for (const auto& [symbols, count] : counts) {
+    if (symbols <= 7) shorter += count;
+  }
+  EXPECT_EQ(counts.begin()->first, 1);
+  EXPECT_EQ(counts.rbegin()->first, 62);
+  // log 8 / log 63 = 0.502, standard deviation 0.011.
+  EXPECT_NEAR(static_cast<double>(shorter) / kSteps, 0.502, 0.045);
+}
+
 TEST_F(TasksTest, TheCipherOfTestsIsThatOfTraining) {
   const TrainConfig config =
       TinyConfig(Text() + kPair + Task("cipher") +
