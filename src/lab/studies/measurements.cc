@@ -114,7 +114,12 @@ bool Measurements::Has(const std::string& row, const std::string& model,
   return lines == 0 ? count > 0 : count == lines;
 }
 
-void Measurements::Add(const std::vector<Measurement>& lines) {
+void Measurements::Add(const std::vector<Measurement>& lines,
+                       ops::Precision precision) {
+  Provenance from = provenance_;
+  if (precision != ops::Precision::kFull) {
+    from.hardware += ", trained in " + nn::ToString(precision);
+  }
   // Another process may have written since.
   const FolderLock lock(fs::absolute(path_).parent_path().string(), path_);
   if (fs::exists(path_)) Read();
@@ -130,7 +135,7 @@ void Measurements::Add(const std::vector<Measurement>& lines) {
   });
   for (const Measurement& line : lines) {
     lines_.push_back(line);
-    all_.push_back({line, provenance_});
+    all_.push_back({line, from});
   }
   Write();
 }

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "lab/nn/config.h"
+
 namespace ropewalk::lab::studies {
 
 struct Measurement {
@@ -51,9 +53,11 @@ class Measurements {
            int64_t lines = 0) const;
 
   // Writes the lines in place of what their rows had, with what other
-  // processes have added to the file meanwhile. Throws IoError; the old file is
-  // then still there.
-  void Add(const std::vector<Measurement>& lines);
+  // processes have added to the file meanwhile. `precision` is that in which
+  // their model was trained, named with the hardware where it is not full.
+  // Throws IoError; the old file is then still there.
+  void Add(const std::vector<Measurement>& lines,
+           ops::Precision precision = ops::Precision::kFull);
 
   // What the file has now, other processes' rows with it. Throws as the
   // constructor does.

@@ -104,6 +104,15 @@ TEST_F(MeasurementsTest, OtherScalesAndDataAreKeptApartAndKept) {
   EXPECT_EQ(Measurements(path_, any).provenance().data, "abc");
 }
 
+TEST_F(MeasurementsTest, HardwareNamesThePrecisionOfTraining) {
+  Measurements measured(path_, kHere);
+  measured.Add({Line("a", 1, 1)});
+  measured.Add({Line("b", 1, 1)}, ops::Precision::kBf16);
+  EXPECT_EQ(measured.Hardware(),
+            (std::vector<std::string>{kHere.hardware,
+                                      kHere.hardware + ", trained in bf16"}));
+}
+
 TEST_F(MeasurementsTest, FilesThatAreNoTableOfOursAreRefused) {
   const auto write = [&](const std::string& text) {
     std::ofstream(path_, std::ios::trunc) << text;

@@ -149,15 +149,7 @@ class Session {
       fs::create_directories(folder);
       provenance.command = CommandOf(options_);
       Provenance from = provenance;
-      // The scale's config is of models that read texts.
-      const ops::Precision precision = options_.model.empty()
-                                           ? ConfigOf(setting_).model.precision
-                                           : ops::Precision::kFull;
-      if (!study->OwnData().empty()) {
-        from.data = study->OwnData();
-      } else if (precision != ops::Precision::kFull) {
-        from.hardware += ", trained in " + nn::ToString(precision);
-      }
+      if (!study->OwnData().empty()) from.data = study->OwnData();
       running_.push_back({.study = study,
                           .measured = std::make_unique<Measurements>(
                               (folder / "measured.csv").string(), from),
@@ -190,6 +182,8 @@ class Session {
       if (!Chosen(spec) || !Wanted(spec)) continue;
       Say(spec.Label());
       const TrainedModel trained = zoo.Obtain(spec);
+      const ops::Precision precision =
+          ConfigOf(setting_, spec.overrides).model.precision;
       Bench bench(setting_, trained.file, zoo.HeldOut(),
                   {.threads = options_.threads,
                    .task_rows = trained.task_rows,
@@ -198,8 +192,8 @@ class Session {
                    .curve = trained.curve});
       for (const Running& running : running_) {
         if (!Has(*running.study, spec)) continue;
-        RunJobs(running, running.study->Jobs(setting_, spec), spec.name,
-                spec.seed, bench);
+        RunJobs(running, running.study->Jobs(setting_, spec), bench, spec,
+                precision);
       }
     }
     RunOwnJobs(/*of_texts=*/false);  // trainings of their own, long ones
@@ -228,7 +222,8 @@ class Session {
 
   void Given(const std::string& name, Bench& bench) {
     for (const Running& running : running_) {
-      RunJobs(running, running.study->GivenJobs(setting_), name, 0, bench);
+      RunJobs(running, running.study->GivenJobs(setting_), bench,
+              {.name = name, .seed = 0});
     }
   }
 
@@ -364,7 +359,7 @@ class Session {
       if (running.study->OwnData().empty() != of_texts) continue;
       Bench bench(setting_, "", kNone, {.folder = running.folder});
       try {
-        RunJobs(running, running.study->OwnJobs(setting_), "", 0, bench);
+        RunJobs(running, running.study->OwnJobs(setting_), bench, {.seed = 0});
       } catch (const IoError& error) {
         if (of_texts) throw;
         stopped_ += (stopped_.empty() ? "" : "; ") + running.study->name() +
@@ -374,17 +369,18 @@ class Session {
   }
 
   void RunJobs(const Running& running, const std::vector<Job>& jobs,
-               const std::string& model, uint64_t seed, Bench& bench) {
+               Bench& bench, const ModelSpec& model,
+               ops::Precision precision = ops::Precision::kFull) {
     for (const Job& job : jobs) {
-      const uint64_t of = job.seed != 0 ? job.seed : seed;
-      if (running.measured->Has(job.row, model, of, job.lines)) continue;
+      const uint64_t seed = job.seed != 0 ? job.seed : model.seed;
+      if (running.measured->Has(job.row, model.name, seed, job.lines)) continue;
       ThrowIfInterrupted();
       std::vector<Measurement> lines = job.run(bench);
       ROPEWALK_CHECK(!lines.empty());
       std::string shown;
       for (Measurement& line : lines) {
-        line.model = model;
-        line.seed = of;
+        line.model = model.name;
+        line.seed = seed;
         if (line.row.empty()) line.row = job.row;
         if (line.set == "along" || line.set.ends_with("curve") ||
             shown.size() > 150) {
@@ -395,7 +391,7 @@ class Session {
             line.metric + " " +
             report::FormatValue(line.value, report::NumberStyle::kPlain, 3);
       }
-      running.measured->Add(lines);
+      running.measured->Add(lines, precision);
       std::fprintf(stderr, "%s: %s%s\n", running.study->name().c_str(),
                    job.row.c_str(), shown.c_str());
     }

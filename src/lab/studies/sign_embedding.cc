@@ -4,7 +4,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "lab/nn/model.h"
@@ -26,6 +28,8 @@ namespace {
 
 constexpr const char* kTraining = "training";
 constexpr const char* kRareTimes = "largest of rare ids, times the start";
+constexpr const char* kRareMedian = "median of rare ids";
+constexpr const char* kGhosts = "rare ids of denormal momentum";
 
 constexpr int kRates = 3;
 
@@ -45,6 +49,29 @@ double LargestAtStart(const train::Checkpoint& checkpoint) {
   return 0;
 }
 
+at::Tensor LargestOfRows(const at::Tensor& matrix) {
+  return std::get<0>(matrix.abs().max(1)).contiguous();
+}
+
+// The momentum of the embedding under Tiger or Lion, undefined where another
+// optimizer has it.
+at::Tensor SignMomentum(const train::Checkpoint& checkpoint) {
+  for (const auto& [name, value] : checkpoint.optimizer.tensors) {
+    for (const char* optimizer : {"tiger", "lion"}) {
+      if (name == std::string(optimizer) + "/m/embedding.weight") return value;
+    }
+  }
+  return {};
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle =
+      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
 // The embedding after training, by how often a row's token was seen.
 std::vector<Measurement> EmbeddingLines(const at::Tensor& embedding,
                                         const train::Checkpoint& checkpoint,
@@ -54,28 +81,38 @@ std::vector<Measurement> EmbeddingLines(const at::Tensor& embedding,
     lines.push_back({.metric = metric, .value = value});
   };
   const std::vector<int64_t> counts = TokenCounts(checkpoint);
-  const at::Tensor rows = std::get<0>(embedding.abs().max(1)).contiguous();
-  double rare = 0;
+  const at::Tensor rows = LargestOfRows(embedding);
+  const at::Tensor momentum = SignMomentum(checkpoint);
+  const at::Tensor momenta =
+      momentum.defined() ? LargestOfRows(momentum) : at::Tensor();
+  std::vector<double> rare;
   double others = 0;
-  double rare_ids = 0;
   double rare_driven = 0;
+  double ghosts = 0;
   for (size_t id = 0; id < counts.size(); ++id) {
     const double largest = rows[static_cast<int64_t>(id)].item<double>();
     if (counts[id] == 0) continue;  // never pushed at all
-    const bool is_rare = counts[id] < kRare;
-    double& group = is_rare ? rare : others;
-    group = std::max(group, largest);
-    rare_ids += is_rare ? 1 : 0;
-    rare_driven += is_rare && largest > 0.5 / lambda ? 1 : 0;
+    if (counts[id] >= kRare) {
+      others = std::max(others, largest);
+      continue;
+    }
+    rare.push_back(largest);
+    rare_driven += largest > 0.5 / lambda ? 1 : 0;
+    if (!momenta.defined()) continue;
+    const float left = momenta[static_cast<int64_t>(id)].item<float>();
+    ghosts += left > 0 && left < std::numeric_limits<float>::min() ? 1 : 0;
   }
+  const double largest_rare = rare.empty() ? 0 : std::ranges::max(rare);
   const optim::EmbeddingExtremes extremes =
       optim::InspectEmbedding(embedding, lambda);
   add("largest embedding", extremes.max_abs);
-  add("largest of rare ids", rare);
+  add("largest of rare ids", largest_rare);
   add("largest of other ids", others);
-  add(kRareTimes, rare / LargestAtStart(checkpoint));
-  add("rare ids", rare_ids);
+  add(kRareTimes, largest_rare / LargestAtStart(checkpoint));
+  add(kRareMedian, Median(rare));
+  add("rare ids", static_cast<double>(rare.size()));
   add("rare ids above half of 1/lambda", rare_driven);
+  if (momenta.defined()) add(kGhosts, ghosts);
   add("rows above half of 1/lambda", static_cast<double>(extremes.rows_above));
   add("rows at 1/lambda", static_cast<double>(extremes.rows_at_limit));
   return lines;
@@ -293,6 +330,18 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                         .relation = kBelow,
                         .bound = 10});
     }
+    claims.push_back(
+        {.text = "the ghost: " + std::string(Find(all, "tiger-1").row) +
+                 ": momenta of rare ids end as denormal numbers",
+         .left = Of(s, Find(all, "tiger-1"), toy, kGhosts),
+         .relation = kAbove,
+         .bound = 0});
+    claims.push_back(
+        {.text = std::string(Find(all, "half-swap").row) +
+                 ": no such momentum, the output gives every row a gradient",
+         .left = Of(s, Find(all, "half-swap"), toy, kGhosts),
+         .relation = kBelow,
+         .bound = 1});
     for (const char* name : {"lazy", "half-swap", "hybrid"}) {
       claims.push_back(
           {.text = "L8, " + where + ": the loss hardly shows it: " +
@@ -354,8 +403,10 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
          {.name = "1/lambda", .digits = 2},
          {.name = "largest, rare ids", .align = report::Align::kRight},
          {.name = "times the start", .align = report::Align::kRight},
+         {.name = "median, rare ids", .align = report::Align::kRight},
          {.name = "largest, other ids", .align = report::Align::kRight},
          {.name = "rare ids beyond half", .align = report::Align::kRight},
+         {.name = "of denormal momentum", .align = report::Align::kRight},
          {.name = "final loss", .align = report::Align::kRight}});
     for (const SignVariant& variant : toy ? ToyVariants() : TextVariants()) {
       const auto cell = [&](const CellKey& key) {
@@ -367,9 +418,10 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
           {variant.row, 1 / variant.lambda,
            cell(Of(s, variant, toy, "largest of rare ids")),
            cell(Of(s, variant, toy, kRareTimes)),
+           cell(Of(s, variant, toy, kRareMedian)),
            cell(Of(s, variant, toy, "largest of other ids")),
            cell(Of(s, variant, toy, "rare ids above half of 1/lambda")),
-           cell(loss)});
+           cell(Of(s, variant, toy, kGhosts)), cell(loss)});
     }
     tables.push_back(
         {toy ? "Tokens of a Zipf distribution" : "A language model", table,
@@ -377,8 +429,10 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
          "Rare: ids that stood 1 to " +
              std::to_string(kRare - 1) +
              " times in all of training. Times the start: of the largest "
-             "component before the first step. Final loss: on what training "
-             "never saw."});
+             "component before the first step. Of denormal momentum: rare ids "
+             "whose momentum is not 0 but too small for a normal number, so "
+             "that nothing but a long gone gradient pushes them. Final loss: "
+             "on what training never saw."});
   }
   report::Table table({{.name = "optimizer"},
                        {.name = "final loss", .align = report::Align::kRight},

@@ -107,11 +107,12 @@ ModelSpec SignModel(const Setting& s, const SignVariant& variant, bool toy,
        "optimizer.schedule=constant", "optimizer.warmup=0", "optimizer.clip=0",
        "train.accumulation=1", "train.log_every=20"});
   if (toy) {
-    add({"data.task=zipf", "data.zipf_exponent=2", "data.tokenizer=",
-         "model.vocabulary=1000", "model.layers=1", "model.width=32",
-         "model.heads=1", "model.kv_heads=1", "model.head_width=32",
-         "model.feed_width=64", "model.length=32", "train.batch=16",
-         "optimizer.weight_decay=0.01", "evaluate.documents=256"});
+    add({"data.task=zipf", "data.zipf_exponent=2",
+         "data.tokenizer=", "model.vocabulary=1000", "model.layers=1",
+         "model.width=32", "model.heads=1", "model.kv_heads=1",
+         "model.head_width=32", "model.feed_width=64", "model.length=32",
+         "train.batch=16", "optimizer.weight_decay=0.01", "train.precision=f32",
+         "evaluate.documents=256"});
   } else {
     add({"model.length=64", "train.batch=8", "evaluate.schemes=[\"rope\"]",
          "evaluate.lengths=[64]", "evaluate.documents=1024"});

@@ -49,14 +49,23 @@ data::CorpusOptions OptionsOf(const train::TrainConfig& config) {
 // The config without what changes nothing of the model: where its texts
 // stand, how often it is logged, what it is called.
 std::string Essence(const std::string& text, const std::string& path) {
-  return train::ReadTrainConfig(
-             text, path,
-             {"name=model", "data.train=[\"texts\"]",
-              "data.heldout=[\"texts\"]", "data.tokenizer=", "data.cache=",
-              "train.threads=0", "train.device=cpu",
-              "train.init_from=", "train.checkpoint_every=1",
-              "train.log_every=1", "export.types=[]"})
-      .text;
+  std::vector<std::string> overrides = {"name=model",
+                                        "data.train=[\"texts\"]",
+                                        "data.heldout=[\"texts\"]",
+                                        "data.tokenizer=",
+                                        "data.cache=",
+                                        "train.threads=0",
+                                        "train.device=cpu",
+                                        "train.init_from=",
+                                        "train.checkpoint_every=1",
+                                        "train.log_every=1",
+                                        "export.types=[]"};
+  const train::TrainConfig config =
+      train::ReadTrainConfig(text, path, overrides);
+  // Full precision is the same whether it is said or not.
+  overrides.push_back("train.precision=" +
+                      nn::ToString(config.model.precision));
+  return train::ReadTrainConfig(text, path, overrides).text;
 }
 
 // A model that stands in the cache from before its config was changed.
