@@ -21,17 +21,21 @@ int64_t SizeOf(const std::vector<Token>& ids) {
 }
 
 // Writes `row` as ids and targets from [b, 0] on: the target of each id is the
-// one behind it. Targets from row[first_target] on weigh 1, but for an
-// end that is not scored.
+// one behind it. The output begins with row[first_target]; of it and the end
+// behind it those weigh 1 that the layout scores.
 template <typename Batch>
 void FillRow(const std::vector<Token>& row, int64_t b, int64_t first_target,
-             bool score_end, Batch* batch) {
-  const int64_t scored = SizeOf(row) - (score_end ? 0 : 1);
+             const PairLayout& layout, Batch* batch) {
+  const int64_t end = SizeOf(row) - 1;
   for (int64_t t = 0; t + 1 < SizeOf(row); ++t) {
     const auto at = static_cast<size_t>(b * batch->T + t);
     batch->ids[at] = row[static_cast<size_t>(t)];
     batch->targets[at] = row[static_cast<size_t>(t + 1)];
-    batch->weights[at] = t + 1 >= first_target && t + 1 < scored ? 1.0f : 0.0f;
+    const int64_t output = t + 1 - first_target;
+    const bool scored =
+        t + 1 == end ? layout.score_end
+                     : output >= 0 && (output + 1) % layout.score_every == 0;
+    batch->weights[at] = scored ? 1.0f : 0.0f;
   }
   batch->lengths[static_cast<size_t>(b)] = SizeOf(row) - 1;
 }
@@ -73,7 +77,7 @@ StreamBatch LayOutStream(std::span<const SequencePair> pairs,
     std::vector<Token> row = pair.input;
     row.insert(row.end(), answer.begin(), answer.end());
     const int64_t prefix = SizeOf(pair.input) + 1;
-    FillRow(row, b, prefix, layout.score_end, &batch);
+    FillRow(row, b, prefix, layout, &batch);
     batch.prefix.push_back(prefix);
   }
   return batch;
@@ -98,7 +102,7 @@ EncoderDecoderBatch LayOutEncoderDecoder(std::span<const SequencePair> pairs,
     std::copy(pair.input.begin(), pair.input.end(),
               batch.source.begin() + b * batch.S);
     batch.source_lengths.push_back(SizeOf(pair.input));
-    FillRow(Answer(pair, layout), b, 1, layout.score_end, &batch);
+    FillRow(Answer(pair, layout), b, 1, layout, &batch);
   }
   return batch;
 }

@@ -1,8 +1,9 @@
 // Input and output sequences laid out for training, with the loss on the
 // output alone.
 //
-// Both layouts supervise the same targets (the output and the end token), so
-// that decoder-only and encoder-decoder models learn from equal budgets.
+// Both layouts supervise the same targets (the output and the end token, where
+// the layout does not leave some out), so that decoder-only and encoder-decoder
+// models learn from equal budgets.
 
 #ifndef ROPEWALK_LAB_DATA_PAIR_BATCH_H_
 #define ROPEWALK_LAB_DATA_PAIR_BATCH_H_
@@ -25,8 +26,10 @@ struct SequencePair {
 struct PairLayout {
   Token separator = 1;    // between input and output; begins a decoder's input
   Token end = 2;          // behind the output
-  bool score_end = true;  // not where outputs are all of one length
-  Token pad = 0;          // any id: its targets weigh 0
+  bool score_end = true;  // not where the output says where it ends
+  // Of the output tokens k, 2k, 3k, .. are scored, the ones between are given.
+  int64_t score_every = 1;
+  Token pad = 0;  // any id: its targets weigh 0
   // Columns; 0 takes the longest row.
   int64_t T = 0;  // of the stream or the decoder
   int64_t S = 0;  // of the encoder
@@ -38,7 +41,7 @@ struct StreamBatch {
   int64_t B = 0, T = 0;
   std::vector<int64_t> ids;      // [B, T], padded behind
   std::vector<int64_t> targets;  // [B, T]
-  std::vector<float> weights;    // [B, T]: 1 where the target is output or end
+  std::vector<float> weights;    // [B, T]: 1 where the target is scored
   std::vector<int64_t> prefix;   // [B]: input and separator
   std::vector<int64_t> lengths;  // [B]: without padding
 };

@@ -55,6 +55,19 @@ TEST(PairBatchTest, BothLayoutsScoreTheSameTargets) {
   EXPECT_EQ(scored(stream).size(), 5u);
 }
 
+// Keys and values in turn: a key is given, its value scored.
+TEST(PairBatchTest, TokensBetweenScoredOnesAreGiven) {
+  const std::vector<SequencePair> pairs = {{{10}, {20, 21, 22, 23}},
+                                           {{13}, {20, 21}}};
+  const PairLayout layout{.score_end = false, .score_every = 2};
+  EXPECT_THAT(LayOutStream(pairs, layout).weights,
+              ElementsAre(0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0));
+  EXPECT_THAT(LayOutEncoderDecoder(pairs, layout).weights,
+              ElementsAre(0, 1, 0, 1, 0, 0, 1, 0, 0, 0));
+  EXPECT_THAT(LayOutEncoderDecoder(pairs, {.score_every = 3}).weights,
+              ElementsAre(0, 0, 1, 0, 1, 0, 0, 1, 0, 0));
+}
+
 TEST(PairBatchTest, EmptyInputsAndOutputsAreRows) {
   const std::vector<SequencePair> empty = {{{}, {}}};
   const StreamBatch stream = LayOutStream(empty, {});

@@ -201,15 +201,18 @@ SequencePair PairMaker::Recall(int64_t pairs, int64_t index) const {
   std::iota(keys.begin(), keys.end(), options_.first_symbol);
   draws.Shuffle(&keys);
   SequencePair pair;
-  const int64_t asked = draws.Below(pairs);
+  std::vector<Token> order(static_cast<size_t>(pairs));
+  std::iota(order.begin(), order.end(), 0);
   for (int64_t i = 0; i < pairs; ++i) {
-    const Token value = options_.first_symbol + static_cast<Token>(half) +
-                        static_cast<Token>(draws.Below(half));
     pair.input.push_back(keys[static_cast<size_t>(i)]);
-    pair.input.push_back(value);
-    if (i == asked) pair.output = {value};
+    pair.input.push_back(options_.first_symbol + static_cast<Token>(half) +
+                         static_cast<Token>(draws.Below(half)));
   }
-  pair.input.push_back(keys[static_cast<size_t>(asked)]);
+  draws.Shuffle(&order);
+  for (const Token i : order) {
+    const auto key = pair.input.begin() + 2 * std::ptrdiff_t{i};
+    pair.output.insert(pair.output.end(), key, key + 2);
+  }
   return pair;
 }
 

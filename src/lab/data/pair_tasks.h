@@ -25,7 +25,8 @@ enum class PairTask {
   kCopy,
   kReverse,
   kSort,    // ascending by id
-  kRecall,  // key value key value ... key -> its value
+  kRecall,  // key value key value ... -> the same pairs in another order, of
+            // which the values are what is to be told (Arora et al. 2023)
 };
 
 // "continue", "fill", "cipher", "copy", "reverse", "sort", "recall".

@@ -62,7 +62,7 @@ constexpr PairTaskName kTasks[] = {
     {"copy", false, "random symbols, then the same"},
     {"reverse", false, "random symbols, then backwards"},
     {"sort", false, "random symbols, then in order"},
-    {"recall", false, "keys and values, then the value of one key"},
+    {"recall", false, "keys and values, then each key's value once more"},
 };
 
 constexpr MaskedKind kMaskedKinds[] = {
@@ -160,8 +160,11 @@ std::pair<int64_t, int64_t> PairLengths(const PairTaskName& task, int64_t N) {
     const int64_t spans = std::max<int64_t>(1, std::lround(removed / 3.0));
     return {passage - removed + spans, removed + spans + 1};
   }
+  if (name == "recall") {
+    const int64_t pairs = (N / 16 + (N - 1) / 4) / 2;
+    return {2 * pairs, 2 * pairs + 1};
+  }
   const int64_t mean = (N / 8 + half) / 2;
-  if (name == "recall") return {2 * std::min<int64_t>(mean, 19) + 1, 2};
   return {mean, mean + 1};
 }
 

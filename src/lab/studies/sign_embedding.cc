@@ -31,8 +31,6 @@ constexpr const char* kRareTimes = "largest of rare ids, times the start";
 constexpr const char* kRareMedian = "median of rare ids";
 constexpr const char* kGhosts = "rare ids of denormal momentum";
 
-constexpr int kRates = 3;
-
 // A token seen fewer times than this in a whole training is rare.
 constexpr int64_t kRare = 20;
 
@@ -182,7 +180,7 @@ class SignEmbeddingStudy : public Study {
         }
       }
       for (const OptimizerChoice& choice : OptimizerChoices()) {
-        for (int rate = 0; rate < kRates; ++rate) {
+        for (size_t rate = 0; rate < choice.rates.size(); ++rate) {
           if (seed != s.seeds.front() && rate != choice.best) continue;
           if (!s.Sweeps() && rate != choice.best) continue;
           models.push_back(OptimizerModel(s, choice, rate, seed));
@@ -195,7 +193,7 @@ class SignEmbeddingStudy : public Study {
   std::vector<Job> Jobs(const Setting& s,
                         const ModelSpec& model) const override {
     for (const OptimizerChoice& choice : OptimizerChoices()) {
-      for (int rate = 0; rate < kRates; ++rate) {
+      for (size_t rate = 0; rate < choice.rates.size(); ++rate) {
         if (OptimizerModel(s, choice, rate, 1).name != model.name) continue;
         return {{.row = OptimizerRow(choice, rate),
                  .run = [](Bench& bench) { return TrainedLines(bench, 0); }}};
@@ -438,7 +436,7 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
                        {.name = "final loss", .align = report::Align::kRight},
                        {.name = "bytes a weight", .digits = 2}});
   for (const OptimizerChoice& choice : OptimizerChoices()) {
-    for (int rate = 0; rate < kRates; ++rate) {
+    for (size_t rate = 0; rate < choice.rates.size(); ++rate) {
       const std::string row = OptimizerRow(choice, rate);
       const auto loss =
           Summarise(measured.lines(),
@@ -454,8 +452,8 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
     }
   }
   tables.push_back({"Optimizers at equal steps", table,
-                    "Cosine schedule, gradients clipped to a norm of 1, three "
-                    "rates each on one seed; the best rate has every seed."});
+                    "Cosine schedule, gradients clipped to a norm of 1, every "
+                    "rate on one seed; the best rate has every seed."});
   return tables;
 }
 

@@ -128,14 +128,14 @@ ModelSpec SignModel(const Setting& s, const SignVariant& variant, bool toy,
 
 const std::vector<OptimizerChoice>& OptimizerChoices() {
   static const std::vector<OptimizerChoice> kChoices = {
-      {"tiger", "Tiger", {0.001, 0.002, 0.004}, 1, {}},
+      {"tiger", "Tiger", {0.001, 0.002, 0.004, 0.01, 0.03}, 3, {}},
       {"lion",
        "Lion",
        {0.0003, 0.001, 0.003},
        1,
        {"optimizer.weight_decay=0.3"}},
       {"adamw", "AdamW", {0.001, 0.003, 0.01}, 1, {}},
-      {"lamb", "LAMB", {0.002, 0.005, 0.01}, 1, {}},
+      {"lamb", "LAMB", {0.002, 0.005, 0.01, 0.02}, 2, {}},
       {"muon",
        "Muon, AdamW for the embedding",
        {0.001, 0.003, 0.01},
@@ -145,13 +145,13 @@ const std::vector<OptimizerChoice>& OptimizerChoices() {
   return kChoices;
 }
 
-std::string OptimizerRow(const OptimizerChoice& choice, int rate) {
+std::string OptimizerRow(const OptimizerChoice& choice, size_t rate) {
   return std::string("optimizers: ") + choice.title + ", rate " +
          FormatNumber(choice.rates[rate]);
 }
 
 ModelSpec OptimizerModel(const Setting& setting, const OptimizerChoice& choice,
-                         int rate, uint64_t seed) {
+                         size_t rate, uint64_t seed) {
   ModelSpec spec{.name = std::string("optimizer-") + choice.name + "-" +
                          std::to_string(rate + 1),
                  .seed = seed,

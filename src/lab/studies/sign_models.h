@@ -3,6 +3,7 @@
 #ifndef ROPEWALK_LAB_STUDIES_SIGN_MODELS_H_
 #define ROPEWALK_LAB_STUDIES_SIGN_MODELS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,19 +32,20 @@ std::string SignModelName(const SignVariant& variant, bool toy);
 ModelSpec SignModel(const Setting& setting, const SignVariant& variant,
                     bool toy, uint64_t seed);
 
-// Optimizers at equal steps, under a schedule, each at three rates.
+// Optimizers at equal steps, under a schedule, each at several rates: the best
+// has one on either side of it.
 struct OptimizerChoice {
   const char* name;
   const char* title;
-  double rates[3];
-  int best;  // of them, by seed 1 at `small`: the one that has every seed
+  std::vector<double> rates;
+  size_t best;  // of them, by seed 1 at `small`: the one that has every seed
   std::vector<std::string> overrides;
 };
 const std::vector<OptimizerChoice>& OptimizerChoices();
 
-std::string OptimizerRow(const OptimizerChoice& choice, int rate);
+std::string OptimizerRow(const OptimizerChoice& choice, size_t rate);
 ModelSpec OptimizerModel(const Setting& setting, const OptimizerChoice& choice,
-                         int rate, uint64_t seed);
+                         size_t rate, uint64_t seed);
 
 }  // namespace ropewalk::lab::studies
 

@@ -229,17 +229,17 @@ class PairSource : public BatchSource {
     }
     if (task == data::PairTask::kFill) o.min_input = o.max_input = 2 * N / 3;
     if (task == data::PairTask::kRecall) {
-      o.max_input = std::min(N / 2 - 2, o.symbols / 2);
-      o.min_input = std::min(o.min_input, o.max_input);
+      o.max_input = std::min((N - 1) / 4, o.symbols / 2);
+      o.min_input = std::min(N / 16, o.max_input);
     }
     return o;
   }
 
   Batch LayOut(const std::vector<data::SequencePair>& pairs) const {
     Batch batch;
-    // One value is the whole answer there, and its end no news.
-    const data::PairLayout layout{.score_end =
-                                      config_.data.task != Task::kRecall};
+    const bool recall = config_.data.task == Task::kRecall;
+    const data::PairLayout layout{.score_end = !recall,
+                                  .score_every = recall ? 2 : 1};
     if (config_.model.architecture == nn::Architecture::kDecoder) {
       const data::StreamBatch s = data::LayOutStream(pairs, layout);
       batch.inputs.ids = Ints(s.ids, {s.B, s.T});
