@@ -113,8 +113,8 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
       WithFloats(plain, tensor, 5 * 64, Driven(100), "one.gguf");
   const std::string out = text({one});
   EXPECT_TRUE(Contains(out,
-                       "1 row at +-100, which is 1/lambda of a weight "
-                       "decay of 0.01"))
+                       "1 row at +-100, which would be 1/lambda of a "
+                       "weight decay of 0.01"))
       << out;
   EXPECT_TRUE(Contains(out, "optimizer.lazy_rows = true")) << out;
   // A second one on its way, seen where lambda is known.
@@ -127,6 +127,19 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
   EXPECT_EQ(json["limit"], 100);
   EXPECT_TRUE(Contains(text({two, "--weight-decay", "0.01"}),
                        "1 row above half of it"));
+  EXPECT_TRUE(Contains(text({two, "--weight-decay", "0.01"}),
+                       "1 row at +-100, which is 1/lambda"));
+  // Most rows on their way: the median is no measure of what is ordinary.
+  std::vector<float> most;
+  const int64_t rows =
+      Json::parse(text({plain, "--json"}))["embedding"]["rows"];
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::vector<float> row = Driven(61);
+    most.insert(most.end(), row.begin(), row.end());
+  }
+  const std::string all = WithFloats(plain, tensor, 0, most, "all.gguf");
+  EXPECT_TRUE(Contains(text({all, "--weight-decay", "0.01"}),
+                       std::to_string(rows) + " rows above half of 1/lambda"));
   // Far from 1 / 0.001.
   EXPECT_FALSE(Contains(text({two, "--weight-decay", "0.001"}), "post 9736"));
   // One large component is no driven row.

@@ -81,12 +81,13 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
       std::ranges::count_if(extremes, [&](const RowExtreme& row) {
         return row.largest > kOutlying * report.median_row_largest;
       });
-  // Without lambda only what is far from the rest can be a limit; and with one
-  // nothing can be said where rows are ordinarily that large.
+  // Without lambda only what is far from the rest can be a limit. With one most
+  // rows may have been driven there.
   const double limit = weight_decay > 0           ? 1 / weight_decay
                        : report.rows_outlying > 0 ? report.largest
                                                   : 0;
-  if (limit > 2 * report.median_row_largest && report.largest >= 0.5 * limit) {
+  const bool tells = weight_decay > 0 || limit > 2 * report.median_row_largest;
+  if (tells && report.largest >= 0.5 * limit) {
     EachRow(*tensor, [&](int64_t, const std::vector<float>& row) {
       if (StandsAt(row, limit)) {
         ++report.rows_at_limit;
@@ -118,7 +119,8 @@ std::string Diagnosis(const EmbeddingReport& report, double weight_decay) {
     if (report.rows_at_limit > 0) {
       text = count(report.rows_at_limit) + " at +-" +
              FormatNumber(std::round(report.limit * 1e3) / 1e3) +
-             ", which is 1/lambda of a weight decay of " +
+             (weight_decay > 0 ? ", which is" : ", which would be") +
+             " 1/lambda of a weight decay of " +
              FormatNumber(std::round(lambda * 1e5) / 1e5);
     }
     if (report.rows_heading > 0) {

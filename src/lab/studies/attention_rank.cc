@@ -32,6 +32,9 @@ RankFigures RankOf(const at::Tensor& matrix) {
   figures.rank = (relative > 1e-3).sum().item<int64_t>();
   figures.full = (relative > 1e-12).sum().item<int64_t>();
   figures.condition = relative.min().item<double>();
+  const at::Tensor dense = relative.contiguous();
+  figures.spectrum.assign(dense.data_ptr<double>(),
+                          dense.data_ptr<double>() + dense.numel());
   const at::Tensor p = values / values.sum();
   figures.effective = std::exp(-at::xlogy(p, p).sum().item<double>());
   return figures;

@@ -7,15 +7,17 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace ropewalk::lab::studies {
 
 struct RankFigures {
-  int64_t n = 0;         // rows and columns
-  int64_t rank = 0;      // singular values above 1e-3 of the largest
-  int64_t full = 0;      // above 1e-12 of it
-  double condition = 0;  // smallest singular value over the largest
-  double effective = 0;  // exp of the entropy of their distribution
+  int64_t n = 0;                 // rows and columns
+  int64_t rank = 0;              // singular values above 1e-3 of the largest
+  int64_t full = 0;              // above 1e-12 of it
+  double condition = 0;          // smallest singular value over the largest
+  double effective = 0;          // exp of the entropy of their distribution
+  std::vector<double> spectrum;  // over the largest, in falling order
 };
 
 // Of a matrix [n, n] in float64, by its singular values. Throws

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -87,8 +88,15 @@ std::vector<Measurement> OfSharedSeeds(std::vector<Measurement> lines,
   return lines;
 }
 
-// Twice the standard error of the mean difference over the seeds that both
-// have; nothing for fewer than two.
+// The two-sided 95 % quantile of Student's t.
+double StudentT(size_t degrees) {
+  constexpr double kQuantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571,
+                                   2.447,  2.365, 2.306, 2.262, 2.228};
+  return kQuantiles[std::min(degrees, std::size(kQuantiles)) - 1];
+}
+
+// The 95 % margin of the mean difference over the seeds that both have; nothing
+// for fewer than two.
 std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
                                    const CellKey& left, const CellKey& right) {
   const std::map<uint64_t, double> others = BySeed(lines, right);
@@ -98,7 +106,26 @@ std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
     if (other != others.end()) differences.push_back(other->second - value);
   }
   if (differences.size() < 2) return std::nullopt;
-  return 2 * evaluate::StandardError(differences);
+  return StudentT(differences.size() - 1) *
+         evaluate::StandardError(differences);
+}
+
+// ", 3 seeds"; nothing where neither side is of a seed.
+std::string SeedsOf(const std::vector<Measurement>& lines, const Claim& claim) {
+  const auto count = [&](const CellKey& key) {
+    std::map<uint64_t, double> values = BySeed(lines, key);
+    values.erase(0);
+    return values.size();
+  };
+  const size_t left = count(claim.left);
+  const size_t right = claim.bound ? left : count(claim.right);
+  const size_t most = std::max(left, right);
+  if (most == 0) return "";
+  const std::string both =
+      left == right || left * right == 0
+          ? std::to_string(most)
+          : std::to_string(left) + " and " + std::to_string(right);
+  return ", " + both + (both == "1" ? " seed" : " seeds");
 }
 
 }  // namespace
@@ -138,8 +165,7 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
       room = -gap - claim.amount;
       break;
     case Claim::Relation::kAtMost:
-    case Claim::Relation::kNotAbove:
-      room = gap;
+      room = gap + claim.amount;
       break;
     case Claim::Relation::kKeeps:
       room = claim.amount - gap;
@@ -152,12 +178,13 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
   ClaimResult result{.numbers =
                          Short(left->mean) + " against " + Short(right->mean)};
   if (!exact) result.numbers += ", margin " + Short(margin);
-  const bool tie_holds = claim.relation == Claim::Relation::kNotAbove;
-  result.verdict = exact && room >= 0             ? Verdict::kHolds
-                   : room > margin                ? Verdict::kHolds
-                   : tie_holds && room >= -margin ? Verdict::kHolds
-                   : room >= -margin && !exact    ? Verdict::kTie
-                                                  : Verdict::kFails;
+  result.numbers += SeedsOf(lines, claim);
+  // What may be neglected does not excuse what is certainly above.
+  const double broken = claim.relation == Claim::Relation::kAtMost ? gap : room;
+  result.verdict = exact && room >= 0            ? Verdict::kHolds
+                   : room > margin               ? Verdict::kHolds
+                   : broken >= -margin && !exact ? Verdict::kTie
+                                                 : Verdict::kFails;
   return result;
 }
 

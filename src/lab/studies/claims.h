@@ -13,13 +13,12 @@ namespace ropewalk::lab::studies {
 
 struct Claim {
   enum class Relation {
-    kBelow,     // left + amount < right
-    kAtMost,    // left <= right, but for what a tie is
-    kWithin,    // |left - right| <= amount
-    kKeeps,     // left >= right - amount: no more than that is lost
-    kAbove,     // left > right + amount
-    kNotAbove,  // left <= right, and a tie is enough: "no gain"
-    kEqual,     // the same, to the last digit that `amount` leaves: an identity
+    kBelow,   // left + amount < right
+    kAtMost,  // left <= right + amount; broken where left > right for certain
+    kWithin,  // |left - right| <= amount
+    kKeeps,   // left >= right - amount: no more than that is lost
+    kAbove,   // left > right + amount
+    kEqual,   // the same, to the last digit that `amount` leaves: an identity
   };
   std::string text;  // "NTK-fixed below NTK-mixed"
   CellKey left;
@@ -35,7 +34,8 @@ struct Claim {
   bool required = false;
   // Judged by the differences of models of the same seed, which share data,
   // order and tests: over the seeds that both sides have, and where those are
-  // two or more by their mean against twice its standard error.
+  // two or more by their mean against what a mean of differences that are
+  // really none stays below in 95 of 100 cases (Student's t).
   bool paired = false;
 };
 
@@ -44,7 +44,7 @@ std::string ToString(Verdict verdict);
 
 struct ClaimResult {
   Verdict verdict = Verdict::kMissing;
-  std::string numbers;  // "24.1 against 39.3, margin 0.2"
+  std::string numbers;  // "24.1 against 39.3, margin 0.2, 3 seeds"
 };
 
 // By how much two cells must differ to count as different: the larger spread

@@ -60,14 +60,15 @@ TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
   claim.paired = true;
   const ClaimResult result = Judge(lines, claim, "base");
   EXPECT_EQ(result.verdict, Verdict::kHolds);
-  // Twice 0.1 / sqrt(3).
-  EXPECT_NE(result.numbers.find("margin 0.115"), std::string::npos)
+  // 4.303 times 0.1 / sqrt(3).
+  EXPECT_NE(result.numbers.find("margin 0.248, 3 seeds"), std::string::npos)
       << result.numbers;
   // One seed in common: of that seed, by the spread.
   claim.right = Cell("r");
   const ClaimResult one = Judge(lines, claim, "base");
   EXPECT_EQ(one.verdict, Verdict::kTie);
   EXPECT_EQ(one.numbers.find("10.00 against 12.00"), 0u) << one.numbers;
+  EXPECT_TRUE(one.numbers.ends_with(", 1 seed")) << one.numbers;
   // An identity too is asked of what both have.
   std::vector<Measurement> same = lines;
   same.push_back(Line("t", 2, 15));
@@ -80,6 +81,7 @@ TEST(ClaimsTest, RunsOfOneSeedAreComparedWithEachOther) {
   claim.right = Cell("s");
   const ClaimResult none = Judge(lines, claim, "base");
   EXPECT_EQ(none.numbers.find("15.00 against 17.00"), 0u) << none.numbers;
+  EXPECT_TRUE(none.numbers.ends_with(", 3 and 1 seeds")) << none.numbers;
 }
 
 TEST(ClaimsTest, AmountsCount) {
@@ -91,10 +93,12 @@ TEST(ClaimsTest, AmountsCount) {
   EXPECT_EQ(VerdictOf("a", kAtMost, "c"), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("b", kAtMost, "a"), Verdict::kTie);
   EXPECT_EQ(VerdictOf("c", kAtMost, "a"), Verdict::kFails);
-  // "No gain" holds on a tie, and "above" is the other way round.
-  EXPECT_EQ(VerdictOf("a", kNotAbove, "c"), Verdict::kHolds);
-  EXPECT_EQ(VerdictOf("b", kNotAbove, "a"), Verdict::kHolds);
-  EXPECT_EQ(VerdictOf("c", kNotAbove, "a"), Verdict::kFails);
+  // "No gain" above the amount: b is 0.9 above a, margin 1.
+  EXPECT_EQ(VerdictOf("b", kAtMost, "a", 1.8), Verdict::kTie);
+  EXPECT_EQ(VerdictOf("b", kAtMost, "a", 2), Verdict::kHolds);
+  EXPECT_EQ(VerdictOf("c", kAtMost, "a", 4.9), Verdict::kFails);
+  EXPECT_EQ(VerdictOf("c", kAtMost, "a", 6.1), Verdict::kHolds);
+  // "Above" is the other way round.
   EXPECT_EQ(VerdictOf("c", kAbove, "a"), Verdict::kHolds);
   EXPECT_EQ(VerdictOf("b", kAbove, "a"), Verdict::kTie);
   EXPECT_EQ(VerdictOf("a", kAbove, "c"), Verdict::kFails);

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,12 +14,12 @@
 #include "attention/scores.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "evaluate/statistics.h"
 #include "lab/nn/model.h"
 #include "lab/studies/attention_rank.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/figures.h"
 #include "lab/studies/length_models.h"
+#include "lab/studies/rank_sample.h"
 #include "lab/studies/sequence_models.h"
 #include "lab/studies/studies.h"
 #include "lab/train/batch_source.h"
@@ -39,64 +38,15 @@ constexpr const char* kKinds[] = {"softmax, bidirectional", "softmax, causal",
                                   "linear, bidirectional", "linear, causal"};
 constexpr const char* kTrained = "trained model";
 constexpr const char* kUntrained = "untrained model";
-constexpr const char* kFinite = "share of finite log det";
 constexpr const char* kByLayer = ", by layer";
 constexpr const char* kMaskedSet = "softmax, as trained";
-
-// Figures of many matrices of one kind, a group a document or trial: matrices
-// of one text are no independent sample.
-class Sample {
- public:
-  void NextGroup() { groups_.emplace_back(); }
-
-  // `log_det` of triangular matrices alone.
-  void Add(const RankFigures& figures, std::optional<double> log_det = {}) {
-    const auto n = static_cast<double>(figures.n);
-    Group& group = groups_.back();
-    group["effective rank"].push_back(figures.effective);
-    group["rank at 1e-3"].push_back(static_cast<double>(figures.rank));
-    group["rank at 1e-12"].push_back(static_cast<double>(figures.full));
-    group["smallest over largest singular value"].push_back(figures.condition);
-    if (!log_det) return;
-    const bool finite = std::isfinite(*log_det);
-    group[kFinite].push_back(finite ? 1 : 0);
-    if (finite) group["log det a row"].push_back(*log_det / n);
-  }
-
-  std::vector<Measurement> Lines(const std::string& set, int64_t length) const {
-    std::map<std::string, std::vector<double>> means;
-    std::map<std::string, int64_t> counts;
-    for (const Group& group : groups_) {
-      for (const auto& [metric, values] : group) {
-        double sum = 0;
-        for (const double value : values) sum += value;
-        means[metric].push_back(sum / static_cast<double>(values.size()));
-        counts[metric] += static_cast<int64_t>(values.size());
-      }
-    }
-    std::vector<Measurement> lines;
-    for (const auto& [metric, values] : means) {
-      double sum = 0;
-      for (const double value : values) sum += value;
-      lines.push_back({.set = set,
-                       .length = length,
-                       .metric = metric,
-                       .value = sum / static_cast<double>(values.size()),
-                       .error = evaluate::StandardError(values),
-                       .count = counts[metric]});
-    }
-    return lines;
-  }
-
- private:
-  using Group = std::map<std::string, std::vector<double>>;
-  std::vector<Group> groups_;
-};
+constexpr const char* kMaskedLinear = "linear, as trained";
+constexpr const char* kBefore = ", before training";
 
 // The four kinds of kKinds over the same queries and keys [n, D]; scores [n, n]
 // of all pairs.
 void AddKinds(const at::Tensor& scores, const at::Tensor& queries,
-              const at::Tensor& keys, std::vector<Sample>& samples) {
+              const at::Tensor& keys, std::vector<RankSample>& samples) {
   samples[0].Add(RankOf(SoftmaxAttention(scores, false)));
   samples[1].Add(RankOf(SoftmaxAttention(scores, true)),
                  LogDeterminant(scores));
@@ -111,14 +61,14 @@ std::string GaussianRow(int64_t d) {
 
 std::vector<Measurement> Gaussian(const Setting& s, int64_t d) {
   const int64_t trials = s.Sweeps() ? 20 : 2;
-  std::vector<Sample> samples(std::size(kKinds));
+  std::vector<RankSample> samples(std::size(kKinds));
   at::Generator generator = at::detail::createCPUGenerator(1);
   const auto draw = [&] {
     return at::randn({kTokens, d}, generator, at::TensorOptions(at::kDouble));
   };
   for (int64_t trial = 0; trial < trials; ++trial) {
     ThrowIfInterrupted();
-    for (Sample& sample : samples) sample.NextGroup();
+    for (RankSample& sample : samples) sample.NextGroup();
     const at::Tensor queries = draw();
     const at::Tensor keys = draw();
     const at::Tensor scores =
@@ -128,6 +78,9 @@ std::vector<Measurement> Gaussian(const Setting& s, int64_t d) {
   std::vector<Measurement> lines;
   for (size_t k = 0; k < samples.size(); ++k) {
     for (Measurement& line : samples[k].Lines(kKinds[k], kTokens)) {
+      lines.push_back(std::move(line));
+    }
+    for (Measurement& line : samples[k].Spectrum(kKinds[k])) {
       lines.push_back(std::move(line));
     }
   }
@@ -195,9 +148,10 @@ std::vector<Measurement> OfModel(Bench& bench) {
       position::Resolve(position::ParseScheme("rope"), model.positions(), n);
   const position::Stack stack =
       position::BuildStack(law, model.positions(), n, config.L);
-  std::vector<Sample> all(std::size(kKinds));
-  std::vector<std::vector<Sample>> layers(
-      static_cast<size_t>(config.L), std::vector<Sample>(std::size(kKinds)));
+  std::vector<RankSample> all(std::size(kKinds));
+  std::vector<std::vector<RankSample>> layers(
+      static_cast<size_t>(config.L),
+      std::vector<RankSample>(std::size(kKinds)));
   Progress progress(
       "singular values",
       static_cast<double>(Documents(bench) * config.L * config.heads.H),
@@ -205,11 +159,11 @@ std::vector<Measurement> OfModel(Bench& bench) {
   for (int64_t d = 0; d < Documents(bench); ++d) {
     const auto seen = runtime::ReadAttention(
         model, stack, LastOf(bench.documents()[static_cast<size_t>(d)], n), 0);
-    for (Sample& sample : all) sample.NextGroup();
+    for (RankSample& sample : all) sample.NextGroup();
     for (int64_t l = 0; l < config.L; ++l) {
       ThrowIfInterrupted();
       auto& of_layer = layers[static_cast<size_t>(l)];
-      for (Sample& sample : of_layer) sample.NextGroup();
+      for (RankSample& sample : of_layer) sample.NextGroup();
       const runtime::AttentionSeen& inputs = seen[static_cast<size_t>(l)];
       const at::Tensor scores =
           ScoresOf(stack[static_cast<size_t>(l)], config.heads, inputs,
@@ -238,6 +192,7 @@ std::vector<Measurement> OfModel(Bench& bench) {
   for (size_t k = 0; k < all.size(); ++k) {
     const std::string kind = kKinds[k];
     add(all[k].Lines(kind, n), false);
+    add(all[k].Spectrum(kind), false);
     for (size_t l = 0; l < layers.size(); ++l) {
       add(layers[l][k].Lines(kind + kByLayer, static_cast<int64_t>(l) + 1),
           true);
@@ -246,56 +201,101 @@ std::vector<Measurement> OfModel(Bench& bench) {
   return lines;
 }
 
-// Of a masked language model, whose heads look where its mask says.
-std::vector<Measurement> OfMasked(Bench& bench) {
-  const train::Checkpoint checkpoint =
-      train::ReadCheckpoint(bench.checkpoint());
-  const train::TrainConfig train_config =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+// Linear attention of a head that looks one way, or both.
+at::Tensor LinearOf(const at::Tensor& queries, const at::Tensor& keys,
+                    attention::Direction direction) {
+  if (direction != attention::Direction::kBackward) {
+    return LinearAttention(queries, keys,
+                           direction == attention::Direction::kForward);
+  }
+  return LinearAttention(queries.flip(0), keys.flip(0), true).flip({0, 1});
+}
+
+// Where each head of a layer looks; one stands for all.
+std::vector<attention::Direction> DirectionsOf(const nn::ModelConfig& config,
+                                               int64_t layer) {
+  using attention::Direction;
+  std::vector<Direction> directions = {Direction::kBoth};
+  if (config.mask == nn::Mask::kMixedLayers) {
+    directions = {layer % 2 == 0 ? Direction::kForward : Direction::kBackward};
+  } else if (config.mask == nn::Mask::kMixedHeads) {
+    directions.assign(static_cast<size_t>(config.H), Direction::kBackward);
+    std::fill_n(directions.begin(), config.H / 2, Direction::kForward);
+  }
+  return directions;
+}
+
+// Of a masked language model, whose heads look where its mask says; `when` is
+// said behind the names of the sets.
+std::vector<Measurement> MaskedLines(Bench& bench, nn::Model& model,
+                                     const train::TrainConfig& train_config,
+                                     const std::string& when) {
   const nn::ModelConfig& config = train_config.model;
-  nn::Model model(config, 1);
-  train::LoadParameters(checkpoint, model.parameters(), false);
-  const at::NoGradGuard no_grad;
   const int64_t n = config.N;
   const position::Stack stack = model.TrainingStack(n);
   const attention::HeadShape shape{.H = config.H, .G = config.G, .D = config.D};
-  Sample sample;
+  RankSample softmax;
+  RankSample linear;
   model.SetProbe([&](int64_t l, const at::Tensor& q, const at::Tensor& k) {
     using attention::Direction;
-    std::vector<Direction> directions = {Direction::kBoth};
-    if (config.mask == nn::Mask::kMixedLayers) {
-      directions = {l % 2 == 0 ? Direction::kForward : Direction::kBackward};
-    } else if (config.mask == nn::Mask::kMixedHeads) {
-      directions.assign(static_cast<size_t>(config.H), Direction::kBackward);
-      std::fill_n(directions.begin(), config.H / 2, Direction::kForward);
-    }
+    const std::vector<Direction> directions = DirectionsOf(config, l);
     const auto floats = [](const at::Tensor& x) {
       const at::Tensor dense = x.to(at::kFloat).contiguous();
       const float* data = dense.data_ptr<float>();
       return std::vector<float>(data, data + dense.numel());
     };
+    const runtime::AttentionSeen seen{.queries = floats(q), .keys = floats(k)};
     const at::Tensor scores =
-        ScoresOf(stack[static_cast<size_t>(l)], shape,
-                 {.queries = floats(q), .keys = floats(k)}, directions);
+        ScoresOf(stack[static_cast<size_t>(l)], shape, seen, directions);
     for (int64_t h = 0; h < config.H; ++h) {
+      const Direction direction =
+          directions[directions.size() == 1 ? 0 : static_cast<size_t>(h)];
+      const auto add = [&](RankSample& sample, const at::Tensor& weights,
+                           const at::Tensor& log_diagonal) {
+        const bool triangular = direction != Direction::kBoth;
+        sample.Add(RankOf(weights),
+                   triangular ? std::optional(log_diagonal.sum().item<double>())
+                              : std::nullopt);
+      };
       const at::Tensor log_weights = at::log_softmax(scores[h], 1);
-      const bool triangular = directions.front() != Direction::kBoth;
-      sample.Add(RankOf(log_weights.exp()),
-                 triangular ? std::optional(
-                                  log_weights.diagonal().sum().item<double>())
-                            : std::nullopt);
+      add(softmax, log_weights.exp(), log_weights.diagonal());
+      const at::Tensor weights = LinearOf(
+          HeadOf(seen.queries, config.H, config.D, h),
+          HeadOf(seen.keys, config.G, config.D, h / (config.H / config.G)),
+          direction);
+      add(linear, weights, weights.diagonal().log());
     }
   });
   // Masked as in training.
   const std::unique_ptr<train::BatchSource> source = train::MakeBatchSource(
       train_config,
-      std::filesystem::path(checkpoint.path).parent_path().string());
+      std::filesystem::path(bench.checkpoint()).parent_path().string());
   for (int64_t d = 0; d < Documents(bench); ++d) {
     ThrowIfInterrupted();
-    sample.NextGroup();
+    softmax.NextGroup();
+    linear.NextGroup();
     (void)model.Hidden(source->Test(n, d, d + 1).inputs);
   }
-  return sample.Lines(kMaskedSet, n);
+  std::vector<Measurement> lines = softmax.Lines(kMaskedSet + when, n);
+  for (Measurement& line : linear.Lines(kMaskedLinear + when, n)) {
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<Measurement> OfMasked(Bench& bench) {
+  const train::Checkpoint checkpoint =
+      train::ReadCheckpoint(bench.checkpoint());
+  const train::TrainConfig config =
+      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  const at::NoGradGuard no_grad;
+  nn::Model model(config.model, config.seed);
+  std::vector<Measurement> lines = MaskedLines(bench, model, config, kBefore);
+  train::LoadParameters(checkpoint, model.parameters(), false);
+  for (Measurement& line : MaskedLines(bench, model, config, "")) {
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 // What training starts from: one step at no rate.
@@ -474,31 +474,55 @@ std::vector<NamedTable> RankStudy::Tables(const Setting&,
            "float64 may say otherwise."}};
 }
 
+std::string KindsPlot(const Measurements& measured, report::LinePlot plot,
+                      const std::string& row, const std::string& suffix,
+                      bool logarithms = false) {
+  for (const char* kind : kKinds) {
+    report::Series series{.name = kind};
+    for (const Measurement& line : measured.lines()) {
+      if (line.row != row || line.set != kind + suffix) continue;
+      // Of many seeds the first.
+      if (!series.points.empty() &&
+          static_cast<double>(line.length) <= series.points.back().x) {
+        break;
+      }
+      series.points.push_back(
+          {.x = static_cast<double>(line.length),
+           .y = logarithms ? std::log10(line.value) : line.value,
+           .error = line.error});
+    }
+    if (!series.points.empty()) plot.series.push_back(std::move(series));
+  }
+  return plot.series.empty() ? "" : report::ToSvg(plot);
+}
+
 std::vector<Figure> RankStudy::Figures(const Setting&,
                                        const Measurements& measured) const {
   std::vector<Figure> figures;
   for (const char* row : {kUntrained, kTrained}) {
-    report::LinePlot plot{
-        .title = std::string("Effective rank by layer, ") + row,
-        .x = {.label = "layer"},
-        .y = {.label = "effective rank", .min = 0},
-        .zoom = report::Zoom::kNever};
-    for (const char* kind : kKinds) {
-      report::Series series{.name = kind};
-      for (const Measurement& line : measured.lines()) {
-        if (line.row != row || line.set != std::string(kind) + kByLayer) {
-          continue;
-        }
-        series.points.push_back({.x = static_cast<double>(line.length),
-                                 .y = line.value,
-                                 .error = line.error});
-      }
-      if (!series.points.empty()) plot.series.push_back(std::move(series));
-    }
-    figures.push_back({row == kTrained ? "layers-trained" : "layers-untrained",
-                       plot.series.empty() ? "" : report::ToSvg(plot),
-                       "Mean over heads; the bidirectional matrices are of the "
-                       "same scores without the mask."});
+    const std::string when = row == kTrained ? "trained" : "untrained";
+    figures.push_back(
+        {"layers-" + when,
+         KindsPlot(measured,
+                   {.title = std::string("Effective rank by layer, ") + row,
+                    .x = {.label = "layer"},
+                    .y = {.label = "effective rank", .min = 0},
+                    .zoom = report::Zoom::kNever},
+                   row, kByLayer),
+         "Mean over heads; the bidirectional matrices are of the same scores "
+         "without the mask."});
+    figures.push_back(
+        {"spectrum-" + when,
+         KindsPlot(
+             measured,
+             {.title = std::string("Singular values, ") + row,
+              .x = {.label = "number of the singular value",
+                    .scale = report::Scale::kLog2},
+              .y = {.label = "over the largest", .scale = report::Scale::kLog2},
+              .zoom = report::Zoom::kNever},
+             row, kSpectrum),
+         "Geometric means over layers, heads and pieces; both axes "
+         "logarithmic."});
   }
   return figures;
 }

@@ -202,6 +202,14 @@ ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
   return spec;
 }
 
+ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
+                          const PairTaskName& task, uint64_t seed) {
+  ModelSpec spec = PairModel(setting, of, task, seed);
+  spec.name += "-faster";
+  Add(spec.overrides, {"optimizer.learning_rate=0.01"});
+  return spec;
+}
+
 std::span<const MaskedKind> MaskedKinds() { return kMaskedKinds; }
 
 ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
@@ -212,6 +220,14 @@ ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
       {"data.task=mlm", std::string("model.mask=") + of.mask,
        "evaluate.lengths=[" + std::to_string(CompactLength(setting)) + "]"});
   Add(spec.overrides, Budget(setting, 1000, 32));
+  return spec;
+}
+
+ModelSpec MaskedModelWithoutPositions(const Setting& setting,
+                                      const MaskedKind& of, uint64_t seed) {
+  ModelSpec spec = MaskedModel(setting, of, seed);
+  spec.name += "-nope";
+  Add(spec.overrides, {"model.position=nope"});
   return spec;
 }
 

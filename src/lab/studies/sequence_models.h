@@ -54,6 +54,10 @@ std::pair<int64_t, int64_t> PairLengths(const PairTaskName& task, int64_t N);
 ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
                     const PairTaskName& task, uint64_t seed);
 
+// The same at another learning rate.
+ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
+                          const PairTaskName& task, uint64_t seed);
+
 // Masked language models by where their heads look; full bidirectional first.
 struct MaskedKind {
   const char* name;  // of its models: "mlm-mixed-heads"
@@ -64,6 +68,10 @@ std::span<const MaskedKind> MaskedKinds();
 
 ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
                       uint64_t seed);
+
+// The same without positions: order is told by masks alone, or not at all.
+ModelSpec MaskedModelWithoutPositions(const Setting& setting,
+                                      const MaskedKind& of, uint64_t seed);
 
 // Tokens of the compact models' sequences.
 int64_t CompactLength(const Setting& setting);

@@ -41,6 +41,11 @@ const std::vector<SignVariant>& ToyVariants() {
        true,
        {"optimizer.embedding=adamw",
         "optimizer.embedding_learning_rate=0.002"}},
+      {"flushed",
+       "Zipf: Tiger, denormals flushed",
+       0.01,
+       true,
+       {"optimizer.flush_denormals=true"}},
   };
   return kToys;
 }
@@ -73,12 +78,12 @@ const std::vector<SignVariant>& TextVariants() {
       {"tiger-matrix",
        "text: Tiger by the matrix's RMS",
        0.1,
-       false,
+       true,
        {"optimizer.embedding_rms=matrix"}},
       {"lion",
        "text: Lion, lambda 0.3",
        0.3,
-       false,
+       true,
        {"optimizer.name=lion", "optimizer.learning_rate=0.001",
         "optimizer.weight_decay=0.3"}},
       {"adamw-tied",

@@ -19,6 +19,7 @@
 #include "lab/studies/head_simulation.h"
 #include "lab/studies/length_models.h"
 #include "lab/studies/sequence_models.h"
+#include "lab/studies/sign_models.h"
 #include "lab/studies/study_report.h"
 
 namespace ropewalk::lab::studies {
@@ -222,6 +223,31 @@ TEST(StudyTest, CommittedTablesAreThoseOfTheCommittedRows) {
 }
 
 // The README's front table is that of `long`.
+TEST(StudyTest, OptimizersHaveTheSeedsOfTheirBestRate) {
+  const Setting small = ReadSetting(Scale::kSmall);
+  const Measurements measured(
+      (Root() / "studies/sign-embedding/measured.csv").string(),
+      {.scale = "small"});
+  for (const OptimizerChoice& choice : OptimizerChoices()) {
+    ASSERT_LT(choice.best, choice.rates.size());
+    std::map<double, size_t> by_loss;  // of the seed that has every rate
+    for (size_t rate = 0; rate < choice.rates.size(); ++rate) {
+      for (const Measurement& line : measured.lines()) {
+        if (line.seed == 1 && line.length == CompactLength(small) &&
+            line.metric == "loss" && line.set == "natural" &&
+            line.row == OptimizerRow(choice, rate)) {
+          by_loss[line.value] = rate;
+        }
+      }
+    }
+    ASSERT_EQ(by_loss.size(), choice.rates.size()) << choice.title;
+    EXPECT_EQ(by_loss.begin()->second, choice.best) << choice.title;
+    // Not the last one that was tried: a higher or lower one might be better.
+    EXPECT_GT(choice.best, 0u) << choice.title;
+    EXPECT_LT(choice.best + 1, choice.rates.size()) << choice.title;
+  }
+}
+
 TEST(StudyTest, ReadmeShowsTheTableOfLong) {
   const std::string csv = (Root() / "studies/long/measured.csv").string();
   if (!fs::exists(csv)) GTEST_SKIP() << "no rows of long in the repository";

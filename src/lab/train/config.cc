@@ -176,6 +176,7 @@ OptimizerConfig ReadOptimizer(ConfigReader& r, int64_t steps) {
   o.epsilon = r.Number("optimizer.epsilon", 0, 0, 1);
   o.clip = r.Number("optimizer.clip", 0, 0, kHuge);
   o.lazy_rows = r.Bool("optimizer.lazy_rows", false);
+  o.flush_denormals = r.Bool("optimizer.flush_denormals", false);
   o.embedding_rms =
       OneOf(r, "optimizer.embedding_rms", "row", {"row", "matrix", "none"});
   o.schedule = ReadSchedule(r, steps);

@@ -59,6 +59,7 @@ struct OptimizerConfig {
   double epsilon = 0;
   double clip = 0;  // largest global gradient norm; 0: none
   bool lazy_rows = false;
+  bool flush_denormals = false;
   std::string embedding_rms = "row";  // tiger: row matrix none
   optim::Schedule schedule;           // counts steps
 };

@@ -29,6 +29,7 @@ std::unique_ptr<optim::Optimizer> Make(const std::string& name,
   common.weight_decay = o.weight_decay;
   common.accumulation = config.accumulation;
   common.lazy_rows = o.lazy_rows;
+  common.flush_denormals = o.flush_denormals;
   if (name == "adamw") {
     optim::AdamWOptions options{.common = common};
     options.beta1 = Or(o.beta1, options.beta1);
