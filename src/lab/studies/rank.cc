@@ -513,16 +513,14 @@ std::vector<Figure> RankStudy::Figures(const Setting&,
          "without the mask."});
     figures.push_back(
         {"spectrum-" + when,
-         KindsPlot(
-             measured,
-             {.title = std::string("Singular values, ") + row,
-              .x = {.label = "number of the singular value",
-                    .scale = report::Scale::kLog2},
-              .y = {.label = "over the largest", .scale = report::Scale::kLog2},
-              .zoom = report::Zoom::kNever},
-             row, kSpectrum),
-         "Geometric means over layers, heads and pieces; both axes "
-         "logarithmic."});
+         KindsPlot(measured,
+                   {.title = std::string("Singular values, ") + row,
+                    .x = {.label = "number of the singular value",
+                          .scale = report::Scale::kLog2},
+                    .y = {.label = "log10 of it over the largest", .digits = 1},
+                    .zoom = report::Zoom::kNever},
+                   row, kSpectrum, /*logarithms=*/true),
+         "Geometric means over layers, heads and pieces."});
   }
   return figures;
 }
