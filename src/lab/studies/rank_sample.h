@@ -15,7 +15,7 @@
 namespace ropewalk::lab::studies {
 
 inline constexpr const char* kFinite = "share of finite log det";
-inline constexpr const char* kSpectrum = ", spectrum";
+inline constexpr const char* kSpectrum = ", spectrum curve";
 
 // A group a document or trial: matrices of one text are no independent sample.
 class RankSample {
