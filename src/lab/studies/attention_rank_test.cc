@@ -6,7 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "lab/studies/rank_sample.h"
 
 namespace ropewalk::lab::studies {
 namespace {
@@ -34,7 +39,38 @@ TEST_F(AttentionRankTest, FiguresOfKnownMatrices) {
   EXPECT_EQ(two.rank, 1);
   EXPECT_EQ(two.full, 2);
   EXPECT_NEAR(two.condition, 2.5e-7, 1e-15);
-  EXPECT_EQ(RankOf(at::zeros({3, 3}, at::kDouble)).rank, 0);
+  EXPECT_EQ(two.spectrum, (std::vector<double>{1, 2.5e-7}));
+  const RankFigures none = RankOf(at::zeros({3, 3}, at::kDouble));
+  EXPECT_EQ(none.rank, 0);
+  EXPECT_TRUE(none.spectrum.empty());
+}
+
+// Numbers 1, 2, 4 and the last, as geometric means; a value that is 0 counts
+// as the last digit of float64.
+TEST_F(AttentionRankTest, SpectraAreMeansOfLogarithms) {
+  RankSample sample;
+  sample.NextGroup();
+  sample.Add(
+      RankOf(at::diag(at::tensor({8.0, 4.0, 1.0, 1.0, 0.0})).to(at::kDouble)));
+  sample.NextGroup();
+  sample.Add(RankOf(at::eye(5, at::kDouble)));
+  const std::vector<Measurement> lines = sample.Spectrum("softmax");
+  ASSERT_EQ(lines.size(), 4u);
+  const std::vector<std::pair<int64_t, double>> wanted = {
+      {1, 1},
+      {2, std::sqrt(0.5)},
+      {4, std::sqrt(0.125)},
+      {5, std::sqrt(1e-17)}};
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_EQ(lines[i].set, "softmax, spectrum curve");
+    EXPECT_EQ(lines[i].length, wanted[i].first);
+    EXPECT_NEAR(lines[i].value / wanted[i].second, 1, 1e-9);
+    EXPECT_EQ(lines[i].count, 2);
+  }
+  // Means over groups: rank 4 and 5.
+  for (const Measurement& line : sample.Lines("softmax", 5)) {
+    if (line.metric == "rank at 1e-12") EXPECT_EQ(line.value, 4.5);
+  }
 }
 
 // Triangular with a positive diagonal: full rank for any scores, where the

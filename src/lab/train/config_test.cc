@@ -2,13 +2,16 @@
 
 #include "lab/train/config.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
 #include "lab/data/files_for_test.h"
+#include "lab/nn/model.h"
 #include "lab/train/config_reader.h"
+#include "lab/train/trainer.h"
 
 namespace ropewalk::lab::train {
 namespace {
@@ -115,6 +118,33 @@ TEST(TrainConfigTest, RefusedLawsSayWhy) {
       Complaint(std::string(kCopy) + "[evaluate]\nschemes = ['rope', 'x']")
           .find("a.toml:4: evaluate.schemes: "),
       0u);
+}
+
+// A gradient that comes once: what is left of Tiger's momentum.
+TEST(TrainConfigTest, DenormalsAreFlushedWhereAsked) {
+  for (const char* flushed : {"false", "true"}) {
+    SCOPED_TRACE(flushed);
+    const TrainConfig c =
+        Copy({"model.layers=1", "model.width=32", "model.heads=1",
+              "model.vocabulary=16", "model.length=16", "optimizer.name=tiger",
+              std::string("optimizer.flush_denormals=") + flushed});
+    const nn::Model model(c.model, 1);
+    const auto optimizer = MakeOptimizer(c, model);
+    for (int step = 0; step < 1000; ++step) {
+      for (const nn::Parameter& parameter : model.parameters()) {
+        parameter.value.mutable_grad() =
+            at::full_like(parameter.value, step == 0 ? 1e-30 : 0);
+      }
+      optimizer->Step({});
+    }
+    const auto state = optimizer->ExportState();
+    ASSERT_FALSE(state.tensors.empty());
+    for (const auto& [name, momentum] : state.tensors) {
+      const float left = momentum.abs().max().item<float>();
+      EXPECT_LT(left, 1e-38f) << name;
+      EXPECT_EQ(left == 0, flushed == std::string("true")) << name;
+    }
+  }
 }
 
 TEST(TrainConfigTest, UnknownKeysAreRefusedWithTheKnownOnes) {
