@@ -39,8 +39,8 @@ constexpr const char* kKinds[] = {"softmax, bidirectional", "softmax, causal",
 constexpr const char* kTrained = "trained model";
 constexpr const char* kUntrained = "untrained model";
 constexpr const char* kByLayer = ", by layer";
-constexpr const char* kMaskedSet = "softmax, as trained";
-constexpr const char* kMaskedLinear = "linear, as trained";
+constexpr const char* kMaskedSet = "softmax, own mask";
+constexpr const char* kMaskedLinear = "linear, own mask";
 constexpr const char* kBefore = ", before training";
 
 // The four kinds of kKinds over the same queries and keys [n, D]; scores [n, n]

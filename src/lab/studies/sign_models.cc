@@ -155,7 +155,7 @@ const std::vector<OptimizerChoice>& OptimizerChoices() {
         "optimizer.embedding_learning_rate=0.003"}},
       {"lion-hybrid",
        "Lion, AdamW for the embedding",
-       {0.0001, 0.0003, 0.001, 0.003},
+       {0.00003, 0.0001, 0.0003, 0.001, 0.003},
        1,
        {"optimizer.name=lion", "optimizer.weight_decay=0.3",
         "optimizer.embedding=adamw",
