@@ -38,6 +38,10 @@ std::string FasterRow(const PairArchitecture& of) {
   return std::string(of.row) + ", rate 0.01";
 }
 
+std::string Longer(const MaskedKind& of) {
+  return std::string(of.row) + ", four times the steps";
+}
+
 std::string WithoutPositions(const MaskedKind& of) {
   return std::string(of.row) + ", no positions";
 }
@@ -85,6 +89,7 @@ class DecoderOnlyStudy : public Study {
     if (!s.Sweeps()) return models;
     for (const MaskedKind& of : MaskedKinds()) {
       models.push_back(MaskedModelWithoutPositions(s, of, s.seeds.front()));
+      models.push_back(LongerMaskedModel(s, of, s.seeds.front()));
     }
     for (const PairArchitecture& of : PairArchitectures()) {
       if (!IsFaster(of)) continue;
@@ -112,6 +117,9 @@ class DecoderOnlyStudy : public Study {
       if (model.name == of.name) return {job(of.row)};
       if (model.name == MaskedModelWithoutPositions(s, of, 1).name) {
         return {job(WithoutPositions(of))};
+      }
+      if (model.name == LongerMaskedModel(s, of, 1).name) {
+        return {job(Longer(of))};
       }
     }
     for (const PairTaskName& task : PairTasks()) {
@@ -185,6 +193,12 @@ class DecoderOnlyStudy : public Study {
                         .paired = true});
       if (!s.Sweeps()) continue;
       claims.push_back(
+          {.text = std::string("post 9547, question 6, it lasts: ") +
+                   Longer(kind) + ": below full bidirectional",
+           .left = of(Longer(kind)),
+           .right = of(Longer(MaskedKinds().front())),
+           .paired = true});
+      claims.push_back(
           {.text = std::string("post 9547, question 8, a mask tells order: ") +
                    WithoutPositions(kind) + ": below full bidirectional",
            .left = of(WithoutPositions(kind)),
@@ -255,6 +269,7 @@ class DecoderOnlyStudy : public Study {
     }
     std::vector<std::string> rows;
     for (const MaskedKind& of : MaskedKinds()) rows.emplace_back(of.row);
+    for (const MaskedKind& of : MaskedKinds()) rows.push_back(Longer(of));
     figures.push_back({"curve-mlm", Curves(measured, rows, "mlm"),
                        "Training loss of masked tokens. The post shows such "
                        "curves and no numbers."});
@@ -350,18 +365,19 @@ class DecoderOnlyStudy : public Study {
     report::Table table({{.name = "mask"},
                          {.name = "loss", .align = report::Align::kRight},
                          {.name = "accuracy", .align = report::Align::kRight}});
-    for (const bool positions : {true, false}) {
-      for (const MaskedKind& of : MaskedKinds()) {
-        if (!positions && !s.Sweeps()) continue;
-        CellKey key{.row = positions ? of.row : WithoutPositions(of),
-                    .set = "mlm",
-                    .length = CompactLength(s),
-                    .metric = "loss"};
-        const report::Cell loss = ShowCell(measured.lines(), key);
-        key.metric = "accuracy";
-        table.AddRow({key.row, loss, ShowCell(measured.lines(), key)});
-      }
-    }
+    const auto add = [&](const std::string& row) {
+      CellKey key{.row = row,
+                  .set = "mlm",
+                  .length = CompactLength(s),
+                  .metric = "loss"};
+      const report::Cell loss = ShowCell(measured.lines(), key);
+      key.metric = "accuracy";
+      table.AddRow({row, loss, ShowCell(measured.lines(), key)});
+    };
+    for (const MaskedKind& of : MaskedKinds()) add(of.row);
+    if (!s.Sweeps()) return table;
+    for (const MaskedKind& of : MaskedKinds()) add(Longer(of));
+    for (const MaskedKind& of : MaskedKinds()) add(WithoutPositions(of));
     return table;
   }
 

@@ -69,6 +69,10 @@ std::span<const MaskedKind> MaskedKinds();
 ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
                       uint64_t seed);
 
+// The same at four times the steps.
+ModelSpec LongerMaskedModel(const Setting& setting, const MaskedKind& of,
+                            uint64_t seed);
+
 // The same without positions: order is told by masks alone, or not at all.
 ModelSpec MaskedModelWithoutPositions(const Setting& setting,
                                       const MaskedKind& of, uint64_t seed);
