@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "evaluate/statistics.h"
 #include "kernels/cpu/isa.h"
 #include "model/context.h"
 #include "report/json.h"
@@ -48,14 +49,6 @@ struct BenchRow {
   int64_t kv_bytes = 0;
   std::optional<std::string> known_to_fail;
 };
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half]
-                                : (values[half - 1] + values[half]) / 2;
-}
 
 // Feeds `count` made-up ids. Which ones does not matter to the time, so they
 // come from the position alone and nothing of their number is kept.
@@ -127,7 +120,8 @@ report::Table ToTable(const std::vector<BenchRow>& rows) {
                        {.name = "keys and values"}});
   for (const BenchRow& row : rows) {
     const auto rate = [](const std::vector<double>& values) {
-      return values.empty() ? report::Cell() : report::Cell(Median(values));
+      return values.empty() ? report::Cell()
+                            : report::Cell(evaluate::Median(values));
     };
     table.AddRow({row.position + (row.known_to_fail ? " !" : ""), row.depth,
                   row.prompt, rate(row.prefill), rate(row.decode),
@@ -151,8 +145,8 @@ std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
         {"resolved", row.resolved},
         {"prompt", row.prompt},
         {"depth", row.depth},
-        {"prefill_tokens_per_second", Median(row.prefill)},
-        {"decode_tokens_per_second", Median(row.decode)},
+        {"prefill_tokens_per_second", evaluate::Median(row.prefill)},
+        {"decode_tokens_per_second", evaluate::Median(row.decode)},
         {"kv_bytes", row.kv_bytes}};
     if (row.known_to_fail) out["known_to_fail"] = *row.known_to_fail;
     json["rows"].push_back(std::move(out));

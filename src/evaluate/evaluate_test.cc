@@ -77,6 +77,13 @@ MeasureOptions Options(std::vector<int64_t> lengths) {
   return options;
 }
 
+TEST(MedianTest, TakesTheMiddleOrTheMeanOfTwo) {
+  EXPECT_EQ(Median({}), 0);
+  EXPECT_EQ(Median({3}), 3);
+  EXPECT_EQ(Median({5, 1, 2}), 2);
+  EXPECT_EQ(Median({9, 1, 4, 2}), 3);
+}
+
 TEST(ScoreLogitsTest, IsTheNegativeLogSoftmax) {
   const std::vector<float> logits = {1.0f, 3.0f, -2.0f, 3.0f};
   double sum = 0;

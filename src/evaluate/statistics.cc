@@ -27,6 +27,14 @@ double StandardError(std::span<const double> sample) {
   return StandardError(sum, squares, static_cast<double>(sample.size()));
 }
 
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::ranges::sort(values);
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : (values[half - 1] + values[half]) / 2;
+}
+
 void ScoreSummary::AddDocument(std::span<const TokenScore> scores) {
   if (scores.empty()) return;
   double sum = 0;

@@ -1,4 +1,5 @@
-// A mean with its standard error, from tokens grouped in documents.
+// Standard errors and medians; a mean with its error, from tokens grouped in
+// documents.
 
 #ifndef ROPEWALK_EVALUATE_STATISTICS_H_
 #define ROPEWALK_EVALUATE_STATISTICS_H_
@@ -13,6 +14,9 @@ namespace ropewalk::evaluate {
 
 // Standard error of the mean of a sample; 0 for fewer than two.
 double StandardError(std::span<const double> sample);
+
+// Of an even number the mean of the middle two; 0 of none.
+double Median(std::vector<double> values);
 
 class ScoreSummary {
  public:

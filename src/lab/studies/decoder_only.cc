@@ -385,7 +385,7 @@ class DecoderOnlyStudy : public Study {
   static report::Table Faster(const Setting& s, const Measurements& measured) {
     report::Table table(
         {{.name = "architecture"},
-         {.name = "rate 0.003, seed 1", .align = report::Align::kRight},
+         {.name = "rate of all, seed 1", .align = report::Align::kRight},
          {.name = "rate 0.01, seed 1", .align = report::Align::kRight}});
     std::vector<Measurement> first = measured.lines();
     std::erase_if(first, [&](const Measurement& line) {

@@ -71,8 +71,6 @@ constexpr MaskedKind kMaskedKinds[] = {
     {"mlm-mixed-layers", "MLM, directions mixed by layer", "mixed-layers"},
 };
 
-constexpr int64_t kMaskedSteps = 1000;
-
 // What the compact models are made of.
 struct Shape {
   int64_t layers, width, heads, feed, length;
@@ -221,7 +219,7 @@ ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
   Add(spec.overrides,
       {"data.task=mlm", std::string("model.mask=") + of.mask,
        "evaluate.lengths=[" + std::to_string(CompactLength(setting)) + "]"});
-  Add(spec.overrides, Budget(setting, kMaskedSteps, 32));
+  Add(spec.overrides, Budget(setting, 1000, 32));
   return spec;
 }
 
@@ -229,7 +227,8 @@ ModelSpec LongerMaskedModel(const Setting& setting, const MaskedKind& of,
                             uint64_t seed) {
   ModelSpec spec = MaskedModel(setting, of, seed);
   spec.name += "-longer";
-  Add(spec.overrides, Budget(setting, 4 * kMaskedSteps, 32));
+  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
+  Add(spec.overrides, {"train.steps=" + std::to_string(4 * steps)});
   return spec;
 }
 

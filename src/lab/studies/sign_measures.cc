@@ -3,12 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <limits>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
+#include "evaluate/statistics.h"
 #include "lab/nn/model.h"
 #include "lab/optim/embedding_monitor.h"
 #include "lab/studies/token_counts.h"
@@ -43,14 +43,6 @@ at::Tensor SignMomentum(const train::Checkpoint& checkpoint) {
     }
   }
   return {};
-}
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle =
-      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
 }
 
 // The embedding after training, by how often a row's token was seen.
@@ -95,7 +87,7 @@ std::vector<Measurement> EmbeddingLines(const at::Tensor& embedding,
   add("largest of other ids", others);
   add("largest of ids never seen", unseen);
   add(kRareTimes, largest_rare / LargestAtStart(checkpoint));
-  add(kRareMedian, Median(rare));
+  add(kRareMedian, evaluate::Median(rare));
   add("rare ids", static_cast<double>(rare.size()));
   add("rare ids above half of 1/lambda", rare_driven);
   if (momenta.defined()) add(kGhosts, ghosts);
@@ -111,9 +103,7 @@ std::vector<Measurement> EmbeddingTrainedLines(Bench& bench, double lambda) {
   const int64_t steps = bench.curve().back().step;
   const train::Checkpoint checkpoint =
       train::ReadCheckpoint(bench.checkpoint());
-  double weights = 0;
   for (const auto& [name, value] : checkpoint.parameters) {
-    weights += static_cast<double>(value.numel());
     if (name != "embedding.weight" || lambda == 0) continue;
     for (Measurement& line : EmbeddingLines(value, checkpoint, lambda)) {
       line.set = kTraining;
@@ -121,14 +111,6 @@ std::vector<Measurement> EmbeddingTrainedLines(Bench& bench, double lambda) {
       lines.push_back(std::move(line));
     }
   }
-  double bytes = 0;
-  for (const auto& [name, value] : checkpoint.optimizer.tensors) {
-    bytes += static_cast<double>(value.numel() * value.element_size());
-  }
-  lines.push_back({.set = kTraining,
-                   .length = steps,
-                   .metric = "optimizer bytes a weight",
-                   .value = bytes / weights});
   for (Measurement& line : bench.CurveLines()) lines.push_back(std::move(line));
   return lines;
 }

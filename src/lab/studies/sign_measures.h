@@ -22,7 +22,7 @@ inline constexpr const char* kGhosts = "rare ids of denormal momentum";
 inline constexpr int64_t kRare = 20;
 
 // The task's losses, the embedding's extremes against 1 / lambda (0: none are
-// measured), the optimizer's memory, and the curves.
+// measured), and the curves.
 std::vector<Measurement> EmbeddingTrainedLines(Bench& bench, double lambda);
 
 }  // namespace ropewalk::lab::studies

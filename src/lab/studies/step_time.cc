@@ -8,17 +8,11 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "evaluate/statistics.h"
 #include "lab/nn/model.h"
 
 namespace ropewalk::lab::studies {
 namespace {
-
-double Median(std::vector<double> values) {
-  const auto middle =
-      values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 double Seconds(const nn::Model& model, const at::Tensor& ids) {
   const auto begin = std::chrono::steady_clock::now();
@@ -55,9 +49,9 @@ StepTimes TimeSteps(const train::TrainConfig& first,
     of_b.push_back(Seconds(b, ids));
     ratios.push_back(of_b.back() / of_a.back());
   }
-  return {.first_seconds = Median(of_a),
-          .second_seconds = Median(of_b),
-          .ratio = Median(ratios)};
+  return {.first_seconds = evaluate::Median(of_a),
+          .second_seconds = evaluate::Median(of_b),
+          .ratio = evaluate::Median(ratios)};
 }
 
 }  // namespace ropewalk::lab::studies
