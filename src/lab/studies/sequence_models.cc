@@ -135,6 +135,13 @@ std::vector<std::string> Budget(const Setting& s, int64_t steps,
   return {"evaluate.documents=1024"};
 }
 
+ModelSpec AtFourTimesTheSteps(const Setting& setting, ModelSpec spec) {
+  spec.name += "-longer";
+  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
+  Add(spec.overrides, {"train.steps=" + std::to_string(4 * steps)});
+  return spec;
+}
+
 }  // namespace
 
 int64_t CompactLength(const Setting& setting) {
@@ -210,6 +217,11 @@ ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
   return spec;
 }
 
+ModelSpec LongerPairModel(const Setting& setting, const PairArchitecture& of,
+                          const PairTaskName& task, uint64_t seed) {
+  return AtFourTimesTheSteps(setting, PairModel(setting, of, task, seed));
+}
+
 std::span<const MaskedKind> MaskedKinds() { return kMaskedKinds; }
 
 ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
@@ -225,11 +237,7 @@ ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
 
 ModelSpec LongerMaskedModel(const Setting& setting, const MaskedKind& of,
                             uint64_t seed) {
-  ModelSpec spec = MaskedModel(setting, of, seed);
-  spec.name += "-longer";
-  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
-  Add(spec.overrides, {"train.steps=" + std::to_string(4 * steps)});
-  return spec;
+  return AtFourTimesTheSteps(setting, MaskedModel(setting, of, seed));
 }
 
 ModelSpec MaskedModelWithoutPositions(const Setting& setting,

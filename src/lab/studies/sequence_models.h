@@ -58,6 +58,10 @@ ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
 ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
                           const PairTaskName& task, uint64_t seed);
 
+// The same at four times the steps.
+ModelSpec LongerPairModel(const Setting& setting, const PairArchitecture& of,
+                          const PairTaskName& task, uint64_t seed);
+
 // Masked language models by where their heads look; full bidirectional first.
 struct MaskedKind {
   const char* name;  // of its models: "mlm-mixed-heads"
