@@ -38,6 +38,20 @@ std::vector<int64_t> Partition(int64_t total, int64_t parts, Draws* draws) {
   return cuts;
 }
 
+// What kFill takes out of a passage of n tokens.
+struct Removal {
+  int64_t tokens = 0;
+  int64_t spans = 0;
+};
+Removal RemovalFrom(const PairTaskOptions& options, int64_t n) {
+  const int64_t tokens = std::clamp<int64_t>(
+      std::llround(options.fill_share * static_cast<double>(n)), 1, n - 1);
+  const int64_t spans = std::clamp<int64_t>(
+      std::llround(static_cast<double>(tokens) / options.fill_span), 1,
+      std::min({tokens, n - tokens, options.sentinels}));
+  return {tokens, spans};
+}
+
 }  // namespace
 
 std::optional<PairTask> ParsePairTask(std::string_view name) {
@@ -57,6 +71,44 @@ std::string_view PairTaskName(PairTask task) {
 bool NeedsText(PairTask task) {
   return task == PairTask::kContinue || task == PairTask::kFill ||
          task == PairTask::kCipher;
+}
+
+PairTaskOptions PairsWithin(PairTask task, int64_t N, int64_t V) {
+  Require(N >= 16 && V >= 12,
+          "task " + std::string(PairTaskName(task)) +
+              " needs model.length of at least 16 and model.vocabulary of at "
+              "least 12");
+  PairTaskOptions o{.task = task};
+  o.max_input = N / 2 - 1;
+  o.output = N / 2 - 1;
+  o.symbols = NeedsText(task) ? V - 3 : std::min<int64_t>(64, V - 3);
+  o.min_input = NeedsText(task) ? o.max_input : N / 8;
+  if (task == PairTask::kFill) o.min_input = o.max_input = 2 * N / 3;
+  if (task == PairTask::kRecall) {
+    o.max_input = std::min((N - 1) / 4, o.symbols / 2);
+    o.min_input = std::min(N / 16, o.max_input);
+  }
+  return o;
+}
+
+PairLengths MeanLengths(const PairTaskOptions& options) {
+  const int64_t mean = (options.min_input + options.max_input) / 2;
+  switch (options.task) {
+    case PairTask::kContinue:
+      return {mean, options.output + 1};
+    case PairTask::kFill: {
+      const auto [removed, spans] = RemovalFrom(options, mean);
+      return {mean - removed + spans, removed + spans + 1};
+    }
+    case PairTask::kRecall:
+      return {2 * mean, 2 * mean + 1};
+    case PairTask::kCipher:
+    case PairTask::kCopy:
+    case PairTask::kReverse:
+    case PairTask::kSort:
+      break;
+  }
+  return {mean, mean + 1};
 }
 
 PairMaker::PairMaker(const PairTaskOptions& options, const TokenStream* text)
@@ -150,11 +202,7 @@ SequencePair PairMaker::Make(int64_t index) const {
 SequencePair PairMaker::Fill(std::vector<Token> passage, int64_t index) const {
   Draws draws(Purpose::kMask, options_.seed, index);
   const auto n = static_cast<int64_t>(passage.size());
-  const int64_t removed = std::clamp<int64_t>(
-      std::llround(options_.fill_share * static_cast<double>(n)), 1, n - 1);
-  const int64_t spans = std::clamp<int64_t>(
-      std::llround(static_cast<double>(removed) / options_.fill_span), 1,
-      std::min({removed, n - removed, options_.sentinels}));
+  const auto [removed, spans] = RemovalFrom(options_, n);
   const std::vector<int64_t> gaps = Partition(n - removed, spans, &draws);
   const std::vector<int64_t> sizes = Partition(removed, spans, &draws);
   SequencePair pair;

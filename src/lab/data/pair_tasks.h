@@ -56,6 +56,19 @@ struct PairTaskOptions {
   int64_t verse_tokens = 8;
 };
 
+// Of pairs whose input, separator and output fill at most N columns, in a
+// vocabulary of V, whose first 3 ids are no symbols. N must be at least 16 and
+// V at least 12.
+PairTaskOptions PairsWithin(PairTask task, int64_t N, int64_t V);
+
+// Tokens of a pair, the output's end among them: the mean where they vary. A
+// fraction of a token is dropped.
+struct PairLengths {
+  int64_t input = 0;
+  int64_t output = 0;
+};
+PairLengths MeanLengths(const PairTaskOptions& options);
+
 // Immutable after construction: any number of threads at a time.
 class PairMaker {
  public:

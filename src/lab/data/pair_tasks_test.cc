@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -59,6 +60,41 @@ TEST_P(PairTaskTest, InputsTakeEveryLengthGiven) {
     EXPECT_EQ(*sizes.begin(), 5u);
     EXPECT_EQ(*sizes.rbegin(), 20u);
   }
+}
+
+// N and V at their least, a toy's and a study's.
+TEST_P(PairTaskTest, PairsFillAtMostTheColumnsTheyAreGiven) {
+  for (const auto& [N, V] :
+       {std::pair{16, 12}, {17, 12}, {64, 80}, {128, 400}}) {
+    const PairTaskOptions options = PairsWithin(GetParam(), N, V);
+    const PairMaker maker(options, &text_);
+    int64_t input = 0, output = 0, longest = 0;
+    constexpr int64_t kPairs = 2000;
+    for (const SequencePair& pair : maker.Make(0, kPairs)) {
+      const auto in = static_cast<int64_t>(pair.input.size());
+      const auto out = static_cast<int64_t>(pair.output.size()) + 1;
+      input += in;
+      output += out;
+      longest = std::max(longest, in + out);
+    }
+    EXPECT_LE(longest, N);
+    // Uniform lengths have a standard deviation below a third of their range,
+    // twice that for pairs of key and value; what MeanLengths drops is below
+    // one token, and below two there.
+    const double range =
+        2 * static_cast<double>(options.max_input - options.min_input);
+    const double tolerance = 2 + 5 * range / 3 / std::sqrt(double{kPairs});
+    const PairLengths mean = MeanLengths(options);
+    EXPECT_NEAR(input / double{kPairs}, static_cast<double>(mean.input),
+                tolerance);
+    EXPECT_NEAR(output / double{kPairs}, static_cast<double>(mean.output),
+                tolerance);
+  }
+}
+
+TEST(PairTasksTest, ModelsTooSmallForAPairAreRefused) {
+  EXPECT_THROW(PairsWithin(PairTask::kCopy, 15, 12), std::invalid_argument);
+  EXPECT_THROW(PairsWithin(PairTask::kCopy, 16, 11), std::invalid_argument);
 }
 
 TEST_P(PairTaskTest, NamesAreReadBack) {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string>
 
+#include "lab/data/pair_tasks.h"
 #include "lab/nn/model.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/comparison.h"
@@ -374,7 +375,8 @@ class DecoderOnlyStudy : public Study {
     const nn::ModelConfig config =
         ConfigOf(s, PairModel(s, of, task, 1).overrides).model;
     const nn::Model model(config, 1);
-    const auto [input, output] = PairLengths(task, config.N);
+    const auto [input, output] = data::MeanLengths(data::PairsWithin(
+        data::ParsePairTask(task.name).value(), config.N, config.V));
     return {.weights = static_cast<double>(model.ParameterCount()),
             .blocks = static_cast<double>(model.BlockParameterCount()),
             .flops = model.ForwardFlops(input, output)};

@@ -1,7 +1,6 @@
 #include "lab/studies/sequence_models.h"
 
-#include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "base/error.h"
 
@@ -155,25 +154,6 @@ std::vector<std::string> CompactOverrides(const Setting& setting) {
 std::span<const PairArchitecture> PairArchitectures() { return kArchitectures; }
 
 std::span<const PairTaskName> PairTasks() { return kTasks; }
-
-std::pair<int64_t, int64_t> PairLengths(const PairTaskName& task, int64_t N) {
-  const std::string name = task.name;
-  const int64_t half = N / 2 - 1;
-  if (name == "continue" || name == "cipher") return {half, half + 1};
-  if (name == "fill") {
-    // T5's shares: spans of 3 tokens on average, a sentinel for each.
-    const int64_t passage = 2 * N / 3;
-    const int64_t removed = std::lround(0.15 * static_cast<double>(passage));
-    const int64_t spans = std::max<int64_t>(1, std::lround(removed / 3.0));
-    return {passage - removed + spans, removed + spans + 1};
-  }
-  if (name == "recall") {
-    const int64_t pairs = (N / 16 + (N - 1) / 4) / 2;
-    return {2 * pairs, 2 * pairs + 1};
-  }
-  const int64_t mean = (N / 8 + half) / 2;
-  return {mean, mean + 1};
-}
 
 std::string PairName(const PairArchitecture& of, const PairTaskName& task) {
   return std::string("pairs-") + task.name + "-" + of.name;

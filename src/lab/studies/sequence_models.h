@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "lab/studies/setting.h"
@@ -43,10 +42,6 @@ std::span<const PairTaskName> PairTasks();
 
 // "pairs-copy-gpt".
 std::string PairName(const PairArchitecture& of, const PairTaskName& task);
-
-// Tokens of input and of output, with the end, of a task's pair in a model of
-// length N: its mean where it varies.
-std::pair<int64_t, int64_t> PairLengths(const PairTaskName& task, int64_t N);
 
 // Trained on a task. Blocks of encoder-decoders are narrower by what cross
 // attention adds, so that a layer of each side has twice a decoder layer's

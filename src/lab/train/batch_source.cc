@@ -212,25 +212,12 @@ class PairSource : public BatchSource {
   }
 
  private:
-  // Input, separator and output fill at most N columns of one stream.
   data::PairTaskOptions Options(data::PairTask task, uint64_t seed) const {
-    const int64_t N = config_.model.N;
-    const int64_t V = config_.model.V;
-    Require(N >= 16 && V >= 12, "task " + ToString(config_.data.task) +
-                                    " needs model.length of at least 16 and "
-                                    "model.vocabulary of at least 12");
-    data::PairTaskOptions o{.task = task, .seed = seed};
-    o.max_input = N / 2 - 1;
-    o.output = N / 2 - 1;
-    o.symbols = data::NeedsText(task) ? V - 3 : std::min<int64_t>(64, V - 3);
-    o.min_input = data::NeedsText(task) ? o.max_input : N / 8;
+    data::PairTaskOptions o =
+        data::PairsWithin(task, config_.model.N, config_.model.V);
+    o.seed = seed;
     if (task == data::PairTask::kCipher) {
       o.verse_end = LineEnd(text_->tokenizer());
-    }
-    if (task == data::PairTask::kFill) o.min_input = o.max_input = 2 * N / 3;
-    if (task == data::PairTask::kRecall) {
-      o.max_input = std::min((N - 1) / 4, o.symbols / 2);
-      o.min_input = std::min(N / 16, o.max_input);
     }
     return o;
   }
