@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "formats/gguf_writer.h"
 #include "tests/e2e.h"
 
 namespace ropewalk {
@@ -113,8 +114,8 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
       WithFloats(plain, tensor, 5 * 64, Driven(100), "one.gguf");
   const std::string out = text({one});
   EXPECT_TRUE(Contains(out,
-                       "1 row at +-100, which would be 1/lambda of a "
-                       "weight decay of 0.01"))
+                       "1 row at +-100: 1/lambda of a weight decay of 0.01 if "
+                       "they have come to rest"))
       << out;
   EXPECT_TRUE(Contains(out, "optimizer.lazy_rows = true")) << out;
   // A second one on its way, seen where lambda is known.
@@ -140,8 +141,29 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
   const std::string all = WithFloats(plain, tensor, 0, most, "all.gguf");
   EXPECT_TRUE(Contains(text({all, "--weight-decay", "0.01"}),
                        std::to_string(rows) + " rows above half of 1/lambda"));
-  // Far from 1 / 0.001.
-  EXPECT_FALSE(Contains(text({two, "--weight-decay", "0.001"}), "post 9736"));
+  const std::string one_size =
+      " whose components nearly share one size, up to ";
+  EXPECT_TRUE(
+      Contains(text({all}), std::to_string(rows) + " rows" + one_size + "61"));
+  // Far from 1 / 0.001, but still of one size.
+  const std::string far = text({two, "--weight-decay", "0.001"});
+  EXPECT_TRUE(Contains(far, "2 rows" + one_size + "100"));
+  EXPECT_FALSE(Contains(far, "1/lambda"));
+  // A larger component elsewhere hides nothing.
+  EXPECT_TRUE(
+      Contains(text({WithFloats(two, tensor, 7 * 64, {130}, "hidden.gguf")}),
+               "2 rows" + one_size + "100"));
+  // 0.95 / lambda and beyond is at the limit where lambda is known.
+  EXPECT_TRUE(
+      Contains(text({two, "--weight-decay", "0.0096"}), "1 row at +-104"));
+  // Some components alone, as in the post.
+  const std::string some = WithFloats(
+      plain, tensor, 3 * 64, std::vector<float>(13, -100), "some.gguf");
+  EXPECT_TRUE(Contains(text({some, "--weight-decay", "0.01"}),
+                       "13 components at +-100, which is 1/lambda"));
+  EXPECT_TRUE(Contains(text({some, "--weight-decay", "0.001"}),
+                       "1 row above ten times the median row, none of them "
+                       "near 1/lambda"));
   // One large component is no driven row.
   const std::string learned =
       WithFloats(plain, tensor, 7 * 64, {100}, "learned.gguf");
@@ -155,6 +177,19 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
                "post 9736"));
   EXPECT_TRUE(Refused(RunProgram({"inspect", plain, "--weight-decay", "-1"}), 2,
                       "--weight-decay"));
+}
+
+TEST_F(InspectTest, SaysWhichEmbeddingsItDoesNotRead) {
+  const std::string path = Path("k.gguf");
+  formats::Metadata metadata;
+  metadata.SetString("general.architecture", "llama");
+  formats::GgufWriter writer(path, metadata);
+  writer.AddTensor("token_embd.weight", "q6_K", {2, 256});
+  writer.WriteTensor(std::vector<std::byte>(420));
+  writer.Finish();
+  const ProgramResult result = RunProgram({"inspect", path});
+  EXPECT_TRUE(Worked(result));
+  EXPECT_TRUE(Contains(result.out, "not looked at, as q6_K is not read"));
 }
 
 // Loss of `model` over stories at its trained length under rope.

@@ -11,10 +11,16 @@ namespace ropewalk::cli {
 namespace {
 
 constexpr size_t kTopRows = 5;
-// Within it a component counts as standing at the limit, and above that many
-// medians a row as outlying.
+// Within it a component counts as standing at the limit: a guessed one, and
+// 1/lambda, which rows only come close to.
 constexpr double kNear = 0.01;
+constexpr double kNearKnown = 0.05;
+// Above that many medians a row is outlying.
 constexpr double kOutlying = 10;
+// Of a row's RMS and largest component; independent normal components have 0.35
+// or so.
+constexpr double kOneSize = 0.8;
+constexpr int64_t kOneSizeColumns = 16;
 
 // Reads row by row; calls `see` with the finite components of each.
 template <typename See>
@@ -38,13 +44,10 @@ double Rms(const std::vector<float>& row) {
   return std::sqrt(squares / static_cast<double>(row.size()));
 }
 
-// A row that was driven there has many components at the limit: its signs are
-// all that is left of it. One large component alone may have been learned.
-bool StandsAt(const std::vector<float>& row, double limit) {
-  const auto near = std::ranges::count_if(row, [&](float x) {
-    return std::abs(std::abs(static_cast<double>(x)) - limit) <= kNear * limit;
+int64_t CountNear(const std::vector<float>& row, double limit, double near) {
+  return std::ranges::count_if(row, [&](float x) {
+    return std::abs(std::abs(static_cast<double>(x)) - limit) <= near * limit;
   });
-  return 4 * near >= static_cast<ptrdiff_t>(row.size());
 }
 
 }  // namespace
@@ -70,6 +73,12 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
     }
     extreme.rms = Rms(row);
     squares += extreme.rms * extreme.rms * static_cast<double>(row.size());
+    if (tensor->Columns() >= kOneSizeColumns && extreme.largest > 0 &&
+        extreme.rms > kOneSize * extreme.largest) {
+      ++report.rows_of_one_size;
+      report.largest_of_one_size =
+          std::max(report.largest_of_one_size, extreme.largest);
+    }
     extremes.push_back(extreme);
   });
   std::ranges::stable_sort(extremes, std::ranges::greater(),
@@ -89,10 +98,17 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
   const bool tells = weight_decay > 0 || limit > 2 * report.median_row_largest;
   if (tells && report.largest >= 0.5 * limit) {
     EachRow(*tensor, [&](int64_t, const std::vector<float>& row) {
-      if (StandsAt(row, limit)) {
+      const int64_t near =
+          CountNear(row, limit, weight_decay > 0 ? kNearKnown : kNear);
+      // A row that was driven there has many components at the limit: its signs
+      // are all that is left of it. One of them alone may have been learned.
+      if (4 * near >= static_cast<int64_t>(row.size())) {
         ++report.rows_at_limit;
       } else if (Rms(row) > 0.5 * limit) {
         ++report.rows_heading;
+      } else if (weight_decay > 0 &&
+                 limit > kOutlying * report.median_row_largest) {
+        report.components_at_limit += near;
       }
     });
   }
@@ -104,35 +120,62 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
 }
 
 std::string Diagnosis(const EmbeddingReport& report, double weight_decay) {
-  const auto count = [](int64_t rows) {
-    return std::to_string(rows) + (rows == 1 ? " row" : " rows");
+  const auto count = [](int64_t many, const char* what) {
+    return std::to_string(many) + " " + what + (many == 1 ? "" : "s");
+  };
+  const auto rounded = [](double x) {
+    return FormatNumber(std::round(x * 1e3) / 1e3);
   };
   constexpr const char* kRemedies =
-      "So a sign optimizer (Tiger, Lion) leaves rows of rare tokens, and "
-      "the loss does not show it (post 9736). What helps in training: update "
-      "only rows whose token occurs (optimizer.lazy_rows = true), tie the "
-      "output to the embedding (model.head = \"tied-half-swap\"), or AdamW for "
-      "the embedding (optimizer.embedding = \"adamw\").";
-  if (report.rows_at_limit > 0 || report.rows_heading > 0) {
-    const double lambda = weight_decay > 0 ? weight_decay : 1 / report.limit;
-    std::string text;
-    if (report.rows_at_limit > 0) {
-      text = count(report.rows_at_limit) + " at +-" +
-             FormatNumber(std::round(report.limit * 1e3) / 1e3) +
-             (weight_decay > 0 ? ", which is" : ", which would be") +
-             " 1/lambda of a weight decay of " +
-             FormatNumber(std::round(lambda * 1e5) / 1e5);
-    }
-    if (report.rows_heading > 0) {
-      text += (text.empty() ? "" : "; ") + count(report.rows_heading) +
-              " above half of " + (text.empty() ? "1/lambda" : "it");
-    }
+      "So a sign optimizer (Tiger, Lion) leaves rows of rare tokens, and the "
+      "loss hardly shows it (post 9736). What helps in training: AdamW for the "
+      "embedding (optimizer.embedding = \"adamw\", the lowest loss in our "
+      "study), updating only rows whose token occurs (optimizer.lazy_rows = "
+      "true, at some cost in loss), or an output tied to the embedding with "
+      "halves swapped (model.head = \"tied-half-swap\", not where most tokens "
+      "are rare).";
+  const std::string limit = rounded(report.limit);
+  std::vector<std::string> found;
+  if (report.rows_at_limit > 0) {
+    found.push_back(
+        count(report.rows_at_limit, "row") + " at +-" + limit +
+        (weight_decay > 0
+             ? ", which is 1/lambda of a weight decay of " +
+                   FormatNumber(weight_decay)
+             : ": 1/lambda of a weight decay of " +
+                   FormatNumber(std::round(1e5 / report.limit) / 1e5) +
+                   " if they have come to rest, of less if not"));
+  }
+  if (report.rows_heading > 0) {
+    found.push_back(count(report.rows_heading, "row") + " above half of " +
+                    (found.empty() ? "1/lambda, +-" + limit : "it"));
+  }
+  if (report.components_at_limit > 0) {
+    found.push_back(count(report.components_at_limit, "component") +
+                    (found.empty() ? "" : " of other rows") + " at +-" + limit +
+                    ", which is 1/lambda");
+  }
+  // Of those that stand at a limit nothing new is said.
+  if (report.rows_of_one_size > report.rows_at_limit + report.rows_heading) {
+    found.push_back(count(report.rows_of_one_size, "row") +
+                    " whose components nearly share one size, up to " +
+                    rounded(report.largest_of_one_size) +
+                    (weight_decay > 0
+                         ? ""
+                         : " (with the weight decay of the training, "
+                           "--weight-decay, this says how near 1/lambda)"));
+  }
+  if (!found.empty()) {
+    std::string text = found.front();
+    for (size_t i = 1; i < found.size(); ++i) text += "; " + found[i];
     return text + ". " + kRemedies;
   }
-  if (report.rows_outlying > 0 && weight_decay <= 0) {
-    return count(report.rows_outlying) +
-           " above ten times the median row; with the weight decay of the "
-           "training (--weight-decay) this says whether they run to 1/lambda.";
+  if (report.rows_outlying > 0) {
+    return count(report.rows_outlying, "row") + " above ten times the median " +
+           (weight_decay > 0 ? "row, none of them near 1/lambda."
+                             : "row; with the weight decay of the training "
+                               "(--weight-decay) this says whether they run "
+                               "to 1/lambda.");
   }
   return "";
 }

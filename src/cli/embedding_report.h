@@ -29,10 +29,15 @@ struct EmbeddingReport {
 
   // Where rows stand still: 1 / lambda where that is known, else the largest
   // component, if many share it and it is far beyond what rows usually have.
-  double limit = 0;           // 0: none
-  int64_t rows_at_limit = 0;  // a quarter of the components within 1 % of it
-  int64_t rows_heading = 0;   // not there, but of an RMS above half of it
-  int64_t rows_outlying = 0;  // above ten times the median row
+  double limit = 0;                 // 0: none
+  int64_t rows_at_limit = 0;        // a quarter of the components stand there
+  int64_t rows_heading = 0;         // not there, but of an RMS above half of it
+  int64_t components_at_limit = 0;  // of other rows, far from the median one
+  int64_t rows_outlying = 0;        // above ten times the median row
+  // Rows of 16 components or more that nearly share one size, an RMS above 0.8
+  // of the largest: what steps by the sign leave. Other training has none.
+  int64_t rows_of_one_size = 0;
+  double largest_of_one_size = 0;
 };
 
 // Of token_embd.weight; nothing where the file has none that we can read.

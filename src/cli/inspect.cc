@@ -168,7 +168,15 @@ void PrintModel(const Inspection& inspection) {
 }
 
 void PrintEmbedding(const Inspection& inspection) {
-  if (!inspection.embedding) return;
+  if (!inspection.embedding) {
+    const formats::GgufTensor* tensor =
+        inspection.file.Find("token_embd.weight");
+    if (tensor != nullptr && !tensor->type) {
+      std::printf("embedding: not looked at, as %s is not read\n\n",
+                  tensor->type_name.c_str());
+    }
+    return;
+  }
   const EmbeddingReport& e = *inspection.embedding;
   std::printf(
       "embedding: rms %.4g, largest |component| %.4g (median row "
@@ -227,6 +235,9 @@ std::string ToJson(const Inspection& inspection) {
                          {"limit", e.limit},
                          {"rows_at_limit", e.rows_at_limit},
                          {"rows_heading", e.rows_heading},
+                         {"components_at_limit", e.components_at_limit},
+                         {"rows_of_one_size", e.rows_of_one_size},
+                         {"largest_of_one_size", e.largest_of_one_size},
                          {"rows_outlying", e.rows_outlying},
                          {"diagnosis", Diagnosis(e, inspection.weight_decay)},
                          {"top", Json::array()}};
