@@ -143,6 +143,8 @@ void Validate(const ModelConfig& c) {
           "(see causal_encoder)");
   Require(!c.causal_encoder || c.architecture != Architecture::kDecoder,
           "causal_encoder is for encoder-decoders");
+  Require(!c.rotate_cross || c.architecture != Architecture::kDecoder,
+          "rotate_cross is for encoder-decoders");
   Require(!(c.head == Head::kTiedHalfSwap || c.head == Head::kTiedShuffle) ||
               c.E % 2 == 0,
           "head " + ToString(c.head) + " needs an even width, got " +
@@ -152,7 +154,7 @@ void Validate(const ModelConfig& c) {
   positions.own_spelling.clear();
   const bool ahead = c.architecture == Architecture::kDecoder
                          ? c.mask != Mask::kCausal
-                         : !c.causal_encoder;
+                         : !c.causal_encoder || c.rotate_cross;
   for (const std::string& law : {c.position, c.inference}) {
     if (law.empty()) continue;
     for (const position::Plan& plan : position::BuildStack(

@@ -68,6 +68,9 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   bool key_norm = false;        // L2-normalised keys, times sqrt(D) (post 9859)
   bool causal_encoder = false;  // of an encoder-decoder
+  // Cross attention rotates by the law of its layer, both sides counting from
+  // 0, and without its score scale; otherwise it knows of no order.
+  bool rotate_cross = false;
   std::string position = "rope";  // the law of training
   std::string inference = "";     // the law to infer with; empty: the same
   ops::Precision precision = ops::Precision::kFull;  // of training

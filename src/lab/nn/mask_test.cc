@@ -223,9 +223,9 @@ class EncoderDecoderTest : public testing::TestWithParam<Architecture> {
 
 TEST_P(EncoderDecoderTest, MatchesTheFormula) {
   for (const bool causal : {false, true}) {
-    for (const bool key_norm : {false, true}) {
+    for (const bool changed : {false, true}) {
       ModelConfig c = Config(causal);
-      c.key_norm = key_norm;
+      c.key_norm = c.rotate_cross = changed;
       c.position = "rope+logn-learned";
       Model model(c, 1);
       Liven(model.parameters());

@@ -39,11 +39,18 @@ std::vector<Direction> DirectionsOf(const ModelConfig& config, int64_t layer) {
   return {};
 }
 
-// Cross attention rotates nothing: distances between two texts say little.
-std::shared_ptr<const position::Plan> CrossPlan() {
+// Distances between two texts say little, so by default there are none.
+std::shared_ptr<const position::Plan> CrossPlan(
+    const ModelConfig& config,
+    const std::shared_ptr<const position::Plan>& own) {
   position::Plan plan;
-  plan.bands = {{}};
-  plan.tables = {{}};
+  if (config.rotate_cross) {
+    plan = *own;
+    plan.scale = {};
+  } else {
+    plan.bands = {{}};
+    plan.tables = {{}};
+  }
   return std::make_shared<const position::Plan>(std::move(plan));
 }
 
@@ -173,7 +180,6 @@ Memory Model::Encode(const Inputs& inputs, const Plans& plans) const {
   }
   Memory memory{.states = ops::RmsNorm(x, encoder_norm_, config_.norm_epsilon),
                 .view = view};
-  memory.view.attention.plan = CrossPlan();
   memory.view.attention.directions = {Direction::kBoth};
   return memory;
 }
@@ -204,6 +210,7 @@ at::Tensor Model::Hidden(const Inputs& inputs,
   at::Tensor x = Embed(inputs.ids);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const View view = SelfView(inputs, static_cast<int64_t>(l), plans);
+    if (cross) memory.view.attention.plan = CrossPlan(config_, plans[l]);
     x = layers_[l]->Forward(x, view, cross ? &memory : nullptr);
   }
   return norm_.defined() ? ops::RmsNorm(x, norm_, config_.norm_epsilon) : x;

@@ -195,7 +195,10 @@ TEST_F(ModelTest, EncoderDecodersPassGradCheckAsAWhole) {
     c.architecture = architecture;
     Inputs inputs{.ids = RandomIds(c, 2, 4), .encoder_ids = RandomIds(c, 2, 6)};
     inputs.encoder_lengths = at::tensor({4, 6}, at::kLong);
-    ExpectModelGradients(c, inputs);
+    for (const bool rotates : {false, true}) {
+      c.rotate_cross = rotates;
+      ExpectModelGradients(c, inputs);
+    }
   }
 }
 

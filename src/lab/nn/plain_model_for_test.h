@@ -203,9 +203,12 @@ class PlainModel {
           at::mm(memory, (own ? W(name + "cross_key_value.weight")
                               : packed.narrow(0, queries, 2 * keys))
                              .t());
-      const at::Tensor crossed =
-          Attend(heads(q, 0, queries), Keys(heads(kv, 0, keys)),
-                 heads(kv, keys, keys), nullptr, l, Always, {});
+      const bool rotated = c_.rotate_cross;
+      position::Plan unscaled = stack[static_cast<size_t>(l)];
+      unscaled.scale = {};
+      const at::Tensor crossed = Attend(
+          heads(q, 0, queries), Keys(heads(kv, 0, keys)), heads(kv, keys, keys),
+          rotated ? &unscaled : nullptr, l, Always, {});
       x = x + at::mm(crossed, W(name + (own ? "cross_output.weight"
                                             : "attention_output.weight"))
                                   .t());

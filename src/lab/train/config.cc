@@ -92,6 +92,7 @@ nn::ModelConfig ReadModel(ConfigReader& r) {
   m.norm_epsilon = r.Number("model.norm_epsilon", 1e-5, 1e-12, 0.1);
   m.key_norm = r.Bool("model.key_norm", false);
   m.causal_encoder = r.Bool("model.causal_encoder", false);
+  m.rotate_cross = r.Bool("model.rotate_cross", false);
   const auto law = [](const std::string& text) {
     if (!text.empty()) position::ParseScheme(text);
     return text;

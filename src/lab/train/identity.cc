@@ -32,6 +32,7 @@ Identity IdentityOf(const TrainConfig& c) {
   identity.insert(identity.end(),
                   {{"model.mask", nn::ToString(m.mask)},
                    {"model.causal_encoder", Text(m.causal_encoder)},
+                   {"model.rotate_cross", Text(m.rotate_cross)},
                    {"model.length", Text(m.N)},
                    {"model.rope_base", Text(m.rope_base)},
                    {"model.position", m.position},
