@@ -35,6 +35,10 @@ std::string ToString(Verdict verdict) {
   return {};
 }
 
+std::string ToString(const ClaimResult& result) {
+  return ToString(result.verdict) + (result.one_seed ? ", one seed" : "");
+}
+
 double Margin(const std::vector<Measurement>& lines, const CellKey& left,
               const CellKey& right, const std::string& reference) {
   std::optional<double> spread;
@@ -110,8 +114,10 @@ std::optional<double> PairedMargin(const std::vector<Measurement>& lines,
          evaluate::StandardError(differences);
 }
 
-// ", 3 seeds"; nothing where neither side is of a seed.
-std::string SeedsOf(const std::vector<Measurement>& lines, const Claim& claim) {
+// What the verdict rests on: ", 3 seeds", or one_seed; neither where no side is
+// of a seed.
+void CountSeeds(const std::vector<Measurement>& lines, const Claim& claim,
+                ClaimResult* result) {
   const auto count = [&](const CellKey& key) {
     std::map<uint64_t, double> values = BySeed(lines, key);
     values.erase(0);
@@ -120,12 +126,15 @@ std::string SeedsOf(const std::vector<Measurement>& lines, const Claim& claim) {
   const size_t left = count(claim.left);
   const size_t right = claim.bound ? left : count(claim.right);
   const size_t most = std::max(left, right);
-  if (most == 0) return "";
-  const std::string both =
-      left == right || left * right == 0
-          ? std::to_string(most)
-          : std::to_string(left) + " and " + std::to_string(right);
-  return ", " + both + (both == "1" ? " seed" : " seeds");
+  if (most == 0) return;
+  result->one_seed = most == 1;
+  if (most == 1) return;
+  result->numbers +=
+      ", " +
+      (left == right || left * right == 0
+           ? std::to_string(most)
+           : std::to_string(left) + " and " + std::to_string(right)) +
+      " seeds";
 }
 
 }  // namespace
@@ -178,7 +187,7 @@ ClaimResult Judge(const std::vector<Measurement>& all, const Claim& claim,
   ClaimResult result{.numbers =
                          Short(left->mean) + " against " + Short(right->mean)};
   if (!exact) result.numbers += ", margin " + Short(margin);
-  result.numbers += SeedsOf(lines, claim);
+  CountSeeds(lines, claim, &result);
   // What may be neglected does not excuse what is certainly above.
   const double broken = claim.relation == Claim::Relation::kAtMost ? gap : room;
   result.verdict = exact && room >= 0            ? Verdict::kHolds

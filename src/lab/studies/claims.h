@@ -45,7 +45,10 @@ std::string ToString(Verdict verdict);
 struct ClaimResult {
   Verdict verdict = Verdict::kMissing;
   std::string numbers;  // "24.1 against 39.3, margin 0.2, 3 seeds"
+  // Of models of one seed alone: the margin knows nothing of other seeds.
+  bool one_seed = false;
 };
+std::string ToString(const ClaimResult& result);  // "holds, one seed"
 
 // By how much two cells must differ to count as different: the larger spread
 // over seeds of either, and where neither has two seeds that of `reference`,

@@ -204,7 +204,7 @@ report::Table ClaimsTable(const std::vector<Claim>& claims,
   for (const Claim& claim : claims) {
     const ClaimResult result = Judge(lines, claim, reference);
     if (measured_only && result.verdict == Verdict::kMissing) continue;
-    table.AddRow({claim.text, ToString(result.verdict),
+    table.AddRow({claim.text, ToString(result),
                   result.numbers.empty() ? report::Cell()
                                          : report::Cell(result.numbers)});
   }

@@ -10,6 +10,7 @@
 #include "lab/studies/bench.h"
 #include "lab/studies/comparison.h"
 #include "lab/studies/figures.h"
+#include "lab/studies/pair_variants.h"
 #include "lab/studies/sequence_models.h"
 #include "lab/studies/studies.h"
 
@@ -28,53 +29,11 @@ bool WantsSeeds(const PairArchitecture& of, const PairTaskName& task) {
 // A difference of losses that is none to a user, in nats.
 constexpr double kNegligible = 0.02;
 
-// Some architectures of the first seed with one thing changed, on one task.
-struct Variant {
-  const char* task;
-  const char* of[4];   // architectures
-  const char* suffix;  // of its rows: ", rate 0.01"
-  const char* title;   // of its table
-  const char* plain;   // column of the models as they are
-  const char* column;  // and of the changed ones
-  ModelSpec (*model)(const Setting&, const PairArchitecture&,
-                     const PairTaskName&, uint64_t);
-};
-
-constexpr Variant kVariants[] = {
-    // Whether the rate decides.
-    {.task = "continue",
-     .of = {"gpt", "unilm", "shared", "separate"},
-     .suffix = ", rate 0.01",
-     .title = "At another learning rate",
-     .plain = "rate of all, seed 1",
-     .column = "rate 0.01, seed 1",
-     .model = FasterPairModel},
-    // Whether those that have not got it yet only need longer.
-    {.task = "cipher",
-     .of = {"gpt", "unilm", "separate", "causal-encoder"},
-     .suffix = ", four times the steps",
-     .title = "At four times the steps",
-     .plain = "steps of all, seed 1",
-     .column = "four times, seed 1",
-     .model = LongerPairModel}};
-
-bool Has(const Variant& variant, const PairArchitecture& of) {
-  return std::ranges::find(variant.of, std::string(of.name)) !=
-         std::end(variant.of);
-}
-
-std::string RowOf(const Variant& variant, const PairArchitecture& of) {
-  return std::string(of.row) + variant.suffix;
-}
-
-const PairTaskName& TaskOf(const Variant& variant) {
-  return *std::ranges::find_if(PairTasks(), [&](const PairTaskName& task) {
-    return task.name == std::string(variant.task);
-  });
-}
+constexpr const char* kLonger = ", four times the steps";
+constexpr const char* kRotates = ", cross attention rotates";
 
 std::string Longer(const MaskedKind& of) {
-  return std::string(of.row) + ", four times the steps";
+  return std::string(of.row) + kLonger;
 }
 
 std::string WithoutPositions(const MaskedKind& of) {
@@ -126,7 +85,7 @@ class DecoderOnlyStudy : public Study {
       models.push_back(MaskedModelWithoutPositions(s, of, s.seeds.front()));
       models.push_back(LongerMaskedModel(s, of, s.seeds.front()));
     }
-    for (const Variant& variant : kVariants) {
+    for (const PairVariant& variant : PairVariants()) {
       for (const PairArchitecture& of : PairArchitectures()) {
         if (!Has(variant, of)) continue;
         models.push_back(
@@ -162,10 +121,13 @@ class DecoderOnlyStudy : public Study {
     for (const PairTaskName& task : PairTasks()) {
       for (const PairArchitecture& of : PairArchitectures()) {
         if (model.name == PairName(of, task)) return {job(of.row)};
-        for (const Variant& variant : kVariants) {
-          if (model.name == variant.model(s, of, task, 1).name) {
-            return {job(RowOf(variant, of))};
-          }
+      }
+    }
+    for (const PairVariant& variant : PairVariants()) {
+      for (const PairArchitecture& of : PairArchitectures()) {
+        if (Has(variant, of) &&
+            model.name == variant.model(s, of, TaskOf(variant), 1).name) {
+          return {job(RowOf(variant, of.row))};
         }
       }
     }
@@ -210,6 +172,9 @@ class DecoderOnlyStudy : public Study {
       add("doubled weights are what helps an encoder-decoder: it is below the "
           "shared one",
           "encoder-decoder", kBelow, "encoder-decoder, shared");
+      add("post 9547, question 4: an encoder-decoder, of twice the weights, "
+          "below GPT",
+          "encoder-decoder", kBelow, "GPT");
       add("T5's table 2, against the post: UniLM below GPT", "UniLM", kBelow,
           "GPT");
       // Its rows for a denoising objective; for language modelling they mix.
@@ -218,27 +183,7 @@ class DecoderOnlyStudy : public Study {
             "encoder-decoder, shared", kBelow, "UniLM");
       }
     }
-    if (s.Sweeps()) {
-      const Variant& longer = kVariants[1];
-      const auto add = [&](const char* text, const char* left,
-                           const char* right) {
-        const auto of = [&](const char* row) {
-          return CellOf(s, TaskOf(longer), std::string(row) + longer.suffix,
-                        "loss");
-        };
-        claims.push_back({.text = std::string(text) + longer.suffix + " (" +
-                                  longer.task + ")",
-                          .left = of(left),
-                          .relation = kAtMost,
-                          .right = of(right),
-                          .amount = kNegligible,
-                          .paired = true});
-      };
-      add("D4, it lasts: GPT's loss is less than 0.02 above UniLM's", "GPT",
-          "UniLM");
-      add("nor in an encoder: the causal one is less than 0.02 above the other",
-          "causal encoder", "encoder-decoder");
-    }
+    if (s.Sweeps()) AddVariantClaims(s, claims);
     for (const MaskedKind& kind : MaskedKinds().subspan(1)) {
       const auto of = [&](const std::string& row) {
         return CellKey{.row = row,
@@ -308,10 +253,11 @@ class DecoderOnlyStudy : public Study {
          "Loss and accuracy of masked tokens of held-out text. Without "
          "positions order is told by the mask, or not at all."}};
     if (!s.Sweeps()) return tables;
-    for (const Variant& variant : kVariants) {
-      tables.push_back(
-          {variant.title, Changed(s, measured, variant),
-           std::string("Loss of \"") + variant.task + "\", nats a token."});
+    for (const PairVariant& variant : PairVariants()) {
+      if (!tables.empty() && tables.back().title == variant.title) continue;
+      tables.push_back({variant.title, Changed(s, measured, variant.title),
+                        std::string("Loss of \"") + variant.task +
+                            "\", nats a token, first seed."});
     }
     return tables;
   }
@@ -330,11 +276,12 @@ class DecoderOnlyStudy : public Study {
                              "\": " + task.about + ". Mean over seeds."});
     }
     std::vector<std::string> longer;
+    const PairVariant& variant = FindPairVariant(kLonger, "cipher");
     for (const PairArchitecture& of : PairArchitectures()) {
-      if (Has(kVariants[1], of)) longer.push_back(RowOf(kVariants[1], of));
+      if (Has(variant, of)) longer.push_back(RowOf(variant, of.row));
     }
     figures.push_back({"curve-cipher-longer",
-                       Curves(measured, longer, kVariants[1].task),
+                       Curves(measured, longer, "cipher"),
                        "Training loss of \"cipher\" at four times the steps, "
                        "first seed."});
     std::vector<std::string> rows;
@@ -452,25 +399,81 @@ class DecoderOnlyStudy : public Study {
     return table;
   }
 
-  // What the variant makes of the order of architectures.
+  // Models as they are beside the variants of one title.
   static report::Table Changed(const Setting& s, const Measurements& measured,
-                               const Variant& variant) {
-    report::Table table(
-        {{.name = "architecture"},
-         {.name = variant.plain, .align = report::Align::kRight},
-         {.name = variant.column, .align = report::Align::kRight}});
+                               const std::string& title) {
+    std::vector<report::Column> columns = {
+        {.name = "architecture"},
+        {.name = "as above", .align = report::Align::kRight}};
+    std::vector<const PairVariant*> variants;
+    for (const PairVariant& variant : PairVariants()) {
+      if (variant.title != title) continue;
+      variants.push_back(&variant);
+      columns.push_back(
+          {.name = variant.column, .align = report::Align::kRight});
+    }
+    report::Table table(columns);
     std::vector<Measurement> first = measured.lines();
     std::erase_if(first, [&](const Measurement& line) {
       return line.seed > s.seeds.front();
     });
     for (const PairArchitecture& of : PairArchitectures()) {
-      if (!Has(variant, of)) continue;
+      if (!Has(*variants.front(), of)) continue;
       const auto loss = [&](const std::string& row) {
-        return ShowCell(first, CellOf(s, TaskOf(variant), row, "loss"));
+        return ShowCell(first,
+                        CellOf(s, TaskOf(*variants.front()), row, "loss"));
       };
-      table.AddRow({of.row, loss(of.row), loss(RowOf(variant, of))});
+      std::vector<report::Cell> cells = {of.row};
+      cells.push_back(loss(of.row));
+      for (const PairVariant* variant : variants) {
+        cells.push_back(loss(RowOf(*variant, of.row)));
+      }
+      table.AddRow(std::move(cells));
     }
     return table;
+  }
+
+  // What may be read into the claims above, tried on one seed.
+  static void AddVariantClaims(const Setting& s, std::vector<Claim>& claims) {
+    using enum Claim::Relation;
+    const auto add = [&](const std::string& text, const PairTaskName& task,
+                         const std::string& left, Claim::Relation relation,
+                         const std::string& right) {
+      claims.push_back({.text = text + " (" + task.name + ")",
+                        .left = CellOf(s, task, left, "loss"),
+                        .relation = relation,
+                        .right = CellOf(s, task, right, "loss"),
+                        .amount = relation == kAtMost ? kNegligible : 0,
+                        .paired = true});
+    };
+    for (const char* suffix : {kLonger, kRotates}) {
+      const PairVariant& cipher = FindPairVariant(suffix, "cipher");
+      add(std::string("D4") + suffix +
+              ": a causal encoder is less than 0.02 above the other",
+          TaskOf(cipher), RowOf(cipher, "causal encoder"), kAtMost,
+          RowOf(cipher, "encoder-decoder"));
+    }
+    const PairVariant& longer = FindPairVariant(kLonger, "cipher");
+    add(std::string("D4") + kLonger +
+            ": GPT's loss is less than 0.02 above UniLM's",
+        TaskOf(longer), RowOf(longer, "GPT"), kAtMost, RowOf(longer, "UniLM"));
+    const PairTaskName& first = PairTasks().front();
+    add("not of the posts: the shared encoder-decoder at GPT's work below GPT",
+        first, "encoder-decoder, shared, at GPT's work", kBelow, "GPT");
+    for (const char* suffix : {", rate 0.01", ", rate 0.001"}) {
+      add("not of the posts: and at either's own" + std::string(suffix), first,
+          std::string("encoder-decoder, shared") + suffix, kBelow,
+          std::string("GPT") + suffix);
+    }
+    for (const PairVariant& variant : PairVariants()) {
+      if (variant.suffix != std::string(kRotates)) continue;
+      for (const PairArchitecture& of : PairArchitectures()) {
+        if (!Has(variant, of)) continue;
+        add("not of the posts: " + RowOf(variant, of.row) +
+                ": below the same without",
+            TaskOf(variant), RowOf(variant, of.row), kBelow, of.row);
+      }
+    }
   }
 
   static std::string Curves(const Measurements& measured,

@@ -389,9 +389,14 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
        .right = Cell(gaussian, kKinds[3], kTokens, "rank at 1e-12"),
        .amount = 200 - 32,
        .required = true},
-      {.text = "D2: causal softmax attention has full rank: the logarithm of "
-               "every determinant is finite",
+      {.text = "D2: with the mask softmax attention has full rank: the "
+               "logarithm of every determinant is finite",
        .left = Cell(gaussian, kKinds[1], kTokens, kFinite),
+       .relation = kEqual,
+       .bound = 1,
+       .required = true},
+      {.text = "D2: and so has linear attention",
+       .left = Cell(gaussian, kKinds[3], kTokens, kFinite),
        .relation = kEqual,
        .bound = 1,
        .required = true},
@@ -406,13 +411,15 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
   }
   for (const char* row : {kUntrained, kTrained}) {
     if (s.scale == Scale::kGiven && row != kTrained) continue;
-    claims.push_back({.text = std::string("D2, ") + row +
-                              ": every determinant of its causal softmax "
-                              "attention is finite in the logarithm",
-                      .left = Cell(row, kKinds[1], n, kFinite),
-                      .relation = kEqual,
-                      .bound = 1,
-                      .required = true});
+    for (const char* kind : {kKinds[1], kKinds[3]}) {
+      claims.push_back({.text = std::string("D2, ") + row +
+                                ": every determinant of its attention (" +
+                                kind + ") is finite in the logarithm",
+                        .left = Cell(row, kind, n, kFinite),
+                        .relation = kEqual,
+                        .bound = 1,
+                        .required = true});
+    }
     claims.push_back({.text = std::string("the argument, ") + row +
                               ": softmax attention has a higher effective "
                               "rank with the mask than without",

@@ -134,11 +134,17 @@ std::vector<std::string> Budget(const Setting& s, int64_t steps,
   return {"evaluate.documents=1024"};
 }
 
+ModelSpec TimesTheSteps(const Setting& setting, ModelSpec spec,
+                        int64_t numerator, int64_t denominator) {
+  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
+  Add(spec.overrides,
+      {"train.steps=" + std::to_string(steps * numerator / denominator)});
+  return spec;
+}
+
 ModelSpec AtFourTimesTheSteps(const Setting& setting, ModelSpec spec) {
   spec.name += "-longer";
-  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
-  Add(spec.overrides, {"train.steps=" + std::to_string(4 * steps)});
-  return spec;
+  return TimesTheSteps(setting, std::move(spec), 4, 1);
 }
 
 }  // namespace
@@ -195,6 +201,29 @@ ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
   spec.name += "-faster";
   Add(spec.overrides, {"optimizer.learning_rate=0.01"});
   return spec;
+}
+
+ModelSpec SlowerPairModel(const Setting& setting, const PairArchitecture& of,
+                          const PairTaskName& task, uint64_t seed) {
+  ModelSpec spec = PairModel(setting, of, task, seed);
+  spec.name += "-slower";
+  Add(spec.overrides, {"optimizer.learning_rate=0.001"});
+  return spec;
+}
+
+ModelSpec RotatedPairModel(const Setting& setting, const PairArchitecture& of,
+                           const PairTaskName& task, uint64_t seed) {
+  ModelSpec spec = PairModel(setting, of, task, seed);
+  spec.name += "-rotated";
+  Add(spec.overrides, {"model.rotate_cross=true"});
+  return spec;
+}
+
+ModelSpec ShorterPairModel(const Setting& setting, const PairArchitecture& of,
+                           const PairTaskName& task, uint64_t seed) {
+  ModelSpec spec = PairModel(setting, of, task, seed);
+  spec.name += "-shorter";
+  return TimesTheSteps(setting, std::move(spec), 13, 15);
 }
 
 ModelSpec LongerPairModel(const Setting& setting, const PairArchitecture& of,
