@@ -7,6 +7,7 @@
 
 #include "lab/data/pair_tasks.h"
 #include "lab/nn/model.h"
+#include "lab/studies/another_input.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/comparison.h"
 #include "lab/studies/figures.h"
@@ -34,6 +35,11 @@ constexpr const char* kRotates = ", cross attention rotates";
 
 std::string Longer(const MaskedKind& of) {
   return std::string(of.row) + kLonger;
+}
+
+// Of "continue", whose inputs all have one length.
+std::string WithAnothers(const PairArchitecture& of) {
+  return std::string(of.row) + ", " + kAnothersInput;
 }
 
 std::string WithoutPositions(const MaskedKind& of) {
@@ -120,7 +126,12 @@ class DecoderOnlyStudy : public Study {
     }
     for (const PairTaskName& task : PairTasks()) {
       for (const PairArchitecture& of : PairArchitectures()) {
-        if (model.name == PairName(of, task)) return {job(of.row)};
+        if (model.name != PairName(of, task)) continue;
+        std::vector<Job> jobs = {job(of.row)};
+        if (&task == &PairTasks().front()) {
+          jobs.push_back({.row = WithAnothers(of), .run = WithAnothersInput});
+        }
+        return jobs;
       }
     }
     for (const PairVariant& variant : PairVariants()) {
@@ -182,6 +193,14 @@ class DecoderOnlyStudy : public Study {
         add("T5's table 2: the shared encoder-decoder below UniLM",
             "encoder-decoder, shared", kBelow, "UniLM");
       }
+    }
+    for (const PairArchitecture& of : PairArchitectures()) {
+      claims.push_back({.text = std::string("not of the posts: the right "
+                                            "input helps: ") +
+                                of.row + " (continue)",
+                        .left = BroughtTo(s, of, kBrought),
+                        .relation = kAbove,
+                        .bound = 0});
     }
     if (s.Sweeps()) AddVariantClaims(s, claims);
     for (const MaskedKind& kind : MaskedKinds().subspan(1)) {
@@ -249,6 +268,9 @@ class DecoderOnlyStudy : public Study {
          "The encoder-decoder has twice the weights; each token meets half "
          "of them. Shared weights do more work, as cross attention runs "
          "those of attention once more."},
+        {"What the input brings", Brought(s, measured),
+         "Loss of \"continue\" after the right passage and after another "
+         "pair's, nats a token."},
         {"Masked language models", Masked(s, measured),
          "Loss and accuracy of masked tokens of held-out text. Without "
          "positions order is told by the mask, or not at all."}};
@@ -375,6 +397,30 @@ class DecoderOnlyStudy : public Study {
                      CellOf(s, task, of.row, task.text ? "loss" : "accuracy")));
       }
       table.AddRow(std::move(cells));
+    }
+    return table;
+  }
+
+  static CellKey BroughtTo(const Setting& s, const PairArchitecture& of,
+                           const char* metric) {
+    return {.row = WithAnothers(of),
+            .set = kAnothersInput,
+            .length = LengthOf(s, PairTasks().front()),
+            .metric = metric};
+  }
+
+  static report::Table Brought(const Setting& s, const Measurements& measured) {
+    report::Table table(
+        {{.name = "architecture"},
+         {.name = "right input", .align = report::Align::kRight},
+         {.name = kAnothersInput, .align = report::Align::kRight},
+         {.name = kBrought, .align = report::Align::kRight}});
+    for (const PairArchitecture& of : PairArchitectures()) {
+      table.AddRow({of.row,
+                    ShowCell(measured.lines(),
+                             CellOf(s, PairTasks().front(), of.row, "loss")),
+                    ShowCell(measured.lines(), BroughtTo(s, of, "loss")),
+                    ShowCell(measured.lines(), BroughtTo(s, of, kBrought))});
     }
     return table;
   }
