@@ -99,6 +99,18 @@ void ReproduceTest::ExpectGivenModelsHaveTablesOfTheirOwn() const {
     EXPECT_EQ(again.out, result.out);
     EXPECT_EQ(again.err.find("ntk: "), std::string::npos) << again.err;
   }
+  ASSERT_TRUE(
+      Worked(Reproduce(Words{"rank", "-m", Path("base-s1.gguf")} + rest)));
+  const std::string ranks = Path("given/rank/base-s1/");
+  EXPECT_TRUE(fs::exists(ranks + "table-given.md"));
+  std::map<std::string, double> finite;
+  for (const auto& row : RowsAt(ranks + "measured.csv").rows) {
+    if (row[2] == "base-s1" && row[7] == "share of finite log det") {
+      finite[row[5]] = std::stod(row[8]);
+    }
+  }
+  EXPECT_EQ(finite, (std::map<std::string, double>{{"softmax, causal", 1},
+                                                   {"linear, causal", 1}}));
   const ProgramResult stack =
       Reproduce(Words{"ntk", "-m", Cached("hwfa-s1/smoke-f32.gguf")} + rest);
   EXPECT_EQ(stack.exit_code, 2) << Describe(stack);
