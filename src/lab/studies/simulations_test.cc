@@ -48,9 +48,9 @@ TEST(HeadSimulationTest, NetworksStartWhereTheClosedFormSays) {
     }
   }
   EXPECT_GT(MeasureHeadStart({.vocabulary = 500}).copies, 0.99);
-  EXPECT_LT(
-      MeasureHeadStart({.head = Head::kTiedHalfSwap, .vocabulary = 500}).copies,
-      0.02);
+  EXPECT_LT(MeasureHeadStart({.head = Head::kTiedHalfSwap, .vocabulary = 2000})
+                .copies,
+            0.02);
   EXPECT_THROW(MeasureHeadStart({.pairs = 31}), std::invalid_argument);
 }
 
