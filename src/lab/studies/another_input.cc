@@ -82,16 +82,16 @@ std::vector<Measurement> WithAnothersInput(Bench& bench) {
       differences.push_back(other[i] - right[i]);
     }
   }
-  const auto line = [&](const char* metric, const std::vector<double>& values) {
+  const auto line = [&](const char* set, const std::vector<double>& values) {
     return Measurement{.position = config.model.position,
-                       .set = kAnothersInput,
+                       .set = set,
                        .length = config.model.N,
-                       .metric = metric,
+                       .metric = "loss",
                        .value = Mean(values),
                        .error = evaluate::StandardError(values),
                        .count = static_cast<int64_t>(values.size())};
   };
-  return {line("loss", losses), line(kBrought, differences)};
+  return {line(kAnothersInput, losses), line(kBrought, differences)};
 }
 
 }  // namespace ropewalk::lab::studies

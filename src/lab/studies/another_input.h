@@ -16,9 +16,9 @@ namespace ropewalk::lab::studies {
 // one length; throws std::invalid_argument otherwise.
 nn::Inputs OfTheOneBefore(const nn::Inputs& inputs);
 
-// Over the task's own tests, as the set "another's input": "loss", and "brought
-// by the input", by how much it lies above that with the right input (nats a
-// token, standard error over pairs).
+// The loss of the task's own tests as the set "another's input", and by how
+// much it lies above that with the right input as the set "brought by the
+// input": nats a token, standard errors over pairs.
 std::vector<Measurement> WithAnothersInput(Bench& bench);
 
 inline constexpr const char* kAnothersInput = "another's input";

@@ -402,11 +402,11 @@ class DecoderOnlyStudy : public Study {
   }
 
   static CellKey BroughtTo(const Setting& s, const PairArchitecture& of,
-                           const char* metric) {
+                           const char* set) {
     return {.row = WithAnothers(of),
-            .set = kAnothersInput,
+            .set = set,
             .length = LengthOf(s, PairTasks().front()),
-            .metric = metric};
+            .metric = "loss"};
   }
 
   static report::Table Brought(const Setting& s, const Measurements& measured) {
@@ -416,11 +416,12 @@ class DecoderOnlyStudy : public Study {
          {.name = kAnothersInput, .align = report::Align::kRight},
          {.name = kBrought, .align = report::Align::kRight}});
     for (const PairArchitecture& of : PairArchitectures()) {
-      table.AddRow({of.row,
-                    ShowCell(measured.lines(),
-                             CellOf(s, PairTasks().front(), of.row, "loss")),
-                    ShowCell(measured.lines(), BroughtTo(s, of, "loss")),
-                    ShowCell(measured.lines(), BroughtTo(s, of, kBrought))});
+      table.AddRow(
+          {of.row,
+           ShowCell(measured.lines(),
+                    CellOf(s, PairTasks().front(), of.row, "loss")),
+           ShowCell(measured.lines(), BroughtTo(s, of, kAnothersInput)),
+           ShowCell(measured.lines(), BroughtTo(s, of, kBrought))});
     }
     return table;
   }
