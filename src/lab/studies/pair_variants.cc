@@ -28,7 +28,8 @@ constexpr PairVariant kVariants[] = {
      .of = {"shared"},
      .suffix = ", at GPT's work",
      .column = "693 steps",
-     .model = ShorterPairModel},
+     .model = ShorterPairModel,
+     .all_seeds = true},
     // Whether it is order that cross attention, or its encoder, lacks.
     {.title = "Cross attention that rotates: continue",
      .task = "continue",

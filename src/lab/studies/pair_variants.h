@@ -1,5 +1,5 @@
-// Controls of the study decoder-only: some of its models of the first seed with
-// one thing changed, on one task.
+// Controls of the study decoder-only: some of its models with one thing
+// changed, on one task; of the first seed, or of all.
 
 #ifndef ROPEWALK_LAB_STUDIES_PAIR_VARIANTS_H_
 #define ROPEWALK_LAB_STUDIES_PAIR_VARIANTS_H_
@@ -23,6 +23,7 @@ struct PairVariant {
   const char* column;  // "rate 0.01"
   ModelSpec (*model)(const Setting&, const PairArchitecture&,
                      const PairTaskName&, uint64_t seed);
+  bool all_seeds = false;
 };
 std::span<const PairVariant> PairVariants();
 
