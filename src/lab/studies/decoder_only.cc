@@ -513,6 +513,10 @@ class DecoderOnlyStudy : public Study {
     add("at equal weights and equal work decoder-only is best: GPT less than "
         "0.02 above the shared encoder-decoder",
         first, "GPT", kAtMost, "encoder-decoder, shared, at GPT's work");
+    add("doubled weights are what helps, at equal work: an encoder-decoder is "
+        "below the shared one",
+        first, "encoder-decoder", kBelow,
+        "encoder-decoder, shared, at GPT's work");
     for (const char* suffix : {", rate 0.01", ", rate 0.001"}) {
       add("at equal weights, both at another rate: GPT less than 0.02 above "
           "the "
