@@ -3,15 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "evaluate/statistics.h"
-#include "lab/train/batch_source.h"
-#include "lab/train/checkpoint.h"
-#include "lab/train/config.h"
+#include "lab/studies/trained_run.h"
 
 namespace ropewalk::lab::studies {
 namespace {
@@ -57,15 +54,12 @@ nn::Inputs OfTheOneBefore(const nn::Inputs& inputs) {
 }
 
 std::vector<Measurement> WithAnothersInput(Bench& bench) {
-  const train::Checkpoint checkpoint =
-      train::ReadCheckpoint(bench.checkpoint());
-  const train::TrainConfig config =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  const TrainedRun run = ReadTrainedRun(bench.checkpoint());
+  const train::TrainConfig& config = run.config;
   const at::NoGradGuard no_grad;
   nn::Model model(config.model, config.seed);
-  train::LoadParameters(checkpoint, model.parameters(), false);
-  const std::unique_ptr<train::BatchSource> source = train::MakeBatchSource(
-      config, std::filesystem::path(bench.checkpoint()).parent_path().string());
+  train::LoadParameters(run.checkpoint, model.parameters(), false);
+  const std::unique_ptr<train::BatchSource> source = run.Source();
   std::vector<double> losses, differences;
   for (int64_t begin = 0; begin < config.evaluate.documents;
        begin += config.batch) {

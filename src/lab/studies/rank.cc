@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -22,8 +21,7 @@
 #include "lab/studies/rank_sample.h"
 #include "lab/studies/sequence_models.h"
 #include "lab/studies/studies.h"
-#include "lab/train/batch_source.h"
-#include "lab/train/checkpoint.h"
+#include "lab/studies/trained_run.h"
 #include "position/scheme.h"
 #include "report/line_plot.h"
 #include "runtime/attention_inputs.h"
@@ -228,9 +226,9 @@ std::vector<attention::Direction> DirectionsOf(const nn::ModelConfig& config,
 // Of a masked language model, whose heads look where its mask says; `when` is
 // said behind the names of the sets.
 std::vector<Measurement> MaskedLines(Bench& bench, nn::Model& model,
-                                     const train::TrainConfig& train_config,
+                                     const TrainedRun& run,
                                      const std::string& when) {
-  const nn::ModelConfig& config = train_config.model;
+  const nn::ModelConfig& config = run.config.model;
   const int64_t n = config.N;
   const position::Stack stack = model.TrainingStack(n);
   const attention::HeadShape shape{.H = config.H, .G = config.G, .D = config.D};
@@ -267,9 +265,7 @@ std::vector<Measurement> MaskedLines(Bench& bench, nn::Model& model,
     }
   });
   // Masked as in training.
-  const std::unique_ptr<train::BatchSource> source = train::MakeBatchSource(
-      train_config,
-      std::filesystem::path(bench.checkpoint()).parent_path().string());
+  const std::unique_ptr<train::BatchSource> source = run.Source();
   for (int64_t d = 0; d < Documents(bench); ++d) {
     ThrowIfInterrupted();
     softmax.NextGroup();
@@ -284,15 +280,12 @@ std::vector<Measurement> MaskedLines(Bench& bench, nn::Model& model,
 }
 
 std::vector<Measurement> OfMasked(Bench& bench) {
-  const train::Checkpoint checkpoint =
-      train::ReadCheckpoint(bench.checkpoint());
-  const train::TrainConfig config =
-      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  const TrainedRun run = ReadTrainedRun(bench.checkpoint());
   const at::NoGradGuard no_grad;
-  nn::Model model(config.model, config.seed);
-  std::vector<Measurement> lines = MaskedLines(bench, model, config, kBefore);
-  train::LoadParameters(checkpoint, model.parameters(), false);
-  for (Measurement& line : MaskedLines(bench, model, config, "")) {
+  nn::Model model(run.config.model, run.config.seed);
+  std::vector<Measurement> lines = MaskedLines(bench, model, run, kBefore);
+  train::LoadParameters(run.checkpoint, model.parameters(), false);
+  for (Measurement& line : MaskedLines(bench, model, run, "")) {
     lines.push_back(std::move(line));
   }
   return lines;
