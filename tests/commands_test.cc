@@ -190,6 +190,10 @@ TEST_F(InspectTest, SaysWhichEmbeddingsItDoesNotRead) {
   const ProgramResult result = RunProgram({"inspect", path});
   EXPECT_TRUE(Worked(result));
   EXPECT_TRUE(Contains(result.out, "not looked at, as q6_K is not read"));
+  EXPECT_EQ(
+      Json::parse(
+          RunProgram({"inspect", path, "--json"}).out)["embedding_not_read"],
+      "q6_K");
 }
 
 // Loss of `model` over stories at its trained length under rope.

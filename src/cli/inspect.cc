@@ -89,6 +89,12 @@ struct Inspection {
   double weight_decay = 0;  // of the training, where it is known
   std::optional<tokenizer::Tokenizer> tokenizer;
 
+  // ggml's name of an embedding's type that is not read; else empty.
+  std::string UnreadEmbedding() const {
+    const formats::GgufTensor* tensor = file.Find("token_embd.weight");
+    return tensor != nullptr && !tensor->type ? tensor->type_name : "";
+  }
+
   std::string PieceOf(int64_t row) const {
     if (!tokenizer || row >= tokenizer->VocabularySize()) return "";
     return Printable(tokenizer->Piece(static_cast<Token>(row)), 30);
@@ -169,11 +175,10 @@ void PrintModel(const Inspection& inspection) {
 
 void PrintEmbedding(const Inspection& inspection) {
   if (!inspection.embedding) {
-    const formats::GgufTensor* tensor =
-        inspection.file.Find("token_embd.weight");
-    if (tensor != nullptr && !tensor->type) {
+    const std::string unread = inspection.UnreadEmbedding();
+    if (!unread.empty()) {
       std::printf("embedding: not looked at, as %s is not read\n\n",
-                  tensor->type_name.c_str());
+                  unread.c_str());
     }
     return;
   }
@@ -249,6 +254,8 @@ std::string ToJson(const Inspection& inspection) {
            {"rms", row.rms}});
     }
   }
+  const std::string unread = inspection.UnreadEmbedding();
+  if (!unread.empty()) json["embedding_not_read"] = unread;
   json["metadata"] = report::ToJson(MetadataTable(file));
   json["tensors"] = report::ToJson(TensorTable(file));
   return report::DumpJson(json);
