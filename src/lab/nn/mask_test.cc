@@ -223,9 +223,11 @@ class EncoderDecoderTest : public testing::TestWithParam<Architecture> {
 
 TEST_P(EncoderDecoderTest, MatchesTheFormula) {
   for (const bool causal : {false, true}) {
-    for (const bool changed : {false, true}) {
+    for (const auto& [key_norm, rotates] :
+         {std::pair{false, false}, {true, false}, {false, true}}) {
       ModelConfig c = Config(causal);
-      c.key_norm = c.rotate_cross = changed;
+      c.key_norm = key_norm;
+      c.rotate_cross = rotates;
       c.position = "rope+logn-learned";
       Model model(c, 1);
       Liven(model.parameters());

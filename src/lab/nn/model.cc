@@ -43,14 +43,12 @@ std::vector<Direction> DirectionsOf(const ModelConfig& config, int64_t layer) {
 std::shared_ptr<const position::Plan> CrossPlan(
     const ModelConfig& config,
     const std::shared_ptr<const position::Plan>& own) {
-  position::Plan plan;
-  if (config.rotate_cross) {
-    plan = *own;
-    plan.scale = {};
-  } else {
-    plan.bands = {{}};
-    plan.tables = {{}};
-  }
+  static const auto kNone = std::make_shared<const position::Plan>(
+      position::Plan{.bands = {{}}, .tables = {{}}});
+  if (!config.rotate_cross) return kNone;
+  if (own->scale == position::ScoreScale{}) return own;
+  position::Plan plan = *own;
+  plan.scale = {};
   return std::make_shared<const position::Plan>(std::move(plan));
 }
 

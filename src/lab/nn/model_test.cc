@@ -429,6 +429,7 @@ TEST(ConfigTest, RefusesWhatMakesNoModel) {
   refused(llama, [](ModelConfig& c) { c.position = "no-such-law"; });
   refused(llama, [](ModelConfig& c) { c.inference = "rerope:window=0"; });
   refused(llama, [](ModelConfig& c) { c.causal_encoder = true; });
+  refused(llama, [](ModelConfig& c) { c.rotate_cross = true; });
   refused(llama, [](ModelConfig& c) {
     c.E = 23;
     c.head = Head::kTiedHalfSwap;
