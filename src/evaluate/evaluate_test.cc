@@ -84,6 +84,11 @@ TEST(MedianTest, TakesTheMiddleOrTheMeanOfTwo) {
   EXPECT_EQ(Median({9, 1, 4, 2}), 3);
 }
 
+TEST(MeanTest, IsTheSumOverTheNumber) {
+  EXPECT_EQ(Mean(std::vector<double>{3}), 3);
+  EXPECT_EQ(Mean(std::vector<double>{1, 2, 6}), 3);
+}
+
 TEST(ScoreLogitsTest, IsTheNegativeLogSoftmax) {
   const std::vector<float> logits = {1.0f, 3.0f, -2.0f, 3.0f};
   double sum = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace ropewalk::evaluate {
 namespace {
@@ -16,6 +17,11 @@ double StandardError(double sum, double squares, double n) {
 }
 
 }  // namespace
+
+double Mean(std::span<const double> sample) {
+  return std::accumulate(sample.begin(), sample.end(), 0.0) /
+         static_cast<double>(sample.size());
+}
 
 double StandardError(std::span<const double> sample) {
   double sum = 0;

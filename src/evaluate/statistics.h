@@ -1,5 +1,5 @@
-// Standard errors and medians; a mean with its error, from tokens grouped in
-// documents.
+// Means, standard errors and medians; a mean with its error, from tokens
+// grouped in documents.
 
 #ifndef ROPEWALK_EVALUATE_STATISTICS_H_
 #define ROPEWALK_EVALUATE_STATISTICS_H_
@@ -11,6 +11,9 @@
 #include "evaluate/scorer.h"
 
 namespace ropewalk::evaluate {
+
+// Of a sample that is not empty.
+double Mean(std::span<const double> sample);
 
 // Standard error of the mean of a sample; 0 for fewer than two.
 double StandardError(std::span<const double> sample);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <span>
 
 #include "attention/entropy.h"
@@ -12,11 +11,6 @@
 
 namespace ropewalk::runtime {
 namespace {
-
-double Mean(std::span<const double> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) /
-         static_cast<double>(values.size());
-}
 
 // A scheme at a length.
 struct Job {
@@ -74,7 +68,7 @@ std::vector<double> EntropyOf(Runtime& runtime, const Job& job,
     const int64_t l = task / job.queries;
     const int64_t q = task % job.queries;
     const AttentionSeen& seen = seen_layers[static_cast<size_t>(l)];
-    means[static_cast<size_t>(task)] = Mean(attention::RowEntropies(
+    means[static_cast<size_t>(task)] = evaluate::Mean(attention::RowEntropies(
         job.stack[static_cast<size_t>(l)], config.heads,
         std::span(seen.queries)
             .subspan(static_cast<size_t>(q) * query_size, query_size),
@@ -82,9 +76,9 @@ std::vector<double> EntropyOf(Runtime& runtime, const Job& job,
   });
   std::vector<double> layers;
   for (int64_t l = 0; l < config.L; ++l) {
-    layers.push_back(
-        Mean(std::span(means).subspan(static_cast<size_t>(l * job.queries),
-                                      static_cast<size_t>(job.queries))));
+    layers.push_back(evaluate::Mean(
+        std::span(means).subspan(static_cast<size_t>(l * job.queries),
+                                 static_cast<size_t>(job.queries))));
   }
   return layers;
 }
@@ -124,7 +118,7 @@ std::vector<EntropyRow> MeasureAttentionEntropy(
     for (const std::span<const Token> text : texts) {
       const std::vector<double> layers = EntropyOf(
           runtime, job, text.last(static_cast<size_t>(job.length)), on_tokens);
-      samples[0].push_back(Mean(layers));
+      samples[0].push_back(evaluate::Mean(layers));
       for (size_t l = 0; l < L; ++l) samples[l + 1].push_back(layers[l]);
     }
     std::vector<double> uppers;
@@ -132,14 +126,15 @@ std::vector<EntropyRow> MeasureAttentionEntropy(
       uppers.push_back(UpperBound(plan, job));
     }
     for (size_t s = 0; s <= L; ++s) {
-      rows.push_back({.position = job.spelling,
-                      .resolved = job.resolved,
-                      .length = job.length,
-                      .layer = static_cast<int64_t>(s) - 1,
-                      .documents = static_cast<int64_t>(texts.size()),
-                      .entropy = Mean(samples[s]),
-                      .entropy_stderr = evaluate::StandardError(samples[s]),
-                      .upper = s == 0 ? Mean(uppers) : uppers[s - 1]});
+      rows.push_back(
+          {.position = job.spelling,
+           .resolved = job.resolved,
+           .length = job.length,
+           .layer = static_cast<int64_t>(s) - 1,
+           .documents = static_cast<int64_t>(texts.size()),
+           .entropy = evaluate::Mean(samples[s]),
+           .entropy_stderr = evaluate::StandardError(samples[s]),
+           .upper = s == 0 ? evaluate::Mean(uppers) : uppers[s - 1]});
     }
   }
   return rows;

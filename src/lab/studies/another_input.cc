@@ -30,12 +30,6 @@ std::vector<double> Losses(nn::Model& model, const nn::Inputs& inputs,
   return {values, values + B};
 }
 
-double Mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 }  // namespace
 
 nn::Inputs OfTheOneBefore(const nn::Inputs& inputs) {
@@ -81,7 +75,7 @@ std::vector<Measurement> WithAnothersInput(Bench& bench) {
                        .set = set,
                        .length = config.model.N,
                        .metric = "loss",
-                       .value = Mean(values),
+                       .value = evaluate::Mean(values),
                        .error = evaluate::StandardError(values),
                        .count = static_cast<int64_t>(values.size())};
   };
