@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/error.h"
 
@@ -13,49 +14,56 @@ constexpr PairVariant kVariants[] = {
     {.title = "At another learning rate",
      .task = "continue",
      .of = {"gpt", "unilm", "shared", "separate"},
-     .suffix = ", rate 0.01",
+     .suffix = kFasterRate,
      .column = "rate 0.01",
-     .model = FasterPairModel},
+     .name = "-faster",
+     .override = "optimizer.learning_rate=0.01"},
     {.title = "At another learning rate",
      .task = "continue",
      .of = {"gpt", "unilm", "shared", "separate"},
-     .suffix = ", rate 0.001",
+     .suffix = kSlowerRate,
      .column = "rate 0.001",
-     .model = SlowerPairModel},
+     .name = "-slower",
+     .override = "optimizer.learning_rate=0.001"},
     // Shared weights do more work than GPT.
     {.title = "Shared weights at GPT's work",
      .task = "continue",
      .of = {"shared"},
-     .suffix = ", at GPT's work",
-     .column = "693 steps",
-     .model = ShorterPairModel,
+     .suffix = kAtGptsWork,
+     .column = "13/15 of the steps",
+     .name = "-shorter",
+     .steps = {kSharedWork[1], kSharedWork[0]},
      .all_seeds = true},
     // Whether it is order that cross attention, or its encoder, lacks.
     {.title = "Cross attention that rotates: continue",
      .task = "continue",
      .of = {"shared", "separate"},
-     .suffix = ", cross attention rotates",
+     .suffix = kRotates,
      .column = "rotates",
-     .model = RotatedPairModel},
+     .name = "-rotated",
+     .override = "model.rotate_cross=true"},
     {.title = "Cross attention that rotates: fill",
      .task = "fill",
      .of = {"shared", "separate"},
-     .suffix = ", cross attention rotates",
+     .suffix = kRotates,
      .column = "rotates",
-     .model = RotatedPairModel},
+     .name = "-rotated",
+     .override = "model.rotate_cross=true"},
     {.title = "Cross attention that rotates: cipher",
      .task = "cipher",
      .of = {"shared", "separate", "causal-encoder"},
-     .suffix = ", cross attention rotates",
+     .suffix = kRotates,
      .column = "rotates",
-     .model = RotatedPairModel},
+     .name = "-rotated",
+     .override = "model.rotate_cross=true"},
     // Whether those that have not got it yet only need longer.
     {.title = "At four times the steps: cipher",
      .task = "cipher",
      .of = {"gpt", "unilm", "separate", "causal-encoder"},
-     .suffix = ", four times the steps",
+     .suffix = kLonger,
      .column = "four times",
-     .model = LongerPairModel}};
+     .name = "-longer",
+     .steps = {4, 1}}};
 
 }  // namespace
 
@@ -69,6 +77,18 @@ const PairVariant& FindPairVariant(const std::string& suffix,
       });
   ROPEWALK_CHECK(found != std::end(kVariants));
   return *found;
+}
+
+ModelSpec VariantModel(const Setting& setting, const PairVariant& variant,
+                       const PairArchitecture& of, uint64_t seed) {
+  ModelSpec spec = PairModel(setting, of, TaskOf(variant), seed);
+  spec.name += variant.name;
+  if (variant.override != nullptr) {
+    spec.overrides.emplace_back(variant.override);
+  }
+  if (variant.steps[0] == variant.steps[1]) return spec;
+  return TimesTheSteps(setting, std::move(spec), variant.steps[0],
+                       variant.steps[1]);
 }
 
 bool Has(const PairVariant& variant, const PairArchitecture& of) {

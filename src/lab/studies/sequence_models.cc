@@ -133,19 +133,6 @@ std::vector<std::string> Budget(const Setting& s, int64_t steps,
   return {"evaluate.documents=1024"};
 }
 
-ModelSpec TimesTheSteps(const Setting& setting, ModelSpec spec,
-                        int64_t numerator, int64_t denominator) {
-  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
-  Add(spec.overrides,
-      {"train.steps=" + std::to_string(steps * numerator / denominator)});
-  return spec;
-}
-
-ModelSpec AtFourTimesTheSteps(const Setting& setting, ModelSpec spec) {
-  spec.name += "-longer";
-  return TimesTheSteps(setting, std::move(spec), 4, 1);
-}
-
 }  // namespace
 
 int64_t CompactLength(const Setting& setting) {
@@ -194,40 +181,12 @@ ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
   return spec;
 }
 
-ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed) {
-  ModelSpec spec = PairModel(setting, of, task, seed);
-  spec.name += "-faster";
-  Add(spec.overrides, {"optimizer.learning_rate=0.01"});
+ModelSpec TimesTheSteps(const Setting& setting, ModelSpec spec,
+                        int64_t numerator, int64_t denominator) {
+  const int64_t steps = ConfigOf(setting, spec.overrides).steps;
+  Add(spec.overrides,
+      {"train.steps=" + std::to_string(steps * numerator / denominator)});
   return spec;
-}
-
-ModelSpec SlowerPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed) {
-  ModelSpec spec = PairModel(setting, of, task, seed);
-  spec.name += "-slower";
-  Add(spec.overrides, {"optimizer.learning_rate=0.001"});
-  return spec;
-}
-
-ModelSpec RotatedPairModel(const Setting& setting, const PairArchitecture& of,
-                           const PairTaskName& task, uint64_t seed) {
-  ModelSpec spec = PairModel(setting, of, task, seed);
-  spec.name += "-rotated";
-  Add(spec.overrides, {"model.rotate_cross=true"});
-  return spec;
-}
-
-ModelSpec ShorterPairModel(const Setting& setting, const PairArchitecture& of,
-                           const PairTaskName& task, uint64_t seed) {
-  ModelSpec spec = PairModel(setting, of, task, seed);
-  spec.name += "-shorter";
-  return TimesTheSteps(setting, std::move(spec), 13, 15);
-}
-
-ModelSpec LongerPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed) {
-  return AtFourTimesTheSteps(setting, PairModel(setting, of, task, seed));
 }
 
 std::span<const MaskedKind> MaskedKinds() { return kMaskedKinds; }
@@ -245,7 +204,9 @@ ModelSpec MaskedModel(const Setting& setting, const MaskedKind& of,
 
 ModelSpec LongerMaskedModel(const Setting& setting, const MaskedKind& of,
                             uint64_t seed) {
-  return AtFourTimesTheSteps(setting, MaskedModel(setting, of, seed));
+  ModelSpec spec = MaskedModel(setting, of, seed);
+  spec.name += "-longer";
+  return TimesTheSteps(setting, std::move(spec), 4, 1);
 }
 
 ModelSpec MaskedModelWithoutPositions(const Setting& setting,

@@ -49,24 +49,9 @@ std::string PairName(const PairArchitecture& of, const PairTaskName& task);
 ModelSpec PairModel(const Setting& setting, const PairArchitecture& of,
                     const PairTaskName& task, uint64_t seed);
 
-// The same at another learning rate, 0.01 and 0.001 for 0.003.
-ModelSpec FasterPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed);
-ModelSpec SlowerPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed);
-
-// The same with cross attention that rotates.
-ModelSpec RotatedPairModel(const Setting& setting, const PairArchitecture& of,
-                           const PairTaskName& task, uint64_t seed);
-
-// The same at 13/15 of the steps: what an encoder-decoder of shared weights
-// does more than GPT on "continue", by the ledger, is left out.
-ModelSpec ShorterPairModel(const Setting& setting, const PairArchitecture& of,
-                           const PairTaskName& task, uint64_t seed);
-
-// The same at four times the steps.
-ModelSpec LongerPairModel(const Setting& setting, const PairArchitecture& of,
-                          const PairTaskName& task, uint64_t seed);
+// The same at numerator / denominator of the steps, rounded down.
+ModelSpec TimesTheSteps(const Setting& setting, ModelSpec spec,
+                        int64_t numerator, int64_t denominator);
 
 // Masked language models by where their heads look; full bidirectional first.
 struct MaskedKind {
