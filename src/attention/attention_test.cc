@@ -195,7 +195,7 @@ TEST_P(AttentionTest, ScoresMatchTheRelativeDefinition) {  // R1
         float score = 0;
         for (size_t d = 0; d < key.size(); ++d) score += turned[d] * key[d];
         const double want = ReferenceScore(
-            plan, std::span(q).subspan(static_cast<size_t>(i * D), D), i,
+            plan, shape, std::span(q).subspan(static_cast<size_t>(i * D), D), i,
             std::span(k).subspan(static_cast<size_t>(j * D), D), j);
         ASSERT_NEAR(score, want, 1e-5) << spelling << " " << i << " " << j;
       }

@@ -44,10 +44,9 @@ double EntropyByDefinition(const position::Plan& plan, const Sequence& s,
   std::vector<double> weights;
   for (int64_t j = 0; j <= i; ++j) {
     const auto k_row = static_cast<size_t>(j * s.shape.G + h / s.shape.Group());
-    weights.push_back(
-        head_scale * ReferenceScore(plan,
-                                    std::span(queries).subspan(q_row * D, D), i,
-                                    std::span(keys).subspan(k_row * D, D), j));
+    weights.push_back(ReferenceScore(
+        plan, kShape, std::span(queries).subspan(q_row * D, D), i,
+        std::span(keys).subspan(k_row * D, D), j, head_scale));
   }
   kernels::reference::Softmax(weights.data(), i + 1, weights.data());
   double entropy = 0;

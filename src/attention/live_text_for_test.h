@@ -231,7 +231,8 @@ class LiveText {
                     key.data());
     double sum = 0;
     for (size_t d = 0; d < key.size(); ++d) sum += query[d] * key[d];
-    return sum * plan().scale(i) / std::sqrt(static_cast<double>(D));
+    const HeadShape& shape = sequence_->shape;
+    return shape.Capped(sum * plan().scale(i) * shape.ScoreFactor());
   }
 
   std::vector<double> Want(int64_t i, int64_t h) const {
@@ -242,7 +243,7 @@ class LiveText {
       double score = -std::numeric_limits<double>::infinity();
       if (rows_[static_cast<size_t>(j)] >= 0) {
         score =
-            plain ? ReferenceScore(plan(),
+            plain ? ReferenceScore(plan(), sequence_->shape,
                                    Raw(sequence_->queries, i, h,
                                        sequence_->shape.H, sequence_->shape.D),
                                    i,
