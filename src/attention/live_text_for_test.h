@@ -281,11 +281,18 @@ class LiveText {
     for (const position::FrequencyTable& table : plan().tables) {
       magnitude = std::max(magnitude, table.magnitude);
     }
-    const double step = static_cast<double>(D + 20) * 0x1p-24 /
-                            std::sqrt(static_cast<double>(D)) +
-                        (type_ == DType::kQ8_0 ? 0.51 / 32767 : 0.0);
-    const double score = step * query * most_key_ * magnitude * magnitude *
-                         std::max(1.0, plan().scale(i));
+    const HeadShape& shape = sequence_->shape;
+    const double factor = shape.ScoreFactor();
+    // Half a step of each of D components, where sqrt(D) is left of the norms'
+    // product.
+    const double step =
+        static_cast<double>(D + 20) * 0x1p-24 * factor +
+        (type_ == DType::kQ8_0
+             ? 0.51 / 32767 * factor * std::sqrt(static_cast<double>(D))
+             : 0.0);
+    const double product = query * most_key_ * magnitude * magnitude *
+                           std::max(1.0, plan().scale(i));
+    const double score = step * product + CapError(shape, factor * product);
     return (2 * score + 16 * 0x1p-24) * most_value_;
   }
 
