@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/blocks.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/reference/blocks.h"
 
 namespace ropewalk::model {
 namespace {

@@ -1,7 +1,7 @@
 #include "model/reference.h"
 
 #include "attention/reference.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::model {
