@@ -27,6 +27,9 @@ std::optional<int64_t> ParseLength(std::string_view text);
 // Shortest decimal text that reads back as `value`.
 std::string FormatNumber(double value);
 
+// ASCII letters count as equal in either case.
+bool EqualIgnoringCase(std::string_view a, std::string_view b);
+
 // `text` for a one-line message: control characters and ill-formed bytes as
 // \xNN, cut to `limit` bytes.
 std::string Printable(std::string_view text, size_t limit = 80);

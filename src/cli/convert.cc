@@ -14,7 +14,7 @@
 #include "formats/ggml_types.h"
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -53,10 +53,9 @@ void Convert(const std::string& in, const std::string& out, DType wanted) {
   const formats::GgufFile file(in);
   for (const GgufTensor& tensor : file.tensors()) {
     if (!tensor.type) {
-      throw FormatError(
-          in, tensor.file_offset,
-          "tensor '" + tensor.name + "' is of type " + tensor.type_name +
-              ", which cannot be converted; known: " + DTypeNames());
+      throw FormatError(in, tensor.file_offset,
+                        "tensor '" + tensor.name + "' " +
+                            formats::UnreadType(tensor.type_name));
     }
   }
   formats::Metadata metadata = file.metadata();
@@ -112,15 +111,17 @@ void AddConvert(CLI::App& app) {
   auto job = std::make_shared<Job>();
   command->add_option("IN", job->in, "GGUF model")->required();
   command->add_option("OUT", job->out, "GGUF model to write")->required();
-  command->add_option("--type", job->type, DTypeNames())->capture_default_str();
+  command->add_option("--type", job->type, PackedDTypeNames())
+      ->capture_default_str();
   command->footer(
       "Matrices are converted, vectors stay f32. Rows that a block format "
       "cannot divide\nare kept f16, and that is said.\n\n"
       "Example:\n  ropewalk convert model.gguf model-q8.gguf --type q8_0");
   command->callback([job] {
     const auto type = ParseDType(job->type);
-    Require(type.has_value(), "--type must be one of " + DTypeNames() +
-                                  ", got '" + job->type + "'");
+    Require(type && InfoOf(*type).packed, "--type must be one of " +
+                                              PackedDTypeNames() + ", got '" +
+                                              job->type + "'");
     Convert(job->in, job->out, *type);
   });
 }

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernels/reference/blocks.h"
+#include "formats/ggml_types.h"
+#include "kernels/blocks.h"
 
 namespace ropewalk::model {
 namespace {
@@ -55,9 +56,7 @@ const formats::GgufTensor& TensorReader::Get(
                       ShapeText(shape));
   }
   if (!tensor->type) {
-    Fail(*tensor,
-         "is of type " + tensor->type_name +
-             ", which is not supported yet; supported: " + DTypeNames());
+    Fail(*tensor, formats::UnreadType(tensor->type_name));
   }
   return *tensor;
 }
