@@ -135,9 +135,9 @@ MetadataValue ReadArray(Reader& reader, std::string_view key) {
   const std::string what = "key " + Quoted(key) + ": array length";
   if (value.element_type == GgufType::kString) {
     value.count = reader.Count(8, what);  // each has its own length
-    value.strings.reserve(static_cast<size_t>(value.count));
+    value.strings.Reserve(static_cast<size_t>(value.count), 0);
     for (int64_t i = 0; i < value.count; ++i) {
-      value.strings.emplace_back(reader.String("string in an array"));
+      value.strings.Add(reader.String("string in an array"));
     }
     return value;
   }
