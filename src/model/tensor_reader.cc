@@ -19,7 +19,7 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 
 void TensorReader::Fail(const formats::GgufTensor& tensor,
                         const std::string& what) const {
-  throw FormatError(file_.path(), tensor.file_offset,
+  throw FormatError(tensor.path, tensor.file_offset,
                     "tensor '" + tensor.name + "' " + what);
 }
 
