@@ -4,20 +4,6 @@
 #include "base/text.h"
 
 namespace ropewalk {
-namespace {
-
-template <typename Filter>
-std::string Names(Filter filter) {
-  std::string names;
-  for (const DTypeInfo& info : AllDTypes()) {
-    if (!filter(info)) continue;
-    if (!names.empty()) names += '|';
-    names += info.name;
-  }
-  return names;
-}
-
-}  // namespace
 
 const std::vector<DTypeInfo>& AllDTypes() {
   static const std::vector<DTypeInfo> kAll = {
@@ -31,10 +17,10 @@ const std::vector<DTypeInfo>& AllDTypes() {
       {DType::kQ5_1, "q5_1", 32, 24},
       {DType::kQ2K, "q2_K", 256, 84, false},
       {DType::kQ3K, "q3_K", 256, 110, false},
-      {DType::kQ4K, "q4_K", 256, 144, false},
-      {DType::kQ5K, "q5_K", 256, 176, false},
-      {DType::kQ6K, "q6_K", 256, 210, false},
-      {DType::kQ8K, "q8_K", 256, 292, false},
+      {DType::kQ4K, "q4_K", 256, 144},
+      {DType::kQ5K, "q5_K", 256, 176},
+      {DType::kQ6K, "q6_K", 256, 210},
+      {DType::kQ8K, "q8_K", 256, 292},
       {DType::kIq4Nl, "iq4_nl", 32, 18, false},
       {DType::kIq4Xs, "iq4_xs", 256, 136, false},
       {DType::kMxfp4, "mxfp4", 32, 17, false},
@@ -46,14 +32,6 @@ const std::vector<DTypeInfo>& AllDTypes() {
 
 const DTypeInfo& InfoOf(DType type) {
   return AllDTypes()[static_cast<size_t>(type)];
-}
-
-std::string DTypeNames() {
-  return Names([](const DTypeInfo&) { return true; });
-}
-
-std::string PackedDTypeNames() {
-  return Names([](const DTypeInfo& info) { return info.packed; });
 }
 
 std::optional<DType> ParseDType(std::string_view name) {

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -53,10 +52,6 @@ const DTypeInfo& InfoOf(DType type);
 
 // All types, in the order in which they are listed to people.
 const std::vector<DTypeInfo>& AllDTypes();
-
-// "f32|f16|...|tq2_0", and the same of those that can be packed.
-std::string DTypeNames();
-std::string PackedDTypeNames();
 
 // By name, in any case ("q4_K" is also "Q4_K" and "q4_k").
 std::optional<DType> ParseDType(std::string_view name);

@@ -1,5 +1,7 @@
 // Packing of the plain types and of blocks of 32.
 
+#include "kernels/pack.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -102,6 +104,14 @@ void PackBlock(DType type, const float* x, uint8_t* block) {
       return PackCentred(x, 16, block, block + 6, block + 2);
     case DType::kQ5_1:
       return PackFromLeast(x, 31, block, block + 8, block + 4);
+    case DType::kQ4K:
+      return PackQ4K(x, block);
+    case DType::kQ5K:
+      return PackQ5K(x, block);
+    case DType::kQ6K:
+      return PackQ6K(x, block);
+    case DType::kQ8K:
+      return PackQ8K(x, block);
     default:
       ROPEWALK_CHECK(false && "this type cannot be packed");
   }

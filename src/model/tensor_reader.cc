@@ -27,7 +27,7 @@ bool IsZeroBias(const formats::GgufTensor& tensor) {
 
 void TensorReader::Fail(const formats::GgufTensor& tensor,
                         const std::string& what) const {
-  throw FormatError(file_.path(), tensor.file_offset,
+  throw FormatError(tensor.path, tensor.file_offset,
                     "tensor '" + tensor.name + "' " + what);
 }
 
