@@ -5,12 +5,15 @@
 DATA is a folder with golden/hf (small models, one an architecture) and
 tokenizers (vocabularies). A model is kept as its header without weights, which
 the target makes up; a vocabulary is cut to its first pieces, the special ones
-and the merges among them. Targets without such seeds begin with the files that
-are committed by hand, or with what the target itself writes.
+and the merges among them. The other seeds are written here. The target
+`session` needs none: it begins with what the program saves.
 """
+import gzip
+import json
 import pathlib
 import struct
 import sys
+import zlib
 
 STRING, ARRAY = 8, 9
 WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -129,14 +132,78 @@ def cut_vocabulary(keys):
     return out
 
 
+SPELLINGS = """auto|rope|nope|pi:factor=8|ntk-old|ntk-fixed:factor=8|ntk-mixed
+dynamic-ntk|yarn:factor=8,fast=32,slow=1|llama3|longrope|cope|rerope
+rerope:window=1k+logn-clip|leaky-rerope:window=64,k=1/16|inv-leaky
+self-extend:group=8,window=512|dca:chunk=96,local=32|window:size=16
+sink-window:size=128,sinks=4+logn:base=1k|hwfa|hwfa2|rope+logn-learned""".replace(
+    "\n", "|").split("|")
+
+
+def safetensors(tensors, metadata):
+    """With a checksum, as the program writes its own."""
+    head, data = {"__metadata__": metadata}, b""
+    for name, (kind, shape, content) in tensors.items():
+        head[name] = {"dtype": kind, "shape": shape,
+                      "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    head["__crc32__"] = {"dtype": "U32", "shape": [1],
+                         "data_offsets": [len(data), len(data) + 4]}
+    text = json.dumps(head).encode()
+    out = struct.pack("<Q", len(text)) + text + data
+    return out + struct.pack("<I", zlib.crc32(out))
+
+
+def every_type():
+    """One key of each type, scalar and array, and tensors with their bytes."""
+    keys = {b"general.alignment": (4, 4, struct.pack("<I", 8))}
+    for kind, width in WIDTHS.items():
+        one = bytes([1]) + bytes(width - 1)
+        keys[b"one.%d" % kind] = (kind, kind, one)
+        keys[b"many.%d" % kind] = (ARRAY, kind, one * 3)
+    keys[b"text"] = (STRING, STRING, b"caf\xc3\xa9")
+    keys[b"texts"] = (ARRAY, STRING, [b"", b"a", b"\xff"])
+    out = header(keys, [(b"t", [2, 2], 0, 0), (b"u", [32], 8, 16)])
+    return out + bytes(-len(out) % 8) + bytes(16 + 34 + 14)
+
+
+def written():
+    """(target, name, bytes) of the seeds that need no model."""
+    # Width 64, rotated whole; trained to 128, read to 1000; 2 layers.
+    model = struct.pack("<IBiBB", 64, 1, 128, 1, 0)
+    rest = struct.pack("<iI", 1000, 1)
+    for i, spelling in enumerate(SPELLINGS):
+        yield "scheme", f"spelling-{i:02}", spelling.encode() + b"\n" + model + rest
+    layers = ", ".join(f'"{s}"' for s in SPELLINGS[:4])
+    yield "stack_file", "layers", f"layers = [{layers}]\n".encode()
+    yield "stack_file", "one", b'# one layer\nlayers = [\n  "rerope:window=8",\n]\n'
+    yield "safetensors", "two", safetensors(
+        {"a": ("F32", [2, 3], bytes(24)), "b": ("U8", [], b"x"),
+         "c": ("BF16", [0, 4], b"")}, {"format": "pt", "step": "12"})
+    yield "gguf", "every-type", every_type()
+    text = "Once upon a time, caf\u00e9.\n" * 3
+    yield "text_file", "plain", b"\x01" + text.encode()
+    yield "text_file", "utf16", b"\x01" + text.encode("utf-16")
+    packed = gzip.compress(text.encode(), mtime=0)
+    yield "text_file", "gzip", b"\x01" + packed
+    yield "text_file", "gzip-twice", b"\x01" + packed + packed + bytes(8)
+    yield "text_file", "ids", b"\x001 2 3\n\n 40000\t7\r\n2147483647\n"
+    yield "text_file", "ids-gzip", b"\x00" + gzip.compress(b"5 6\n7\n", mtime=0)
+
+
 def main():
     data = pathlib.Path(sys.argv[1])
     corpus = pathlib.Path(__file__).parent / "corpus"
+    for target, name, content in written():
+        (corpus / target).mkdir(parents=True, exist_ok=True)
+        (corpus / target / name).write_bytes(content)
     for target in ("gguf", "gguf_model", "tokenizer"):
         (corpus / target).mkdir(parents=True, exist_ok=True)
     for path in sorted(data.glob("golden/hf/*/model.gguf")):
         keys, tensors = read(path)
         name = path.parent.name
+        if name in ("gemma3", "llama3"):
+            (corpus / "gguf" / name).write_bytes(header(keys, tensors))
         (corpus / "gguf_model" / name).write_bytes(
             header(without_vocabulary(keys), tensors))
     for path in sorted(data.glob("tokenizers/*.gguf")):

@@ -121,6 +121,13 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size,
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
   const fuzz::MemoryFile file(fuzz::View(data, size));
-  for (const std::string& spelling : kSpellings) Load(file.path(), spelling);
+  // A file names its scheme; contexts of the others would refuse it at once.
+  bool named = false;
+  for (const std::string& spelling : kSpellings) {
+    if (fuzz::View(data, size).find(spelling) == std::string_view::npos) continue;
+    named = true;
+    Load(file.path(), spelling);
+  }
+  if (!named) Load(file.path(), kSpellings.front());
   return 0;
 }
