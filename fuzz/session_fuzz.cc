@@ -124,7 +124,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // A file names its scheme; contexts of the others would refuse it at once.
   bool named = false;
   for (const std::string& spelling : kSpellings) {
-    if (fuzz::View(data, size).find(spelling) == std::string_view::npos) continue;
+    if (fuzz::View(data, size).find(spelling) == std::string_view::npos)
+      continue;
     named = true;
     Load(file.path(), spelling);
   }
