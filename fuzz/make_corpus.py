@@ -181,6 +181,10 @@ def written():
         {"a": ("F32", [2, 3], bytes(24)), "b": ("U8", [], b"x"),
          "c": ("BF16", [0, 4], b"")}, {"format": "pt", "step": "12"})
     yield "gguf", "every-type", every_type()
+    # Types by their place in AllDTypes; 292 bytes are the largest block.
+    for kind in range(24):
+        noise = bytes((i * 73 + kind * 31) % 251 for i in range(2 * 292))
+        yield "rows", f"type-{kind:02}", bytes([kind, 1]) + noise
     text = "Once upon a time, caf\u00e9.\n" * 3
     yield "text_file", "plain", b"\x01" + text.encode()
     yield "text_file", "utf16", b"\x01" + text.encode("utf-16")
