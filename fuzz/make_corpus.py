@@ -167,6 +167,61 @@ def every_type():
     return out + bytes(-len(out) % 8) + bytes(16 + 34 + 14)
 
 
+def character_map(replacements):
+    """A precompiled_charsmap: the size of a double-array trie, the trie, texts.
+
+    Every node of the trie has 256 units of its own for its children, which is
+    wasteful and valid.
+    """
+    tree, texts = {}, b""
+    for key, text in replacements.items():
+        node = tree
+        for byte in key.encode():
+            node = node.setdefault(byte, {})
+        node["value"] = len(texts)
+        texts += text.encode() + b"\0"
+    units, blocks = {}, 1
+
+    def place(node, at, label):
+        nonlocal blocks
+        base, blocks = 256 * blocks, blocks + 1
+        units[at] = (at ^ base) << 10 | ("value" in node) << 8 | label
+        for byte, child in node.items():
+            if byte == "value":
+                units[base] = 1 << 31 | child
+            else:
+                place(child, base ^ byte, byte)
+
+    place(tree, 0, 0)
+    trie = b"".join(struct.pack("<I", units.get(i, 0)) for i in range(256 * blocks))
+    return struct.pack("<I", len(trie)) + trie + texts
+
+
+def unigram(with_bytes):
+    pieces = [("<pad>", 0, 3), ("</s>", 0, 3), ("<unk>", 0, 2)]
+    if with_bytes:
+        pieces += [(f"<0x{byte:02X}>", 0, 6) for byte in range(256)]
+    words = "\u2581 \u2581the the t h e he \u2581a a\u2581b fi caf \u00e9 1 12".split()
+    pieces += [(word, -1 - .5 * i, 1) for i, word in enumerate(words)]
+    pieces += [("<extra>", 0, 4)]
+    # The ligature fi, a combined letter, a space without a break, a zero width.
+    texts = {"\ufb01": "fi", "e\u0301": "\u00e9", "\u00a0": " ", "\u200b": ""}
+    keys = {
+        b"tokenizer.ggml.model": (STRING, STRING, b"t5"),
+        b"tokenizer.ggml.tokens": (ARRAY, STRING, [p.encode() for p, _, _ in pieces]),
+        b"tokenizer.ggml.scores": (ARRAY, 6, b"".join(
+            struct.pack("<f", score) for _, score, _ in pieces)),
+        b"tokenizer.ggml.token_type": (ARRAY, 5, b"".join(
+            struct.pack("<i", kind) for _, _, kind in pieces)),
+        b"tokenizer.ggml.add_space_prefix": (7, 7, b"\1"),
+        b"tokenizer.ggml.remove_extra_whitespaces": (7, 7, b"\1"),
+        b"fuzz.text": (STRING, STRING, "\ufb01 e\u0301\u00a0 the".encode() + TEXT),
+    }
+    if not with_bytes:
+        keys[b"tokenizer.ggml.precompiled_charsmap"] = (ARRAY, 0, character_map(texts))
+    return header(keys, [])
+
+
 def written():
     """(target, name, bytes) of the seeds that need no model."""
     # Width 64, rotated whole; trained to 128, read to 1000; 2 layers.
@@ -181,6 +236,9 @@ def written():
         {"a": ("F32", [2, 3], bytes(24)), "b": ("U8", [], b"x"),
          "c": ("BF16", [0, 4], b"")}, {"format": "pt", "step": "12"})
     yield "gguf", "every-type", every_type()
+    yield "tokenizer", "unigram", unigram(False)
+    yield "tokenizer", "unigram-bytes", unigram(True)
+    yield "text_file", "csv", b'\x02a,b\r\n1,"x ""y"" z"\n,\n'
     # Types by their place in AllDTypes; 292 bytes are the largest block.
     for kind in range(24):
         noise = bytes((i * 73 + kind * 31) % 251 for i in range(2 * 292))
