@@ -52,9 +52,10 @@ inline std::vector<Token> RandomTokens(const Model& model, int64_t n,
 inline std::vector<float> Logits(const Model& model,
                                  const std::string& spelling,
                                  const std::vector<Token>& tokens,
-                                 const std::vector<int64_t>& chunks) {
+                                 const std::vector<int64_t>& chunks,
+                                 int64_t workers = 2) {
   const auto n = static_cast<int64_t>(tokens.size());
-  const auto threads = MakeThreadPool(2);
+  const auto threads = MakeThreadPool(workers);
   Context context(model, MakeStack(model, spelling, n), {.length = n},
                   *threads);
   std::vector<float> all;

@@ -74,7 +74,8 @@ class BandedAttention {
 
   int64_t KeyStoreCount() const { return key_stores_; }
 
-  // output = softmax(s(i) / sqrt(D) * scores) values for every slice.
+  // output = softmax(cap(head_scale s(i) factor scores)) values for every
+  // slice, with the factor and the cap of the shape (ReferenceScore).
   // `head_scale` [H] multiplies the scores of a head (the learned log n
   // scale), null for none. All stores are of this plan and of one type.
   void Attend(std::span<const QuerySlice> slices, const float* head_scale,

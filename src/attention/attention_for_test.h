@@ -97,11 +97,21 @@ inline std::vector<float> RunChunks(const position::Plan& plan,
   return output;
 }
 
+// By how much the soft-cap of the shape may change a score of that size at
+// most: its own error, and its difference from a running maximum.
+inline double CapError(const HeadShape& shape, double score) {
+  return shape.softcap > 0
+             ? (5e-7 + 2 * 0x1p-24) * std::min(shape.softcap, score)
+             : 0.0;
+}
+
 // Largest allowed |difference| of an output component.
 //
 // A score is a sum of D products of rounded factors, (D + 8) half-ulps of
-// |q||k| s / sqrt(D); a weight moves by that much relatively, and twice, once
-// through the sum. The weighted sum of values adds 8 half-ulps of itself.
+// |q||k| s / sqrt(D), or the shape's factor instead; a cap adds 5e-7 and two
+// half-ulps of what it leaves; a weight moves by that much relatively, and
+// twice, once through the sum. The weighted sum of values adds 8 half-ulps of
+// itself.
 inline double Tolerance(const position::Plan& plan, const Sequence& s,
                         int64_t i, int64_t h) {
   const int64_t D = s.shape.D;
@@ -124,10 +134,11 @@ inline double Tolerance(const position::Plan& plan, const Sequence& s,
     }
   }
   const double magnitude = plan.tables[0].magnitude;
-  const double score = static_cast<double>(D + 8) * 0x1p-24 *
-                       norm(s.queries.data() + (i * s.shape.H + h) * D) * key *
-                       magnitude * magnitude * std::max(1.0, plan.scale(i)) /
-                       std::sqrt(static_cast<double>(D));
+  const double largest = norm(s.queries.data() + (i * s.shape.H + h) * D) *
+                         key * magnitude * magnitude *
+                         std::max(1.0, plan.scale(i)) * s.shape.ScoreFactor();
+  const double score = static_cast<double>(D + 8) * 0x1p-24 * largest +
+                       CapError(s.shape, largest);
   return (2 * score + 16 * 0x1p-24) * value;
 }
 

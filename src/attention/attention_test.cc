@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,12 +25,17 @@ namespace {
 const std::vector<double>& Reference(const std::string& spelling,
                                      const position::Plan& plan,
                                      const Sequence& s) {
-  using Key =
-      std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, float>;
+  using Key = std::tuple<std::string, int64_t, int64_t, int64_t, int64_t, float,
+                         double, double>;
   static std::map<Key, std::vector<double>> known;
-  const Key key{
-      spelling,         s.n, s.shape.H, s.shape.D, s.shape.ValueWidth(),
-      s.queries.front()};
+  const Key key{spelling,
+                s.n,
+                s.shape.H,
+                s.shape.D,
+                s.shape.ValueWidth(),
+                s.queries.front(),
+                s.shape.score_factor,
+                s.shape.softcap};
   auto at = known.find(key);
   if (at == known.end()) {
     at = known
@@ -85,9 +91,9 @@ TEST_P(AttentionTest, TiledMatchesFloat64AroundWindowAndTile) {
 }
 
 TEST_P(AttentionTest, EveryHeadWidthAndGrouping) {
-  for (const int64_t D : {8, 16, 64, 80, 128}) {
+  for (const int64_t D : {4, 8, 16, 20, 24, 64, 80, 96, 128, 256}) {
     for (const auto& [H, G] :
-         std::vector<std::pair<int64_t, int64_t>>{{2, 2}, {4, 2}, {5, 1}}) {
+         std::vector<std::pair<int64_t, int64_t>>{{2, 2}, {4, 1}, {5, 1}}) {
       for (const char* spelling :
            {"rope", "rerope:window=20", "dca:chunk=24", "window:size=20"}) {
         ExpectMatchesReference(spelling, MakeSequence({H, G, D}, 90, 8), {90},
@@ -145,6 +151,55 @@ TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {  // R2
   }
 }
 
+// Scores of about 5 under a cap of 3, and of 40 under one of 50, where running
+// maxima move.
+TEST_P(AttentionTest, AFactorAndASoftCapMatchFloat64) {
+  for (const auto& [factor, cap] :
+       std::vector<std::pair<double, double>>{{1.2, 3}, {10, 50}, {2, 0}}) {
+    for (const std::string& spelling : Spellings()) {
+      for (const int64_t n : {int64_t{1}, int64_t{20}, kTile + 1}) {
+        const Sequence s = MakeSequence(
+            {.H = 2, .G = 1, .D = 16, .score_factor = factor, .softcap = cap},
+            n, 17);
+        ExpectMatchesReference(spelling, s, {n}, *pool_);
+        if (n > 1) ExpectMatchesReference(spelling, s, {n - 10, 1, 3}, *pool_);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+// The cap comes last: a head's own scale stands below it.
+TEST_P(AttentionTest, ASoftCapHoldsLearnedScalesToo) {
+  const HeadShape shape{
+      .H = 4, .G = 2, .D = 16, .score_factor = 0.5, .softcap = 2};
+  const Sequence s = MakeSequence(shape, 90, 18);
+  const position::Plan plan = MakePlan("rope+logn-learned", 16, 90);
+  const std::vector<float> scales = {0.2f, 4.0f, 0.1f, 1.3f};
+  const auto want =
+      ReferenceAttention(plan, shape, Doubles(s.queries), Doubles(s.keys),
+                         Doubles(s.values), Doubles(scales));
+  for (const std::vector<int64_t>& chunks :
+       {std::vector<int64_t>{90}, {80, 1}}) {
+    const auto got = RunChunks(plan, s, chunks, *pool_, scales.data());
+    for (size_t at = 0; at < got.size(); ++at) {
+      ASSERT_NEAR(got[at], want[at], 2e-5);
+    }
+  }
+}
+
+TEST(HeadShapeTest, FactorsAndCapsOutOfReasonAreRefused) {
+  const position::Plan plan = MakePlan("rope", 16, 90);
+  for (const double bad : {-1.0, 1e-7, 1e10, std::nan(""),
+                           std::numeric_limits<double>::infinity()}) {
+    HeadShape shape{.H = 2, .G = 1, .D = 16, .score_factor = bad};
+    EXPECT_THROW(BandedAttention(plan, shape), std::invalid_argument) << bad;
+    shape = {.H = 2, .G = 1, .D = 16, .softcap = bad};
+    EXPECT_THROW(BandedAttention(plan, shape), std::invalid_argument) << bad;
+  }
+  EXPECT_EQ(HeadShape({.H = 1, .G = 1, .D = 64}).ScoreFactor(), 0.125);
+}
+
 TEST_P(AttentionTest, ChunksGiveTheSameBitsAsOnePrefill) {
   const Sequence s = MakeSequence({4, 2, 16}, 300, 10);
   for (const std::string& spelling : Spellings()) {
@@ -195,7 +250,7 @@ TEST_P(AttentionTest, ScoresMatchTheRelativeDefinition) {  // R1
         float score = 0;
         for (size_t d = 0; d < key.size(); ++d) score += turned[d] * key[d];
         const double want = ReferenceScore(
-            plan, std::span(q).subspan(static_cast<size_t>(i * D), D), i,
+            plan, shape, std::span(q).subspan(static_cast<size_t>(i * D), D), i,
             std::span(k).subspan(static_cast<size_t>(j * D), D), j);
         ASSERT_NEAR(score, want, 1e-5) << spelling << " " << i << " " << j;
       }

@@ -44,10 +44,9 @@ double EntropyByDefinition(const position::Plan& plan, const Sequence& s,
   std::vector<double> weights;
   for (int64_t j = 0; j <= i; ++j) {
     const auto k_row = static_cast<size_t>(j * s.shape.G + h / s.shape.Group());
-    weights.push_back(
-        head_scale * ReferenceScore(plan,
-                                    std::span(queries).subspan(q_row * D, D), i,
-                                    std::span(keys).subspan(k_row * D, D), j));
+    weights.push_back(ReferenceScore(
+        plan, s.shape, std::span(queries).subspan(q_row * D, D), i,
+        std::span(keys).subspan(k_row * D, D), j, head_scale));
   }
   kernels::reference::Softmax(weights.data(), i + 1, weights.data());
   double entropy = 0;
@@ -57,7 +56,11 @@ double EntropyByDefinition(const position::Plan& plan, const Sequence& s,
   return entropy;
 }
 
+// The shape's own factor and cap among them.
 TEST(EntropyTest, IsThatOfTheReferenceWeights) {
+  Sequence capped = Text();
+  capped.shape.score_factor = 1.7;
+  capped.shape.softcap = 3;
   const std::vector<float> scales = {0.5f, 0.25f, 1.0f, 2.0f};
   for (const char* spelling :
        {"rope", "pi:factor=4", "yarn:factor=4", "rerope:window=20",
@@ -68,17 +71,19 @@ TEST(EntropyTest, IsThatOfTheReferenceWeights) {
     const bool learned =
         plan.scale.kind == position::ScoreScale::Kind::kLearned;
     for (const int64_t i : {0, 1, 19, 20, 21, 63, 64, 199}) {
-      const std::vector<double> got = RowEntropies(
-          plan, kShape, QueryOf(Text(), i), i, Text().keys,
-          learned ? std::span<const float>(scales) : std::span<const float>());
-      ASSERT_EQ(got.size(), 4u);
-      for (int64_t h = 0; h < kShape.H; ++h) {
-        const auto at = static_cast<size_t>(h);
-        const double scale = learned ? scales[at] : 1.0;
-        // Some hundred float64 terms of size 1.
-        ASSERT_NEAR(got[at], EntropyByDefinition(plan, Text(), i, h, scale),
-                    1e-12)
-            << spelling << " query " << i << " head " << h;
+      for (const Sequence& s : {Text(), capped}) {
+        const std::vector<double> got =
+            RowEntropies(plan, s.shape, QueryOf(s, i), i, s.keys,
+                         learned ? std::span<const float>(scales)
+                                 : std::span<const float>());
+        ASSERT_EQ(got.size(), 4u);
+        for (int64_t h = 0; h < kShape.H; ++h) {
+          const auto at = static_cast<size_t>(h);
+          const double scale = learned ? scales[at] : 1.0;
+          // Some hundred float64 terms of size 1.
+          ASSERT_NEAR(got[at], EntropyByDefinition(plan, s, i, h, scale), 1e-12)
+              << spelling << " query " << i << " head " << h;
+        }
       }
     }
   }

@@ -10,6 +10,12 @@
 namespace ropewalk::attention {
 namespace {
 
+void CheckScoreNumber(const char* what, double x) {
+  Require(x == 0 || (x >= kLeastScoreNumber && x <= kMostScoreNumber),
+          "attention: the " + std::string(what) +
+              " must be 0 or from 1e-6 to 1e9, not " + std::to_string(x));
+}
+
 constexpr int64_t kPanels = kTile / kernels::kKeyPanel;
 
 // Tokens that one task of Append takes.
@@ -25,6 +31,8 @@ void Validate(const HeadShape& shape) {
               std::to_string(shape.D) + ", values of width " +
               std::to_string(shape.ValueWidth()) +
               " (query heads must be a multiple of key heads)");
+  CheckScoreNumber("score factor", shape.score_factor);
+  CheckScoreNumber("soft-cap of scores", shape.softcap);
 }
 
 KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,

@@ -231,7 +231,8 @@ class LiveText {
                     key.data());
     double sum = 0;
     for (size_t d = 0; d < key.size(); ++d) sum += query[d] * key[d];
-    return sum * plan().scale(i) / std::sqrt(static_cast<double>(D));
+    const HeadShape& shape = sequence_->shape;
+    return shape.Capped(sum * plan().scale(i) * shape.ScoreFactor());
   }
 
   std::vector<double> Want(int64_t i, int64_t h) const {
@@ -242,7 +243,7 @@ class LiveText {
       double score = -std::numeric_limits<double>::infinity();
       if (rows_[static_cast<size_t>(j)] >= 0) {
         score =
-            plain ? ReferenceScore(plan(),
+            plain ? ReferenceScore(plan(), sequence_->shape,
                                    Raw(sequence_->queries, i, h,
                                        sequence_->shape.H, sequence_->shape.D),
                                    i,
@@ -280,11 +281,18 @@ class LiveText {
     for (const position::FrequencyTable& table : plan().tables) {
       magnitude = std::max(magnitude, table.magnitude);
     }
-    const double step = static_cast<double>(D + 20) * 0x1p-24 /
-                            std::sqrt(static_cast<double>(D)) +
-                        (type_ == DType::kQ8_0 ? 0.51 / 32767 : 0.0);
-    const double score = step * query * most_key_ * magnitude * magnitude *
-                         std::max(1.0, plan().scale(i));
+    const HeadShape& shape = sequence_->shape;
+    const double factor = shape.ScoreFactor();
+    // Half a step of each of D components, where sqrt(D) is left of the norms'
+    // product.
+    const double step =
+        static_cast<double>(D + 20) * 0x1p-24 * factor +
+        (type_ == DType::kQ8_0
+             ? 0.51 / 32767 * factor * std::sqrt(static_cast<double>(D))
+             : 0.0);
+    const double product = query * most_key_ * magnitude * magnitude *
+                           std::max(1.0, plan().scale(i));
+    const double score = step * product + CapError(shape, factor * product);
     return (2 * score + 16 * 0x1p-24) * most_value_;
   }
 

@@ -1,14 +1,14 @@
 #include "attention/reference.h"
 
-#include <cmath>
 #include <limits>
 
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::attention {
 
-double ReferenceScore(const position::Plan& plan, std::span<const double> q,
-                      int64_t i, std::span<const double> k, int64_t j) {
+double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
+                      std::span<const double> q, int64_t i,
+                      std::span<const double> k, int64_t j, double head_scale) {
   const auto b = plan.BandOf(i, j);
   if (!b) return -std::numeric_limits<double>::infinity();
   const position::Band& band = plan.bands[static_cast<size_t>(*b)];
@@ -30,7 +30,7 @@ double ReferenceScore(const position::Plan& plan, std::span<const double> q,
     sum +=
         turned[d] * k[d] * (rotates ? table.magnitude * table.magnitude : 1.0);
   }
-  return sum * plan.scale(i) / std::sqrt(static_cast<double>(q.size()));
+  return shape.Capped(head_scale * plan.scale(i) * shape.ScoreFactor() * sum);
 }
 
 std::vector<double> ReferenceAttention(const position::Plan& plan,
@@ -50,11 +50,10 @@ std::vector<double> ReferenceAttention(const position::Plan& plan,
     for (size_t h = 0; h < H; ++h) {
       const size_t g = h / (H / G);
       for (size_t j = 0; j <= i; ++j) {
-        scores[j] = ReferenceScore(plan, queries.subspan((i * H + h) * D, D),
-                                   static_cast<int64_t>(i),
-                                   keys.subspan((j * G + g) * D, D),
-                                   static_cast<int64_t>(j)) *
-                    (head_scale.empty() ? 1.0 : head_scale[h]);
+        scores[j] = ReferenceScore(
+            plan, shape, queries.subspan((i * H + h) * D, D),
+            static_cast<int64_t>(i), keys.subspan((j * G + g) * D, D),
+            static_cast<int64_t>(j), head_scale.empty() ? 1.0 : head_scale[h]);
       }
       kernels::reference::Softmax(scores.data(), static_cast<int64_t>(i + 1),
                                   scores.data());

@@ -13,11 +13,17 @@
 
 namespace ropewalk::attention {
 
-// Score of query q at id i and key k at id j, each [D] and not rotated: the
-// product of q rotated by r(i, j) and k, times s(i) / sqrt(D). Minus infinity
-// where the pair is masked.
-double ReferenceScore(const position::Plan& plan, std::span<const double> q,
-                      int64_t i, std::span<const double> k, int64_t j);
+// Score of query q at id i and key k at id j, each [D] and not rotated:
+//
+//   cap(head_scale s(i) factor <q rotated by r(i, j), k>)
+//
+// with the shape's factor, which is 1 / sqrt(D) unless it says otherwise, and
+// its soft-cap, cap(s) = softcap tanh(s / softcap), or s without one. Minus
+// infinity where the pair is masked.
+double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
+                      std::span<const double> q, int64_t i,
+                      std::span<const double> k, int64_t j,
+                      double head_scale = 1);
 
 // Output [n, H, ValueWidth()] of a whole sequence with ids [0, n).
 //

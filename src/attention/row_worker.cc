@@ -253,6 +253,12 @@ void RowWorker::Product(const View& view, int64_t tile, int64_t first,
        .scores = scores,
        .stride = kTile,
        .next = share_.slice->store->Values(tile, share_.g, 0)});
+  if (shape_.softcap == 0) return;
+  // Before anything is masked, as the cap of -inf is finite.
+  for (int64_t r = 0; r < rows_; ++r) {
+    kernels::SoftCap(SoftCapOf(shape_), last - first,
+                     scores + r * kTile + first - column);
+  }
 }
 
 void RowWorker::RotateFor(int64_t band) {

@@ -83,7 +83,7 @@ std::vector<std::vector<double>> RowScores(
   const auto D = static_cast<size_t>(shape.D);
   std::vector<double> factors(H);
   for (size_t h = 0; h < H; ++h) {
-    factors[h] = plan.scale(i) / std::sqrt(static_cast<double>(D)) *
+    factors[h] = plan.scale(i) * shape.ScoreFactor() *
                  (head_scale.empty() ? 1.0 : head_scale[h]);
   }
   std::vector<std::vector<double>> scores(H);
@@ -102,8 +102,8 @@ std::vector<std::vector<double>> RowScores(
     for (size_t h = 0; h < H; ++h) {
       const size_t g = h / (H / G);
       const float* key = keys.data() + (static_cast<size_t>(j) * G + g) * D;
-      scores[h].push_back(factors[h] *
-                          turn.Product(query.data() + h * D, key, D));
+      scores[h].push_back(shape.Capped(
+          factors[h] * turn.Product(query.data() + h * D, key, D)));
     }
   }
   return scores;

@@ -15,8 +15,9 @@
 
 namespace ropewalk::attention {
 
-// Scores before softmax, [H] rows: of each head of the query at id i with the
-// keys that the plan shows it, in their order.
+// Scores before softmax, capped where the shape caps them, [H] rows: of each
+// head of the query at id i with the keys that the plan shows it, in their
+// order.
 //
 //   query       [H, D]     not rotated
 //   keys        [n, G, D]  not rotated, n > i

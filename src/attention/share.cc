@@ -1,6 +1,5 @@
 #include "attention/share.h"
 
-#include <cmath>
 #include <numbers>
 
 #include "kernels/cpu/kernels.h"
@@ -31,13 +30,13 @@ void RotateQueries(const BandedAttention& attention, const Share& share,
   const HeadShape& shape = attention.shape();
   const int64_t D = shape.D;
   const RotationRows& angles = share.rows[static_cast<size_t>(band)];
-  const double width = std::numbers::log2e / std::sqrt(static_cast<double>(D));
+  const double factor = std::numbers::log2e * shape.ScoreFactor();
   for (int64_t r = 0; r < count; ++r) {
     const int64_t t = (first + r) / shape.Group();
     const int64_t head = share.g * shape.Group() + (first + r) % shape.Group();
     const int64_t row = share.begin + t;
     const double learned = head_scale == nullptr ? 1 : head_scale[head];
-    const double scale = width * attention.plan().scale(share.Id(t)) * learned;
+    const double scale = factor * attention.plan().scale(share.Id(t)) * learned;
     kernels::Rotate({.x = share.slice->queries + (row * shape.H + head) * D,
                      .y = rows + r * D,
                      .heads = 1,

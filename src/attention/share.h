@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 #include <span>
 #include <vector>
 
@@ -79,12 +80,17 @@ inline Bounds BoundsOf(const View& view, int64_t first_id, int64_t last_id) {
   return {{first.first, last.last}, {last.first, first.last}};
 }
 
-// Queries under a band, times s(i) / sqrt(D), the learned scale of the head and
-// log2(e), as `count` rows [D]: the share's rows from `first` on, which run
-// over the heads of a token and then over tokens.
+// Queries under a band, times s(i), the shape's score factor, the learned scale
+// of the head and log2(e), as `count` rows [D]: the share's rows from `first`
+// on, which run over the heads of a token and then over tokens.
 void RotateQueries(const BandedAttention& attention, const Share& share,
                    int64_t band, const float* head_scale, int64_t first,
                    int64_t count, float* rows);
+
+// The shape's soft-cap, for scores that are logarithms to base 2; 0 for none.
+inline float SoftCapOf(const HeadShape& shape) {
+  return static_cast<float>(std::numbers::log2e * shape.softcap);
+}
 
 }  // namespace ropewalk::attention
 

@@ -178,6 +178,7 @@ void StripWorker::Score(int64_t s, int64_t tile) {
                           .end = end,
                           .offset = static_cast<int32_t>(first_slot - origin_),
                           .D = shape_.D,
+                          .softcap = SoftCapOf(shape_),
                           .weights = Weights(s),
                           .state = State(s)});
     if (!strip.runs.empty() && strip.runs.back().last == begin) {

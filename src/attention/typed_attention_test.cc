@@ -70,12 +70,29 @@ TEST_P(TypedAttentionTest, OddGroupsAndWidthsMatchFloat64) {
   for (const HeadShape& shape :
        {HeadShape{71, 1, 8}, HeadShape{5, 1, 8}, HeadShape{3, 3, 8},
         HeadShape{2, 1, 80}, HeadShape{2, 2, 34}, HeadShape{2, 1, 8, 200},
-        HeadShape{3, 1, 8, 129}, HeadShape{1, 1, 128, 33}}) {
+        HeadShape{3, 1, 8, 129}, HeadShape{1, 1, 128, 33}, HeadShape{2, 1, 4},
+        HeadShape{2, 1, 20}, HeadShape{2, 1, 24}, HeadShape{2, 1, 96},
+        HeadShape{4, 1, 256}}) {
     const Sequence s = MakeSequence(shape, 150, 61);
     for (const DType type : kTypes) {
       ReadChunks("rerope:window=20", s, type, {70, 1, 3, 30, 1});
       if (Best()) ReadChunks("dca:chunk=24", s, type, {70, 1, 3, 30, 1});
       if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(TypedAttentionTest, AFactorAndASoftCapMatchFloat64InEveryType) {
+  for (const auto& [factor, cap] :
+       std::vector<std::pair<double, double>>{{1.2, 3}, {2, 50}, {0.6, 0}}) {
+    const HeadShape shape{
+        .H = 4, .G = 2, .D = 20, .score_factor = factor, .softcap = cap};
+    const Sequence s = MakeSequence(shape, 150, 73);
+    for (const DType type : kTypes) {
+      for (const std::string& spelling : Schemes()) {
+        ReadChunks(spelling, s, type, {70, 1, 3, 30, 1});
+        if (HasFailure()) return;
+      }
     }
   }
 }

@@ -15,7 +15,7 @@
 #include "cli/commands.h"
 #include "cli/embedding_report.h"
 #include "formats/gguf.h"
-#include "model/config.h"
+#include "model/describe.h"
 #include "model/model.h"
 #include "position/scheme.h"
 #include "report/json.h"
@@ -79,11 +79,25 @@ report::Table TensorTable(const formats::GgufFile& file) {
   return table;
 }
 
+report::Table LayersTable(const std::vector<model::LayerGroup>& groups) {
+  report::Table table({{.name = "layers"},
+                       {.name = "reads"},
+                       {.name = "attention"},
+                       {.name = "feed-forward"},
+                       {.name = "norms"}});
+  for (const model::LayerGroup& group : groups) {
+    table.AddRow({group.Layers(), group.positions, group.attention,
+                  group.feed_forward, group.norms});
+  }
+  return table;
+}
+
 struct Inspection {
   explicit Inspection(const std::string& path) : file(path) {}
 
   formats::GgufFile file;
   std::optional<model::Config> config;
+  std::vector<model::LayerGroup> layers;
   std::string why_not;  // this file cannot be run
   std::optional<EmbeddingReport> embedding;
   double weight_decay = 0;  // of the training, where it is known
@@ -104,7 +118,9 @@ struct Inspection {
 Inspection Examine(const std::string& path, double weight_decay) {
   Inspection inspection(path);
   try {
-    inspection.config = model::Model::Load(path).config();
+    const model::Model model = model::Model::Load(path);
+    inspection.config = model.config();
+    inspection.layers = model::DescribeLayers(model);
   } catch (const FormatError& error) {
     inspection.why_not = error.what();
   }
@@ -138,37 +154,23 @@ void PrintModel(const Inspection& inspection) {
   }
   const model::Config& config = *inspection.config;
   const position::ModelPositions& positions = config.positions;
-  const bool gau = config.block == model::Block::kGau;
+  std::printf("%s (%s): %lld layers, width %lld, vocabulary %lld, output %s\n",
+              Printable(config.name).c_str(), config.architecture.c_str(),
+              static_cast<long long>(config.L),
+              static_cast<long long>(config.E),
+              static_cast<long long>(config.V),
+              config.tied ? "tied to the embedding" : "of its own");
   std::printf(
-      "%s (%s): %lld %s, width %lld, %s %lld, vocabulary %lld, output %s\n",
-      Printable(config.name).c_str(), config.architecture.c_str(),
-      static_cast<long long>(config.L),
-      gau ? "gated attention units" : "layers",
-      static_cast<long long>(config.E), gau ? "expansion" : "feed-forward",
-      static_cast<long long>(config.F), static_cast<long long>(config.V),
-      config.tied ? "tied to the embedding" : "of its own");
-  std::printf(
-      "attention: %lld query heads, %lld key heads of width %lld%s%s\n",
-      static_cast<long long>(config.heads.H),
-      static_cast<long long>(config.heads.G),
-      static_cast<long long>(config.heads.D),
-      gau ? (", values of width " + std::to_string(config.heads.ValueWidth()))
-                .c_str()
-          : "",
-      config.key_norm ? ", normed keys" : "");
-  std::printf(
-      "positions: trained to %lld tokens, rope base %s over %lld of "
-      "%lld components%s\n\n",
+      "trained to %lld tokens%s\n\n",
       static_cast<long long>(positions.train_length),
-      FormatNumber(positions.base).c_str(),
-      static_cast<long long>(positions.rotary_width),
-      static_cast<long long>(positions.head_width),
       positions.own_spelling.empty()
           ? ""
           : ("; the file's law: " + position::ToString(position::Resolve(
                                         position::ParseScheme("rope"),
                                         positions, positions.train_length)))
                 .c_str());
+  std::printf("layers\n%s\n",
+              report::ToText(LayersTable(inspection.layers)).c_str());
   std::printf("position schemes by length\n%s\n",
               report::ToText(SchemesTable(positions)).c_str());
 }
@@ -213,7 +215,7 @@ std::string ToJson(const Inspection& inspection) {
     const model::Config& c = *inspection.config;
     json["name"] = c.name;
     json["architecture"] = c.architecture;
-    json["block"] = c.block == model::Block::kGau ? "gau" : "llama";
+    json["block"] = c.gau ? "gau" : "llama";
     json["layers"] = c.L;
     json["width"] = c.E;
     json["feed_forward"] = c.F;
@@ -222,10 +224,10 @@ std::string ToJson(const Inspection& inspection) {
     json["key_heads"] = c.heads.G;
     json["head_width"] = c.heads.D;
     json["value_width"] = c.heads.ValueWidth();
-    json["key_norm"] = c.key_norm;
     json["tied"] = c.tied;
     json["train_length"] = c.positions.train_length;
     json["rope_base"] = c.positions.base;
+    json["layer_groups"] = report::ToJson(LayersTable(inspection.layers));
     json["schemes"] = report::ToJson(SchemesTable(c.positions));
   } else {
     json["why_not"] = inspection.why_not;

@@ -72,7 +72,7 @@ struct Strip {
             sum.data(), output.data(), kWidth};
   }
 
-  void Run() {
+  void Run(float softcap = 0) {
     ClearStrip(State());
     for (const int64_t tile : {0, 1}) {
       const float* tile_keys = keys.data() + tile * kKeys * D;
@@ -86,6 +86,7 @@ struct Strip {
                    .end = kKeys,
                    .offset = static_cast<int32_t>(tile * kKeys),
                    .D = D,
+                   .softcap = softcap,
                    .weights = weights.data(),
                    .state = State()});
       StripValues({.values = values.data() + tile * kKeys * kWidth,
@@ -99,11 +100,10 @@ struct Strip {
   }
 };
 
-TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
-  Rng rng(20);
+void ExpectMatchesFloat64(Rng& rng, float softcap) {
   for (const float rise : {0.0f, 0.4f, 3.0f, 40.0f}) {
     Strip strip(rng, rise);
-    strip.Run();
+    strip.Run(softcap);
     for (int64_t l = 0; l < strip.lanes; ++l) {
       std::vector<double> scores(static_cast<size_t>(2 * kKeys),
                                  -std::numeric_limits<double>::infinity());
@@ -121,6 +121,7 @@ TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
           score += product;
           terms += std::abs(product);
         }
+        if (softcap > 0) score = softcap * std::tanh(score / softcap);
         scores[static_cast<size_t>(j)] = score * std::log(2.0);
         size = std::max(size, terms);
       }
@@ -133,10 +134,11 @@ TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
       // among them; it moves a weight by that times ln 2, and once more
       // through the sum. Each move of a top costs an exponential and a
       // product: at most 6 of 2^-24, and tops move by more than 8, at most
-      // once a block.
+      // once a block. A cap is 5e-7 of itself off, and so may a top be.
       const double error =
           (2 * (D + 2) * 2 * size + 6 * 2 * kKeys / 4 + 2 * kKeys + 16) *
-          0x1p-24;
+              0x1p-24 +
+          2 * 5e-7 * softcap;
       ASSERT_NEAR((strip.top[l] + std::log2(strip.sum[l])) * std::log(2.0),
                   most + std::log(sum), error)
           << rise << " lane " << l;
@@ -154,6 +156,18 @@ TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
             << rise << " lane " << l;
       }
     }
+  }
+}
+
+TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
+  Rng rng(20);
+  ExpectMatchesFloat64(rng, 0);
+}
+
+TEST_P(StripSoftmaxTest, CappedScoresMatchFloat64WhileTopsMove) {
+  Rng rng(22);
+  for (const float softcap : {3.0f, 30.0f, 200.0f}) {
+    ExpectMatchesFloat64(rng, softcap);
   }
 }
 

@@ -82,13 +82,13 @@ TEST(AttentionProbeTest, QueriesAndKeysAreTheProjections) {
   Notes notes(config);
   context.SetProbe(&notes);
   context.Forward(tokens);
-  const auto& layer = std::get<LlamaLayer>(model.layers().front());
+  const Layer& layer = model.layers().front();
   for (size_t t = 0; t < tokens.size(); ++t) {
     const std::vector<float> x = Row(model.embedding(), tokens[t]);
     double square = 0;
     for (const double c : x) square += c * c;
     const double norm =
-        std::sqrt(square / static_cast<double>(config.E) + config.rms_epsilon);
+        std::sqrt(square / static_cast<double>(config.E) + layer.attention_norm.epsilon);
     const auto expect = [&](const kernels::Matrix& weights,
                             const std::vector<float>& got) {
       for (int64_t r = 0; r < weights.rows; ++r) {
@@ -96,7 +96,7 @@ TEST(AttentionProbeTest, QueriesAndKeysAreTheProjections) {
         double sum = 0;
         for (size_t c = 0; c < x.size(); ++c) {
           sum += x[c] / norm *
-                 layer.attention_norm.data()[static_cast<int64_t>(c)] * w[c];
+                 layer.attention_norm.weight[static_cast<int64_t>(c)] * w[c];
         }
         // 64 products of size 1 in float32.
         ASSERT_NEAR(
@@ -105,8 +105,8 @@ TEST(AttentionProbeTest, QueriesAndKeysAreTheProjections) {
             << t << " " << r;
       }
     };
-    expect(layer.query, notes.queries.front());
-    expect(layer.key, notes.keys.front());
+    expect(layer.attention.query.weights, notes.queries.front());
+    expect(layer.attention.key.weights, notes.keys.front());
   }
 }
 
@@ -118,7 +118,7 @@ TEST(AttentionProbeTest, KeysAreBehindTheirNorm) {
   };
   const Model model = Model::Load(
       TinyPath("probe_norm.gguf", {.gau = true, .change_keys = change}));
-  ASSERT_TRUE(model.config().key_norm);
+  ASSERT_TRUE(model.layers().front().attention.key_norm.exists());
   SerialFor serial;
   Context context(model, MakeStack(model, "rope", 9), {.length = 9}, serial);
   Notes notes(model.config());
@@ -148,7 +148,7 @@ TEST(AttentionProbeTest, ShowsTheLearnedScaleOnlyWhereItIsUsed) {
     context.SetProbe(&notes);
     context.Forward(RandomTokens(model, 9, 8));
     for (size_t l = 0; l < 2; ++l) {
-      const auto& scale = LognScale(model.layers()[l]);
+      const auto& scale = model.layers()[l].attention.logn_scale;
       const std::vector<float> want =
           learned ? std::vector<float>(scale.data(), scale.data() + 4)
                   : std::vector<float>();

@@ -104,20 +104,30 @@ class Context {
   template <typename Question>
   std::optional<std::string> FirstReason(const Question& question) const;
 
+  // The forward pass (forward.cc), on T rows each. What writes `y` may be given
+  // its input as `y` where it says so.
+  void Reserve(int64_t T);
   void Embed(std::span<const Token> tokens);
   // hidden_ <- the layer's output.
-  void Apply(const LlamaLayer& layer, Memory& memory, int64_t T);
-  void Apply(const GauLayer& layer, Memory& memory, int64_t T);
-  // attended_ <- attention of queries_ over keys_ and values_, and all before.
-  void Attend(const AlignedBuffer<float>& logn_scale, Memory& memory,
+  void Apply(const Layer& layer, Memory& memory, int64_t T);
+  // branch_ <- attention of x, and all before.
+  void Attend(const Attention& layer, Memory& memory, const float* x,
               int64_t T);
-  void Project(const float* x, int64_t T, const kernels::Matrix& weights,
-               float* y);
-  void Normalise(const float* x, const float* weight, int64_t T, float* y);
-  // y = silu(x) * factor on T rows; `stride` 0 takes one row of factors for
-  // all.
-  void Gate(const float* x, const float* factor, int64_t stride, int64_t width,
-            int64_t T, float* y);
+  // queries_, keys_ and values_ of x, not rotated.
+  void ProjectHeads(const Attention& layer, const float* x, int64_t T);
+  // branch_ <- the feed-forward of x.
+  void Feed(const FeedForward& feed, const float* x, int64_t T, float* y);
+  void Feed(const Experts& experts, const float* x, int64_t T, float* y);
+  void Project(const float* x, int64_t T, const Linear& linear, float* y);
+  // Rows of norm.width; y may be x. Nothing where the norm does not exist.
+  void Normalise(const Norm& norm, const float* x, int64_t rows, float* y);
+  // The norm of x in normed_, or x itself where the norm does not exist.
+  const float* Normed(const Norm& norm, const float* x, int64_t T);
+  // y = act(x) * factor; `stride` 0 takes one row of factors for all. y may be
+  // x.
+  void Gate(kernels::Activation activation, const float* x, const float* factor,
+            int64_t stride, int64_t width, int64_t T, float* y);
+  void AddBranch(float scale, int64_t T);
 
   const Model& model_;
   ContextOptions options_;
@@ -132,15 +142,18 @@ class Context {
   attention::RotationTables tables_;
   attention::AttentionScratch attention_scratch_;
   kernels::MatMulScratch matmul_scratch_;
-  AlignedBuffer<float> hidden_;    // [chunk, E]
-  AlignedBuffer<float> normed_;    // [chunk, E]
-  AlignedBuffer<float> queries_;   // [chunk, H * D]
-  AlignedBuffer<float> keys_;      // [chunk, G * D]
-  AlignedBuffer<float> values_;    // [chunk, G * value width]
-  AlignedBuffer<float> attended_;  // [chunk, H * value width]
-  AlignedBuffer<float> gate_;      // [chunk, F]
-  AlignedBuffer<float> up_;        // [chunk, F]
-  AlignedBuffer<float> ones_;      // gains where a formula has none
+  AlignedBuffer<float> hidden_;      // [chunk, E]
+  AlignedBuffer<float> normed_;      // [chunk, E]
+  AlignedBuffer<float> queries_;     // [chunk, H * D]
+  AlignedBuffer<float> keys_;        // [chunk, G * D]
+  AlignedBuffer<float> values_;      // [chunk, G * value width]
+  AlignedBuffer<float> attended_;    // [chunk, H * value width]
+  AlignedBuffer<float> gate_;        // [chunk, F or H * value width]
+  AlignedBuffer<float> up_;          // [chunk, F]
+  AlignedBuffer<float> branch_;      // [chunk, E], what a layer adds
+  AlignedBuffer<float> router_;      // [chunk, experts]
+  AlignedBuffer<float> expert_in_;   // [chunk, E], tokens of one expert
+  AlignedBuffer<float> expert_out_;  // [chunk, E]
   AlignedBuffer<float> logits_;
 };
 

@@ -95,7 +95,7 @@ TEST(GauTest, FutureTokensDoNotChangeLogits) {
 // logits = W norm(x + W_out (silu(u) silu(v))), whatever q and k are.
 TEST(GauTest, OneTokenIsTheFormula) {
   const auto model = Model::Load(TinyPath("gau_one.gguf", Gau(1)));
-  const auto& layer = std::get<GauLayer>(model.layers().front());
+  const Attention& layer = model.layers().front().attention;
   const auto row = [](const kernels::Matrix& m, int64_t r) {
     const auto* data = static_cast<const float*>(m.Row(r));
     return std::vector<double>(data, data + m.columns);
@@ -113,10 +113,10 @@ TEST(GauTest, OneTokenIsTheFormula) {
   };
   const auto silu = [](double x) { return x / (1 + std::exp(-x)); };
   auto x = row(model.embedding(), 7);
-  const auto u = times(layer.u, x);
-  auto gated = times(layer.v, x);
+  const auto u = times(layer.gate.weights, x);
+  auto gated = times(layer.value.weights, x);
   for (size_t e = 0; e < u.size(); ++e) gated[e] = silu(gated[e]) * silu(u[e]);
-  const auto o = times(layer.output, gated);
+  const auto o = times(layer.output.weights, gated);
   double squares = 0;
   for (size_t c = 0; c < x.size(); ++c) {
     x[c] += o[c];
@@ -125,7 +125,7 @@ TEST(GauTest, OneTokenIsTheFormula) {
   for (double& value : x) {
     value /= std::sqrt(squares / static_cast<double>(x.size()) + 1e-5);
   }
-  const auto want = times(model.output(), x);
+  const auto want = times(model.output().weights, x);
   const auto got = Logits(model, "rope", {7}, {1});
   for (size_t at = 0; at < got.size(); ++at) {
     ASSERT_NEAR(got[at], want[at], 1e-5);
@@ -141,7 +141,7 @@ TEST(GauTest, TheConfigSaysWhatTheFileSays) {
   };
   const auto model = Model::Load(TinyPath("gau_config.gguf", options));
   const Config& config = model.config();
-  EXPECT_EQ(config.block, Block::kGau);
+  EXPECT_TRUE(config.gau);
   EXPECT_EQ(config.F, 160);
   EXPECT_EQ(config.heads.H, 1);
   EXPECT_EQ(config.heads.G, 1);
@@ -149,7 +149,7 @@ TEST(GauTest, TheConfigSaysWhatTheFileSays) {
   EXPECT_EQ(config.heads.ValueWidth(), 160);
   EXPECT_EQ(config.positions.rotary_width, 16);
   EXPECT_EQ(config.positions.train_length, 24);
-  EXPECT_EQ(config.LayerElements(), 64 * (2 * 160 + 16) + 160 * 64);
+  EXPECT_EQ(model.MatrixElements(), 3 * (64 * (2 * 160 + 16) + 160 * 64));
   EXPECT_EQ(config.positions.own_spelling,
             std::vector<std::string>{"hwfa:window=8"});
   // `rope` is the file's own law.

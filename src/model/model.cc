@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/architectures/architecture.h"
+#include "model/layer_reader.h"
 
 namespace ropewalk::model {
 
@@ -10,28 +12,31 @@ Model Model::Load(const std::string& path) {
   return Model(formats::GgufFile(path));
 }
 
-Model::Model(formats::GgufFile file)
-    : file_(std::move(file)), config_(ReadConfig(file_)) {
+Model::Model(formats::GgufFile file) : file_(std::move(file)) {
+  const Blueprint blueprint = ReadBlueprint(file_);
+  config_ = blueprint.config;
+  embedding_scale_ = static_cast<float>(blueprint.embedding_scale);
+  logit_scale_ = static_cast<float>(blueprint.logit_scale);
+  final_softcap_ = static_cast<float>(blueprint.final_softcap);
+
   TensorReader reader(file_, storage_);
   const formats::GgufTensor* embedding = reader.Find("token_embd.weight");
-  if (embedding == nullptr) {
-    throw FormatError(file_.path(), 0, "tensor 'token_embd.weight' is missing");
-  }
+  if (embedding == nullptr) reader.FailMissing("token_embd.weight");
   config_.V = embedding->shape.front();
   if (config_.V > INT32_MAX) reader.Fail(*embedding, "has too many rows");
   embedding_ = reader.Matrix("token_embd.weight", config_.V, config_.E);
   config_.tied = file_.Find("output.weight") == nullptr;
-  output_ = config_.tied ? embedding_
-                         : reader.Matrix("output.weight", config_.V, config_.E);
-  if (config_.block == Block::kLlama) {
-    output_norm_ = reader.Vector("output_norm.weight", config_.E);
+  if (config_.tied) {
+    output_ = {.weights = embedding_,
+               .bias = reader.OptionalVector("output.bias", config_.V)};
+  } else {
+    output_ = ReadLinear(reader, "output", config_.V, config_.E);
+  }
+  if (!config_.gau) {
+    output_norm_ = ReadNorm(reader, blueprint, "output_norm", config_.E);
   }
   for (int64_t l = 0; l < config_.L; ++l) {
-    if (config_.block == Block::kGau) {
-      layers_.emplace_back(ReadGauLayer(reader, config_, l));
-    } else {
-      layers_.emplace_back(ReadLlamaLayer(reader, config_, l));
-    }
+    layers_.push_back(ReadLayer(reader, blueprint, l));
   }
   for (const char* positions :
        {"rope_freqs.weight", "rope_factors_short.weight",
@@ -41,8 +46,15 @@ Model::Model(formats::GgufFile file)
   reader.RequireAllTaken();
 }
 
+int64_t Model::MatrixElements() const {
+  int64_t sum = 0;
+  for (const Layer& layer : layers_) sum += model::MatrixElements(layer);
+  return sum;
+}
+
 int64_t Model::WeightBytes() const {
-  int64_t sum = output_.rows * RowBytes(output_.type, output_.columns);
+  const kernels::Matrix& output = output_.weights;
+  int64_t sum = output.rows * RowBytes(output.type, output.columns);
   for (const Layer& layer : layers_) sum += model::WeightBytes(layer);
   return sum;
 }

@@ -1,8 +1,8 @@
 // A model: its weights as the file stores them.
 //
-//   x = embedding[token]
-//   each layer, one of the families of model/layers.h
-//   logits = output norm(x)        (gau: its last norm has been taken already)
+//   x = embedding_scale embedding[token]
+//   each layer (model/layer.h)
+//   logits = softcap(logit_scale output(output_norm(x)))
 
 #ifndef ROPEWALK_MODEL_MODEL_H_
 #define ROPEWALK_MODEL_MODEL_H_
@@ -15,26 +15,33 @@
 #include "formats/gguf.h"
 #include "kernels/matmul.h"
 #include "model/config.h"
-#include "model/layers.h"
+#include "model/layer.h"
 
 namespace ropewalk::model {
 
 // Movable, immutable after construction, shared by any number of contexts.
 class Model {
  public:
-  // Throws IoError, and FormatError for a file that is not a model of these
-  // families, lacks a tensor, has one of the wrong shape or of a type that the
-  // kernels cannot read, or has tensors that this forward pass would ignore.
+  // Throws IoError, and FormatError for a file that is not a model of an
+  // architecture that we know (model/architectures/), lacks a tensor, has one
+  // of the wrong shape or of a type that the kernels cannot read, or has
+  // tensors or keys that this forward pass would ignore.
   static Model Load(const std::string& path);
 
   const Config& config() const { return config_; }
   const formats::GgufFile& file() const { return file_; }
   const kernels::Matrix& embedding() const { return embedding_; }  // [V, E]
-  const kernels::Matrix& output() const { return output_; }        // [V, E]
-  // [E]; empty where the last layer's norm is the final one.
-  const AlignedBuffer<float>& output_norm() const { return output_norm_; }
+  const Linear& output() const { return output_; }                 // [V, E]
+  // Absent where the last layer's norm is the final one.
+  const Norm& output_norm() const { return output_norm_; }
   const std::vector<Layer>& layers() const { return layers_; }
 
+  float embedding_scale() const { return embedding_scale_; }
+  float logit_scale() const { return logit_scale_; }
+  float final_softcap() const { return final_softcap_; }  // 0: none
+
+  // Elements of the layers' matrices that one token is multiplied with.
+  int64_t MatrixElements() const;
   // Bytes of weights that one token reads.
   int64_t WeightBytes() const;
 
@@ -44,8 +51,11 @@ class Model {
   formats::GgufFile file_;
   Config config_;
   kernels::Matrix embedding_;
-  kernels::Matrix output_;
-  AlignedBuffer<float> output_norm_;
+  Linear output_;
+  Norm output_norm_;
+  float embedding_scale_ = 1;
+  float logit_scale_ = 1;
+  float final_softcap_ = 0;
   std::vector<Layer> layers_;
   std::vector<AlignedBuffer<uint8_t>> storage_;  // rows that were moved
 };

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "model/context.h"
+#include "model/layer_reader.h"
 #include "model/reference.h"
 #include "position/scheme.h"
 #include "tests/model_logits.h"
@@ -170,7 +171,7 @@ TEST(LlamaTest, BrokenModelsAreFormatErrorsThatNameTheProblem) {
          m.SetString("llama.rope.scaling.type", "yarn");
          m.SetFloat("llama.rope.scaling.factor", -2);
        },
-       "factor must be above 0"},
+       "must be above 0"},
       {[](auto& m) { m.SetString("ropewalk.block", "gau"); },
        "belongs to the architecture 'ropewalk'"},
       {[](auto& m) { m.SetString("ropewalk.block", "rnn"); }, "'rnn'"},
@@ -194,8 +195,8 @@ TEST(LlamaTest, BrokenModelsAreFormatErrorsThatNameTheProblem) {
         << failure;
   }
   const std::string bias =
-      LoadFailure({.extra_tensors = {{"blk.0.attn_q.bias", {64}}}});
-  EXPECT_NE(bias.find("'blk.0.attn_q.bias' is not part"), std::string::npos);
+      LoadFailure({.extra_tensors = {{"blk.0.attn_norm.bias", {64}}}});
+  EXPECT_NE(bias.find("'blk.0.attn_norm.bias' is not part"), std::string::npos);
 }
 
 TEST(LlamaTest, RopeScalingComesFromTheFile) {

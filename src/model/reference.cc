@@ -1,5 +1,8 @@
 #include "model/reference.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "attention/reference.h"
 #include "kernels/reference/blocks.h"
 #include "kernels/reference/reference.h"
@@ -36,74 +39,162 @@ Doubles Vector(const AlignedBuffer<float>& x) {
   return {x.data(), x.data() + x.size()};
 }
 
-// Every row of x by its root mean square, times the weight.
-Doubles Normalise(const Doubles& x, const Doubles& weight, double epsilon) {
+Doubles Project(const Doubles& x, const Linear& linear) {
+  Doubles y = Multiply(x, linear.weights);
+  const Doubles bias = Vector(linear.bias);
+  if (bias.empty()) return y;
+  for (size_t at = 0; at < y.size(); ++at) y[at] += bias[at % bias.size()];
+  return y;
+}
+
+// Rows of norm.width, each under its own set of weights.
+Doubles Normalise(const Doubles& x, const Norm& norm) {
+  if (!norm.exists()) return x;
+  const Doubles weight = Vector(norm.weight);
+  const Doubles bias = Vector(norm.bias);
+  const auto width = static_cast<size_t>(norm.width);
+  const auto set_of = [&](const Doubles& numbers, size_t row) {
+    return numbers.empty()
+               ? nullptr
+               : numbers.data() + row % static_cast<size_t>(norm.sets) * width;
+  };
   Doubles y(x.size());
-  for (size_t at = 0; at < x.size(); at += weight.size()) {
-    kernels::reference::RmsNorm(x.data() + at, weight.data(), epsilon,
-                                static_cast<int64_t>(weight.size()),
-                                y.data() + at);
+  for (size_t row = 0; row < x.size() / width; ++row) {
+    const double* from = x.data() + row * width;
+    double* to = y.data() + row * width;
+    if (norm.kind == NormKind::kRms) {
+      kernels::reference::RmsNorm(from, set_of(weight, row), norm.epsilon,
+                                  norm.width, to);
+    } else {
+      kernels::reference::LayerNorm(from, set_of(weight, row),
+                                    set_of(bias, row), norm.epsilon, norm.width,
+                                    to);
+    }
   }
   return y;
 }
 
-// Every row of x times the weight, element by element.
-Doubles Scale(const Doubles& x, const Doubles& weight) {
-  Doubles y(x.size());
+// x times y, element by element; a shorter y is repeated.
+Doubles Times(const Doubles& x, const Doubles& y) {
+  Doubles product(x.size());
   for (size_t at = 0; at < x.size(); ++at) {
-    y[at] = x[at] * weight[at % weight.size()];
+    product[at] = x[at] * y[at % y.size()];
   }
-  return y;
+  return product;
 }
 
-Doubles Silu(const Doubles& x) {
-  const Doubles ones(x.size(), 1.0);
+Doubles Activate(kernels::Activation kind, const Doubles& x) {
   Doubles y(x.size());
-  kernels::reference::SwiGlu(x.data(), ones.data(),
-                             static_cast<int64_t>(x.size()), y.data());
+  kernels::reference::Activate(kind, x.data(), static_cast<int64_t>(x.size()),
+                               y.data());
   return y;
 }
 
-void AddTo(Doubles& x, const Doubles& y) {
-  for (size_t at = 0; at < x.size(); ++at) x[at] += y[at];
+Doubles Clamp(Doubles x, double limit) {
+  if (limit <= 0) return x;
+  for (double& value : x) value = std::clamp(value, -limit, limit);
+  return x;
 }
 
-Doubles Attention(const Config& config, const position::Plan& plan,
-                  const AlignedBuffer<float>& logn_scale,
-                  const Doubles& queries, Doubles keys, const Doubles& values) {
-  if (config.key_norm) {
-    keys = Normalise(keys, Doubles(static_cast<size_t>(config.heads.D), 1.0),
-                     config.rms_epsilon);
+void AddTo(Doubles& x, const Doubles& y, double factor = 1) {
+  for (size_t at = 0; at < x.size(); ++at) x[at] += factor * y[at];
+}
+
+Doubles Attend(const Attention& w, const position::Plan& plan,
+               const Doubles& x) {
+  Doubles queries = Clamp(Project(x, w.query), w.clamp);
+  Doubles keys = w.key.exists() ? Clamp(Project(x, w.key), w.clamp) : queries;
+  Doubles values = Clamp(Project(x, w.value), w.clamp);
+  if (w.activation) {
+    queries = Times(Activate(*w.activation, queries), Vector(w.query_gain));
+    keys = Times(Activate(*w.activation, keys), Vector(w.key_gain));
+    values = Activate(*w.activation, values);
   }
   const bool learned = plan.scale.kind == position::ScoreScale::Kind::kLearned;
-  return attention::ReferenceAttention(
-      plan, config.heads, queries, keys, values,
-      learned ? Vector(logn_scale) : Doubles());
+  Doubles attended = attention::ReferenceAttention(
+      plan, w.heads, Normalise(queries, w.query_norm),
+      Normalise(keys, w.key_norm), values,
+      learned ? Vector(w.logn_scale) : Doubles());
+  if (w.gate.exists()) {
+    attended = Times(Activate(kernels::Activation::kSilu, Project(x, w.gate)),
+                     attended);
+  }
+  return Project(attended, w.output);
+}
+
+Doubles Feed(const FeedForward& w, const Doubles& x) {
+  const Doubles up = Project(x, w.up);
+  return Project(w.gate.exists()
+                     ? Times(Activate(w.activation, Project(x, w.gate)), up)
+                     : Activate(w.activation, up),
+                 w.down);
+}
+
+// Every expert for every token, weighted by the share that it has of it.
+Doubles Feed(const Experts& w, const Doubles& x) {
+  const size_t count = w.experts.size();
+  const Doubles logits = Multiply(x, w.router);
+  const size_t T = logits.size() / count;
+  const size_t E = x.size() / T;
+  Doubles shares(logits.size());
+  for (size_t t = 0; t < T; ++t) {
+    const double* row = logits.data() + t * count;
+    Doubles softmax(count);
+    kernels::reference::Softmax(row, static_cast<int64_t>(count),
+                                softmax.data());
+    Doubles sorted = softmax;
+    std::sort(sorted.rbegin(), sorted.rend());
+    const double least = sorted[static_cast<size_t>(w.used) - 1];
+    double sum = 0;
+    for (const double p : softmax) sum += p >= least ? p : 0;
+    for (size_t e = 0; e < count; ++e) {
+      if (softmax[e] < least) continue;
+      shares[t * count + e] =
+          w.scale * softmax[e] / (w.renormalise ? sum : 1.0);
+    }
+  }
+  Doubles y(x.size());
+  const auto add = [&](const Doubles& brought, const auto& share_of) {
+    for (size_t t = 0; t < T; ++t) {
+      for (size_t c = 0; c < E; ++c) {
+        y[t * E + c] += share_of(t) * brought[t * E + c];
+      }
+    }
+  };
+  for (size_t e = 0; e < count; ++e) {
+    add(Feed(w.experts[e], x), [&](size_t t) { return shares[t * count + e]; });
+  }
+  if (w.shared) {
+    const Doubles gate =
+        w.shared_router.rows > 0 ? Multiply(x, w.shared_router) : Doubles();
+    add(Feed(*w.shared, x), [&](size_t t) {
+      return gate.empty() ? 1 : 1 / (1 + std::exp(-gate[t]));
+    });
+  }
+  return y;
 }
 
 // x <- the layer's output
-void Apply(const Config& config, const position::Plan& plan,
-           const LlamaLayer& w, Doubles& x) {
-  const Doubles normed =
-      Normalise(x, Vector(w.attention_norm), config.rms_epsilon);
+void Apply(const Layer& w, const position::Plan& plan, Doubles& x) {
+  const Doubles in = Normalise(x, w.attention_norm);
   const Doubles attended =
-      Attention(config, plan, w.logn_scale, Multiply(normed, w.query),
-                Multiply(normed, w.key), Multiply(normed, w.value));
-  AddTo(x, Multiply(attended, w.attention_output));
-  const Doubles fed = Normalise(x, Vector(w.feed_norm), config.rms_epsilon);
-  AddTo(x, Multiply(Scale(Silu(Multiply(fed, w.gate)), Multiply(fed, w.up)),
-                    w.down));
-}
-
-void Apply(const Config& config, const position::Plan& plan, const GauLayer& w,
-           Doubles& x) {
-  const Doubles z = Silu(Multiply(x, w.z));
-  const Doubles attended =
-      Attention(config, plan, w.logn_scale, Scale(z, Vector(w.gamma_q)),
-                Scale(z, Vector(w.gamma_k)), Silu(Multiply(x, w.v)));
-  AddTo(x, Multiply(Scale(Silu(Multiply(x, w.u)), attended), w.output));
-  x = Normalise(x, Doubles(static_cast<size_t>(config.E), 1.0),
-                config.rms_epsilon);
+      Normalise(Attend(w.attention, plan, in), w.attention_after);
+  const auto feed = [&](const Doubles& normed) {
+    return Normalise(
+        w.experts ? Feed(*w.experts, normed) : Feed(*w.feed, normed),
+        w.feed_after);
+  };
+  const bool feeds = w.feed || w.experts;
+  if (w.parallel && feeds) {
+    const Doubles fed =
+        feed(w.feed_norm.exists() ? Normalise(x, w.feed_norm) : in);
+    AddTo(x, attended, w.residual_scale);
+    AddTo(x, fed, w.residual_scale);
+  } else {
+    AddTo(x, attended, w.residual_scale);
+    if (feeds) AddTo(x, feed(Normalise(x, w.feed_norm)), w.residual_scale);
+  }
+  x = Normalise(x, w.residual_norm);
 }
 
 }  // namespace
@@ -111,20 +202,23 @@ void Apply(const Config& config, const position::Plan& plan, const GauLayer& w,
 std::vector<double> ReferenceLogits(const Model& model,
                                     const position::Stack& stack,
                                     std::span<const Token> tokens) {
-  const Config& config = model.config();
   Doubles x;
   for (const Token token : tokens) {
-    const Doubles row = Row(model.embedding(), token);
-    x.insert(x.end(), row.begin(), row.end());
+    for (const double value : Row(model.embedding(), token)) {
+      x.push_back(model.embedding_scale() * value);
+    }
   }
   for (size_t l = 0; l < stack.size(); ++l) {
-    std::visit([&](const auto& w) { Apply(config, stack[l], w, x); },
-               model.layers()[l]);
+    Apply(model.layers()[l], stack[l], x);
   }
-  if (model.output_norm().size() > 0) {
-    x = Normalise(x, Vector(model.output_norm()), config.rms_epsilon);
+  Doubles logits = Project(Normalise(x, model.output_norm()), model.output());
+  for (double& logit : logits) logit *= model.logit_scale();
+  if (model.final_softcap() > 0) {
+    kernels::reference::SoftCap(model.final_softcap(),
+                                static_cast<int64_t>(logits.size()),
+                                logits.data());
   }
-  return Multiply(x, model.output());
+  return logits;
 }
 
 }  // namespace ropewalk::model

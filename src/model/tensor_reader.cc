@@ -1,5 +1,7 @@
 #include "model/tensor_reader.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "kernels/reference/blocks.h"
 
@@ -12,6 +14,12 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
     text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
   }
   return text + "]";
+}
+
+bool IsZeroBias(const formats::GgufTensor& tensor) {
+  return tensor.name.ends_with(".bias") &&
+         std::all_of(tensor.bytes.begin(), tensor.bytes.end(),
+                     [](std::byte byte) { return byte == std::byte{0}; });
 }
 
 }  // namespace
@@ -28,12 +36,20 @@ const formats::GgufTensor* TensorReader::Find(const std::string& name) {
   return tensor;
 }
 
+void TensorReader::FailMissing(const std::string& name) const {
+  throw FormatError(file_.path(), 0, "tensor '" + name + "' is missing");
+}
+
+int64_t TensorReader::RowsOf(const std::string& name) const {
+  const formats::GgufTensor* tensor = file_.Find(name);
+  return tensor == nullptr || tensor->shape.size() != 2 ? 0
+                                                        : tensor->shape.front();
+}
+
 const formats::GgufTensor& TensorReader::Get(
     const std::string& name, const std::vector<int64_t>& shape) {
   const formats::GgufTensor* tensor = Find(name);
-  if (tensor == nullptr) {
-    throw FormatError(file_.path(), 0, "tensor '" + name + "' is missing");
-  }
+  if (tensor == nullptr) FailMissing(name);
   if (tensor->shape != shape) {
     Fail(*tensor, "has the shape " + ShapeText(tensor->shape) + ", expected " +
                       ShapeText(shape));
@@ -52,15 +68,48 @@ kernels::Matrix TensorReader::Matrix(const std::string& name, int64_t rows,
   return {*tensor.type, tensor.bytes.data(), rows, columns};
 }
 
-AlignedBuffer<float> TensorReader::Vector(const std::string& name,
-                                          int64_t size) {
-  const formats::GgufTensor& tensor = Get(name, {size});
+AlignedBuffer<float> TensorReader::Floats(const std::string& name,
+                                          const std::vector<int64_t>& shape) {
+  const formats::GgufTensor& tensor = Get(name, shape);
   if (InfoOf(*tensor.type).block_elements != 1) {
     Fail(tensor, "is of type " + tensor.type_name + ", expected plain floats");
   }
-  AlignedBuffer<float> out(size);
-  kernels::UnpackRow(*tensor.type, tensor.bytes.data(), size, out.data());
+  AlignedBuffer<float> out(tensor.Elements());
+  kernels::UnpackRow(*tensor.type, tensor.bytes.data(), out.size(), out.data());
   return out;
+}
+
+AlignedBuffer<float> TensorReader::Vector(const std::string& name,
+                                          int64_t size) {
+  return Floats(name, {size});
+}
+
+AlignedBuffer<float> TensorReader::Table(const std::string& name, int64_t rows,
+                                         int64_t columns) {
+  return Floats(name, {rows, columns});
+}
+
+AlignedBuffer<float> TensorReader::OptionalTable(const std::string& name,
+                                                 int64_t rows,
+                                                 int64_t columns) {
+  if (file_.Find(name) == nullptr) return {};
+  return Table(name, rows, columns);
+}
+
+kernels::Matrix TensorReader::Stack(const std::string& name, int64_t count,
+                                    int64_t rows, int64_t columns) {
+  const formats::GgufTensor& tensor = Get(name, {count, rows, columns});
+  return {*tensor.type, tensor.bytes.data(), count * rows, columns};
+}
+
+kernels::Matrix TensorReader::RowMatrix(const std::string& name,
+                                        int64_t columns) {
+  const formats::GgufTensor* found = Find(name);
+  const bool flat = found != nullptr && found->shape.size() == 1;
+  const formats::GgufTensor& tensor =
+      Get(name, flat ? std::vector<int64_t>{columns}
+                     : std::vector<int64_t>{1, columns});
+  return {*tensor.type, tensor.bytes.data(), 1, columns};
 }
 
 AlignedBuffer<float> TensorReader::OptionalVector(const std::string& name,
@@ -75,7 +124,7 @@ uint8_t* TensorReader::NewStorage(int64_t bytes) {
 
 void TensorReader::RequireAllTaken() const {
   for (const formats::GgufTensor& tensor : file_.tensors()) {
-    if (taken_.count(tensor.name) == 0) {
+    if (taken_.count(tensor.name) == 0 && !IsZeroBias(tensor)) {
       Fail(tensor, "is not part of the models that this build computes");
     }
   }

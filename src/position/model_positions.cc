@@ -44,6 +44,23 @@ std::vector<double> GeometricFrequencies(int64_t d, double base) {
   return out;
 }
 
+ModelPositions PositionsOfLayer(const ModelPositions& model, int64_t layer) {
+  ModelPositions one = model;
+  one.layers.clear();
+  if (model.layers.empty()) return one;
+  const LayerPositions& own = model.layers[static_cast<size_t>(layer)];
+  if (own.base > 0) one.base = own.base;
+  if (!own.scaled) {
+    one.scaling = ModelPositions::Scaling::kNone;
+    one.scaling_factor = 1;
+    one.frequency_divisors.clear();
+    one.attention_factor = 1;
+    one.has_attention_factor = false;
+  }
+  one.rotates = model.rotates && own.rotates;
+  return one;
+}
+
 FrequencyTable OwnTable(const ModelPositions& model, int64_t length) {
   if (!model.rotates) return {};
   FrequencyTable table{GeometricFrequencies(model.rotary_width, model.base),
@@ -88,6 +105,13 @@ void Validate(const ModelPositions& model) {
           "context lengths of the file must be at least 0, got " +
               std::to_string(model.original_length) + " and " +
               std::to_string(model.declared_length));
+  for (const LayerPositions& layer : model.layers) {
+    Require(layer.window >= 0, "a layer's window must be at least 0, got " +
+                                   std::to_string(layer.window));
+    Require(
+        layer.base == 0 || (std::isfinite(layer.base) && layer.base > 1),
+        "a layer's rope base must be above 1, got " + FormatNumber(layer.base));
+  }
   if (!model.rotates) return;
   Require(model.rotary_width <= model.head_width,
           "rotary width " + std::to_string(model.rotary_width) +

@@ -11,6 +11,18 @@
 
 namespace ropewalk::position {
 
+// What sets the position law of one layer apart from the model's.
+struct LayerPositions {
+  int64_t window = 0;   // keys that a token sees, itself included; 0: all
+  bool rotates = true;  // false: queries and keys are not rotated
+  double base = 0;      // of its own table; 0: the model's
+  bool scaled = true;   // the file's scaling applies to its table
+
+  // A layer that reads the whole text by its positions: what schemes change.
+  bool IsGlobal() const { return window == 0 && rotates; }
+  bool operator==(const LayerPositions&) const = default;
+};
+
 // The model's own frequency table, scaling included, is what `rope` means and
 // what every other scheme starts from.
 struct ModelPositions {
@@ -38,6 +50,16 @@ struct ModelPositions {
   // The law the file names for inference (`ropewalk.position`): a spelling,
   // or one for each layer; empty for plain `rope`.
   std::vector<std::string> own_spelling;
+  // The law of its training (`ropewalk.position_trained`), spelled alike;
+  // empty for the law of inference.
+  std::vector<std::string> trained_spelling;
+  // One a layer; empty where all layers are as the fields above say. A scheme
+  // changes the global ones; the others keep their own law unless the
+  // spelling ends in @all.
+  std::vector<LayerPositions> layers;
+  // Why no law but the model's own can hold (learned sinks, ALiBi); empty for
+  // models that take any scheme.
+  std::string only_own_law;
   bool has_learned_logn = false;  // the file carries blk.N.attn_logn.weight
   bool rotates = true;            // false for models trained without RoPE
 
@@ -52,6 +74,10 @@ struct ModelPositions {
 // base^(-2m/d) for m in [0, d/2). Throws std::invalid_argument unless d is
 // even and positive and base above 1.
 std::vector<double> GeometricFrequencies(int64_t d, double base);
+
+// The positions of one layer as if every layer were like it: its base, its
+// scaling, whether it rotates. The window stays in `model.layers`.
+ModelPositions PositionsOfLayer(const ModelPositions& model, int64_t layer);
 
 // The model's own table for sequences of up to `length` tokens.
 FrequencyTable OwnTable(const ModelPositions& model, int64_t length);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <string>
 
 #include "base/error.h"
@@ -170,6 +171,9 @@ Scheme ParseStackFile(std::string_view spelling) {
     // Before it is read: a file that names itself would never end.
     if (text->get().starts_with('@')) fail("a layer cannot be a stack itself");
     stack.layers.push_back(ParseScheme(text->get()));
+    if (stack.layers.back().all_layers) {
+      fail("a layer stands for itself: '@all' is for whole models");
+    }
   }
   if (stack.layers.empty()) fail("layers is empty");
   return stack;
@@ -206,19 +210,31 @@ std::string LayersToString(const std::vector<Scheme>& layers) {
   return out + "]";
 }
 
-// Largest effective distance of query i. Within a band it falls from the first
-// key on; where key positions start again with every chunk, from the first
-// chunk that lies within the band on.
-double LargestDistance(const Plan& plan, int64_t i) {
-  double largest = 0;
-  for (const Band& band : plan.bands) {
-    const int64_t first = std::max<int64_t>(0, band.selector.KeysOf(i).first);
-    const int64_t divisor = band.key.divisor;
-    for (const int64_t j : {first, (first + divisor - 1) / divisor * divisor}) {
-      largest = std::max(largest, plan.EffectiveDistance(i, j).value_or(0));
-    }
+LayerPositions LawOfLayer(const ModelPositions& model, int64_t layer) {
+  return model.layers.empty() ? LayerPositions{}
+                              : model.layers[static_cast<size_t>(layer)];
+}
+
+bool HasGlobalLayer(const ModelPositions& model) {
+  return model.layers.empty() ||
+         std::any_of(model.layers.begin(), model.layers.end(),
+                     [](const LayerPositions& law) { return law.IsGlobal(); });
+}
+
+// Whether a layer keeps its own law under `scheme`. One that is spelled for
+// this layer alone (`by_layer`) changes it.
+bool Keeps(const LayerPositions& law, const Scheme& scheme, bool by_layer) {
+  return !law.IsGlobal() && !by_layer && !scheme.all_layers;
+}
+
+// The law that the file gives a layer.
+Plan OwnPlan(const ModelPositions& own, const LayerPositions& law,
+             int64_t length) {
+  Plan plan = OneBand(OwnTable(own, length));
+  if (law.window > 0) {
+    plan.bands.front().selector = {.low = 0, .high = law.window};
   }
-  return largest;
+  return plan;
 }
 
 }  // namespace
@@ -253,6 +269,16 @@ void Scheme::Set(std::string_view key, double value) {
 
 Scheme ParseScheme(std::string_view spelling) {
   if (spelling.starts_with('@')) return ParseStackFile(spelling);
+  constexpr std::string_view kAll = "@all";
+  if (spelling.ends_with(kAll)) {
+    Scheme scheme =
+        ParseScheme(spelling.substr(0, spelling.size() - kAll.size()));
+    Require(scheme.name != "auto" && !scheme.all_layers,
+            "@all stands once, behind a scheme's name, got '" +
+                Printable(spelling, 60) + "'");
+    scheme.all_layers = true;
+    return scheme;
+  }
   const size_t plus = spelling.find('+');
   std::string_view body = spelling.substr(0, plus);
   const size_t colon = body.find(':');
@@ -302,14 +328,7 @@ std::string ToString(const Scheme& scheme) {
     out += separator + std::string(parameter.key) + "=" + text;
     separator = ',';
   }
-  return out + LognSuffix(scheme);
-}
-
-std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
-  if (length <= model.train_length) return "rope";
-  return "rerope:window=" +
-         std::to_string(std::max<int64_t>(1, model.train_length / 2)) +
-         "+logn-clip";
+  return out + LognSuffix(scheme) + (scheme.all_layers ? "@all" : "");
 }
 
 Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
@@ -332,6 +351,7 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
     ModelPositions bare = model;
     bare.own_spelling.clear();
     Scheme own{.name = ""};
+    bare.trained_spelling.clear();
     for (const std::string& spelling : model.own_spelling) {
       own.layers.push_back(Resolve(ParseScheme(spelling), bare, length));
     }
@@ -347,6 +367,13 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
   RequireFor(scheme,
              scheme.logn != ScoreScale::Kind::kClip || model.train_length > 1,
              "+logn-clip is undefined for a trained length of 1");
+  RequireFor(scheme, model.only_own_law.empty() || plain_rope,
+             "this model takes no scheme but rope, its own law: " +
+                 model.only_own_law);
+  RequireFor(scheme, plain_rope || scheme.all_layers || HasGlobalLayer(model),
+             "it would change no layer of this model: each has a window of its "
+             "own or no positions, and reads any length by its own law (rope); "
+             "@all changes those as well");
   definition.resolve(resolved, model, length);
   return resolved;
 }
@@ -357,52 +384,55 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
   Require(count == 0 || count == layers,
           "position stack: " + std::to_string(count) +
               " layers given, the model has " + std::to_string(layers));
+  Require(model.layers.empty() ||
+              static_cast<int64_t>(model.layers.size()) == layers,
+          "position stack: the model describes " +
+              std::to_string(model.layers.size()) + " layers, got " +
+              std::to_string(layers));
   Stack stack;
   for (int64_t layer = 0; layer < layers; ++layer) {
     const Scheme& scheme =
         count == 0 ? resolved : resolved.layers[static_cast<size_t>(layer)];
+    const ModelPositions own = PositionsOfLayer(model, layer);
+    const LayerPositions law = LawOfLayer(model, layer);
+    if (scheme.name == "rope" || Keeps(law, scheme, count > 0)) {
+      stack.push_back(OwnPlan(own, law, length));
+      if (law.IsGlobal()) stack.back().scale = ScaleOf(scheme, model);
+      continue;
+    }
     const Definition& definition = DefinitionOf(scheme.name);
-    Plan plan = definition.build(scheme, model, length, {layer, layers});
+    Plan plan = definition.build(scheme, own, length, {layer, layers});
     if (!definition.owns_scale) plan.scale = ScaleOf(scheme, model);
     stack.push_back(std::move(plan));
   }
   return stack;
 }
 
-std::optional<std::string> KnownToFail(const Scheme& resolved,
-                                       const ModelPositions& model,
-                                       int64_t length) {
-  for (const Scheme& layer : resolved.layers) {
-    if (auto reason = KnownToFail(layer, model, length)) return reason;
+std::string ChangedLayers(const Scheme& resolved, const ModelPositions& model) {
+  if (!resolved.layers.empty() || resolved.name == "rope") return "";
+  int64_t kept = 0;
+  std::set<int64_t> windows;
+  bool unrotated = false;
+  for (const LayerPositions& law : model.layers) {
+    if (!Keeps(law, resolved, false)) continue;
+    ++kept;
+    if (law.window > 0) windows.insert(law.window);
+    if (law.window == 0) unrotated = true;
   }
-  if (!resolved.layers.empty()) return std::nullopt;
-  if (resolved.name == "nope") {
-    if (!model.rotates || !model.own_spelling.empty()) return std::nullopt;
-    return "nope: this model was trained with rotation; expect noise";
+  if (kept == 0) return "";
+  const auto layers = static_cast<int64_t>(model.layers.size());
+  std::string text = "on " + std::to_string(layers - kept) + " of " +
+                     std::to_string(layers) + " layers, " +
+                     std::to_string(kept) +
+                     (kept == 1 ? " keeps its " : " keep their ");
+  for (const int64_t window : windows) {
+    text += (window == *windows.begin() ? "" : ", ") +
+            std::string("window of ") + std::to_string(window) + " keys";
   }
-  // Only where the model's own frequencies are kept does a distance beyond
-  // the trained ones mean an angle never seen.
-  if (model.own_spelling.empty() && length > model.train_length) {
-    const Plan plan = BuildStack(resolved, model, length, 1).front();
-    if (plan.tables.front() != OwnTable(model, length)) return std::nullopt;
-    const double largest = LargestDistance(plan, length - 1);
-    if (largest <= static_cast<double>(model.train_length - 1)) {
-      return std::nullopt;
-    }
-    const std::string trained = std::to_string(model.train_length);
-    const std::string advice = AdvisedSpelling(model, length);
-    if (resolved.name == "rope") {
-      return "rope: this model was trained to " + trained + "; at " +
-             std::to_string(length) + " expect noise; try --position " + advice;
-    }
-    return ToString(resolved) + ": at " + std::to_string(length) +
-           " distances reach " + FormatNumber(largest) +
-           ", beyond the trained " + std::to_string(model.train_length - 1) +
-           "; expect noise; try "
-           "--position " +
-           advice;
+  if (unrotated) {
+    text += std::string(windows.empty() ? "" : " or ") + "lack of positions";
   }
-  return std::nullopt;
+  return text;
 }
 
 }  // namespace ropewalk::position

@@ -1,7 +1,11 @@
 // How people spell position schemes, and how a spelling becomes plans.
 //
 //   name[:key=value[,key=value]...] then any of +logn[:base=LEN], +logn-clip,
-//   +logn-learned; or @FILE.toml with one spelling a layer.
+//   +logn-learned, then @all; or @FILE.toml with one spelling a layer.
+//
+// A scheme changes the layers that read the whole text. Layers with a window
+// of their own, and layers without positions, keep their law, unless @all
+// asks for them too.
 //
 // Values are integers, decimals or fractions (k=1/16); lengths take the suffix
 // k for 1024. A spelling may leave parameters out: Resolve fills them in from
@@ -30,6 +34,7 @@ struct Scheme {
   std::vector<std::pair<std::string, std::string>> spelled;
   ScoreScale::Kind logn = ScoreScale::Kind::kNone;
   int64_t logn_base = 512;
+  bool all_layers = false;     // @all
   std::vector<Scheme> layers;  // of a stack, else empty
 
   std::optional<double> Find(std::string_view key) const;
@@ -66,8 +71,13 @@ std::optional<std::string> KnownToFail(const Scheme& resolved,
                                        const ModelPositions& model,
                                        int64_t length);
 
-// What we would run a model with beyond its trained length, as a spelling:
-// the advice in messages, and what `auto` picks.
+// Which layers a resolved scheme changes, in words: "on 3 of 18 layers, 15
+// keep their windows of 512 keys"; empty where it changes all of them.
+std::string ChangedLayers(const Scheme& resolved, const ModelPositions& model);
+
+// What we would run a model with at `length`, as a spelling: the advice in
+// messages, and what `auto` picks. It is the model's own law for as long as
+// that is not known to fail, ReRoPE with a log n scale beyond.
 std::string AdvisedSpelling(const ModelPositions& model, int64_t length);
 
 }  // namespace ropewalk::position

@@ -85,8 +85,9 @@ class Definition : public model::AttentionProbe {
           const auto k = static_cast<size_t>(j * heads_.G + h / heads_.Group());
           row.push_back(scales_[l][static_cast<size_t>(h)] *
                         attention::ReferenceScore(
-                            stack_[l], std::span(queries_[l]).subspan(q * D, D),
-                            i, std::span(keys_[l]).subspan(k * D, D), j));
+                            stack_[l], heads_,
+                            std::span(queries_[l]).subspan(q * D, D), i,
+                            std::span(keys_[l]).subspan(k * D, D), j));
         }
         kernels::reference::Softmax(row.data(), i + 1, row.data());
         for (const double p : row) sum -= p > 0 ? p * std::log(p) : 0;

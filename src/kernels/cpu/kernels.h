@@ -95,16 +95,48 @@ void RotateRows(const RotateRowsArgs& args) noexcept;
 void Transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns,
                float* y, int64_t y_stride) noexcept;
 
-// y = x / sqrt(mean(x^2) + epsilon) * weight, over one row of `size`.
+// y = x / sqrt(mean(x^2) + epsilon) * weight, over one row of `size`; a null
+// weight is 1. The sum is of float64. y may be x.
 void RmsNorm(const float* x, const float* weight, float epsilon, int64_t size,
              float* y) noexcept;
 
-// y = silu(gate) * up.
+// y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias, over one row of
+// `size`, the variance divided by `size`; a null weight is 1, a null bias 0.
+// The sums are of float64. y may be x.
+void LayerNorm(const float* x, const float* weight, const float* bias,
+               float epsilon, int64_t size, float* y) noexcept;
+
+// Of a feed-forward layer. Each result is within 5e-7 |x| of its definition;
+// infinite x give NaN where the definition's limit is 0.
+enum class Activation {
+  kSilu,      // x / (1 + exp(-x))
+  kGelu,      // x (1 + erf(x / sqrt(2))) / 2
+  kGeluTanh,  // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+  kRelu,      // max(x, 0)
+};
+
+// y = act(x); y may be x.
+void Activate(Activation kind, const float* x, int64_t size, float* y) noexcept;
+
+// y = act(gate) * up; y may be either.
+void GatedActivation(Activation kind, const float* gate, const float* up,
+                     int64_t size, float* y) noexcept;
+
+// GatedActivation of kSilu.
 void SwiGlu(const float* gate, const float* up, int64_t size,
             float* y) noexcept;
 
+// y = cap tanh(y / cap), relative error below 5e-7; cap > 0.
+void SoftCap(float cap, int64_t size, float* y) noexcept;
+
 // y += x.
 void Add(const float* x, int64_t size, float* y) noexcept;
+
+// y += factor x.
+void AddScaled(const float* x, float factor, int64_t size, float* y) noexcept;
+
+// y *= factor.
+void Scale(float factor, int64_t size, float* y) noexcept;
 
 // sum_i x[i] row[i], the row stored as `type`.
 float Dot(DType type, const void* row, const float* x, int64_t size) noexcept;

@@ -12,6 +12,7 @@
 // clang-format on
 #include "kernels/cpu/exp2-inl.h"
 #include "kernels/cpu/strip-inl.h"
+#include "kernels/cpu/tanh-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -114,7 +115,9 @@ HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
   }
 }
 
-// Scores less top of keys [key, key + kRows) of the tile under one piece.
+// Scores less top of keys [key, key + kRows) of the tile under one piece. With
+// a cap the product begins at zero, and the top is taken off at the end.
+template <bool kCapped>
 HWY_INLINE void Scores(const StripScoresArgs& args, const StripPiece& piece,
                        int64_t key, Vec (&sum)[kRows][kVectors]) {
   const Tag d;
@@ -123,12 +126,27 @@ HWY_INLINE void Scores(const StripScoresArgs& args, const StripPiece& piece,
   for (int v = 0; v < kVectors; ++v) {
     const Vec top = hn::Load(d, args.state.top + v * lanes);
     ROPEWALK_UNROLL
-    for (int r = 0; r < kRows; ++r) sum[r][v] = hn::Neg(top);
+    for (int r = 0; r < kRows; ++r) {
+      sum[r][v] = kCapped ? hn::Zero(d) : hn::Neg(top);
+    }
   }
   Product(InPanels(piece.keys, args.D, key), kKeyPanel, piece.queries, args.D,
           sum);
+  if constexpr (kCapped) {
+    const Vec cap = hn::Set(d, args.softcap);
+    const Vec inverse = hn::Set(d, 1 / args.softcap);
+    ROPEWALK_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec top = hn::Load(d, args.state.top + v * lanes);
+      ROPEWALK_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        sum[r][v] = hn::Sub(Capped(d, cap, inverse, sum[r][v]), top);
+      }
+    }
+  }
 }
 
+template <bool kCapped>
 HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
   const Tag d;
   const hn::RebindToSigned<Tag> di;
@@ -140,7 +158,7 @@ HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
   for (int64_t p = args.piece_count - 1; p >= 0; --p) {
     const StripPiece& piece = args.pieces[p];
     Vec sum[kRows][kVectors];
-    Scores(args, piece, key, sum);
+    Scores<kCapped>(args, piece, key, sum);
     for (int v = 0; v < kVectors; ++v) {
       const auto first = hn::Load(di, piece.first + v * lanes);
       const auto last = hn::Load(di, piece.last + v * lanes);
@@ -156,16 +174,28 @@ HWY_NOINLINE void MixedScores(const StripScoresArgs& args, int64_t key) {
   Finish(args, key, scores);
 }
 
-void StripScoresImpl(const StripScoresArgs& args) {
+template <bool kCapped>
+HWY_INLINE void AllScores(const StripScoresArgs& args) {
   for (int64_t key = args.begin; key < args.end; key += kRows) {
     if (!args.whole) {
-      MixedScores(args, key);
+      MixedScores<kCapped>(args, key);
       continue;
     }
     Vec sum[kRows][kVectors];
-    Scores(args, args.pieces[0], key, sum);
+    Scores<kCapped>(args, args.pieces[0], key, sum);
     Finish(args, key, sum);
   }
+}
+
+// The two never in one function: registers and the layout of the loop without
+// a cap are not the other's to change.
+HWY_NOINLINE void CappedScores(const StripScoresArgs& args) {
+  AllScores<true>(args);
+}
+
+void StripScoresImpl(const StripScoresArgs& args) {
+  if (HWY_UNLIKELY(args.softcap > 0)) return CappedScores(args);
+  AllScores<false>(args);
 }
 
 template <int kCount>

@@ -12,7 +12,7 @@
 //   output [width, lanes] += values^T [width, keys] weights [keys, lanes]
 //
 // Scores are logarithms to base 2: the caller puts log2(e) into the scale of
-// the queries.
+// the queries, and into the soft-cap.
 
 #ifndef ROPEWALK_KERNELS_CPU_STRIP_H_
 #define ROPEWALK_KERNELS_CPU_STRIP_H_
@@ -76,6 +76,7 @@ struct StripScoresArgs {
   int64_t end = 0;
   int32_t offset = 0;
   int64_t D = 0;
+  float softcap = 0;         // scores become softcap tanh(s / softcap); or 0
   float* weights = nullptr;  // [keys of the tile, lanes]
   StripState state;
 };

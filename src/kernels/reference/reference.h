@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/kernels.h"
+
 namespace ropewalk::kernels::reference {
 
 // c[m, n] = sum_k a[m, k] b[k, n], all dense.
@@ -22,6 +24,17 @@ void Softmax(const double* x, int64_t size, double* y) noexcept;
 
 void RmsNorm(const double* x, const double* weight, double epsilon,
              int64_t size, double* y) noexcept;
+
+void LayerNorm(const double* x, const double* weight, const double* bias,
+               double epsilon, int64_t size, double* y) noexcept;
+
+void Activate(Activation kind, const double* x, int64_t size,
+              double* y) noexcept;
+
+void GatedActivation(Activation kind, const double* gate, const double* up,
+                     int64_t size, double* y) noexcept;
+
+void SoftCap(double cap, int64_t size, double* y) noexcept;
 
 void SwiGlu(const double* gate, const double* up, int64_t size,
             double* y) noexcept;

@@ -1,0 +1,41 @@
+// Command R and its successors: attention and feed-forward side by side behind
+// one norm.
+
+#include "model/architectures/architecture.h"
+
+namespace ropewalk::model {
+namespace {
+
+void ReadCommandR(KeyReader& keys, Blueprint& blueprint) {
+  blueprint.norm = NormKind::kLayer;
+  blueprint.parallel = true;
+  blueprint.feed_norm = Part::kNone;
+  blueprint.head_norm = Part::kOptional;
+  blueprint.interleaved = true;
+  blueprint.logit_scale = keys.Factor("logit_scale", 1);
+}
+
+void ReadCohere2(KeyReader& keys, Blueprint& blueprint) {
+  ReadCommandR(keys, blueprint);
+  blueprint.head_norm = Part::kNone;
+  const auto local = ReadWindows(keys, blueprint, IsNotLastOf<4>);
+  auto& layers = LayersOf(blueprint);
+  for (size_t l = 0; l < layers.size(); ++l) layers[l].rotates = local[l];
+}
+
+}  // namespace
+
+extern const Architecture kCommandR = {
+    .name = "command-r",
+    .models = "Command R, Aya 23",
+    .read = ReadCommandR,
+};
+
+// Three layers of windows, then one that reads all, without positions.
+extern const Architecture kCohere2 = {
+    .name = "cohere2",
+    .models = "Command R7B and A",
+    .read = ReadCohere2,
+};
+
+}  // namespace ropewalk::model

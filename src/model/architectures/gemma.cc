@@ -1,0 +1,70 @@
+// Gemma 1 to 3. Files hold 1 + w for the weight w of a norm, so that norms are
+// as everywhere.
+
+#include <cmath>
+
+#include "model/architectures/architecture.h"
+
+namespace ropewalk::model {
+namespace {
+
+void ReadGemma(KeyReader&, Blueprint& blueprint) {
+  blueprint.embedding_scale =
+      std::sqrt(static_cast<double>(blueprint.config.E));
+  blueprint.activation = kernels::Activation::kGeluTanh;
+}
+
+// Files do not say by what scores are divided. It is the width of a head, but
+// in the largest model of a generation, told by its number of layers, where it
+// is the model's width over its heads.
+void ReadScoreFactor(int64_t layers_of_largest, Blueprint& blueprint) {
+  Config& config = blueprint.config;
+  if (config.L != layers_of_largest) return;
+  config.heads.score_factor = std::sqrt(static_cast<double>(config.heads.H) /
+                                        static_cast<double>(config.E));
+}
+
+void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
+  ReadGemma(keys, blueprint);
+  blueprint.norm_after = Part::kRequired;
+  // The first files left out what every Gemma 2 has.
+  blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 50);
+  blueprint.final_softcap = keys.Factor("final_logit_softcapping", 30);
+  ReadWindows(keys, blueprint, IsNotLastOf<2>, 4096);
+  ReadScoreFactor(46, blueprint);
+}
+
+void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
+  ReadGemma(keys, blueprint);
+  blueprint.norm_after = Part::kRequired;
+  blueprint.head_norm = Part::kRequired;
+  blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 0);
+  blueprint.final_softcap = keys.Factor("final_logit_softcapping", 0);
+  const auto local = ReadWindows(keys, blueprint, IsNotLastOf<6>, 1024);
+  ReadLocalBase(keys, blueprint, local, 10000);
+  ReadScoreFactor(62, blueprint);
+}
+
+}  // namespace
+
+extern const Architecture kGemma = {
+    .name = "gemma",
+    .models = "Gemma 1",
+    .read = ReadGemma,
+};
+
+// Every other layer has a window.
+extern const Architecture kGemma2 = {
+    .name = "gemma2",
+    .models = "Gemma 2",
+    .read = ReadGemma2,
+};
+
+// Five of six layers have a window and a base of their own.
+extern const Architecture kGemma3 = {
+    .name = "gemma3",
+    .models = "Gemma 3",
+    .read = ReadGemma3,
+};
+
+}  // namespace ropewalk::model

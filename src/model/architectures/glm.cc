@@ -1,0 +1,43 @@
+// GLM 4, and EXAONE 4: norms behind attention and feed-forward.
+
+#include "model/architectures/architecture.h"
+
+namespace ropewalk::model {
+namespace {
+
+void ReadGlm4(KeyReader&, Blueprint& blueprint) {
+  blueprint.norm_after = Part::kRequired;
+  blueprint.interleaved = true;
+}
+
+// The small one reads the whole text in every layer. The large one has windows
+// in three of four, and no positions in the fourth.
+void ReadExaone4(KeyReader& keys, Blueprint& blueprint) {
+  blueprint.norm_before = Part::kNone;
+  blueprint.feed_norm = Part::kNone;
+  blueprint.norm_after = Part::kRequired;
+  blueprint.head_norm = Part::kRequired;
+  constexpr int64_t kLayersOfLarge = 64;
+  const auto local =
+      ReadWindows(keys, blueprint, IsNotLastOf<4>,
+                  blueprint.config.L == kLayersOfLarge ? 4096 : 0);
+  if (blueprint.config.positions.layers.empty()) return;
+  auto& layers = LayersOf(blueprint);
+  for (size_t l = 0; l < layers.size(); ++l) layers[l].rotates = local[l];
+}
+
+}  // namespace
+
+extern const Architecture kGlm4 = {
+    .name = "glm4",
+    .models = "GLM 4 (0414)",
+    .read = ReadGlm4,
+};
+
+extern const Architecture kExaone4 = {
+    .name = "exaone4",
+    .models = "EXAONE 4",
+    .read = ReadExaone4,
+};
+
+}  // namespace ropewalk::model

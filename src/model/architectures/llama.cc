@@ -1,0 +1,69 @@
+// Llama 1 to 3 and the many that took over its layers: RMS norms, grouped
+// queries, SwiGLU; biases and experts (Mixtral) where the file has them.
+
+#include "base/text.h"
+#include "model/architectures/architecture.h"
+
+namespace ropewalk::model {
+namespace {
+
+void ReadLlama(KeyReader& keys, Blueprint& blueprint) {
+  blueprint.interleaved = true;
+  const std::string block =
+      keys.file().metadata().FindString("ropewalk.block").value_or("llama");
+  if (block == "gau") {
+    keys.Fail(
+        "block 'gau' belongs to the architecture 'ropewalk', got 'llama'");
+  }
+  if (block != "llama") {
+    keys.Fail("block '" + Printable(block, 40) +
+              "' is not supported; supported: llama, gau");
+  }
+  blueprint.unit_keys = keys.file()
+                            .metadata()
+                            .FindBool("ropewalk.attention.key_norm")
+                            .value_or(false);
+  // Mistral 7B says so; the layers of Llama have none.
+  ReadWindows(keys, blueprint, nullptr);
+}
+
+void ReadSmolLm3(KeyReader&, Blueprint& blueprint) {
+  blueprint.interleaved = true;
+  auto& layers = LayersOf(blueprint);
+  for (size_t l = 0; l < layers.size(); ++l) {
+    layers[l].rotates = IsNotLastOf<4>(static_cast<int64_t>(l));
+  }
+}
+
+void ReadGranite(KeyReader& keys, Blueprint& blueprint) {
+  blueprint.interleaved = true;
+  blueprint.config.heads.score_factor = keys.Factor("attention.scale", 0);
+  blueprint.embedding_scale = keys.Factor("embedding_scale", 1);
+  blueprint.residual_scale = keys.Factor("residual_scale", 1);
+  // What others multiply by, Granite divides by.
+  blueprint.logit_scale = 1 / keys.Factor("logit_scale", 1);
+}
+
+}  // namespace
+
+extern const Architecture kLlama = {
+    .name = "llama",
+    .models = "Llama 1 to 3, Mistral, Mixtral, SmolLM 1 and 2, TinyLlama, Yi",
+    .read = ReadLlama,
+};
+
+// Every fourth layer has no positions.
+extern const Architecture kSmolLm3 = {
+    .name = "smollm3",
+    .models = "SmolLM3",
+    .read = ReadSmolLm3,
+};
+
+// Llama's layers under four factors.
+extern const Architecture kGranite = {
+    .name = "granite",
+    .models = "Granite 3",
+    .read = ReadGranite,
+};
+
+}  // namespace ropewalk::model

@@ -1,0 +1,26 @@
+#include "model/architectures/architecture.h"
+
+namespace ropewalk::model {
+
+extern const Architecture kLlama, kRopewalk, kQwen2, kQwen2Moe, kQwen3,
+    kQwen3Moe, kGemma, kGemma2, kGemma3, kPhi2, kPhi3, kSmolLm3, kCommandR,
+    kCohere2, kOlmo, kOlmo2, kOlmoe, kStableLm, kGptNeox, kStarcoder2, kGranite,
+    kGlm4, kExaone4;
+
+const std::vector<const Architecture*>& AllArchitectures() {
+  static const std::vector<const Architecture*> kAll = {
+      &kLlama,      &kQwen2,   &kQwen2Moe, &kQwen3,   &kQwen3Moe, &kGemma,
+      &kGemma2,     &kGemma3,  &kPhi2,     &kPhi3,    &kSmolLm3,  &kCommandR,
+      &kCohere2,    &kOlmo,    &kOlmo2,    &kOlmoe,   &kStableLm, &kGptNeox,
+      &kStarcoder2, &kGranite, &kGlm4,     &kExaone4, &kRopewalk};
+  return kAll;
+}
+
+const Architecture* FindArchitecture(std::string_view name) {
+  for (const Architecture* architecture : AllArchitectures()) {
+    if (architecture->name == name) return architecture;
+  }
+  return nullptr;
+}
+
+}  // namespace ropewalk::model

@@ -1,0 +1,134 @@
+// What is known to fail beyond the trained length, and what to do instead.
+
+#include <algorithm>
+#include <string>
+
+#include "base/text.h"
+#include "position/definition.h"
+#include "position/scheme.h"
+
+namespace ropewalk::position {
+namespace {
+
+// Largest effective distance of query i. Within a band it falls from the first
+// key on; where key positions start again with every chunk, from the first
+// chunk that lies within the band on.
+double LargestDistance(const Plan& plan, int64_t i) {
+  double largest = 0;
+  for (const Band& band : plan.bands) {
+    const int64_t first = std::max<int64_t>(0, band.selector.KeysOf(i).first);
+    const int64_t divisor = band.key.divisor;
+    for (const int64_t j : {first, (first + divisor - 1) / divisor * divisor}) {
+      largest = std::max(largest, plan.EffectiveDistance(i, j).value_or(0));
+    }
+  }
+  return largest;
+}
+
+// Distances that training showed: those of its whole length, or what the law
+// of training made of them (inv-leaky stretches them).
+double TrainedDistance(const ModelPositions& model) {
+  double largest = static_cast<double>(model.train_length - 1);
+  if (model.trained_spelling.empty()) return largest;
+  ModelPositions bare = model;
+  bare.own_spelling.clear();
+  for (const std::string& spelling : model.trained_spelling) {
+    const Scheme law = Resolve(ParseScheme(spelling), bare, model.train_length);
+    for (const Plan& plan : BuildStack(law, bare, model.train_length, 1)) {
+      if (plan.tables.front() != OwnTable(bare, model.train_length)) continue;
+      largest =
+          std::max(largest, LargestDistance(plan, model.train_length - 1));
+    }
+  }
+  return largest;
+}
+
+// The largest distance at which the last query of `length` asks for angles of
+// the model's own frequencies. Where frequencies are changed, a distance
+// beyond the trained ones does not mean an angle never seen.
+double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
+                          int64_t length) {
+  const auto count = static_cast<int64_t>(
+      std::max({resolved.layers.size(), model.layers.size(), size_t{1}}));
+  const Stack stack = BuildStack(resolved, model, length, count);
+  double largest = 0;
+  for (int64_t layer = 0; layer < count; ++layer) {
+    const Plan& plan = stack[static_cast<size_t>(layer)];
+    if (plan.tables.front() !=
+        OwnTable(PositionsOfLayer(model, layer), length)) {
+      continue;
+    }
+    largest = std::max(largest, LargestDistance(plan, length - 1));
+  }
+  return largest;
+}
+
+bool Rotates(const Stack& stack) {
+  return std::any_of(stack.begin(), stack.end(), [](const Plan& plan) {
+    return !plan.tables.front().frequencies.empty();
+  });
+}
+
+bool SpellsNope(const Scheme& scheme) {
+  return scheme.name == "nope" ||
+         std::any_of(scheme.layers.begin(), scheme.layers.end(), SpellsNope);
+}
+
+// The model's own law is `rope`, whatever it resolves to.
+Scheme OwnLaw(const ModelPositions& model, int64_t length) {
+  return Resolve(ParseScheme("rope"), model, length);
+}
+
+bool OwnLawHolds(const ModelPositions& model, int64_t length) {
+  if (length <= model.train_length) return true;
+  return LargestOwnDistance(OwnLaw(model, length), model, length) <=
+         TrainedDistance(model);
+}
+
+// A log n scale that the model was trained with belongs to every law of it.
+std::string AdvisedScale(const ModelPositions& model) {
+  if (model.own_spelling.size() == 1) {
+    const std::string& own = model.own_spelling.front();
+    const size_t plus = own.find('+');
+    if (plus != std::string::npos) return own.substr(plus);
+  }
+  return model.train_length > 1 ? "+logn-clip" : "";
+}
+
+}  // namespace
+
+std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
+  if (OwnLawHolds(model, length)) return "rope";
+  return "rerope:window=" +
+         std::to_string(std::max<int64_t>(1, model.train_length / 2)) +
+         AdvisedScale(model);
+}
+
+std::optional<std::string> KnownToFail(const Scheme& resolved,
+                                       const ModelPositions& model,
+                                       int64_t length) {
+  const Scheme own = OwnLaw(model, length);
+  const bool is_own = ToString(own) == ToString(resolved);
+  if (SpellsNope(resolved) && !is_own) {
+    const auto count = static_cast<int64_t>(
+        std::max({own.layers.size(), model.layers.size(), size_t{1}}));
+    if (Rotates(BuildStack(own, model, length, count))) {
+      return "nope: this model was trained with rotation; expect noise";
+    }
+  }
+  if (length <= model.train_length) return std::nullopt;
+  const double trained = TrainedDistance(model);
+  const double largest = LargestOwnDistance(resolved, model, length);
+  if (largest <= trained) return std::nullopt;
+  const std::string advice = AdvisedSpelling(model, length);
+  if (resolved.name == "rope") {
+    return "rope: this model was trained to " +
+           std::to_string(model.train_length) + "; at " +
+           std::to_string(length) + " expect noise; try --position " + advice;
+  }
+  return ToString(resolved) + ": at " + std::to_string(length) +
+         " distances reach " + FormatNumber(largest) + ", beyond the trained " +
+         FormatNumber(trained) + "; expect noise; try --position " + advice;
+}
+
+}  // namespace ropewalk::position
