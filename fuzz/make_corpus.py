@@ -224,11 +224,12 @@ def unigram(with_bytes):
 
 def written():
     """(target, name, bytes) of the seeds that need no model."""
-    # Width 64, rotated whole; trained to 128, read to 1000; 2 layers.
-    model = struct.pack("<IBiBB", 64, 1, 128, 1, 0)
-    rest = struct.pack("<iI", 1000, 1)
+    # Read to 1000; 2 layers; width 64, rotated whole; trained to 128.
+    model = struct.pack("<iIIBiBB", 1000, 1, 64, 1, 128, 1, 0)
+    windows = model[:-1] + struct.pack("<BBIB", 64, 1, 16, 0)  # one has a window
     for i, spelling in enumerate(SPELLINGS):
-        yield "scheme", f"spelling-{i:02}", spelling.encode() + b"\n" + model + rest
+        yield "scheme", f"spelling-{i:02}", (
+            spelling.encode() + b"\n" + (windows if i % 2 else model))
     layers = ", ".join(f'"{s}"' for s in SPELLINGS[:4])
     yield "stack_file", "layers", f"layers = [{layers}]\n".encode()
     yield "stack_file", "one", b'# one layer\nlayers = [\n  "rerope:window=8",\n]\n'

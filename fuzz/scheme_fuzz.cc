@@ -35,7 +35,7 @@ class Numbers {
   std::string_view bytes_;
 };
 
-ModelPositions MakeModel(Numbers& numbers) {
+ModelPositions MakeModel(Numbers& numbers, int64_t L) {
   ModelPositions model;
   model.head_width = numbers.Below(65);
   model.rotary_width =
@@ -54,6 +54,18 @@ ModelPositions MakeModel(Numbers& numbers) {
     model.long_factors.assign(pairs, 2);
   }
   model.has_learned_logn = kind & 32;
+  if (kind & 64) {
+    model.layers.resize(static_cast<size_t>(L));
+    for (position::LayerPositions& layer : model.layers) {
+      const auto law = numbers.Next<uint8_t>();
+      if (law & 1) layer.window = numbers.Below(1 << 20);
+      layer.rotates = !(law & 2);
+      if (law & 4) layer.base = numbers.Next<float>();
+      layer.scaled = !(law & 8);
+    }
+  }
+  if (kind & 16) model.own_spelling = {"rerope:window=8+logn"};
+  if (kind & 8) model.trained_spelling = {"inv-leaky:window=8"};
   return model;
 }
 
@@ -81,10 +93,10 @@ void Use(std::string_view spelling, Numbers numbers) {
   const std::string text = ToString(scheme);
   fuzz::Claim(ToString(position::ParseScheme(text)) == text,
               "a canonical spelling is its own: " + text);
-  const ModelPositions model = MakeModel(numbers);
-  position::Validate(model);
   const int64_t length = numbers.Next<int32_t>();
   const int64_t L = 1 + numbers.Below(5);
+  const ModelPositions model = MakeModel(numbers, L);
+  position::Validate(model);
   const Scheme resolved = position::Resolve(scheme, model, length);
   const std::string full = ToString(resolved);
   fuzz::Claim(ToString(position::ParseScheme(full)) == full,
@@ -94,6 +106,8 @@ void Use(std::string_view spelling, Numbers numbers) {
     Ask(plan, length);
   }
   position::KnownToFail(resolved, model, length);
+  position::ChangedLayers(resolved, model);
+  position::ParseScheme(position::AdvisedSpelling(model, length));
 }
 
 }  // namespace
