@@ -7,6 +7,7 @@ BUILD := build
 ASAN  := build-asan
 TSAN  := build-tsan
 NEON  := build-neon
+FUZZ  := build-fuzz
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -22,6 +23,11 @@ FETCHED := smollm2 gemma3
 MODEL ?=
 TEXT  ?=
 
+# `make fuzz TARGET=gguf SECONDS=600`: one target of fuzz/, or all of them, each
+# for so long.
+TARGET  ?=
+SECONDS ?= 60
+
 # `make test LAB=OFF` leaves the training wing out, and LibTorch with it.
 LAB ?= ON
 
@@ -35,6 +41,7 @@ TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
   $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
+FUZZ_PACKAGES  := $(RUNTIME_PACKAGES) clang libclang-rt-14-dev llvm
 NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
   python3 g++-aarch64-linux-gnu qemu-user-static $(addsuffix :arm64,libhwy-dev \
   libtomlplusplus-dev zlib1g-dev libgtest-dev libgmock-dev)
@@ -42,8 +49,8 @@ NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
 .PHONY: help runtime lab build demo test bench format \
-  format-check lint asan tsan neon deps-runtime deps-test deps-bench deps-demo \
-  deps-lab deps-dev deps-neon install clean
+  format-check lint asan tsan neon fuzz deps-runtime deps-test deps-bench \
+  deps-demo deps-lab deps-dev deps-neon deps-fuzz install clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
@@ -57,12 +64,15 @@ help:
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
 	@echo 'make tsan           the tests under ThreadSanitizer'
 	@echo 'make neon           the kernels built for 64-bit ARM and tested in an emulator'
+	@echo 'make fuzz           every parser on mutated files, a minute each;'
+	@echo '                    SECONDS=600 for longer, TARGET=gguf for one'
 	@echo 'make lint           clang-tidy over src/; FILES="..." for some of it'
 	@echo 'make format         clang-format everything; format-check only looks'
 	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
-	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/ and $(NEON)/'
+	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
-	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon'
+	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon,'
+	@echo '                    deps-fuzz'
 	@echo 'LAB=OFF             tests and benchmarks without the lab and LibTorch'
 	@echo 'JOBS=$(JOBS)  TEST_DATA=$(or $(TEST_DATA),(none))'
 
@@ -148,6 +158,14 @@ neon:
 	  --target base_test position_test kernels_test attention_test
 	$(call run_tests,$(NEON),^(base|position|kernels|attention)_test)
 
+# docs/reliability.md tells what the targets are and how a finding is looked at.
+fuzz:
+	@command -v clang++ >/dev/null || { \
+	  echo 'fuzz: no clang++; `make deps-fuzz` installs it' >&2; exit 1; }
+	$(call configure,$(FUZZ),fuzz,ROPEWALK_FUZZ,deps-fuzz)
+	cmake --build $(FUZZ) --target $(if $(TARGET),fuzz_$(TARGET),fuzzers) -j $(JOBS)
+	fuzz/run.sh $(FUZZ) $(SECONDS) $(JOBS) $(TARGET)
+
 bench:
 	$(call configure,$(BUILD),runtime,ROPEWALK_BENCH $(LAB_OPTION),deps-bench)
 	cmake --build $(BUILD) --target benches -j $(JOBS)
@@ -157,7 +175,7 @@ bench:
 	done; \
 	test -n "$$found" || { echo 'bench: no such program in bench/' >&2; exit 1; }
 
-SOURCES = find src tests bench examples \( -name '*.h' -o -name '*.cc' \) 2>/dev/null
+SOURCES = find src tests bench examples fuzz \( -name '*.h' -o -name '*.cc' \) 2>/dev/null
 
 format:
 	@command -v clang-format >/dev/null || { \
@@ -231,6 +249,9 @@ deps-dev:
 deps-lab:
 	$(call need,$(LAB_PACKAGES))
 
+deps-fuzz:
+	$(call need,$(FUZZ_PACKAGES))
+
 deps-neon:
 	$(call need,$(NEON_PACKAGES),arm64)
 
@@ -238,4 +259,4 @@ install: runtime
 	cmake --install $(BUILD) --prefix '$(PREFIX)'
 
 clean:
-	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON)
+	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ)

@@ -137,6 +137,32 @@ TEST_F(HostileModelTest, HeadersThatLieAreRefused) {
   ExpectRefusedByTheProgram(Write("made.gguf", swapped), ids, "GGUF");
 }
 
+// A header of some hundred bytes must not make plans for as many layers as it
+// names before one of them has been found: these would take 4 GB.
+TEST_F(HostileModelTest, LayersThatAreNotThereCostNothing) {
+  formats::Metadata keys;
+  keys.SetString("general.architecture", "gemma3");
+  for (const auto& [key, value] : std::vector<std::pair<std::string, int64_t>>{
+           {"block_count", 65536},
+           {"embedding_length", 1},
+           {"feed_forward_length", 1},
+           {"context_length", 8192},
+           {"attention.head_count", 1},
+           {"attention.key_length", 16384},
+           {"attention.value_length", 16384},
+           {"attention.sliding_window", 512}}) {
+    keys.SetInt("gemma3." + key, value);
+  }
+  const std::string path = Path("layers.gguf");
+  formats::GgufWriter writer(path, keys);
+  writer.AddTensor("token_embd.weight", DType::kF32, {8, 1});
+  writer.AddTensor("output_norm.weight", DType::kF32, {1});
+  writer.WriteTensor(std::vector<std::byte>(32));
+  writer.WriteTensor(std::vector<std::byte>(4));
+  writer.Finish();
+  ExpectRefusedByTheProgram(path, Ids(1, 20), "tensor 'blk.0.");
+}
+
 struct KeyCase {
   std::string part;  // of the message
   std::function<void(formats::Metadata&)> change;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/architectures/architecture.h"
 #include "model/layer_reader.h"
+#include "model/position_keys.h"
 
 namespace ropewalk::model {
 
@@ -44,6 +45,13 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
     reader.Find(positions);
   }
   reader.RequireAllTaken();
+  // Not before: a header of some hundred bytes may name 65536 layers, whose
+  // plans take gigabytes.
+  try {
+    CheckLaws(config_.positions);
+  } catch (const std::invalid_argument& error) {
+    throw FormatError(file_.path(), 0, error.what());
+  }
 }
 
 int64_t Model::MatrixElements() const {

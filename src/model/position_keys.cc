@@ -145,8 +145,7 @@ void ReadPositionKeys(KeyReader& keys, Config& config) {
       ReadLaw(file, "ropewalk.position_trained", config.L);
 }
 
-void CheckPositions(const ModelPositions& positions) {
-  position::Validate(positions);
+void CheckLaws(const ModelPositions& positions) {
   // A law that is not defined is this file's mistake, not that of the caller
   // who meets it later.
   const int64_t N = positions.train_length;

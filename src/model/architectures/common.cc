@@ -170,7 +170,7 @@ Blueprint ReadBlueprint(const formats::GgufFile& file) {
     ReadExperts(keys, blueprint);
     ReadEpsilon(keys, blueprint);
     IgnoreVoidWindow(keys, config);
-    CheckPositions(config.positions);
+    position::Validate(config.positions);
     attention::Validate(config.heads);
   } catch (const std::invalid_argument& error) {
     keys.Fail(error.what());

@@ -1,0 +1,37 @@
+#include "fuzz/input.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace ropewalk::fuzz {
+
+MemoryFile::MemoryFile(std::string_view bytes)
+    : fd_(memfd_create("fuzz", MFD_CLOEXEC)),
+      path_("/proc/self/fd/" + std::to_string(fd_)) {
+  Claim(fd_ >= 0, "memfd_create failed");
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd_, bytes.data(), bytes.size());
+    Claim(written > 0, "cannot write to a file in memory");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+MemoryFile::~MemoryFile() { close(fd_); }
+
+std::string_view TakeLine(std::string_view& text) {
+  const size_t end = text.find('\n');
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return line;
+}
+
+void Claim(bool holds, const std::string& what) {
+  if (holds) return;
+  std::fprintf(stderr, "claim broken: %s\n", what.c_str());
+  std::abort();
+}
+
+}  // namespace ropewalk::fuzz

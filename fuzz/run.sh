@@ -1,0 +1,56 @@
+#!/bin/sh
+# Runs fuzz targets: each replays its corpus, then mutates it.
+#
+#   run.sh FOLDER SECONDS JOBS [TARGET...]
+#
+# FOLDER is the build folder; JOBS targets run at a time, all of them where none
+# is named. What a run adds to the corpus is kept in FOLDER/corpus, so that the
+# next one goes on from there; inputs that were findings lie in FOLDER/findings.
+# One line a target; the report of a finding, and exit code 1, when there is one.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+folder=$1 seconds=$2 jobs=$3
+shift 3
+
+# An input may cost 20 s, 256 MiB at once and 2 GiB in all; all of them are some
+# KiB, so whatever needs more is a length that was not checked.
+run_one() {
+  target=$1
+  program=$folder/fuzz/$target
+  log=$folder/logs/$target.log
+  grown=$folder/corpus/$target
+  mkdir -p "$grown" "$folder/logs" "$folder/findings"
+  set -- "$grown"
+  test -d "fuzz/corpus/$target" && set -- "$@" "fuzz/corpus/$target"
+  test -f "fuzz/$target.dict" && set -- "-dict=fuzz/$target.dict" "$@"
+  # Two tiles of keys and values do not fit into 4 KiB, the usual limit.
+  test "$target" = session && set -- -max_len=16384 "$@"
+  if "$program" -max_total_time="$seconds" -timeout=20 -malloc_limit_mb=256 \
+    -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
+    -artifact_prefix="$folder/findings/$target-" "$@" >"$log" 2>&1; then
+    awk -v target="$target" '
+      /number_of_executed_units/ { inputs = $2 }
+      /cov: / { for (i = 1; i < NF; ++i) if ($i == "cov:") edges = $(i + 1) }
+      /DONE/ { done = 1 }
+      / runs in / { seconds = $(NF - 1) }
+      END { printf "fuzz: %-14s %9d inputs in %4d s, %5d edges, no finding\n",
+              target, inputs, seconds, edges }' "$log"
+    return 0
+  fi
+  echo "fuzz: $target: FINDING; the end of $log:"
+  grep -avE '^#[0-9]+	' "$log" | tail -n 40
+  echo "fuzz: again: $program $folder/findings/$target-..."
+  return 1
+}
+
+if [ "${FUZZ_ONE:-}" = yes ]; then
+  run_one "$1"
+  exit
+fi
+if [ $# = 0 ]; then
+  for program in "$folder"/fuzz/*; do
+    test -x "$program" && set -- "$@" "$(basename "$program")"
+  done
+fi
+printf '%s\n' "$@" | FUZZ_ONE=yes xargs -P "$jobs" -I '{}' \
+  sh "$0" "$folder" "$seconds" 1 '{}' || exit 1
