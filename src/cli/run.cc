@@ -144,6 +144,8 @@ void RunCommand(const RunJob& job) {
       change ? std::min(change->at, context_length) : context_length;
   const Law law = LawFor(job, scheme, runtime, first_length);
   std::string described = position::ToString(law.scheme);
+  const std::string changed = position::ChangedLayers(law.scheme, positions);
+  if (!changed.empty()) described += " " + changed;
   generate::GenerateOptions options{.max_tokens = job.tokens,
                                     .ignore_end_of_text = job.ignore_eos,
                                     .shift = job.shift,
