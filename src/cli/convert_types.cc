@@ -11,8 +11,7 @@ using formats::GgufFile;
 using formats::GgufTensor;
 
 // Numbers are llama.cpp's enum llama_ftype. q8_K is missing on purpose: it has
-// no number there, and no engine multiplies it as a weight. llama.cpp's q6_K
-// differs from a pure one only in what must be q8_0.
+// no number there, and no engine multiplies it as a weight.
 constexpr ConvertTarget kTargets[] = {
     {"f32", DType::kF32, false, 0},    {"f16", DType::kF16, false, 1},
     {"bf16", DType::kBf16, false, 32}, {"q8_0", DType::kQ8_0, false, 7},
@@ -110,15 +109,16 @@ DType SmallerBlocks(DType type) {
 }
 
 std::vector<DType> Candidates(DType type, int64_t columns) {
-  std::vector<DType> types;
-  if (InfoOf(type).block_elements > 32 &&
-      columns % InfoOf(type).block_elements != 0) {
+  const bool blocks = InfoOf(type).block_elements > 1;
+  if (columns % InfoOf(type).block_elements != 0 &&
+      InfoOf(type).block_elements > 32) {
     type = SmallerBlocks(type);
   }
   if (columns % InfoOf(type).block_elements != 0) type = DType::kF16;
-  types.push_back(type);
-  // bf16 has the range of f32, but three bits less than the f16 asked for.
-  if (InfoOf(type).block_elements > 1) types.push_back(DType::kBf16);
+  std::vector<DType> types = {type};
+  // bf16 has the range of f32, but three bits less than f16: it does for what
+  // was to become blocks, not for what was to become f16.
+  if (blocks) types.push_back(DType::kBf16);
   if (type != DType::kF32) types.push_back(DType::kF32);
   return types;
 }
