@@ -67,7 +67,7 @@ TEST_F(PointsTest, FlowToAPictureByKernels) {
 }
 
 // And stay on the ring: at the end their mean distance from it is 0.021 +-
-// 0.005 over 27 seeds and the three capabilities of ATen; the bound is six
+// 0.004 over nine seeds and the three capabilities of ATen; the bound is seven
 // deviations away. With a momentum of 0.9 it is 0.12 to 0.5, by the phase in
 // which the particles swing through the ring.
 TEST_F(PointsTest, AFlowAlongALearnedRatioRestsOnItsTarget) {
