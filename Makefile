@@ -17,7 +17,9 @@ PREFIX ?= /usr/local
 TEST_DATA ?= $(or $(ROPEWALK_TEST_DATA),$(wildcard ../shared/data))
 export ROPEWALK_TEST_DATA := $(abspath $(TEST_DATA))
 
-# `make demo MODEL=model.gguf TEXT=book.txt`
+# `make demo MODEL=model.gguf TEXT=book.txt`; the models of tools/get_model.py
+# by name.
+FETCHED := smollm2 gemma3
 MODEL ?=
 TEXT  ?=
 
@@ -55,7 +57,8 @@ help:
 	@echo 'make runtime        the same; make build: this and the lab'
 	@echo 'make lab            the training wing: $(BUILD)/bin/ropewalk-lab and the'
 	@echo '                    operators for PyTorch, libropewalk_torch.so'
-	@echo 'make demo           build, then run it; MODEL= and TEXT= for your own'
+	@echo 'make demo           build, then run it; MODEL= and TEXT= for your own;'
+	@echo '                    MODEL=smollm2 or gemma3 fetches that model first'
 	@echo 'make test           build and run the tests; lists what was skipped'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
@@ -100,7 +103,13 @@ lab:
 build: runtime lab
 
 demo: runtime
+ifneq ($(filter $(FETCHED),$(MODEL)),)
+	@model=$$(python3 tools/get_model.py $(MODEL)) || exit 1; \
+	echo "$(BUILD)/bin/ropewalk demo -m '$$model'" $(if $(TEXT),"-t '$(TEXT)'"); \
+	exec $(BUILD)/bin/ropewalk demo -m "$$model" $(if $(TEXT),-t '$(TEXT)')
+else
 	$(BUILD)/bin/ropewalk demo $(if $(MODEL),-m '$(MODEL)') $(if $(TEXT),-t '$(TEXT)')
+endif
 
 # Prints the name and the reason of every skipped test in a log of ctest.
 define list_skipped
@@ -226,9 +235,13 @@ deps-test:
 deps-bench:
 	$(call need,$(BENCH_PACKAGES))
 
-# The Bible only where the demo is given no other text.
+# The Bible only where the demo is given no other text, pip only where a model
+# is to be fetched and no pip of another origin is there.
+PIP = $(if $(filter $(FETCHED),$(MODEL)),$(if \
+  $(shell python3 -m pip --version 2>/dev/null),,python3 python3-pip))
+
 deps-demo:
-	$(call need,$(RUNTIME_PACKAGES) $(if $(TEXT),,bible-kjv bible-kjv-text))
+	$(call need,$(RUNTIME_PACKAGES) $(if $(TEXT),,bible-kjv bible-kjv-text) $(PIP))
 
 deps-dev:
 	$(call need,$(DEV_PACKAGES))

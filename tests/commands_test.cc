@@ -50,9 +50,11 @@ TEST_F(InspectTest, ShowsModelSchemesKeysAndTensors) {
   EXPECT_TRUE(Worked(result));
   EXPECT_EQ(result.err, "");
   for (const std::string part :
-       {"tiny (llama): 2 layers, width 64, feed-forward 96, vocabulary 300",
-        "trained to 64 tokens", "rerope:window=32+logn-clip",
-        "llama.context_length", "blk.1.ffn_down.weight", "embedding: rms"}) {
+       {"tiny (llama): 2 layers, width 64, vocabulary 300",
+        "trained to 64 tokens", "the whole text, rope base 10000",
+        "4 query heads on 2 of width 16", "silu, gated, 96 wide",
+        "rerope:window=32+logn-clip", "llama.context_length",
+        "blk.1.ffn_down.weight", "embedding: rms"}) {
     EXPECT_TRUE(Contains(result.out, part)) << part << "\n" << result.out;
   }
   const ProgramResult json = RunProgram({"inspect", Tiny(), "--json"});

@@ -14,7 +14,7 @@
 #include "base/dtype.h"
 #include "base/random.h"
 #include "formats/gguf_writer.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 
 namespace ropewalk {
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "kernels/cpu/kernels.h"
 
 namespace ropewalk::attention {
@@ -13,7 +14,7 @@ namespace {
 void CheckScoreNumber(const char* what, double x) {
   Require(x == 0 || (x >= kLeastScoreNumber && x <= kMostScoreNumber),
           "attention: the " + std::string(what) +
-              " must be 0 or from 1e-6 to 1e9, not " + std::to_string(x));
+              " must be 0 or from 1e-6 to 1e9, not " + FormatNumber(x));
 }
 
 constexpr int64_t kPanels = kTile / kernels::kKeyPanel;

@@ -50,6 +50,7 @@ void CheckSizes(const position::Plan& plan, const HeadShape& shape,
           "attention scores: " + std::to_string(shape.H) +
               " query heads of width " + std::to_string(shape.D) + " over " +
               std::to_string(shape.G) + " key heads");
+  Validate(shape);
   Require(static_cast<int64_t>(query.size()) == shape.H * shape.D,
           "attention scores: a query of " + std::to_string(query.size()) +
               " numbers for " + std::to_string(shape.H) + " heads of width " +

@@ -74,6 +74,7 @@ TEST(DTypeTest, NamesParseBack) {
     EXPECT_EQ(InfoOf(info.type).name, info.name);
   }
   EXPECT_EQ(ParseDType("q3"), std::nullopt);
+  EXPECT_EQ(ParseDType("Q4_k"), DType::kQ4K);  // case does not matter
   EXPECT_EQ(RowBytes(DType::kQ8_0, 64), 68);
   EXPECT_EQ(RowBytes(DType::kQ4_0, 64), 36);
 }

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -9,8 +10,18 @@
 namespace ropewalk {
 namespace {
 
-// Length of the well-formed sequence at text[at], or 0. Table 3-7 of the
-// Unicode standard.
+template <typename T>
+std::optional<T> ParseAll(std::string_view text) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || at != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+// Table 3-7 of the Unicode standard.
 size_t Utf8SequenceLength(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) -> unsigned {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
@@ -38,17 +49,6 @@ size_t Utf8SequenceLength(std::string_view text, size_t at) {
   }
   return 0;
 }
-
-template <typename T>
-std::optional<T> ParseAll(std::string_view text) {
-  T value{};
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return value;
-}
-
-}  // namespace
 
 std::optional<int64_t> FindInvalidUtf8(std::string_view text) {
   size_t at = 0;
@@ -89,6 +89,14 @@ std::string FormatNumber(double value) {
   const auto [end, error] =
       std::to_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() ? std::string(text.data(), end) : "nan";
+}
+
+bool EqualIgnoringCase(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string Printable(std::string_view text, size_t limit) {

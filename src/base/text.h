@@ -14,6 +14,10 @@ namespace ropewalk {
 // surrogates count as such), or nothing.
 std::optional<int64_t> FindInvalidUtf8(std::string_view text);
 
+// Bytes of the well-formed UTF-8 sequence at text[at], or 0 where there is
+// none.
+size_t Utf8SequenceLength(std::string_view text, size_t at);
+
 // The whole of `text` as an integer; nothing on junk or overflow.
 std::optional<int64_t> ParseInt(std::string_view text);
 
@@ -26,6 +30,9 @@ std::optional<int64_t> ParseLength(std::string_view text);
 
 // Shortest decimal text that reads back as `value`.
 std::string FormatNumber(double value);
+
+// ASCII letters count as equal in either case.
+bool EqualIgnoringCase(std::string_view a, std::string_view b);
 
 // `text` for a one-line message: control characters and ill-formed bytes as
 // \xNN, cut to `limit` bytes.

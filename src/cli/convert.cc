@@ -1,5 +1,6 @@
 // ropewalk convert: the same model in another element type.
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -9,43 +10,106 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/parallel.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "cli/commands.h"
+#include "cli/convert_types.h"
 #include "formats/ggml_types.h"
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
+#include "kernels/pack_range.h"
 
 namespace ropewalk::cli {
 namespace {
 
 using formats::GgufTensor;
 
-// Matrices are converted; vectors (norms, factors) stay exact. Rows that a
-// block format cannot divide become f16.
-DType TargetType(const GgufTensor& tensor, DType wanted) {
-  if (tensor.shape.size() < 2) return DType::kF32;
-  if (tensor.Columns() % InfoOf(wanted).block_elements != 0) {
-    return DType::kF16;
-  }
-  return wanted;
+constexpr int64_t kChunkElements = 1 << 22;  // between two looks at Ctrl-C
+
+const void* RowOf(const GgufTensor& tensor, int64_t row) {
+  return tensor.bytes.data() + row * RowBytes(*tensor.type, tensor.Columns());
 }
 
-std::vector<std::byte> ConvertTensor(const GgufTensor& tensor, DType to) {
+// Calls `use` with (row, its floats, worker) for all rows, on all threads.
+template <typename Use>
+void ForEachRow(const GgufTensor& tensor, ParallelFor& threads,
+                const Use& use) {
   const int64_t columns = tensor.Columns();
-  const int64_t in_bytes = RowBytes(*tensor.type, columns);
-  const int64_t out_bytes = RowBytes(to, columns);
-  std::vector<float> row(static_cast<size_t>(columns));
-  std::vector<std::byte> out(static_cast<size_t>(tensor.Rows() * out_bytes));
-  for (int64_t r = 0; r < tensor.Rows(); ++r) {
-    kernels::UnpackRow(*tensor.type, tensor.bytes.data() + r * in_bytes,
-                       columns, row.data());
-    kernels::PackRow(to, row.data(), columns, out.data() + r * out_bytes);
+  const int64_t chunk = std::max<int64_t>(1, kChunkElements / columns);
+  std::vector<std::vector<float>> rows(
+      static_cast<size_t>(threads.workers()),
+      std::vector<float>(static_cast<size_t>(columns)));
+  for (int64_t begin = 0; begin < tensor.Rows(); begin += chunk) {
+    ThrowIfInterrupted();
+    const int64_t count = std::min(chunk, tensor.Rows() - begin);
+    threads.Run(count, [&](int64_t task, int64_t worker) {
+      float* row = rows[static_cast<size_t>(worker)].data();
+      kernels::UnpackRow(*tensor.type, RowOf(tensor, begin + task), columns,
+                         row);
+      use(begin + task, row, worker);
+    });
   }
+}
+
+// Whether the numbers of the tensor are within the range of `type`.
+bool Holds(const GgufTensor& tensor, DType type, ParallelFor& threads) {
+  std::vector<kernels::RangeLoss> losses(
+      static_cast<size_t>(threads.workers()));
+  ForEachRow(tensor, threads, [&](int64_t, const float* row, int64_t worker) {
+    losses[static_cast<size_t>(worker)] +=
+        kernels::RangeLossOf(type, row, tensor.Columns());
+  });
+  kernels::RangeLoss sum;
+  for (const kernels::RangeLoss& loss : losses) sum += loss;
+  return sum.Holds();
+}
+
+// The first of `types` that holds the tensor; says so where it is not the one
+// that was asked for.
+DType ChooseType(const GgufTensor& tensor, const std::vector<DType>& types,
+                 DType wanted, ParallelFor& threads, Progress& progress) {
+  const auto say = [&](const std::string& why, DType type) {
+    progress.Clear();
+    std::fprintf(stderr, "%s: %s; kept %s\n", Printable(tensor.name).c_str(),
+                 why.c_str(), std::string(InfoOf(type).name).c_str());
+  };
+  const std::string columns = std::to_string(tensor.Columns());
+  for (const DType type : types) {
+    // The last is f32, which holds everything.
+    if (type == *tensor.type || type == types.back() ||
+        Holds(tensor, type, threads)) {
+      if (type != types.front()) {
+        say("the range of " + std::string(InfoOf(types.front()).name) +
+                " does not hold its numbers",
+            type);
+      } else if (types.size() > 1 &&
+                 tensor.Columns() % InfoOf(wanted).block_elements != 0) {
+        say("rows of " + columns + " are not whole blocks of " +
+                std::string(InfoOf(wanted).name),
+            type);
+      }
+      return type;
+    }
+  }
+  return DType::kF32;
+}
+
+std::vector<std::byte> ConvertTensor(const GgufTensor& tensor, DType to,
+                                     ParallelFor& threads) {
+  // Packing anew what already has the type could only lose.
+  if (to == *tensor.type) return {tensor.bytes.begin(), tensor.bytes.end()};
+  const int64_t out_bytes = RowBytes(to, tensor.Columns());
+  std::vector<std::byte> out(static_cast<size_t>(tensor.Rows() * out_bytes));
+  ForEachRow(tensor, threads, [&](int64_t r, const float* row, int64_t) {
+    kernels::PackRow(to, row, tensor.Columns(), out.data() + r * out_bytes);
+  });
   return out;
 }
 
-void Convert(const std::string& in, const std::string& out, DType wanted) {
+void Convert(const std::string& in, const std::string& out,
+             const ConvertTarget& target) {
   std::error_code ignored;
   Require(!std::filesystem::equivalent(in, out, ignored),
           "convert: OUT is the same file as IN, and converting loses bits; "
@@ -53,49 +117,55 @@ void Convert(const std::string& in, const std::string& out, DType wanted) {
   const formats::GgufFile file(in);
   for (const GgufTensor& tensor : file.tensors()) {
     if (!tensor.type) {
-      throw FormatError(
-          in, tensor.file_offset,
-          "tensor '" + tensor.name + "' is of type " + tensor.type_name +
-              ", which cannot be converted; known: " + DTypeNames());
+      throw FormatError(tensor.path, tensor.file_offset,
+                        "tensor '" + Printable(tensor.name) + "' " +
+                            formats::UnreadType(tensor.type_name));
     }
+    Require(!std::filesystem::equivalent(tensor.path, out, ignored),
+            "convert: OUT is a part of IN; name another");
   }
   formats::Metadata metadata = file.metadata();
-  metadata.SetInt("general.file_type", formats::FileTypeOf(wanted));
-  if (InfoOf(wanted).block_elements > 1) {
+  metadata.SetInt("general.file_type", target.file_type);
+  if (InfoOf(target.type).block_elements > 1) {
     metadata.SetInt("general.quantization_version", 2);
   }
+  for (const char* key : {"split.no", "split.count", "split.tensors.count"}) {
+    metadata.Remove(key);
+  }
+  const auto threads = MakeThreadPool(0);
   CatchInterrupts();  // before there is a temporary file to leave behind
   formats::GgufWriter writer(out, metadata);
+  const auto candidates = ConvertTypes(file, target);
+  std::vector<DType> types;
   std::map<std::string_view, int64_t> counts;
-  for (const GgufTensor& tensor : file.tensors()) {
-    const DType type = TargetType(tensor, wanted);
-    writer.AddTensor(tensor.name, type, tensor.shape);
-    ++counts[InfoOf(type).name];
-    if (type != wanted && tensor.shape.size() >= 2) {
-      std::fprintf(
-          stderr, "%s: rows of %lld are not whole blocks of %s; kept f16\n",
-          tensor.name.c_str(), static_cast<long long>(tensor.Columns()),
-          std::string(InfoOf(wanted).name).c_str());
-    }
+  // Every tensor is read twice: the header needs the types first.
+  Progress progress("convert", 2.0 * static_cast<double>(file.file_bytes()),
+                    "bytes");
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const GgufTensor& tensor = file.tensors()[i];
+    types.push_back(
+        ChooseType(tensor, candidates[i], target.type, *threads, progress));
+    writer.AddTensor(tensor.name, types.back(), tensor.shape);
+    ++counts[InfoOf(types.back()).name];
+    progress.Add(static_cast<int64_t>(tensor.bytes.size()));
   }
-  Progress progress("convert", file.file_bytes(), "bytes");
   int64_t bytes = 0;
-  for (const GgufTensor& tensor : file.tensors()) {
-    const auto converted = ConvertTensor(tensor, TargetType(tensor, wanted));
+  for (size_t i = 0; i < types.size(); ++i) {
+    const GgufTensor& tensor = file.tensors()[i];
+    const auto converted = ConvertTensor(tensor, types[i], *threads);
     writer.WriteTensor(converted);
     bytes += static_cast<int64_t>(converted.size());
     progress.Add(static_cast<int64_t>(tensor.bytes.size()));
-    ThrowIfInterrupted();
   }
   writer.Finish();
   progress.Clear();
-  std::string types;
+  std::string list;
   for (const auto& [name, count] : counts) {
-    types += (types.empty() ? "" : ", ") + std::to_string(count) + " " +
-             std::string(name);
+    list += (list.empty() ? "" : ", ") + std::to_string(count) + " " +
+            std::string(name);
   }
   std::printf("%s: %zu tensors (%s), %s of weights, from %s\n", out.c_str(),
-              file.tensors().size(), types.c_str(), FormatBytes(bytes).c_str(),
+              file.tensors().size(), list.c_str(), FormatBytes(bytes).c_str(),
               FormatBytes(file.file_bytes()).c_str());
 }
 
@@ -112,16 +182,22 @@ void AddConvert(CLI::App& app) {
   auto job = std::make_shared<Job>();
   command->add_option("IN", job->in, "GGUF model")->required();
   command->add_option("OUT", job->out, "GGUF model to write")->required();
-  command->add_option("--type", job->type, DTypeNames())->capture_default_str();
+  command->add_option("--type", job->type, ConvertTargetNames())
+      ->capture_default_str();
   command->footer(
-      "Matrices are converted, vectors stay f32. Rows that a block format "
-      "cannot divide\nare kept f16, and that is said.\n\n"
-      "Example:\n  ropewalk convert model.gguf model-q8.gguf --type q8_0");
+      "Matrices are converted, vectors and norms stay f32. Where rows are not "
+      "whole blocks\nof a type the next sensible one is taken, and where its "
+      "range does not hold the\nnumbers bf16 or f32; either is said. "
+      "q4_K_M, q4_K_S, q5_K_M and q5_K_S are\nllama.cpp's mixes: the value "
+      "and down projections of some layers and the output get\nmore bits. A "
+      "split model is named by its first part and becomes one file.\n\n"
+      "Example:\n  ropewalk convert model.gguf model-q4.gguf --type q4_K_M");
   command->callback([job] {
-    const auto type = ParseDType(job->type);
-    Require(type.has_value(), "--type must be one of " + DTypeNames() +
-                                  ", got '" + job->type + "'");
-    Convert(job->in, job->out, *type);
+    const auto target = ParseConvertTarget(job->type);
+    Require(target.has_value(), "--type must be one of " +
+                                    ConvertTargetNames() + ", got '" +
+                                    Printable(job->type, 40) + "'");
+    Convert(job->in, job->out, *target);
   });
 }
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 
 namespace ropewalk::cli {
 namespace {

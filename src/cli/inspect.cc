@@ -274,7 +274,7 @@ void AddInspect(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "inspect", "what is in a model file, and how far it may read");
   auto job = std::make_shared<Job>();
-  command->add_option("MODEL", job->path, "GGUF file")->required();
+  command->add_option("-m,--model,MODEL", job->path, "GGUF file")->required();
   command->add_flag("--json", job->json, "print everything as JSON");
   command
       ->add_option("--weight-decay", job->weight_decay,
@@ -283,7 +283,7 @@ void AddInspect(CLI::App& app) {
       ->check(CLI::Range(1e-9, 1e9));
   command->footer(
       "Examples:\n"
-      "  ropewalk inspect model.gguf\n"
+      "  ropewalk inspect -m model.gguf\n"
       "  ropewalk inspect model.gguf --weight-decay 0.01");
   command->callback([job] {
     const Inspection inspection = Examine(job->path, job->weight_decay);

@@ -1,5 +1,11 @@
 #include "cli/options.h"
 
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <string_view>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/text_file.h"
@@ -133,23 +139,86 @@ std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
 
 void TextOptions::Add(CLI::App& command) {
   prompt_option = command.add_option("-p,--prompt", prompt, "the text");
-  file_option = command.add_option("-f,--file", file,
-                                   "a file with the text (UTF-8, "
-                                   "may be .gz)");
+  file_option = command.add_option(
+      "-f,--file", file,
+      "a file with the text (UTF-8, may be .gz); - is standard input, which is "
+      "also read where neither is given and it is no terminal");
+  command.add_flag(
+      "-e,--escape", escape,
+      "read \\n, \\t, \\r, \\\\, \\', \\\" and \\xHH (a byte) in -p "
+      "as what they stand for; default: as they are written");
+}
+
+std::string TextOptions::Source() const {
+  if (prompt_option->count() > 0) return "";
+  return file.empty() || file == "-" ? "standard input" : file;
 }
 
 std::string TextOptions::Read() const {
-  Require(prompt_option->count() + file_option->count() == 1,
-          "give the text with either -p TEXT or -f FILE");
-  if (file_option->count() == 0) {
-    const auto broken = FindInvalidUtf8(prompt);
+  const bool has_file = file_option->count() > 0;
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  const std::string rule =
+      "give the text with either -p TEXT or -f FILE (- is standard input)";
+  Require(prompt_option->count() + file_option->count() <= 1 &&
+              (has_file || prompt_option->count() > 0 || !terminal),
+          rule);
+  if (prompt_option->count() > 0) {
+    std::string text = escape ? Unescape(prompt, "-p") : prompt;
+    const auto broken = FindInvalidUtf8(text);
     Require(!broken, "the text of -p is not UTF-8 at byte " +
                          std::to_string(broken.value_or(0)));
-    return prompt;
+    return text;
   }
-  std::string text = formats::ReadTextFile(file);
-  formats::RequireUtf8(file, text);
+  Require(!escape, "--escape goes with -p; a file is read as it is");
+  std::string text;
+  if (has_file && file != "-") {
+    text = formats::ReadTextFile(file);
+  } else {
+    if (terminal) {
+      std::fprintf(stderr,
+                   "reading the text from the terminal; Ctrl-D ends it\n");
+    }
+    text = formats::ReadText(stdin, Source());
+    Require(has_file || !text.empty(), rule + "; there, it is empty");
+  }
+  formats::RequireUtf8(Source(), text);
   return text;
+}
+
+std::string Unescape(const std::string& text, const std::string& option) {
+  static const std::map<char, char> kEscapes = {{'n', '\n'},  {'t', '\t'},
+                                                {'r', '\r'},  {'\\', '\\'},
+                                                {'\'', '\''}, {'"', '"'}};
+  const auto digit = [](char c) {
+    const char lower = static_cast<char>(c | 0x20);
+    if (c >= '0' && c <= '9') return c - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  };
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      plain += text[i];
+      continue;
+    }
+    const std::string_view rest = std::string_view(text).substr(i);
+    const auto escape =
+        rest.size() > 1 ? kEscapes.find(rest[1]) : kEscapes.end();
+    if (escape != kEscapes.end()) {
+      plain += escape->second;
+      i += 1;
+    } else if (rest.size() >= 4 && rest[1] == 'x' && digit(rest[2]) >= 0 &&
+               digit(rest[3]) >= 0) {
+      plain += static_cast<char>(16 * digit(rest[2]) + digit(rest[3]));
+      i += 3;
+    } else {
+      Require(false,
+              "--escape: '" + Printable(rest.substr(0, 4)) + "' at byte " +
+                  std::to_string(i) + " of " + option +
+                  " is no escape; there are \\n, \\t, \\r, \\\\, \\', \\\" and "
+                  "\\xHH");
+    }
+  }
+  return plain;
 }
 
 }  // namespace ropewalk::cli

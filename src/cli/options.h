@@ -64,17 +64,27 @@ std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
 int64_t ParseLengthOption(const std::string& text, const std::string& option,
                           int64_t otherwise);
 
-// The text of -p, or of the file of -f; exactly one must be given. Throws
-// std::invalid_argument, IoError, and FormatError for text that is not UTF-8.
+// The text of -p, of the file of -f, or of standard input: for -f -, and where
+// neither is given and standard input is no terminal.
 struct TextOptions {
   std::string prompt;
   std::string file;
+  bool escape = false;  // of the prompt
   CLI::Option* prompt_option = nullptr;
   CLI::Option* file_option = nullptr;
 
   void Add(CLI::App& command);
+  // Throws std::invalid_argument, IoError, and FormatError for text that is not
+  // UTF-8.
   std::string Read() const;
+  // What the text came from, where that was a file or a pipe, which should not
+  // be empty; else nothing.
+  std::string Source() const;
 };
+
+// `text` with \n, \t, \r, \\, \', \" and \xHH (a byte) read as what they stand
+// for. Throws std::invalid_argument, naming `option`, for other escapes.
+std::string Unescape(const std::string& text, const std::string& option);
 
 }  // namespace ropewalk::cli
 

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/prompt_options.h"
 #include "generate/generator.h"
 #include "model/context.h"
 #include "model/session.h"
@@ -29,7 +30,7 @@ struct RunJob {
   ModelOptions model;
   PositionOptions position;
   KvOptions kv;
-  TextOptions text;
+  PromptOptions prompt;
   int64_t tokens = 256;
   std::string context;
   generate::SampleOptions sampling;
@@ -116,16 +117,13 @@ void RunCommand(const RunJob& job) {
           "--prompt-cache and --switch exclude each other: a kept text belongs "
           "to one scheme from its first token");
   Require(job.shift || job.keep == 0, "--keep goes with --shift");
-  const std::string text = job.text.Read();
-  // An empty -p asks for a text from nothing; an empty file is a mistake.
-  Require(!text.empty() || job.text.file.empty(),
-          "the prompt is empty: nothing in '" + job.text.file + "'");
+  const std::string text = job.prompt.Read();
   const std::string spelling = job.position.Spellings({"auto"}).front();
   const position::Scheme scheme = position::ParseScheme(spelling);
   Runtime runtime(job.model.ForRuntime());
   const position::ModelPositions& positions = runtime.positions();
-  const std::vector<Token> prompt = runtime.tokenizer().Encode(text);
-  const auto prompt_tokens = static_cast<int64_t>(prompt.size());
+  const Prompt prompt = job.prompt.Encode(text, runtime);
+  const auto prompt_tokens = static_cast<int64_t>(prompt.tokens.size());
 
   // Room for prompt and answer; never less than the model was trained to, and
   // no more where the context shifts.
@@ -146,6 +144,8 @@ void RunCommand(const RunJob& job) {
       change ? std::min(change->at, context_length) : context_length;
   const Law law = LawFor(job, scheme, runtime, first_length);
   std::string described = position::ToString(law.scheme);
+  const std::string changed = position::ChangedLayers(law.scheme, positions);
+  if (!changed.empty()) described += " " + changed;
   generate::GenerateOptions options{.max_tokens = job.tokens,
                                     .ignore_end_of_text = job.ignore_eos,
                                     .shift = job.shift,
@@ -159,10 +159,12 @@ void RunCommand(const RunJob& job) {
   const uint64_t seed =
       job.seed >= 0 ? static_cast<uint64_t>(job.seed) : std::random_device()();
   CatchInterrupts();
-  std::fprintf(stderr, "%s; position %s; context %lld; seed %llu\n",
-               runtime.Describe().c_str(), described.c_str(),
-               static_cast<long long>(context_length),
-               static_cast<unsigned long long>(seed));
+  std::fprintf(
+      stderr, "%s; %sposition %s; context %lld; seed %llu\n",
+      runtime.Describe().c_str(),
+      prompt.form.empty() ? "" : ("chat form " + prompt.form + "; ").c_str(),
+      described.c_str(), static_cast<long long>(context_length),
+      static_cast<unsigned long long>(seed));
 
   model::Context context(runtime.model(), law.stack,
                          {.length = context_length, .kv_type = kv_type},
@@ -171,13 +173,13 @@ void RunCommand(const RunJob& job) {
   if (!job.prompt_cache.empty() && std::filesystem::exists(job.prompt_cache)) {
     model::LoadSession(job.prompt_cache, runtime.model(), context);
     const int64_t cached = context.size();
-    reused = context.ReusePrefix(prompt);
+    reused = context.ReusePrefix(prompt.tokens);
     std::fprintf(
         stderr, "prompt cache: %lld of %lld tokens begin this prompt too\n",
         static_cast<long long>(reused), static_cast<long long>(cached));
   }
   const std::span<const Token> unread =
-      std::span(prompt).subspan(static_cast<size_t>(reused));
+      std::span(prompt.tokens).subspan(static_cast<size_t>(reused));
   // Written however the reading ends; the old file stays until then.
   const auto save = [&] {
     if (job.prompt_cache.empty()) return;
@@ -185,7 +187,7 @@ void RunCommand(const RunJob& job) {
   };
   generate::Sampler sampler(job.sampling, seed);
   generate::GenerateResult result;
-  if (job.echo) WriteText(text);
+  if (job.echo) WriteText(prompt.text);
   try {
     Progress progress("reading the prompt", static_cast<int64_t>(unread.size()),
                       "tokens");
@@ -235,7 +237,7 @@ void AddRun(CLI::App& app) {
       app.add_subcommand("run", "read a prompt of any length and continue it");
   auto job = std::make_shared<RunJob>();
   job->model.Add(*command);
-  job->text.Add(*command);
+  job->prompt.Add(*command);
   job->position.Add(*command, false);
   job->kv.Add(*command);
   command->add_option("-n,--tokens", job->tokens, "tokens to write at most")
@@ -287,6 +289,11 @@ void AddRun(CLI::App& app) {
       "  ropewalk run -m model.gguf -f book.txt --prompt-cache book.kv "
       "--kv-type q8_0\n"
       "  ropewalk run -m model.gguf -p 'Once' -n 10000 --shift --keep 4\n"
+      "  ropewalk run -m instruct.gguf --chat -p 'Why is the sky blue?' --temp "
+      "0\n"
+      "  ropewalk run -m instruct.gguf --special -e -p "
+      "'<|im_start|>user\\nHi<|im_end|>\\n'\n"
+      "  zcat book.txt.gz | ropewalk run -m model.gguf -n 200\n"
       "  ropewalk run -m model.gguf -f book.txt --position rope "
       "--switch 4k=rerope:window=2k");
   command->callback([job] { RunCommand(*job); });

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/dtype.h"
@@ -31,6 +32,10 @@ const GgmlType* FindGgmlType(std::string_view name);
 const GgmlType& GgmlTypeOf(DType type);
 
 std::span<const GgmlType> AllGgmlTypes();
+
+// What a refusal says of a tensor whose type our kernels cannot read: "is of
+// type iq2_xs, which is not read; take ...".
+std::string UnreadType(std::string_view type_name);
 
 // The key general.file_type of a model whose matrices are mostly `type`.
 int64_t FileTypeOf(DType type);

@@ -1,326 +1,89 @@
 #include "formats/gguf.h"
 
-#include <algorithm>
-#include <cstring>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "formats/ggml_types.h"
+#include "formats/gguf_part.h"
 
 namespace ropewalk::formats {
 namespace {
 
-// The least bytes that one key with its value, or one tensor entry, can take:
-// length, one byte of name, type, one byte of value; and length, one byte of
-// name, dimension count, one dimension, type, offset.
-constexpr int64_t kLeastKeyBytes = 8 + 1 + 4 + 1;
-constexpr int64_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
-
-// Walks the file; no read goes past the end.
-class Reader {
- public:
-  Reader(const std::string& path, std::span<const std::byte> bytes)
-      : path_(path), bytes_(bytes) {}
-
-  int64_t offset() const { return offset_; }
-  int64_t size() const { return static_cast<int64_t>(bytes_.size()); }
-  int64_t left() const { return size() - offset_; }
-
-  FormatError ErrorAt(int64_t offset, const std::string& what) const {
-    return FormatError(path_, offset, what);
+// The key split.count of a file that is whole is absent, 0 or 1.
+int64_t SplitCount(const Metadata& metadata) {
+  const int64_t count = metadata.FindInt("split.count").value_or(1);
+  if (count < 0 || count > kGgufMaxParts) {
+    throw metadata.Error("split.count", "must be from 0 to " +
+                                            std::to_string(kGgufMaxParts) +
+                                            ", got " + std::to_string(count));
   }
-  FormatError Error(const std::string& what) const {
-    return ErrorAt(offset_, what);
-  }
-
-  // `what` is named when the file ends too early.
-  std::string_view Take(int64_t count, std::string_view what) {
-    if (count > left()) {
-      throw Error(std::string(what) + " needs " + std::to_string(count) +
-                  " bytes but the file has " + std::to_string(left()) +
-                  " left (interrupted download?)");
-    }
-    const auto* start = reinterpret_cast<const char*>(bytes_.data()) + offset_;
-    offset_ += count;
-    return {start, static_cast<size_t>(count)};
-  }
-
-  template <typename T>
-  T Number(std::string_view what) {
-    T value;
-    std::memcpy(&value, Take(sizeof(T), what).data(), sizeof(T));
-    return value;
-  }
-
-  // A count of things that take at least `least_bytes` each: more than the
-  // rest of the file can hold is refused before anything is reserved.
-  int64_t Count(int64_t least_bytes, std::string_view what) {
-    const int64_t start = offset_;
-    const auto count = Number<uint64_t>(what);
-    if (count > static_cast<uint64_t>(left() / least_bytes)) {
-      throw ErrorAt(start, std::string(what) + " is " + std::to_string(count) +
-                               " but only " + std::to_string(left()) +
-                               " bytes follow (interrupted download?)");
-    }
-    return static_cast<int64_t>(count);
-  }
-
-  std::string_view String(std::string_view what) {
-    return Take(Count(1, std::string(what) + " length"), what);
-  }
-
- private:
-  const std::string& path_;
-  std::span<const std::byte> bytes_;
-  int64_t offset_ = 0;
-};
-
-std::string Quoted(std::string_view name) {
-  return "'" + Printable(name) + "'";
+  return count;
 }
 
-int64_t ReadVersion(Reader& reader) {
-  if (reader.Take(std::min<int64_t>(4, reader.left()), "magic") != kGgufMagic) {
-    throw reader.ErrorAt(0,
-                         "not a GGUF file: it must begin with the letters "
-                         "GGUF (a model in another format?)");
-  }
-  const auto version = reader.Number<uint32_t>("version");
-  if ((version & 0xffffu) == 0) {
-    throw reader.ErrorAt(4,
-                         "big-endian GGUF files are not supported; convert it "
-                         "to little-endian");
-  }
-  if (version != 2 && version != 3) {
-    throw reader.ErrorAt(
-        4, "GGUF version must be 2 or 3, got " + std::to_string(version));
-  }
-  return version;
+// "-00001-of-00003.gguf" for part 0 of 3.
+std::string PartSuffix(int64_t part, int64_t count) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "-%05lld-of-%05lld.gguf",
+                static_cast<long long>(part + 1),
+                static_cast<long long>(count));
+  return text;
 }
 
-GgufType ReadType(Reader& reader, std::string_view key) {
-  const int64_t start = reader.offset();
-  const auto id = reader.Number<uint32_t>("value type");
-  if (id > static_cast<uint32_t>(GgufType::kFloat64)) {
-    throw reader.ErrorAt(start, "key " + Quoted(key) +
-                                    ": value type must be 0 to 12, got " +
-                                    std::to_string(id));
-  }
-  return static_cast<GgufType>(id);
+std::string PartOf(int64_t part, int64_t count) {
+  return "part " + std::to_string(part + 1) + " of " + std::to_string(count);
 }
 
-void CheckBools(const Reader& reader, std::string_view key,
-                std::string_view bytes) {
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const auto value = static_cast<unsigned char>(bytes[i]);
-    if (value <= 1) continue;
-    throw reader.ErrorAt(
-        reader.offset() - static_cast<int64_t>(bytes.size() - i),
-        "key " + Quoted(key) + ": a bool must be 0 or 1, got " +
-            std::to_string(value));
+// The path of a split model's first part without its suffix; refuses a file
+// that is another part, or that is not named as parts are.
+std::string SplitPrefix(const GgufPart& first, int64_t count) {
+  const std::string& path = first.map.path();
+  const auto number = first.metadata.FindInt("split.no");
+  if (!number || *number < 0 || *number >= count) {
+    throw first.metadata.Error(
+        number ? "split.no" : "split.count",
+        number ? "must be below split.count = " + std::to_string(count) +
+                     ", got " + std::to_string(*number)
+               : "says that this is a part of a split model, but the key "
+                 "split.no is missing");
   }
+  const std::string suffix = PartSuffix(*number, count);
+  if (!path.ends_with(suffix)) {
+    throw first.metadata.Error(
+        "split.no", "this is " + PartOf(*number, count) +
+                        " of a split model and its name must end in '" +
+                        suffix +
+                        "', by which the others are found (parts cannot be "
+                        "joined by cat; `ropewalk convert` of the first part "
+                        "writes one file)");
+  }
+  const std::string prefix = path.substr(0, path.size() - suffix.size());
+  if (*number != 0) {
+    throw first.metadata.Error(
+        "split.no", "this is " + PartOf(*number, count) +
+                        " of a split model; open the first, '" +
+                        Printable(prefix + PartSuffix(0, count), 400) + "'");
+  }
+  return prefix;
 }
 
-MetadataValue ReadArray(Reader& reader, std::string_view key) {
-  const int64_t start = reader.offset();
-  MetadataValue value;
-  value.type = GgufType::kArray;
-  value.element_type = ReadType(reader, key);
-  if (value.element_type == GgufType::kArray) {
-    throw reader.ErrorAt(
-        start, "key " + Quoted(key) + ": arrays of arrays are not supported");
-  }
-  const std::string what = "key " + Quoted(key) + ": array length";
-  if (value.element_type == GgufType::kString) {
-    value.count = reader.Count(8, what);  // each has its own length
-    value.strings.reserve(static_cast<size_t>(value.count));
-    for (int64_t i = 0; i < value.count; ++i) {
-      value.strings.emplace_back(reader.String("string in an array"));
-    }
-    return value;
-  }
-  const int64_t element_bytes = GgufTypeBytes(value.element_type);
-  value.count = reader.Count(element_bytes, what);
-  value.bytes = reader.Take(value.count * element_bytes, "array");
-  if (value.element_type == GgufType::kBool) {
-    CheckBools(reader, key, value.bytes);
-  }
-  return value;
-}
-
-MetadataValue ReadValue(Reader& reader, std::string_view key) {
-  const GgufType type = ReadType(reader, key);
-  if (type == GgufType::kArray) return ReadArray(reader, key);
-  MetadataValue value;
-  value.type = type;
-  value.element_type = type;
-  const std::string what = "value of key " + Quoted(key);
-  if (type == GgufType::kString) {
-    value.bytes = reader.String(what);
-    return value;
-  }
-  value.bytes = reader.Take(GgufTypeBytes(type), what);
-  if (type == GgufType::kBool) CheckBools(reader, key, value.bytes);
-  return value;
-}
-
-void ReadMetadata(Reader& reader, int64_t count, Metadata* metadata) {
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t start = reader.offset();
-    const std::string_view key = reader.String("key");
-    if (key.empty()) throw reader.ErrorAt(start, "a key is empty");
-    if (static_cast<int64_t>(key.size()) > kGgufMaxKeyBytes) {
-      throw reader.ErrorAt(start, "a key has " + std::to_string(key.size()) +
-                                      " bytes; at most " +
-                                      std::to_string(kGgufMaxKeyBytes) +
-                                      " are allowed");
-    }
-    if (metadata->Has(key)) {
-      throw reader.ErrorAt(start, "key " + Quoted(key) + " appears twice");
-    }
-    metadata->Set(key, ReadValue(reader, key), start);
-  }
-}
-
-int64_t ReadAlignment(const Metadata& metadata) {
-  const int64_t alignment =
-      metadata.FindInt("general.alignment").value_or(kGgufDefaultAlignment);
-  if (alignment < kGgufMinAlignment || alignment > kGgufMaxAlignment ||
-      (alignment & (alignment - 1)) != 0) {
-    throw metadata.Error("general.alignment",
-                         "must be a power of two from " +
-                             std::to_string(kGgufMinAlignment) + " to " +
-                             std::to_string(kGgufMaxAlignment) + ", got " +
-                             std::to_string(alignment));
-  }
-  return alignment;
-}
-
-// Where a tensor lies; its bytes are cut from the map once all entries, and
-// so the start of the data, are known.
-struct Place {
-  int64_t entry = 0;   // byte of its entry, for errors
-  int64_t offset = 0;  // from the start of the data
-  int64_t bytes = 0;
-};
-
-// Shape and byte count; every product is checked.
-void ReadShape(Reader& reader, const std::string& label, GgufTensor* tensor) {
-  const int64_t start = reader.offset();
-  const auto dimensions = reader.Number<uint32_t>("dimension count");
-  if (dimensions < 1 || dimensions > kGgufMaxDimensions) {
-    throw reader.ErrorAt(start, label + " must have 1 to 4 dimensions, got " +
-                                    std::to_string(dimensions));
-  }
-  int64_t elements = 1;
-  for (uint32_t i = 0; i < dimensions; ++i) {
-    const auto size = reader.Number<uint64_t>("dimension");
-    if (size < 1 || size > static_cast<uint64_t>(INT64_MAX) ||
-        __builtin_mul_overflow(elements, static_cast<int64_t>(size),
-                               &elements)) {
-      throw reader.ErrorAt(start, label + ": dimension " + std::to_string(i) +
-                                      " is " + std::to_string(size) +
-                                      "; all must be above 0 and their "
-                                      "product below 2^63");
-    }
-    tensor->shape.push_back(static_cast<int64_t>(size));
-  }
-  std::reverse(tensor->shape.begin(), tensor->shape.end());
-}
-
-int64_t ReadTensorType(Reader& reader, const std::string& label,
-                       GgufTensor* tensor) {
-  const int64_t start = reader.offset();
-  const auto id = reader.Number<uint32_t>("tensor type");
-  const GgmlType* type = FindGgmlType(id);
-  if (type == nullptr) {
-    throw reader.ErrorAt(start, label + " has the unknown type " +
-                                    std::to_string(id) +
-                                    " (made by a newer program?)");
-  }
-  tensor->type_name = type->name;
-  tensor->type = type->type;
-  if (tensor->Columns() % type->block_elements != 0) {
-    throw reader.ErrorAt(
-        start, label + ": rows of " + std::to_string(tensor->Columns()) +
-                   " elements are not whole " + std::string(type->name) +
-                   " blocks of " + std::to_string(type->block_elements));
-  }
-  int64_t bytes = 0;
-  if (__builtin_mul_overflow(tensor->Elements() / type->block_elements,
-                             type->block_bytes, &bytes)) {
-    throw reader.ErrorAt(start, label + " has more than 2^63 bytes");
-  }
-  return bytes;
-}
-
-std::pair<GgufTensor, Place> ReadTensor(Reader& reader, int64_t alignment) {
-  GgufTensor tensor;
-  Place place;
-  place.entry = reader.offset();
-  tensor.name = reader.String("tensor name");
-  if (tensor.name.empty()) {
-    throw reader.ErrorAt(place.entry, "a tensor has an empty name");
-  }
-  const std::string label = "tensor " + Quoted(tensor.name);
-  ReadShape(reader, label, &tensor);
-  place.bytes = ReadTensorType(reader, label, &tensor);
-  const int64_t start = reader.offset();
-  const auto offset = reader.Number<uint64_t>("tensor offset");
-  if (offset % static_cast<uint64_t>(alignment) != 0) {
-    throw reader.ErrorAt(start, label + ": offset " + std::to_string(offset) +
-                                    " is not a multiple of the alignment " +
-                                    std::to_string(alignment));
-  }
-  if (offset > static_cast<uint64_t>(reader.size())) {
-    throw reader.ErrorAt(start, label + " begins " + std::to_string(offset) +
-                                    " bytes into the data but the file has " +
-                                    std::to_string(reader.size()) +
-                                    " (interrupted download?)");
-  }
-  place.offset = static_cast<int64_t>(offset);
-  return {std::move(tensor), place};
-}
-
-// Fills in bytes and file_offset.
-void PlaceTensors(const Reader& reader, std::span<const std::byte> file,
-                  int64_t data, const std::vector<Place>& places,
-                  std::vector<GgufTensor>* tensors) {
-  for (size_t i = 0; i < places.size(); ++i) {
-    const Place& place = places[i];
-    GgufTensor& tensor = (*tensors)[i];
-    tensor.file_offset = data + place.offset;  // both at most the file's size
-    int64_t end = 0;
-    if (__builtin_add_overflow(tensor.file_offset, place.bytes, &end)) {
-      end = INT64_MAX;
-    }
-    if (end > reader.size()) {
-      throw reader.ErrorAt(place.entry,
-                           "tensor " + Quoted(tensor.name) + " ends at byte " +
-                               std::to_string(end) + " but the file has " +
-                               std::to_string(reader.size()) +
-                               " (interrupted download?)");
-    }
-    tensor.bytes = file.subspan(static_cast<size_t>(tensor.file_offset),
-                                static_cast<size_t>(place.bytes));
-  }
-  std::vector<size_t> order(places.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return places[a].offset < places[b].offset;
-  });
-  for (size_t k = 1; k < order.size(); ++k) {
-    const Place& before = places[order[k - 1]];
-    const Place& place = places[order[k]];
-    if (before.offset + before.bytes > place.offset) {
-      throw reader.ErrorAt(place.entry,
-                           "tensor " + Quoted((*tensors)[order[k]].name) +
-                               " overlaps tensor " +
-                               Quoted((*tensors)[order[k - 1]].name));
-    }
-  }
+void CheckPart(const GgufPart& part, int64_t number, int64_t count) {
+  const auto check = [&](const char* key, int64_t want) {
+    const auto got = part.metadata.FindInt(key);
+    if (got == want) return;
+    const std::string rule =
+        "must be " + std::to_string(want) + " in the file named as " +
+        PartOf(number, count) + ", got " +
+        (got ? std::to_string(*got) : std::string("no such key"));
+    if (got) throw part.metadata.Error(key, rule);
+    throw FormatError(part.map.path(), 0,
+                      "key '" + std::string(key) + "' " + rule);
+  };
+  check("split.count", count);
+  check("split.no", number);
 }
 
 }  // namespace
@@ -330,32 +93,51 @@ int64_t GgufTensor::Elements() const {
                          std::multiplies<>());
 }
 
-GgufFile::GgufFile(const std::string& path) : map_(path), metadata_(path) {
-  Reader reader(map_.path(), map_.bytes());
-  version_ = ReadVersion(reader);
-  const int64_t tensor_count = reader.Count(kLeastTensorBytes, "tensor count");
-  const int64_t key_count = reader.Count(kLeastKeyBytes, "key count");
-  if (key_count > kGgufMaxKeys) {
-    throw reader.ErrorAt(16, "key count must be at most " +
-                                 std::to_string(kGgufMaxKeys) + ", got " +
-                                 std::to_string(key_count));
+GgufFile::GgufFile(const std::string& path) : path_(path), metadata_(path) {
+  GgufPart first(path);
+  const int64_t count = SplitCount(first.metadata);
+  version_ = first.version;
+  alignment_ = first.alignment;
+  if (count <= 1) {
+    metadata_ = std::move(first.metadata);
+    Take(std::move(first));
+    return;
   }
-  ReadMetadata(reader, key_count, &metadata_);
-  alignment_ = ReadAlignment(metadata_);
+  const std::string prefix = SplitPrefix(first, count);
+  metadata_ = std::move(first.metadata);
+  Take(std::move(first));
+  for (int64_t i = 1; i < count; ++i) {
+    const std::string name = prefix + PartSuffix(i, count);
+    std::error_code ignored;
+    if (!std::filesystem::exists(name, ignored)) {
+      throw IoError(path + ": " + PartOf(i, count) +
+                    " of this split model is missing: '" +
+                    Printable(name, 400) + "' does not exist");
+    }
+    GgufPart part(name);
+    CheckPart(part, i, count);
+    Take(std::move(part));
+  }
+  const auto total = metadata_.FindInt("split.tensors.count");
+  if (total && *total != static_cast<int64_t>(tensors_.size())) {
+    throw metadata_.Error("split.tensors.count",
+                          "is " + std::to_string(*total) + " but the " +
+                              std::to_string(count) + " parts have " +
+                              std::to_string(tensors_.size()) + " tensors");
+  }
+}
 
-  std::vector<Place> places;
-  for (int64_t i = 0; i < tensor_count; ++i) {
-    auto [tensor, place] = ReadTensor(reader, alignment_);
+void GgufFile::Take(GgufPart part) {
+  file_bytes_ += static_cast<int64_t>(part.map.bytes().size());
+  for (GgufTensor& tensor : part.tensors) {
     if (!index_.emplace(tensor.name, tensors_.size()).second) {
-      throw reader.ErrorAt(place.entry,
-                           "tensor " + Quoted(tensor.name) + " appears twice");
+      throw FormatError(part.map.path(), tensor.file_offset,
+                        "tensor '" + Printable(tensor.name) +
+                            "' appears in an earlier part too");
     }
     tensors_.push_back(std::move(tensor));
-    places.push_back(place);
   }
-  const int64_t data =
-      (reader.offset() + alignment_ - 1) / alignment_ * alignment_;
-  PlaceTensors(reader, map_.bytes(), data, places, &tensors_);
+  maps_.push_back(std::move(part.map));
 }
 
 const GgufTensor* GgufFile::Find(std::string_view name) const {

@@ -126,9 +126,9 @@ std::string ElementText(const MetadataValue& value, int64_t i, size_t limit) {
     return value.bytes[static_cast<size_t>(i)] != 0 ? "true" : "false";
   }
   if (value.element_type == GgufType::kString) {
-    const std::string& text = value.type == GgufType::kArray
-                                  ? value.strings[static_cast<size_t>(i)]
-                                  : value.bytes;
+    const std::string_view text = value.type == GgufType::kArray
+                                      ? value.strings[static_cast<size_t>(i)]
+                                      : std::string_view(value.bytes);
     return '"' + Printable(text, limit) + '"';
   }
   // A float32 is shown with the digits that a float32 has: 1e-05, not
@@ -349,14 +349,20 @@ std::optional<std::vector<bool>> Metadata::FindBools(
 
 std::optional<std::vector<std::string>> Metadata::FindStrings(
     std::string_view key) const {
+  const StringList* strings = FindStringList(key);
+  if (strings == nullptr) return std::nullopt;
+  return std::vector<std::string>(strings->begin(), strings->end());
+}
+
+const StringList* Metadata::FindStringList(std::string_view key) const {
   const MetadataValue* value = Find(key);
-  if (value == nullptr) return std::nullopt;
+  if (value == nullptr) return nullptr;
   if (value->type != GgufType::kArray ||
       (value->count > 0 && value->element_type != GgufType::kString)) {
     throw Error(key,
                 "expected an array of strings, found " + value->TypeName());
   }
-  return value->strings;
+  return &value->strings;
 }
 
 void Metadata::Set(std::string_view key, MetadataValue value, int64_t offset) {
@@ -421,9 +427,10 @@ void Metadata::SetFloats(std::string_view key, std::span<const float> values) {
 }
 
 void Metadata::SetStrings(std::string_view key,
-                          std::vector<std::string> values) {
+                          const std::vector<std::string>& values) {
   const auto count = static_cast<int64_t>(values.size());
-  Set(key, {GgufType::kArray, GgufType::kString, count, {}, std::move(values)});
+  Set(key,
+      {GgufType::kArray, GgufType::kString, count, {}, StringList(values)});
 }
 
 void Metadata::Remove(std::string_view key) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/string_list.h"
 
 namespace ropewalk::formats {
 
@@ -46,8 +47,8 @@ struct MetadataValue {
   GgufType type = GgufType::kUint32;
   GgufType element_type = GgufType::kUint32;  // of an array; else as `type`
   int64_t count = 1;                          // elements
-  std::string bytes;  // numbers and bools little-endian; or a string's bytes
-  std::vector<std::string> strings;  // of an array of strings
+  std::string bytes;   // numbers and bools little-endian; or a string's bytes
+  StringList strings;  // of an array of strings
 
   bool operator==(const MetadataValue&) const = default;
 
@@ -91,6 +92,9 @@ class Metadata {
   std::optional<std::vector<bool>> FindBools(std::string_view key) const;
   std::optional<std::vector<std::string>> FindStrings(
       std::string_view key) const;
+  // The same without a copy, for vocabularies; null: no such key. Lives until
+  // the key is set anew.
+  const StringList* FindStringList(std::string_view key) const;
 
   // A FormatError at `key`: "FILE: byte N: key 'KEY': WHAT". For rules that
   // the reader of the value knows ("must be above 0, got 0").
@@ -108,7 +112,7 @@ class Metadata {
   void SetInts(std::string_view key, std::span<const int64_t> values,
                GgufType type = GgufType::kInt32);
   void SetFloats(std::string_view key, std::span<const float> values);
-  void SetStrings(std::string_view key, std::vector<std::string> values);
+  void SetStrings(std::string_view key, const std::vector<std::string>& values);
   // Does nothing when there is no such key.
   void Remove(std::string_view key);
 

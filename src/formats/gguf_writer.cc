@@ -28,7 +28,7 @@ void AppendValue(const MetadataValue& value, std::string* out) {
   if (value.type == GgufType::kArray) {
     Append(static_cast<uint32_t>(value.element_type), out);
     Append(static_cast<uint64_t>(value.count), out);
-    for (const std::string& text : value.strings) AppendString(text, out);
+    for (const std::string_view text : value.strings) AppendString(text, out);
   }
   out->append(value.bytes);
 }

@@ -21,23 +21,16 @@ constexpr size_t kChunkBytes = 1 << 20;
 constexpr size_t kMaxExpansion = 200;
 constexpr size_t kFreeBytes = size_t{256} << 20;
 
-std::string ReadBytes(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) throw IoErrorFromErrno("read", path);
-  // Not mapped: a pipe, as in <(zcat ...), is a fine source of text.
+// Not mapped: a pipe, as in <(zcat ...), is a fine source of text.
+std::string ReadBytes(std::FILE* file, const std::string& name) {
   std::string bytes;
   for (;;) {
     const size_t before = bytes.size();
     bytes.resize(before + std::max(kChunkBytes, before / 2));
     const size_t count =
-        std::fread(bytes.data() + before, 1, bytes.size() - before, file.get());
+        std::fread(bytes.data() + before, 1, bytes.size() - before, file);
     const bool more = count == bytes.size() - before;
-    if (!more && std::ferror(file.get()) != 0) {
-      throw IoErrorFromErrno("read", path);
-    }
+    if (!more && std::ferror(file) != 0) throw IoErrorFromErrno("read", name);
     bytes.resize(before + count);
     if (!more) return bytes;
   }
@@ -132,9 +125,18 @@ bool IsSpace(char c) {
 }  // namespace
 
 std::string ReadTextFile(const std::string& path) {
-  std::string bytes = ReadBytes(path);
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
+  if (file == nullptr) throw IoErrorFromErrno("read", path);
+  return ReadText(file.get(), path);
+}
+
+std::string ReadText(std::FILE* file, const std::string& name) {
+  std::string bytes = ReadBytes(file, name);
   if (!IsGzip(bytes)) return bytes;
-  return Inflater(path, bytes).Run();
+  return Inflater(name, bytes).Run();
 }
 
 void RequireUtf8(const std::string& path, std::string_view text) {

@@ -6,6 +6,7 @@
 #ifndef ROPEWALK_FORMATS_TEXT_FILE_H_
 #define ROPEWALK_FORMATS_TEXT_FILE_H_
 
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,10 @@ namespace ropewalk::formats {
 // stay. Throws IoError, and FormatError for gzip that is broken, cut short, or
 // grows beyond 256 MiB and 200 times its size (text packs 3 to 20 times).
 std::string ReadTextFile(const std::string& path);
+
+// The same from where `file` stands to its end, which a terminal gives with
+// Ctrl-D. `name` stands for the path in errors.
+std::string ReadText(std::FILE* file, const std::string& name);
 
 // Throws FormatError at the first byte of `text` that is not UTF-8. Offsets
 // count unpacked bytes.

@@ -98,8 +98,8 @@ TEST_P(ActivationTest, ActivationsMatchFloat64FromTinyToHuge) {
   }
 }
 
-// Of two GELUs that differ by less than 5e-4 anywhere.
-TEST_P(ActivationTest, TheTwoGelusAreTold) {
+// They differ by less than 5e-4 anywhere.
+TEST_P(ActivationTest, TheTwoGelusAreToldApart) {
   const float x = -2.5f;
   float exact = 0;
   float by_tanh = 0;

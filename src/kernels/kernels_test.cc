@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <limits>
-#include <map>
 #include <numbers>
 #include <string>
 #include <vector>
@@ -15,10 +14,10 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "kernels/blocks.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/kernels_for_test.h"
 #include "kernels/matmul.h"
-#include "kernels/reference/blocks.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::kernels {
@@ -348,30 +347,6 @@ TEST_P(KernelTest, NormAndActivationMatchFloat64) {
   EXPECT_EQ(y[2], 0.0f);
 }
 
-TEST_P(KernelTest, DotMatchesFloat64OfTheUnpackedRow) {
-  Rng rng(8);
-  for (const DTypeInfo& info : AllDTypes()) {
-    for (int64_t size : {32, 64, 96, 256, 4096}) {
-      if (info.block_elements == 1) size += 13;
-      const auto w = Normals(rng, size);
-      const auto x = Normals(rng, size);
-      std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
-      PackRow(info.type, w.data(), size, row.data());
-      std::vector<float> unpacked(static_cast<size_t>(size));
-      UnpackRow(info.type, row.data(), size, unpacked.data());
-      double expected = 0;
-      double magnitude = 0;
-      for (size_t i = 0; i < x.size(); ++i) {
-        expected += static_cast<double>(unpacked[i]) * x[i];
-        magnitude += std::abs(static_cast<double>(unpacked[i]) * x[i]);
-      }
-      ASSERT_NEAR(Dot(info.type, row.data(), x.data(), size), expected,
-                  static_cast<double>(size) * 0x1p-24 * magnitude)
-          << info.name << " " << size;
-    }
-  }
-}
-
 TEST_P(KernelTest, DotReadsEveryF16) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto half = static_cast<uint16_t>(bits);
@@ -386,65 +361,16 @@ TEST_P(KernelTest, DotReadsEveryF16) {
   }
 }
 
-TEST(BlocksTest, PackedRowsComeBackWithinTheirStep) {
-  Rng rng(9);
-  const int64_t size = 320;
-  auto x = Normals(rng, size);
-  for (int64_t i = 64; i < 96; ++i) x[static_cast<size_t>(i)] = 0;  // a block
-  for (const DTypeInfo& info : AllDTypes()) {
-    std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
-    std::vector<float> y(x.size());
-    PackRow(info.type, x.data(), size, row.data());
-    UnpackRow(info.type, row.data(), size, y.data());
-    for (int64_t b = 0; b < size; b += 32) {
-      float largest = 0;
-      for (int64_t i = b; i < b + 32; ++i) {
-        largest = std::max(largest, std::abs(x[static_cast<size_t>(i)]));
-      }
-      // Half a step; the f16 scale adds 2^-11 of the value itself. The side
-      // of q4_0 away from the extreme is cut at 7 steps: a whole step.
-      const std::map<DType, double> steps = {
-          {DType::kF32, 0},
-          {DType::kF16, 0x1p-11 * largest},
-          {DType::kBf16, 0x1p-8 * largest},
-          {DType::kQ8_0, (0.5 / 127 + 0x1p-11) * largest * 1.001},
-          {DType::kQ4_0, (1.0 / 8 + 0x1p-11) * largest * 1.001}};
-      for (int64_t i = b; i < b + 32; ++i) {
-        const auto at = static_cast<size_t>(i);
-        ASSERT_NEAR(y[at], x[at], steps.at(info.type)) << info.name;
-      }
-    }
-    // Packing what was unpacked gives the same row again for plain types.
-    if (info.block_elements == 1) {
-      std::vector<uint8_t> again(row.size());
-      PackRow(info.type, y.data(), size, again.data());
-      EXPECT_EQ(again, row) << info.name;
-    }
-  }
-}
-
-TEST(BlocksTest, Q4KeepsItsExtremeAndLayout) {
-  std::vector<float> x(32, 0.0f);
-  x[3] = -4.0f;
-  x[17] = 2.0f;
-  uint8_t row[18];
-  PackRow(DType::kQ4_0, x.data(), 32, row);
-  EXPECT_EQ(row[2 + 3] & 15, 0);   // -8 steps of 0.5
-  EXPECT_EQ(row[2 + 1] >> 4, 12);  // element 17 is a high nibble: 4 + 8
-  float y[32];
-  UnpackRow(DType::kQ4_0, row, 32, y);
-  EXPECT_EQ(y[3], -4.0f);
-  EXPECT_EQ(y[17], 2.0f);
-  EXPECT_EQ(y[0], 0.0f);
-}
-
 TEST(MatMulTest, DotsAndPanelsMatchFloat64) {
   Rng rng(10);
   const auto pool = MakeThreadPool(2);
   MatMulScratch scratch;
   for (const DTypeInfo& info : AllDTypes()) {
+    if (!info.packed) continue;
     for (const int64_t T : {1, 4, 5, 33}) {
-      for (const int64_t columns : {32, 544, 1056}) {
+      for (const int64_t blocks : {1, 17, 33}) {
+        const int64_t columns =
+            info.block_elements > 32 ? (blocks + 7) / 8 * 256 : blocks * 32;
         const int64_t rows = 50;
         const auto w = Normals(rng, rows * columns);
         const auto x = Normals(rng, T * columns);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/blocks.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/reference/blocks.h"
 
 namespace ropewalk::kernels {
 namespace {

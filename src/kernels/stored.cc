@@ -54,7 +54,10 @@ int64_t QuantAt(int64_t d, int64_t column) {
 
 }  // namespace
 
-bool CanStore(DType type) { return type != DType::kQ4_0; }
+bool CanStore(DType type) {
+  return type == DType::kF32 || type == DType::kF16 || type == DType::kBf16 ||
+         type == DType::kQ8_0;
+}
 
 int64_t KeyPanelBytes(DType type, int64_t D) {
   ROPEWALK_CHECK(CanStore(type));

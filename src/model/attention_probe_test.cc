@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "model/context.h"
 #include "tests/model_logits.h"
 

@@ -1,6 +1,7 @@
 #include "model/describe.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 
@@ -26,6 +27,13 @@ void Append(std::string& text, const std::string& part) {
   if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
 }
 
+// 1000000 and not 1e+06: bases are looked up in papers as they stand there.
+std::string BaseText(double base) {
+  return base == std::floor(base) && base < 1e15
+             ? std::to_string(static_cast<int64_t>(base))
+             : FormatNumber(base);
+}
+
 std::string PositionsText(const position::ModelPositions& positions,
                           int64_t layer) {
   const position::ModelPositions own =
@@ -38,7 +46,7 @@ std::string PositionsText(const position::ModelPositions& positions,
                          ? "window of " + std::to_string(window) + " keys"
                          : "the whole text";
   if (!own.rotates) return text + ", no positions";
-  Append(text, "rope base " + FormatNumber(own.base));
+  Append(text, "rope base " + BaseText(own.base));
   if (own.rotary_width < own.head_width) {
     text += " over " + std::to_string(own.rotary_width) + " of " +
             std::to_string(own.head_width) + " components";

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "model/context.h"
 #include "model/experts.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "position/scheme.h"
 
 namespace ropewalk::model {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "attention/reference.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::model {

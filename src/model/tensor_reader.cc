@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernels/reference/blocks.h"
+#include "formats/ggml_types.h"
+#include "kernels/blocks.h"
 
 namespace ropewalk::model {
 namespace {
@@ -26,7 +27,7 @@ bool IsZeroBias(const formats::GgufTensor& tensor) {
 
 void TensorReader::Fail(const formats::GgufTensor& tensor,
                         const std::string& what) const {
-  throw FormatError(file_.path(), tensor.file_offset,
+  throw FormatError(tensor.path, tensor.file_offset,
                     "tensor '" + tensor.name + "' " + what);
 }
 
@@ -55,9 +56,7 @@ const formats::GgufTensor& TensorReader::Get(
                       ShapeText(shape));
   }
   if (!tensor->type) {
-    Fail(*tensor,
-         "is of type " + tensor->type_name +
-             ", which is not supported yet; supported: " + DTypeNames());
+    Fail(*tensor, formats::UnreadType(tensor->type_name));
   }
   return *tensor;
 }

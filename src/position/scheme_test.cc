@@ -24,9 +24,10 @@ std::string Resolved(const std::string& spelling, int64_t length,
   return ToString(Resolve(ParseScheme(spelling), model, length));
 }
 
-std::string Refusal(const std::string& spelling) {
+std::string Refusal(const std::string& spelling,
+                    const ModelPositions& model = Model()) {
   try {
-    Resolve(ParseScheme(spelling), Model(), 2048);
+    Resolve(ParseScheme(spelling), model, 2048);
   } catch (const std::invalid_argument& error) {
     return error.what();
   }
@@ -225,6 +226,142 @@ TEST(SchemeTest, RopeIsTheLawTheFileNames) {
   EXPECT_EQ(BuildStack(Resolve(ParseScheme("rope"), model, 512), model, 512, 3)
                 .size(),
             3u);
+}
+
+// Five layers: windows of 16 under a base of their own, one that reads the
+// whole text, one without positions.
+ModelPositions Mixed() {
+  ModelPositions model = Model(256, 64);
+  model.scaling = ModelPositions::Scaling::kLinear;
+  model.scaling_factor = 2;
+  const LayerPositions local = {.window = 16, .base = 100, .scaled = false};
+  model.layers = {local, local, {}, local, {.rotates = false}};
+  return model;
+}
+
+Stack Build(const std::string& spelling, const ModelPositions& model,
+            int64_t length) {
+  return BuildStack(Resolve(ParseScheme(spelling), model, length), model,
+                    length, static_cast<int64_t>(model.layers.size()));
+}
+
+TEST(LayersTest, RopeIsTheLawOfEachLayer) {
+  const Stack own = Build("rope", Mixed(), 300);
+  const auto table = [](double base, double factor) {
+    FrequencyTable table{GeometricFrequencies(64, base), 1};
+    for (double& theta : table.frequencies) theta /= factor;
+    return table;
+  };
+  EXPECT_EQ(own[0].Reach(), 16);
+  EXPECT_EQ(own[0].tables.front(), table(100, 1));
+  EXPECT_EQ(own[2].Reach(), kUnbounded);
+  EXPECT_EQ(own[2].tables.front(), table(10000, 2));
+  EXPECT_EQ(own[4].Reach(), kUnbounded);
+  EXPECT_TRUE(own[4].tables.front().frequencies.empty());
+}
+
+TEST(LayersTest, ASchemeChangesTheLayersThatReadTheWholeText) {
+  const ModelPositions model = Mixed();
+  const Stack own = Build("rope", model, 300);
+  for (const char* spelling : {"rerope:window=20+logn", "dca:chunk=30", "yarn",
+                               "nope", "window:size=40", "rope+logn"}) {
+    const Stack stack = Build(spelling, model, 300);
+    for (size_t l = 0; l < own.size(); ++l) {
+      EXPECT_EQ(stack[l] == own[l], l != 2) << spelling << " layer " << l;
+    }
+  }
+  const Stack all = Build("rerope:window=20+logn@all", model, 300);
+  for (size_t l = 0; l < own.size(); ++l) {
+    EXPECT_EQ(all[l].bands.size(), 2u) << l;
+    EXPECT_EQ(all[l].scale.kind, ScoreScale::Kind::kLogN) << l;
+    EXPECT_EQ(all[l].tables.front(), own[l].tables.front()) << l;
+  }
+}
+
+TEST(LayersTest, WhichLayersChangeIsSaidInWords) {
+  const ModelPositions model = Mixed();
+  const auto said = [&](const char* spelling) {
+    return ChangedLayers(Resolve(ParseScheme(spelling), model, 300), model);
+  };
+  EXPECT_EQ(said("rerope"),
+            "on 1 of 5 layers, 4 keep their window of 16 keys or lack of "
+            "positions");
+  EXPECT_EQ(said("rerope@all"), "");
+  EXPECT_EQ(said("rope"), "");
+}
+
+TEST(LayersTest, ASchemeThatWouldChangeNothingIsRefused) {
+  ModelPositions model = Mixed();
+  model.layers[2] = model.layers[0];
+  EXPECT_NE(Refusal("rerope", model).find("it would change no layer"),
+            std::string::npos);
+  EXPECT_EQ(Refusal("rerope@all", model), "");
+  EXPECT_EQ(Refusal("rope", model), "");
+  EXPECT_EQ(AdvisedSpelling(model, 100000), "rope");
+}
+
+TEST(LayersTest, AModelMayTakeNoLawButItsOwn) {
+  ModelPositions model = Model();
+  model.only_own_law = "its scores have learned sinks";
+  EXPECT_EQ(Refusal("rerope", model),
+            "rerope: this model takes no scheme but rope, its own law: its "
+            "scores have learned sinks");
+  EXPECT_EQ(Refusal("rope", model), "");
+}
+
+TEST(LayersTest, AllStandsOnceBehindAScheme) {
+  EXPECT_EQ(ToString(ParseScheme("rerope:window=8+logn@all")),
+            "rerope:window=8+logn@all");
+  for (const char* bad : {"@all", "auto@all", "rerope@all@all", "rerope@al"}) {
+    EXPECT_THROW((void)ParseScheme(bad), std::invalid_argument) << bad;
+  }
+}
+
+TEST(LayersTest, KnownFailuresLookAtEachLayer) {
+  const ModelPositions model = Mixed();
+  const auto fails = [&](const ModelPositions& m, const char* spelling) {
+    return KnownToFail(Resolve(ParseScheme(spelling), m, 1000), m, 1000)
+        .has_value();
+  };
+  EXPECT_TRUE(fails(model, "rope"));
+  EXPECT_FALSE(fails(model, "rerope:window=100"));
+  EXPECT_TRUE(fails(model, "rerope:window=400"));
+  ModelPositions local = model;  // without the layer that reads all
+  local.layers[2] = local.layers[0];
+  EXPECT_FALSE(fails(local, "rope"));
+}
+
+// `auto` beyond the trained length, and what is known to fail there.
+TEST(AdviceTest, TheLawThatAFileNamesIsObeyedWhereItHolds) {
+  ModelPositions hwfa = Model(256, 64);
+  hwfa.own_spelling = {"hwfa:window=39"};
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), hwfa, 2048)),
+            "hwfa:window=39");
+  EXPECT_EQ(KnownToFail(Resolve(ParseScheme("auto"), hwfa, 2048), hwfa, 2048),
+            std::nullopt);
+  EXPECT_NE(
+      KnownToFail(Resolve(ParseScheme("rope+logn"), hwfa, 2048), hwfa, 2048),
+      std::nullopt);
+  ModelPositions nope = Model(256, 64);
+  nope.own_spelling = {"nope+logn"};
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), nope, 2048)), "nope+logn");
+}
+
+TEST(AdviceTest, InvLeakyTrainedFurtherThanItsLength) {
+  // Distances of training reach 64 + (255 - 64) * 16 = 3120.
+  ModelPositions model = Model(256, 64);
+  model.trained_spelling = {"inv-leaky:window=64,k=1/16"};
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3121)), "rope");
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3122)),
+            "rerope:window=128+logn-clip");
+}
+
+TEST(AdviceTest, ALawThatFailsKeepsItsScale) {
+  ModelPositions model = Model(256, 64);
+  model.own_spelling = {"rope+logn"};
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 256)), "rope+logn");
+  EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 257)),
+            "rerope:window=128+logn");
 }
 
 TEST(SchemeTest, StackFilesGiveOnePlanALayer) {

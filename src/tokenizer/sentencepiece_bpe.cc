@@ -2,33 +2,16 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <queue>
 #include <stdexcept>
+#include <string>
+#include <unordered_map>
 
-#include "base/error.h"
-#include "base/text.h"
+#include "tokenizer/spaces.h"
+#include "tokenizer/unicode_classes.h"
 
 namespace ropewalk::tokenizer {
 namespace {
-
-constexpr std::string_view kScores = "tokenizer.ggml.scores";
-constexpr std::string_view kSpace = "\xe2\x96\x81";    // U+2581
-constexpr std::string_view kUnknown = "\xef\xbf\xbd";  // U+FFFD
-
-// Bytes of the character at text[at]; 1 for an ill-formed byte.
-size_t CharacterBytes(std::string_view text, size_t at) {
-  const auto lead = static_cast<unsigned char>(text[at]);
-  if (lead < 0x80) return 1;
-  const size_t bytes = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  const std::string_view character = text.substr(at, bytes);
-  return FindInvalidUtf8(character) == 0 ? 1 : character.size();
-}
-
-bool HoldsSpaceBehindText(std::string_view piece) {
-  while (piece.starts_with(kSpace)) piece.remove_prefix(kSpace.size());
-  return piece.find(kSpace) != std::string_view::npos;
-}
 
 // A run of the text that is one piece, or one character without a piece.
 struct Symbol {
@@ -60,71 +43,43 @@ struct IsWorse {
 struct SentencePieceBpe::Scratch {
   std::vector<Symbol> symbols;
   std::priority_queue<Join, std::vector<Join>, IsWorse> joins;
+  // Where unused pieces were joined, in bytes from their beginning.
+  std::unordered_map<Token, size_t> parts;
 };
 
 SentencePieceBpe::SentencePieceBpe(const formats::Metadata& metadata,
                                    const Vocabulary& vocabulary)
-    : vocabulary_(vocabulary) {
-  const std::optional<std::vector<double>> scores =
-      metadata.FindFloats(kScores);
-  if (!scores) throw metadata.Error(kScores, "missing");
-  if (static_cast<int64_t>(scores->size()) != vocabulary.size()) {
-    throw metadata.Error(
-        kScores, "has " + std::to_string(scores->size()) + " entries for " +
-                     std::to_string(vocabulary.size()) + " pieces");
-  }
-  scores_.assign(scores->begin(), scores->end());
-  add_space_prefix_ =
-      metadata.FindBool("tokenizer.ggml.add_space_prefix").value_or(true);
-
+    : EscapedModel(metadata, vocabulary, Normalizer(metadata, true, false)),
+      scores_(ReadScores(metadata, vocabulary)),
+      pieces_(vocabulary.pieces(), static_cast<size_t>(vocabulary.size())) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
     // Control, unknown and byte pieces are names, not text: a user who types
     // "<s>" gets letters.
-    if (type != TokenType::kNormal && type != TokenType::kUserDefined) continue;
-    const std::string& piece = vocabulary.piece(token);
+    if (type != TokenType::kNormal && type != TokenType::kUserDefined &&
+        type != TokenType::kUnused) {
+      continue;
+    }
+    const std::string_view piece = vocabulary.piece(token);
     if (piece.empty()) continue;
-    pieces_.emplace(piece, token);  // the first of two alike stays
+    pieces_.Add(token);  // the first of two alike stays
     longest_piece_ = std::max(longest_piece_, piece.size());
     if (HoldsSpaceBehindText(piece)) can_cut_ = false;
-  }
-  for (int byte = 0; byte < 256 && !vocabulary.unknown(); ++byte) {
-    if (vocabulary.byte_token(static_cast<unsigned char>(byte))) continue;
-    throw metadata.Error("tokenizer.ggml.tokens",
-                         "there is no unknown token and none for byte " +
-                             std::to_string(byte) +
-                             "; one of the two must be there");
   }
 }
 
 Token SentencePieceBpe::Find(std::string_view piece) const {
-  const auto found = pieces_.find(piece);
-  return found == pieces_.end() ? -1 : found->second;
+  return pieces_.Find(piece);
 }
 
 void SentencePieceBpe::Encode(std::string_view text,
                               std::vector<Token>* tokens) const {
   if (text.empty()) return;
-  std::string escaped;
-  escaped.reserve(text.size() + text.size() / 2);
-  if (add_space_prefix_) escaped += kSpace;
-  for (const char c : text) {
-    if (c == ' ') {
-      escaped += kSpace;
-    } else {
-      escaped += c;
-    }
-  }
-  Scratch scratch;
+  const std::string escaped = normalizer_.Normalize(text);
   const std::string_view all = escaped;
-  size_t begin = 0;
-  while (begin < all.size()) {
-    size_t end = all.size();
-    if (can_cut_) {
-      size_t word = begin;
-      while (all.substr(word).starts_with(kSpace)) word += kSpace.size();
-      end = std::min(end, all.find(kSpace, word));
-    }
+  Scratch scratch;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = can_cut_ ? EscapedWordEnd(all, begin) : all.size();
     EncodeCut(all.substr(begin, end - begin), scratch, tokens);
     begin = end;
   }
@@ -140,7 +95,7 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
   std::vector<Symbol>& symbols = scratch.symbols;
   symbols.clear();
   for (size_t at = 0; at < escaped.size();) {
-    const size_t bytes = CharacterBytes(escaped, at);
+    const size_t bytes = CharacterAt(escaped, at).bytes;
     const auto i = static_cast<int32_t>(symbols.size());
     symbols.push_back({static_cast<int32_t>(at), static_cast<int32_t>(bytes),
                        i - 1, i + 1, Find(escaped.substr(at, bytes))});
@@ -174,13 +129,37 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
 
   for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next) {
     const Symbol& symbol = symbols[static_cast<size_t>(i)];
-    if (symbol.token >= 0) {
-      tokens->push_back(symbol.token);
+    AppendPiece(escaped.substr(static_cast<size_t>(symbol.begin),
+                               static_cast<size_t>(symbol.bytes)),
+                symbol.token, scratch, tokens);
+  }
+}
+
+// The token of `text`, or what stands for it.
+void SentencePieceBpe::AppendPiece(std::string_view text, Token token,
+                                   const Scratch& scratch,
+                                   std::vector<Token>* tokens) const {
+  // The left parts go first, the right ones wait.
+  std::vector<std::string_view> waiting;
+  while (true) {
+    const auto part =
+        token >= 0 && vocabulary_.type(token) == TokenType::kUnused
+            ? scratch.parts.find(token)
+            : scratch.parts.end();
+    if (part != scratch.parts.end()) {
+      waiting.push_back(text.substr(part->second));
+      text = text.substr(0, part->second);
     } else {
-      AppendWithoutPiece(escaped.substr(static_cast<size_t>(symbol.begin),
-                                        static_cast<size_t>(symbol.bytes)),
-                         tokens);
+      if (token >= 0) {
+        tokens->push_back(token);
+      } else {
+        AppendWithoutPiece(text, tokens);
+      }
+      if (waiting.empty()) return;
+      text = waiting.back();
+      waiting.pop_back();
     }
+    token = Find(text);
   }
 }
 
@@ -197,49 +176,11 @@ void SentencePieceBpe::TryJoin(std::string_view escaped, int32_t left,
   if (bytes > longest_piece_) return;
   const Token token = Find(escaped.substr(static_cast<size_t>(a.begin), bytes));
   if (token < 0) return;
+  if (vocabulary_.type(token) == TokenType::kUnused) {
+    scratch.parts[token] = static_cast<size_t>(a.bytes);
+  }
   scratch.joins.push({scores_[static_cast<size_t>(token)], left, a.next,
                       static_cast<int32_t>(bytes), token});
-}
-
-void SentencePieceBpe::AppendWithoutPiece(std::string_view character,
-                                          std::vector<Token>* tokens) const {
-  // A vocabulary without U+2581 can still say the space that it stood for.
-  const std::string_view bytes = character == kSpace ? " " : character;
-  const size_t before = tokens->size();
-  for (const char c : bytes) {
-    const auto token = vocabulary_.byte_token(static_cast<unsigned char>(c));
-    if (!token) {
-      tokens->resize(before);
-      tokens->push_back(*vocabulary_.unknown());  // the constructor saw to it
-      return;
-    }
-    tokens->push_back(*token);
-  }
-}
-
-std::string SentencePieceBpe::Bytes(Token token, bool at_start) const {
-  if (vocabulary_.type(token) == TokenType::kUnknown ||
-      token == vocabulary_.unknown()) {
-    return std::string(kUnknown);
-  }
-  std::string bytes;
-  if (vocabulary_.type(token) == TokenType::kByte) {
-    bytes = static_cast<char>(vocabulary_.byte(token));
-  } else {
-    const std::string& piece = vocabulary_.piece(token);
-    for (size_t i = 0; i < piece.size();) {
-      if (std::string_view(piece).substr(i).starts_with(kSpace)) {
-        bytes += ' ';
-        i += kSpace.size();
-      } else {
-        bytes += piece[i++];
-      }
-    }
-  }
-  if (at_start && add_space_prefix_ && bytes.starts_with(' ')) {
-    bytes.erase(0, 1);
-  }
-  return bytes;
 }
 
 }  // namespace ropewalk::tokenizer

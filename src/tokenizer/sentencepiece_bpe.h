@@ -9,32 +9,27 @@
 #ifndef ROPEWALK_TOKENIZER_SENTENCEPIECE_BPE_H_
 #define ROPEWALK_TOKENIZER_SENTENCEPIECE_BPE_H_
 
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "formats/gguf_metadata.h"
-#include "tokenizer/token_model.h"
+#include "tokenizer/escaped_model.h"
+#include "tokenizer/piece_map.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ropewalk::tokenizer {
 
 // Borrows `vocabulary`, which must outlive it and stay where it is.
-class SentencePieceBpe : public TokenModel {
+class SentencePieceBpe : public EscapedModel {
  public:
-  // Throws FormatError when scores are missing, not finite or not one a piece,
-  // and when there is neither an unknown token nor a token for every byte.
+  // Throws FormatError as ReadScores and EscapedModel do.
   SentencePieceBpe(const formats::Metadata& metadata,
                    const Vocabulary& vocabulary);
 
-  // Spaces become U+2581; a character without a piece becomes its bytes'
-  // tokens, or the unknown token. Ill-formed UTF-8 is taken byte by byte.
+  // Ill-formed UTF-8 is taken byte by byte. Pieces of type unused take part in
+  // joins; one that is left at the end is parted again, as it was joined.
   // Throws std::invalid_argument above 2 GiB between two cuts.
   void Encode(std::string_view text, std::vector<Token>* tokens) const override;
-
-  // The unknown token stands for U+FFFD.
-  std::string Bytes(Token token, bool at_start) const override;
 
  private:
   struct Scratch;
@@ -43,15 +38,13 @@ class SentencePieceBpe : public TokenModel {
   void EncodeCut(std::string_view escaped, Scratch& scratch,
                  std::vector<Token>* tokens) const;
   void TryJoin(std::string_view escaped, int32_t left, Scratch& scratch) const;
-  void AppendWithoutPiece(std::string_view character,
-                          std::vector<Token>* tokens) const;
+  void AppendPiece(std::string_view text, Token token, const Scratch& scratch,
+                   std::vector<Token>* tokens) const;
 
-  const Vocabulary& vocabulary_;
   std::vector<float> scores_;
-  std::unordered_map<std::string_view, Token> pieces_;  // normal, user-defined
-  size_t longest_piece_ = 0;                            // bytes
-  bool add_space_prefix_ = true;
-  bool can_cut_ = true;  // no piece holds a space behind another character
+  PieceMap pieces_;           // normal, user-defined, unused
+  size_t longest_piece_ = 0;  // bytes
+  bool can_cut_ = true;       // no piece holds a space behind another character
 };
 
 }  // namespace ropewalk::tokenizer

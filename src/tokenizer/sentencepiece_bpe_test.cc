@@ -28,7 +28,7 @@ struct Model {
   std::vector<std::string> Pieces(std::string_view text) const {
     std::vector<std::string> pieces;
     for (const Token token : Encode(text)) {
-      pieces.push_back(vocabulary.piece(token));
+      pieces.emplace_back(vocabulary.piece(token));
     }
     return pieces;
   }

@@ -1,41 +1,49 @@
 #include "tokenizer/special_tokens.h"
 
-#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tokenizer/spaces.h"
 
 namespace ropewalk::tokenizer {
+namespace {
 
-SpecialTokens::SpecialTokens(const Vocabulary& vocabulary)
-    : vocabulary_(vocabulary) {
+PrefixTree SpecialPieces(const Vocabulary& vocabulary, bool with_control) {
+  std::vector<std::pair<std::string, Token>> pieces;
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
-    const std::string& piece = vocabulary.piece(token);
-    if (piece.empty() ||
-        (type != TokenType::kUserDefined && type != TokenType::kControl &&
-         type != TokenType::kUnknown)) {
+    if (type != TokenType::kUserDefined &&
+        !(with_control &&
+          (type == TokenType::kControl || type == TokenType::kUnknown))) {
       continue;
     }
-    by_first_byte_[static_cast<unsigned char>(piece[0])].push_back(token);
+    std::string piece(vocabulary.piece(token));
+    if (type == TokenType::kUserDefined && vocabulary.escapes_spaces()) {
+      std::string spaced = UnescapeSpaces(piece);
+      if (spaced != piece) pieces.emplace_back(std::move(spaced), token);
+    }
+    pieces.emplace_back(std::move(piece), token);
   }
-  for (std::vector<Token>& tokens : by_first_byte_) {
-    std::stable_sort(tokens.begin(), tokens.end(), [&](Token a, Token b) {
-      return vocabulary.piece(a).size() > vocabulary.piece(b).size();
-    });
-  }
+  return PrefixTree(std::move(pieces));
 }
+
+}  // namespace
+
+SpecialTokens::SpecialTokens(const Vocabulary& vocabulary)
+    : always_(SpecialPieces(vocabulary, false)),
+      with_control_(SpecialPieces(vocabulary, true)) {}
 
 std::optional<SpecialTokens::Match> SpecialTokens::FindIn(
     std::string_view text, size_t from, bool with_control) const {
+  const PrefixTree& pieces = with_control ? with_control_ : always_;
   for (size_t at = from; at < text.size(); ++at) {
-    for (const Token token :
-         by_first_byte_[static_cast<unsigned char>(text[at])]) {
-      if (!with_control && vocabulary_.type(token) != TokenType::kUserDefined) {
-        continue;
-      }
-      const std::string& piece = vocabulary_.piece(token);
-      if (text.substr(at).starts_with(piece)) {
-        return Match{at, piece.size(), token};
-      }
-    }
+    if (!pieces.Begins(static_cast<unsigned char>(text[at]))) continue;
+    Match match;
+    pieces.Walk(text.substr(at), [&](size_t bytes, Token token) {
+      match = {at, bytes, token};
+    });
+    if (match.bytes > 0) return match;
   }
   return std::nullopt;
 }

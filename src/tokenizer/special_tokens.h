@@ -3,17 +3,16 @@
 #ifndef ROPEWALK_TOKENIZER_SPECIAL_TOKENS_H_
 #define ROPEWALK_TOKENIZER_SPECIAL_TOKENS_H_
 
-#include <array>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "base/token.h"
+#include "tokenizer/prefix_tree.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ropewalk::tokenizer {
 
-// Immutable after construction. Borrows `vocabulary`.
+// Immutable after construction.
 class SpecialTokens {
  public:
   explicit SpecialTokens(const Vocabulary& vocabulary);
@@ -26,13 +25,15 @@ class SpecialTokens {
 
   // The leftmost special piece in `text` at or behind `from`, the longest that
   // begins there. User-defined pieces always count, control and unknown
-  // pieces only with `with_control`.
+  // pieces only with `with_control`. Where the vocabulary spells spaces as
+  // U+2581, such a piece is found in either spelling. Takes time for each byte
+  // of the text, times at most the longest piece.
   std::optional<Match> FindIn(std::string_view text, size_t from,
                               bool with_control) const;
 
  private:
-  const Vocabulary& vocabulary_;
-  std::array<std::vector<Token>, 256> by_first_byte_;  // longest first
+  PrefixTree always_;        // user-defined
+  PrefixTree with_control_;  // and control, unknown
 };
 
 }  // namespace ropewalk::tokenizer

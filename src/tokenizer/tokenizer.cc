@@ -5,15 +5,53 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tokenizer/byte_bpe.h"
+#include "tokenizer/character_bpe.h"
+#include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/sentencepiece_bpe.h"
+#include "tokenizer/spaces.h"
 #include "tokenizer/special_tokens.h"
 #include "tokenizer/token_model.h"
+#include "tokenizer/unigram.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ropewalk::tokenizer {
 namespace {
 
 constexpr std::string_view kModel = "tokenizer.ggml.model";
+constexpr std::string_view kPre = "tokenizer.ggml.pre";
+
+PreTokenizerSpec ReadPreTokenizer(const formats::Metadata& metadata,
+                                  std::string_view model) {
+  const std::string name = model == "gemma4"
+                               ? "gemma4"
+                               : metadata.FindString(kPre).value_or("default");
+  const std::optional<PreTokenizerSpec> spec = FindPreTokenizer(name);
+  if (!spec) {
+    throw metadata.Error(kPre, "the pre-tokenizer '" + Printable(name) +
+                                   "' is not known (made for a newer "
+                                   "program?)");
+  }
+  return *spec;
+}
+
+// As llama.cpp has them.
+VocabularyDefaults DefaultsOfMerges(const PreTokenizerSpec& spec) {
+  // Falcon's end of text is 11, which is where the habit comes from.
+  constexpr Token kFalconEnd = 11;
+  return {.bos = kFalconEnd,
+          .eos = kFalconEnd,
+          .unknown = -1,
+          .add_bos = spec.add_bos,
+          .add_eos = false,
+          .escapes_spaces = spec.escape_spaces,
+          .byte_pieces = spec.characters};
+}
+
+constexpr VocabularyDefaults kUnigramDefaults = {
+    .bos = -1, .eos = 1, .unknown = 2, .add_bos = false, .add_eos = true};
+
+bool IsStripped(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // Whether Encode starts afresh behind it.
 bool IsSpecial(const Vocabulary& vocabulary, Token token) {
@@ -26,8 +64,8 @@ bool IsSpecial(const Vocabulary& vocabulary, Token token) {
 // On the heap, so that the parts can point at each other while the Tokenizer
 // moves.
 struct Tokenizer::Parts {
-  explicit Parts(const formats::Metadata& metadata)
-      : vocabulary(metadata), special(vocabulary) {}
+  Parts(const formats::Metadata& metadata, const VocabularyDefaults& defaults)
+      : vocabulary(metadata, defaults), special(vocabulary) {}
 
   Vocabulary vocabulary;
   SpecialTokens special;
@@ -48,14 +86,31 @@ Tokenizer Tokenizer::FromMetadata(const formats::Metadata& metadata) {
   const std::optional<std::string> model = metadata.FindString(kModel);
   if (!model)
     throw metadata.Error(kModel, "missing: the file has no tokenizer");
-  if (*model != "llama") {
-    throw metadata.Error(kModel, "the tokenizer '" + Printable(*model) +
-                                     "' is not supported; supported: llama "
-                                     "(SentencePiece BPE)");
+  std::unique_ptr<Parts> parts;
+  if (*model == "llama") {
+    parts = std::make_unique<Parts>(metadata, VocabularyDefaults{});
+    parts->model =
+        std::make_unique<SentencePieceBpe>(metadata, parts->vocabulary);
+  } else if (*model == "t5") {
+    parts = std::make_unique<Parts>(metadata, kUnigramDefaults);
+    parts->model = std::make_unique<Unigram>(metadata, parts->vocabulary);
+  } else if (*model == "gpt2" || *model == "gemma4") {
+    const PreTokenizerSpec spec = ReadPreTokenizer(metadata, *model);
+    parts = std::make_unique<Parts>(metadata, DefaultsOfMerges(spec));
+    if (spec.characters) {
+      parts->model =
+          std::make_unique<CharacterBpe>(metadata, parts->vocabulary, spec);
+    } else {
+      parts->model =
+          std::make_unique<ByteBpe>(metadata, parts->vocabulary, spec);
+    }
+  } else {
+    throw metadata.Error(
+        kModel, "the tokenizer '" + Printable(*model) +
+                    "' is not supported; supported: llama (SentencePiece "
+                    "BPE), t5 (SentencePiece unigram), gpt2 (byte-level BPE), "
+                    "gemma4");
   }
-  auto parts = std::make_unique<Parts>(metadata);
-  parts->model =
-      std::make_unique<SentencePieceBpe>(metadata, parts->vocabulary);
   return Tokenizer(std::move(parts));
 }
 
@@ -73,11 +128,20 @@ std::vector<Token> Tokenizer::Encode(std::string_view text,
   while (at < text.size()) {
     const std::optional<SpecialTokens::Match> match =
         parts_->special.FindIn(text, at, options.parse_special);
-    const size_t end = match ? match->begin : text.size();
+    size_t end = match ? match->begin : text.size();
+    const size_t next = match ? match->begin + match->bytes : text.size();
+    while (match && vocabulary.strips_left(match->token) && end > at &&
+           IsStripped(text[end - 1])) {
+      --end;
+    }
     parts_->model->Encode(text.substr(at, end - at), &tokens);
     if (!match) break;
     tokens.push_back(match->token);
-    at = match->begin + match->bytes;
+    at = next;
+    while (vocabulary.strips_right(match->token) && at < text.size() &&
+           IsStripped(text[at])) {
+      ++at;
+    }
   }
   if (options.add_eos.value_or(vocabulary.add_eos())) {
     Require(eos().has_value(), "Encode: the vocabulary has no end token");
@@ -103,7 +167,8 @@ std::string Tokenizer::DecodeNext(Token token,
   const Vocabulary& vocabulary = parts_->vocabulary;
   if (vocabulary.type(token) == TokenType::kControl) return "";
   if (vocabulary.type(token) == TokenType::kUserDefined) {
-    return vocabulary.piece(token);
+    return vocabulary.escapes_spaces() ? UnescapeSpaces(vocabulary.piece(token))
+                                       : std::string(vocabulary.piece(token));
   }
   const bool at_start = !previous || IsSpecial(vocabulary, *previous);
   return parts_->model->Bytes(token, at_start);
@@ -125,6 +190,13 @@ bool Tokenizer::IsControl(Token token) const {
 std::string_view Tokenizer::Piece(Token token) const {
   RequireToken(token);
   return parts_->vocabulary.piece(token);
+}
+
+std::optional<Token> Tokenizer::Find(std::string_view piece) const {
+  for (Token token = 0; token < VocabularySize(); ++token) {
+    if (parts_->vocabulary.piece(token) == piece) return token;
+  }
+  return std::nullopt;
 }
 
 void Tokenizer::RequireToken(Token token) const {

@@ -1,7 +1,9 @@
 // Text to token ids and back, by the vocabulary of a GGUF file.
 //
-// Supported: tokenizer.ggml.model = llama (SentencePiece BPE). Another model
-// is one more TokenModel and one line in FromMetadata.
+// Supported: tokenizer.ggml.model = llama (SentencePiece BPE), t5
+// (SentencePiece unigram), gpt2 (byte-level BPE under every pre-tokenizer that
+// llama.cpp names, pre_tokenizer.h) and gemma4 (BPE over characters). Another
+// model is one more TokenModel and one line in FromMetadata.
 
 #ifndef ROPEWALK_TOKENIZER_TOKENIZER_H_
 #define ROPEWALK_TOKENIZER_TOKENIZER_H_
@@ -43,10 +45,12 @@ class Tokenizer {
 
   int64_t VocabularySize() const;
 
-  // `text` may be any bytes. Decode gives them back, with three exceptions:
-  // U+2581 returns as a space (the vocabulary spells spaces so), characters
-  // that have neither a piece nor byte tokens return as U+FFFD, and control
-  // pieces that parse_special has read return as nothing.
+  // `text` may be any bytes. Decode gives them back, with these exceptions.
+  // Where the vocabulary spells spaces as U+2581, that returns as a space.
+  // Characters that have neither a piece nor byte tokens return as U+FFFD.
+  // Control pieces that parse_special has read return as nothing, and so do
+  // the spaces behind them that a Phi-3 vocabulary leaves out. A unigram
+  // vocabulary may normalise its text first.
   // Throws std::invalid_argument when a begin or end token is asked for that
   // the vocabulary does not have.
   std::vector<Token> Encode(std::string_view text,
@@ -68,8 +72,11 @@ class Tokenizer {
   // The end token, or a mark that ends a turn ("<|im_end|>").
   bool IsEndOfText(Token token) const;
   bool IsControl(Token token) const;
-  // As the file spells it: U+2581 for spaces, "<0x0A>" for bytes.
+  // As the file spells it: U+2581 or U+0120 for spaces, "<0x0A>" for bytes.
   std::string_view Piece(Token token) const;
+  // The first token that the file spells so, of any type. Reads through the
+  // vocabulary: 1 ms for 262144 pieces.
+  std::optional<Token> Find(std::string_view piece) const;
 
  private:
   struct Parts;

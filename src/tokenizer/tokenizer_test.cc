@@ -79,6 +79,16 @@ TEST(TokenizerTest, Phi3VocabularyPassesTheSharedCases) {
   ExpectSharedCases(path);
 }
 
+TEST(TokenizerTest, Gpt2VocabularyPassesTheSharedCases) {
+  ROPEWALK_NEED_DATA(path, "tokenizers/ggml-vocab-gpt-2.gguf");
+  ExpectSharedCases(path);
+}
+
+TEST(TokenizerTest, DeepSeekCoderVocabularyPassesTheSharedCases) {
+  ROPEWALK_NEED_DATA(path, "tokenizers/ggml-vocab-deepseek-coder.gguf");
+  ExpectSharedCases(path);
+}
+
 TEST(TokenizerTest, StoriesModelBeginsAsItsOwnProgramDoes) {
   for (const char* file : {"models/llama2xs270K/llama2xs270K.gguf",
                            "models/stories260K/stories260K.gguf"}) {
@@ -208,11 +218,16 @@ TEST(TokenizerTest, MarksThatEndATurnEndTheText) {
   const Tokenizer tokenizer = Tokenizer::FromMetadata(
       SmallVocabulary()
           .Add("<|im_end|>", 0, TokenType::kControl)  // 267
-          .Add("<|end|>", 0, TokenType::kNormal)      // only text
+          .Add("<|end|>", 0, TokenType::kNormal)      // of a wrong type
+          .Add("<eos>", 0, TokenType::kNormal)        // may be text
+          .Add("[EOT]", 0, TokenType::kControl)
           .Build());
   EXPECT_TRUE(tokenizer.IsEndOfText(2));
   EXPECT_TRUE(tokenizer.IsEndOfText(267));
-  EXPECT_FALSE(tokenizer.IsEndOfText(268));
+  EXPECT_TRUE(tokenizer.IsEndOfText(268));
+  EXPECT_TRUE(tokenizer.IsControl(268));
+  EXPECT_FALSE(tokenizer.IsEndOfText(269));
+  EXPECT_TRUE(tokenizer.IsEndOfText(270));
   EXPECT_FALSE(tokenizer.IsEndOfText(1));
 }
 
@@ -235,14 +250,17 @@ TEST(TokenizerTest, MalformedVocabulariesAreFormatErrors) {
     return error([&](auto& m) { m.Remove("tokenizer.ggml." + name); });
   };
   EXPECT_EQ(ErrorOf(good), "");
-  for (const char* name : {"model", "tokens", "scores", "token_type"}) {
+  for (const char* name : {"model", "tokens", "scores"}) {
     EXPECT_THAT(without(name), HasSubstr("key 'tokenizer.ggml." +
                                          std::string(name) + "': missing"));
   }
-  EXPECT_THAT(
-      error([](auto& m) { m.SetString("tokenizer.ggml.model", "gpt2"); }),
-      HasSubstr("test.gguf: byte 0: key 'tokenizer.ggml.model': the tokenizer "
-                "'gpt2' is not supported; supported: llama"));
+  for (const char* model : {"bert", "rwkv", "plamo2", "hybriddna"}) {
+    EXPECT_THAT(
+        error([&](auto& m) { m.SetString("tokenizer.ggml.model", model); }),
+        HasSubstr("test.gguf: byte 0: key 'tokenizer.ggml.model': the "
+                  "tokenizer '" +
+                  std::string(model) + "' is not supported; supported: llama"));
+  }
   EXPECT_THAT(error([](auto& m) { m.SetStrings("tokenizer.ggml.tokens", {}); }),
               HasSubstr("must hold 1 to"));
   EXPECT_THAT(error([](auto& m) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <utility>
+#include <string>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -14,11 +14,31 @@ constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
 constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
 
 // Marks that end a turn or a text in the chat formats of open models. Files
-// often name only one of them as the end token.
-constexpr std::string_view kEndPieces[] = {
-    "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>",    "<|eom_id|>",
-    "<|im_end|>",    "<|end|>",         "<end_of_turn>", "<EOT>",
+// often name only one of them as the end token, and some give them a wrong
+// type; text they are never.
+constexpr std::string_view kEndMarks[] = {
+    "<|endoftext|>", "<|end_of_text|>",
+    "<|eot_id|>",    "<|eom_id|>",
+    "<|im_end|>",    "<|end|>",
+    "<|return|>",    "<|call|>",
+    "<|calls|>",     "<|flush|>",
+    "<end_of_turn>", "<end_of_utterance>",
+    "<turn|>",       "<|tool_response>",
+    "<|fim_pad|>",   "<|file_sep|>",
+    "<|repo_name|>", "<\uff5cend\u2581of\u2581sentence\uff5c>",
 };
+// Those that also occur as text, as "</s>" does in HTML: they end a text only
+// where the file says that they are control tokens.
+constexpr std::string_view kEndNames[] = {
+    "</s>",      "<eos>",  "<EOT>",      "_<EOT>",     "[EOT]",
+    "[EOS]",     "[e~[",   "<PAD>",      "[PAD]",      "<fim-pad>",
+    "<fim_pad>", "<REPO>", "<reponame>", "<fim-repo>", "<|fim_repo|>",
+};
+
+template <size_t N>
+bool IsOneOf(std::string_view piece, const std::string_view (&list)[N]) {
+  return std::find(std::begin(list), std::end(list), piece) != std::end(list);
+}
 
 // The byte of "<0x0A>", or nothing.
 std::optional<unsigned char> ParseBytePiece(std::string_view piece) {
@@ -43,10 +63,11 @@ std::optional<unsigned char> ParseBytePiece(std::string_view piece) {
 
 }  // namespace
 
-Vocabulary::Vocabulary(const formats::Metadata& metadata) {
-  std::optional<std::vector<std::string>> pieces =
-      metadata.FindStrings(kTokens);
-  if (!pieces) {
+Vocabulary::Vocabulary(const formats::Metadata& metadata,
+                       const VocabularyDefaults& defaults)
+    : defaults_(defaults) {
+  const StringList* pieces = metadata.FindStringList(kTokens);
+  if (pieces == nullptr) {
     throw metadata.Error(kTokens, "missing: the file has no vocabulary");
   }
   if (pieces->empty() ||
@@ -54,80 +75,96 @@ Vocabulary::Vocabulary(const formats::Metadata& metadata) {
     throw metadata.Error(kTokens, "must hold 1 to 2147483647 pieces, got " +
                                       std::to_string(pieces->size()));
   }
-  pieces_ = std::move(*pieces);
-  ReadTypes(metadata);
+  pieces_ = *pieces;
+  byte_tokens_.fill(-1);
+  types_.assign(pieces_.size(), TokenType::kNormal);
+  if (metadata.Has(kTypes)) {
+    ReadTypes(metadata);
+  } else {
+    GuessTypes(metadata);
+  }
   ReadSpecial(metadata);
+  FindEnds(metadata);
+  FindStrips(metadata);
+}
+
+std::optional<Token> Vocabulary::ReadId(const formats::Metadata& metadata,
+                                        std::string_view name) const {
+  const std::string key = "tokenizer.ggml." + std::string(name) + "_token_id";
+  const std::optional<int64_t> id = metadata.FindInt(key);
+  // -1, and what it becomes in 32 bits: none.
+  if (!id || *id == -1 || *id == 0xffffffff) return std::nullopt;
+  if (*id < 0 || *id >= size()) {
+    throw metadata.Error(key, "must be below the vocabulary's size " +
+                                  std::to_string(size()) + ", got " +
+                                  std::to_string(*id));
+  }
+  return static_cast<Token>(*id);
 }
 
 void Vocabulary::ReadTypes(const formats::Metadata& metadata) {
-  byte_tokens_.fill(-1);
-  types_.assign(pieces_.size(), TokenType::kNormal);
-  const std::optional<std::vector<int64_t>> types = metadata.FindInts(kTypes);
-  if (!types) throw metadata.Error(kTypes, "missing");
-  if (types->size() != pieces_.size()) {
+  const std::vector<int64_t> types = *metadata.FindInts(kTypes);
+  if (types.size() != pieces_.size()) {
     throw metadata.Error(
-        kTypes, "has " + std::to_string(types->size()) + " entries for " +
+        kTypes, "has " + std::to_string(types.size()) + " entries for " +
                     std::to_string(pieces_.size()) + " pieces");
   }
-  for (size_t i = 0; i < types->size(); ++i) {
-    const int64_t type = (*types)[i];
-    const std::string label = "token " + std::to_string(i);
-    if (type < 1 || type > 6) {
-      throw metadata.Error(
-          kTypes,
-          label + " must have a type from 1 to 6, got " + std::to_string(type));
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i] < 1 || types[i] > 6) {
+      throw metadata.Error(kTypes, "token " + std::to_string(i) +
+                                       " must have a type from 1 to 6, got " +
+                                       std::to_string(types[i]));
     }
-    types_[i] = static_cast<TokenType>(type);
+    types_[i] = static_cast<TokenType>(types[i]);
     if (types_[i] != TokenType::kByte) continue;
-    const std::optional<unsigned char> byte = ParseBytePiece(pieces_[i]);
-    if (!byte) {
-      throw metadata.Error(kTokens, label +
+    if (!ParseBytePiece(pieces_[i])) {
+      throw metadata.Error(kTokens, "token " + std::to_string(i) +
                                         ": a byte piece must be <0x00> to "
                                         "<0xFF>, got '" +
                                         Printable(pieces_[i], 40) + "'");
     }
-    Token& slot = byte_tokens_[*byte];
-    if (slot < 0) slot = static_cast<Token>(i);
+    EnterByte(static_cast<Token>(i));
   }
 }
 
-void Vocabulary::ReadSpecial(const formats::Metadata& metadata) {
-  ends_text_.assign(pieces_.size(), false);
-  const auto read = [&](std::string_view name) -> std::optional<Token> {
-    const std::string key = "tokenizer.ggml." + std::string(name);
-    const std::optional<int64_t> id = metadata.FindInt(key);
-    if (!id) return std::nullopt;
-    if (*id < 0 || *id >= size()) {
-      throw metadata.Error(key, "must be below the vocabulary's size " +
-                                    std::to_string(size()) + ", got " +
-                                    std::to_string(*id));
+void Vocabulary::GuessTypes(const formats::Metadata& metadata) {
+  for (Token token = 0; defaults_.byte_pieces && token < size(); ++token) {
+    if (!ParseBytePiece(piece(token))) continue;
+    types_[static_cast<size_t>(token)] = TokenType::kByte;
+    EnterByte(token);
+  }
+  const auto guess = [&](std::string_view name, Token usual,
+                         std::string_view usual_piece, TokenType type) {
+    std::optional<Token> token = ReadId(metadata, name);
+    if (!token && Contains(usual) && piece(usual) == usual_piece) {
+      token = usual;
     }
-    return static_cast<Token>(*id);
+    if (token) types_[static_cast<size_t>(*token)] = type;
   };
-  // Where a file names none, sentencepiece's own places hold: <unk>, <s>,
-  // </s> are 0, 1, 2, if those tokens are of that kind.
+  guess("unknown", defaults_.unknown, "<unk>", TokenType::kUnknown);
+  guess("bos", defaults_.bos, "<s>", TokenType::kControl);
+  guess("eos", defaults_.eos, "</s>", TokenType::kControl);
+  for (const char* name : {"padding", "eot", "eom"}) {
+    guess(name, -1, "", TokenType::kControl);
+  }
+}
+
+void Vocabulary::EnterByte(Token token) {
+  Token& slot = byte_tokens_[byte(token)];
+  if (slot < 0) slot = token;
+}
+
+void Vocabulary::ReadSpecial(const formats::Metadata& metadata) {
   const auto usual = [&](Token token, TokenType type) -> std::optional<Token> {
     if (!Contains(token) || this->type(token) != type) return std::nullopt;
     return token;
   };
-  bos_ = read("bos_token_id");
-  if (!bos_) bos_ = usual(1, TokenType::kControl);
-  eos_ = read("eos_token_id");
-  if (!eos_) eos_ = usual(2, TokenType::kControl);
-  unknown_ = read("unknown_token_id");
-  if (!unknown_) unknown_ = usual(0, TokenType::kUnknown);
-
-  for (const auto& token : {eos_, read("eot_token_id"), read("eom_token_id")}) {
-    if (token) ends_text_[static_cast<size_t>(*token)] = true;
-  }
-  for (size_t i = 0; i < pieces_.size(); ++i) {
-    const bool special = types_[i] == TokenType::kControl ||
-                         types_[i] == TokenType::kUserDefined;
-    if (special && std::find(std::begin(kEndPieces), std::end(kEndPieces),
-                             pieces_[i]) != std::end(kEndPieces)) {
-      ends_text_[i] = true;
-    }
-  }
+  bos_ = ReadId(metadata, "bos");
+  if (!bos_) bos_ = usual(defaults_.bos, TokenType::kControl);
+  eos_ = ReadId(metadata, "eos");
+  if (!eos_) eos_ = usual(defaults_.eos, TokenType::kControl);
+  unknown_ = ReadId(metadata, "unknown");
+  if (!unknown_) unknown_ = usual(defaults_.unknown, TokenType::kUnknown);
 
   const auto flag = [&](const std::string& name, bool usual_value,
                         const std::optional<Token>& token) {
@@ -140,8 +177,75 @@ void Vocabulary::ReadSpecial(const formats::Metadata& metadata) {
     }
     return *value;
   };
-  add_bos_ = flag("bos", true, bos_);
-  add_eos_ = flag("eos", false, eos_);
+  add_bos_ = flag("bos", defaults_.add_bos, bos_);
+  add_eos_ = flag("eos", defaults_.add_eos, eos_);
+}
+
+void Vocabulary::FindEnds(const formats::Metadata& metadata) {
+  ends_text_.assign(pieces_.size(), false);
+  bool returns = false, calls = false, flushes = false;
+  Token end = -1;
+  for (Token token = 0; token < size(); ++token) {
+    const std::string_view piece = this->piece(token);
+    if (piece.empty() || piece.size() > 32) continue;
+    if (piece[0] != '<' && piece[0] != '[' && piece[0] != '_') continue;
+    const auto i = static_cast<size_t>(token);
+    if (IsOneOf(piece, kEndMarks)) {
+      types_[i] = TokenType::kControl;
+    } else if (types_[i] != TokenType::kControl || !IsOneOf(piece, kEndNames)) {
+      continue;
+    }
+    ends_text_[i] = true;
+    returns = returns || piece == "<|return|>";
+    calls = calls || piece == "<|call|>" || piece == "<|calls|>";
+    flushes = flushes || piece == "<|flush|>";
+    if (piece == "<|end|>") end = token;
+  }
+  // In the format that has these marks <|end|> ends a message, not the turn.
+  if (end >= 0 && calls && (returns || flushes)) {
+    ends_text_[static_cast<size_t>(end)] = false;
+  }
+  for (const auto& token :
+       {eos_, ReadId(metadata, "eot"), ReadId(metadata, "eom")}) {
+    if (token) ends_text_[static_cast<size_t>(*token)] = true;
+  }
+}
+
+void Vocabulary::FindStrips(const formats::Metadata& metadata) {
+  const auto text = [&](std::string_view key) -> std::string {
+    const formats::MetadataValue* value = metadata.Find(key);
+    if (value == nullptr || value->type != formats::GgufType::kString) {
+      return "";
+    }
+    std::string lower = value->bytes;
+    for (char& c : lower) c = c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+    return lower;
+  };
+  const auto holds = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  const std::string name = text("general.name");
+  if (holds(name, "phi-3") || holds(name, "phi3")) {
+    constexpr std::string_view kKeep[] = {"<unk>", "<s>", "<|endoftext|>"};
+    strips_right_.assign(pieces_.size(), false);
+    for (Token token = 0; token < size(); ++token) {
+      const TokenType type = this->type(token);
+      strips_right_[static_cast<size_t>(token)] =
+          (type == TokenType::kControl || type == TokenType::kUnknown ||
+           type == TokenType::kUserDefined) &&
+          !IsOneOf(piece(token), kKeep);
+    }
+  }
+  const std::string pre = text("tokenizer.ggml.pre");
+  std::string_view mask;
+  if (pre == "jina-v2-de" || pre == "jina-v2-es" || pre == "jina-v2-code") {
+    mask = "<mask>";
+  } else if (holds(name, "modern-bert")) {
+    mask = "[MASK]";
+  }
+  for (Token token = 0; !mask.empty() && token < size(); ++token) {
+    if (piece(token) == mask) strips_left_ = token;
+  }
 }
 
 unsigned char Vocabulary::byte(Token token) const {

@@ -6,10 +6,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/string_list.h"
 #include "base/token.h"
 #include "formats/gguf_metadata.h"
 
@@ -25,26 +25,47 @@ enum class TokenType : uint8_t {
   kByte = 6,         // "<0x0A>": one byte
 };
 
+// What holds where a file does not say. The default is SentencePiece's BPE.
+struct VocabularyDefaults {
+  // Places of special tokens, if the tokens there are of that kind; -1: none.
+  Token bos = 1, eos = 2, unknown = 0;
+  bool add_bos = true;
+  bool add_eos = false;
+  bool escapes_spaces = true;  // pieces spell a space as U+2581
+  bool byte_pieces = true;     // "<0x0A>" is a byte if there are no types
+};
+
 // Immutable after construction.
 class Vocabulary {
  public:
-  // From the tokenizer.ggml.* keys. Throws FormatError when pieces are
-  // missing, when token_type does not match them, when a byte piece is not
-  // <0x00> to <0xFF>, or when a special id is not in the vocabulary.
-  explicit Vocabulary(const formats::Metadata& metadata);
+  // From the tokenizer.ggml.* keys. Without token_type the types are guessed:
+  // special ids are control tokens, all else is text. An id of -1, in any
+  // integer type, says "none" and counts as absent. Throws FormatError when
+  // pieces are missing, when token_type does not match them, when a byte piece
+  // is not <0x00> to <0xFF>, or when a special id is not in the vocabulary.
+  explicit Vocabulary(const formats::Metadata& metadata,
+                      const VocabularyDefaults& defaults = {});
 
   int64_t size() const { return static_cast<int64_t>(pieces_.size()); }
   bool Contains(Token token) const { return token >= 0 && token < size(); }
 
   // `token` must be in the vocabulary.
-  const std::string& piece(Token token) const {
+  std::string_view piece(Token token) const {
     return pieces_[static_cast<size_t>(token)];
   }
+  const StringList& pieces() const { return pieces_; }
   TokenType type(Token token) const {
     return types_[static_cast<size_t>(token)];
   }
   bool ends_text(Token token) const {
     return ends_text_[static_cast<size_t>(token)];
+  }
+
+  // Whether spaces of the text in front of the token, or behind it, are not
+  // encoded. Files do not say it: it goes by the model's name.
+  bool strips_left(Token token) const { return token == strips_left_; }
+  bool strips_right(Token token) const {
+    return !strips_right_.empty() && strips_right_[static_cast<size_t>(token)];
   }
 
   // The token of a byte, if it has one.
@@ -61,14 +82,24 @@ class Vocabulary {
   // Whether the model wants them around a text.
   bool add_bos() const { return add_bos_; }
   bool add_eos() const { return add_eos_; }
+  bool escapes_spaces() const { return defaults_.escapes_spaces; }
 
  private:
+  std::optional<Token> ReadId(const formats::Metadata& metadata,
+                              std::string_view name) const;
   void ReadTypes(const formats::Metadata& metadata);
+  void GuessTypes(const formats::Metadata& metadata);
+  void EnterByte(Token token);
   void ReadSpecial(const formats::Metadata& metadata);
+  void FindEnds(const formats::Metadata& metadata);
+  void FindStrips(const formats::Metadata& metadata);
 
-  std::vector<std::string> pieces_;
+  VocabularyDefaults defaults_;
+  StringList pieces_;
   std::vector<TokenType> types_;
   std::vector<bool> ends_text_;
+  std::vector<bool> strips_right_;  // empty: none does
+  Token strips_left_ = -1;
   std::array<Token, 256> byte_tokens_;  // -1: none
   std::optional<Token> bos_, eos_, unknown_;
   bool add_bos_ = true;

@@ -9,7 +9,7 @@
 // clang-format off: foreach_target must come first
 #include "hwy/highway.h"
 // clang-format on
-#include "base/half.h"
+#include "kernels/cpu/blocks-inl.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/loaders-inl.h"
 
@@ -47,15 +47,6 @@ HWY_INLINE float PlainDot(const Loader& row, const float* HWY_RESTRICT x,
   return sum;
 }
 
-constexpr int64_t kBlock = 32;
-using BlockTag = hn::CappedTag<float, 16>;
-
-HWY_INLINE float ScaleOf(const uint8_t* block) {
-  uint16_t half = 0;
-  std::memcpy(&half, block, sizeof(half));
-  return F16ToFloat(half);
-}
-
 float DotQ80(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
              int64_t size) {
   const BlockTag d;
@@ -63,16 +54,16 @@ float DotQ80(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
   const hn::Rebind<int8_t, BlockTag> d8;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   auto sum = hn::Zero(d);
-  for (int64_t b = 0; b < size / kBlock; ++b) {
+  for (int64_t b = 0; b < size / kSmallBlock; ++b) {
     const uint8_t* block = row + b * 34;
     const auto* q = reinterpret_cast<const int8_t*>(block + 2);
     auto part = hn::Zero(d);
-    for (int64_t i = 0; i < kBlock; i += lanes) {
+    for (int64_t i = 0; i < kSmallBlock; i += lanes) {
       const auto value =
           hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, q + i)));
-      part = hn::MulAdd(value, hn::LoadU(d, x + b * kBlock + i), part);
+      part = hn::MulAdd(value, hn::LoadU(d, x + b * kSmallBlock + i), part);
     }
-    sum = hn::MulAdd(part, hn::Set(d, ScaleOf(block)), sum);
+    sum = hn::MulAdd(part, hn::Set(d, HalfAt(block)), sum);
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
@@ -85,23 +76,34 @@ float DotQ40(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
   const hn::Rebind<uint8_t, BlockTag> d8;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   auto sum = hn::Zero(d);
-  for (int64_t b = 0; b < size / kBlock; ++b) {
+  for (int64_t b = 0; b < size / kSmallBlock; ++b) {
     const uint8_t* block = row + b * 18;
-    const float* at = x + b * kBlock;
+    const float* at = x + b * kSmallBlock;
     auto part = hn::Zero(d);
-    for (int64_t i = 0; i < kBlock / 2; i += lanes) {
+    for (int64_t i = 0; i < kSmallBlock / 2; i += lanes) {
       const auto bytes = hn::PromoteTo(d32, hn::LoadU(d8, block + 2 + i));
       const auto eight = hn::Set(d32, 8);
       const auto low = hn::Sub(hn::And(bytes, hn::Set(d32, 15)), eight);
       const auto high = hn::Sub(hn::ShiftRight<4>(bytes), eight);
       part = hn::MulAdd(hn::ConvertTo(d, low), hn::LoadU(d, at + i), part);
       part = hn::MulAdd(hn::ConvertTo(d, high),
-                        hn::LoadU(d, at + kBlock / 2 + i), part);
+                        hn::LoadU(d, at + kSmallBlock / 2 + i), part);
     }
-    sum = hn::MulAdd(part, hn::Set(d, ScaleOf(block)), sum);
+    sum = hn::MulAdd(part, hn::Set(d, HalfAt(block)), sum);
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
+
+struct DotBlocksOf {
+  const uint8_t* row;
+  const float* x;
+  int64_t size;
+  float* dot;
+  template <class Block>
+  HWY_INLINE void operator()(Block /*block*/) const {
+    *dot = DotBlocks<Block>(row, x, size);
+  }
+};
 
 float DotImpl(DType type, const void* row, const float* x, int64_t size) {
   switch (type) {
@@ -115,8 +117,13 @@ float DotImpl(DType type, const void* row, const float* x, int64_t size) {
       return DotQ80(static_cast<const uint8_t*>(row), x, size);
     case DType::kQ4_0:
       return DotQ40(static_cast<const uint8_t*>(row), x, size);
+    default: {
+      float dot = 0;
+      WithBlock(type,
+                DotBlocksOf{static_cast<const uint8_t*>(row), x, size, &dot});
+      return dot;
+    }
   }
-  return 0;
 }
 
 }  // namespace HWY_NAMESPACE

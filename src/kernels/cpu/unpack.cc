@@ -1,4 +1,4 @@
-// Stored keys and values as the float32 that strips read.
+// Stored rows, and stored keys and values, as float32.
 
 #include <algorithm>
 
@@ -8,6 +8,8 @@
 // clang-format off: foreach_target must come first
 #include "hwy/highway.h"
 // clang-format on
+#include "kernels/blocks.h"
+#include "kernels/cpu/blocks-inl.h"
 #include "kernels/cpu/loaders-inl.h"
 #include "kernels/cpu/rows.h"
 
@@ -42,6 +44,23 @@ void WidenImpl(DType type, const void* from, int64_t size, float* out) {
     default:
       return Widen(F32Loader{static_cast<const float*>(from)}, size, out);
   }
+}
+
+// A functor, since a lambda would not be compiled for the instruction set.
+struct UnpackBlocksTo {
+  const uint8_t* row;
+  int64_t size;
+  float* out;
+  template <class Block>
+  HWY_INLINE void operator()(Block /*block*/) const {
+    UnpackBlocks<Block>(row, size, out);
+  }
+};
+
+void UnpackRowImpl(DType type, const void* row, int64_t size, float* out) {
+  const auto* bytes = static_cast<const uint8_t*>(row);
+  if (WithBlock(type, UnpackBlocksTo{bytes, size, out})) return;
+  WidenImpl(type, row, size, out);
 }
 
 // One panel of q8_0 keys. Even and odd components lie interleaved: 16-bit
@@ -106,8 +125,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ropewalk::kernels {
 HWY_EXPORT(WidenImpl);
+HWY_EXPORT(UnpackRowImpl);
 HWY_EXPORT(UnpackQuantPanel);
 HWY_EXPORT(UnpackQuantValues);
+
+void UnpackRow(DType type, const void* row, int64_t size, float* out) noexcept {
+  HWY_DYNAMIC_DISPATCH(UnpackRowImpl)(type, row, size, out);
+}
 
 void UnpackPanels(DType type, const void* panels, int64_t count, int64_t D,
                   float* out) noexcept {

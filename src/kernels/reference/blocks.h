@@ -1,5 +1,5 @@
-// Stored rows to and from float32, one element after another: the definition
-// of every element type.
+// The definition of every stored element type: plain loops, one element after
+// another.
 
 #ifndef ROPEWALK_KERNELS_REFERENCE_BLOCKS_H_
 #define ROPEWALK_KERNELS_REFERENCE_BLOCKS_H_
@@ -7,17 +7,16 @@
 #include <cstdint>
 
 #include "base/dtype.h"
+#include "kernels/blocks.h"
 
-namespace ropewalk::kernels {
+namespace ropewalk::kernels::reference {
 
-// `size` elements of a stored row as float32, exact but for q8_0 and q4_0,
-// whose product of scale and integer rounds once. `size` is whole blocks.
+// `size` elements of a stored row as float32. Plain types are exact; block
+// types multiply scales and integers in float32, from the outer scale to the
+// inner, and add the offset last, so that the results are those of PyPI's
+// `gguf`, bit for bit. `size` is whole blocks.
 void UnpackRow(DType type, const void* row, int64_t size, float* out) noexcept;
 
-// Rounds to nearest; q8_0 takes the scale max|x| / 127 of each block, q4_0
-// the largest-magnitude element / -8, both kept as f16.
-void PackRow(DType type, const float* x, int64_t size, void* row) noexcept;
-
-}  // namespace ropewalk::kernels
+}  // namespace ropewalk::kernels::reference
 
 #endif  // ROPEWALK_KERNELS_REFERENCE_BLOCKS_H_

@@ -28,7 +28,7 @@ uint64_t FingerprintOfMetadata(const formats::Metadata& metadata) {
   for (const auto& [key, value, offset] : metadata.entries()) {
     fingerprint.Add(key);
     fingerprint.Add(value.bytes);
-    for (const std::string& text : value.strings) {
+    for (const std::string_view text : value.strings) {
       fingerprint.AddNumber(text.size());
       fingerprint.Add(text);
     }
@@ -56,7 +56,7 @@ TextTokenizer::TextTokenizer(formats::Metadata metadata)
   // a text would do.
   line_ends_are_alone_ = !add_space_prefix_;
   for (Token token = 0; token < vocabulary.size(); ++token) {
-    const std::string& piece = vocabulary.piece(token);
+    const std::string_view piece = vocabulary.piece(token);
     const TokenType type = vocabulary.type(token);
     // Text behind a user-defined piece starts afresh.
     if (type == TokenType::kUserDefined) words_are_alone_ = false;

@@ -8,7 +8,7 @@
 #include "base/interrupt.h"
 #include "formats/ggml_types.h"
 #include "formats/gguf_writer.h"
-#include "kernels/reference/blocks.h"
+#include "kernels/blocks.h"
 #include "lab/train/export_weights.h"
 #include "position/scheme.h"
 

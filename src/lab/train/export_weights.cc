@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "model/layers.h"
+#include "model/layer_reader.h"
 
 namespace ropewalk::lab::train {
 namespace {

@@ -1,0 +1,272 @@
+// Element types: unpacking against golden blocks, packing against ggml's
+// bytes and within a step, dot products against float64.
+
+#include "kernels/blocks.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/kernels_for_test.h"
+#include "kernels/reference/blocks.h"
+
+namespace ropewalk::kernels {
+namespace {
+
+class BlocksTest : public EveryIsaTest {};
+
+INSTANTIATE_TEST_SUITE_P(EveryIsa, BlocksTest,
+                         testing::ValuesIn(AvailableIsas()),
+                         [](const auto& info) { return info.param; });
+
+// Bytes of a golden file, taken from the front.
+class Golden {
+ public:
+  explicit Golden(const std::string& name) {
+    std::ifstream file(ROPEWALK_SOURCE_FOLDER "/tests/golden/" + name,
+                       std::ios::binary);
+    bytes_.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  bool empty() const { return at_ >= bytes_.size(); }
+
+  template <typename T>
+  std::vector<T> Take(size_t count) {
+    std::vector<T> out(count);
+    std::memcpy(out.data(), bytes_.data() + at_, count * sizeof(T));
+    at_ += count * sizeof(T);
+    return out;
+  }
+  size_t Count() { return Take<uint32_t>(1)[0]; }
+  DType Type() { return *ParseDType(Take<char>(8).data()); }
+
+ private:
+  std::vector<char> bytes_;
+  size_t at_ = 0;
+};
+
+void ExpectSameFloats(const std::vector<float>& got,
+                      const std::vector<float>& want, DType type) {
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (std::isnan(want[i])) {
+      ASSERT_TRUE(std::isnan(got[i])) << InfoOf(type).name << " " << i;
+      continue;
+    }
+    // By bits, so that -0 is not 0.
+    ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(want[i]))
+        << InfoOf(type).name << " " << i << ": " << got[i] << ", want "
+        << want[i];
+  }
+}
+
+TEST_P(BlocksTest, UnpackedBlocksEqualThoseOfGguf) {
+  Golden golden("unpacked_blocks.bin");
+  int64_t types = 0;
+  for (; !golden.empty(); ++types) {
+    const DType type = golden.Type();
+    const size_t byte_count = golden.Count();
+    const size_t float_count = golden.Count();
+    const auto bytes = golden.Take<uint8_t>(byte_count);
+    const auto want = golden.Take<float>(float_count);
+    const auto size = static_cast<int64_t>(want.size());
+    ASSERT_EQ(RowBytes(type, size), static_cast<int64_t>(bytes.size()));
+    std::vector<float> got(want.size() + 1, kCanary);
+    reference::UnpackRow(type, bytes.data(), size, got.data());
+    ExpectSameFloats(got, want, type);
+    std::fill(got.begin(), got.end(), kCanary);
+    UnpackRow(type, bytes.data(), size, got.data());
+    ExpectSameFloats(got, want, type);
+    EXPECT_EQ(got.back(), kCanary);
+  }
+  EXPECT_EQ(types, static_cast<int64_t>(AllDTypes().size()) - 3);  // f32 ...
+}
+
+TEST_P(BlocksTest, UnpackingEqualsItsDefinitionOnRandomBytes) {
+  Rng rng(4);
+  for (const DTypeInfo& info : AllDTypes()) {
+    for (const int64_t blocks : {0, 1, 2, 7}) {
+      const int64_t size = blocks * info.block_elements;
+      std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
+      for (uint8_t& byte : row) byte = static_cast<uint8_t>(rng.Next());
+      std::vector<float> want(static_cast<size_t>(size));
+      std::vector<float> got(static_cast<size_t>(size) + 1, kCanary);
+      reference::UnpackRow(info.type, row.data(), size, want.data());
+      UnpackRow(info.type, row.data(), size, got.data());
+      ExpectSameFloats(got, want, info.type);
+      EXPECT_EQ(got.back(), kCanary);
+    }
+  }
+}
+
+TEST(PackTest, BlocksOf32HaveTheBytesOfGguf) {
+  Golden golden("packed_blocks.bin");
+  const size_t size = golden.Count();
+  const auto x = golden.Take<float>(size);
+  int64_t types = 0;
+  for (; !golden.empty(); ++types) {
+    const DType type = golden.Type();
+    const size_t byte_count = golden.Count();
+    const auto want = golden.Take<uint8_t>(byte_count);
+    std::vector<uint8_t> got(want.size());
+    PackRow(type, x.data(), static_cast<int64_t>(x.size()), got.data());
+    EXPECT_EQ(got, want) << InfoOf(type).name;
+  }
+  EXPECT_EQ(types, 5);
+}
+
+TEST(PackTest, BlocksOf32ComeBackWithinTheirStep) {
+  Rng rng(9);
+  const int64_t size = 320;
+  auto x = Normals(rng, size);
+  for (int64_t i = 64; i < 96; ++i) x[static_cast<size_t>(i)] = 0;  // a block
+  for (const DTypeInfo& info : AllDTypes()) {
+    if (!info.packed || info.block_elements > 32) continue;
+    std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
+    std::vector<float> y(x.size());
+    PackRow(info.type, x.data(), size, row.data());
+    UnpackRow(info.type, row.data(), size, y.data());
+    for (int64_t b = 0; b < size; b += 32) {
+      const auto [least, most] =
+          std::minmax_element(x.begin() + b, x.begin() + b + 32);
+      const float largest = std::max(-*least, *most);
+      const float range = *most - *least;
+      // Half a step; the f16 scale adds 2^-11 of the value itself, that of an
+      // offset too. The side of q4_0 and q5_0 away from the extreme is cut one
+      // step early: a whole step.
+      const double rounding = 0x1p-11 * largest;
+      const std::map<DType, double> steps = {
+          {DType::kF32, 0},
+          {DType::kF16, rounding},
+          {DType::kBf16, 0x1p-8 * largest},
+          {DType::kQ8_0, 0.5 / 127 * largest + rounding},
+          {DType::kQ4_0, 1.0 / 8 * largest + rounding},
+          {DType::kQ5_0, 1.0 / 16 * largest + rounding},
+          {DType::kQ4_1, 0.5 / 15 * range + 0x1p-11 * range + rounding},
+          {DType::kQ5_1, 0.5 / 31 * range + 0x1p-11 * range + rounding}};
+      for (int64_t i = b; i < b + 32; ++i) {
+        const auto at = static_cast<size_t>(i);
+        ASSERT_NEAR(y[at], x[at], steps.at(info.type) * 1.001) << info.name;
+      }
+    }
+    // Packing what was unpacked gives the same row again for plain types.
+    if (info.block_elements == 1) {
+      std::vector<uint8_t> again(row.size());
+      PackRow(info.type, y.data(), size, again.data());
+      EXPECT_EQ(again, row) << info.name;
+    }
+  }
+}
+
+TEST(PackTest, Q4KeepsItsExtremeAndLayout) {
+  std::vector<float> x(32, 0.0f);
+  x[3] = -4.0f;
+  x[17] = 2.0f;
+  uint8_t row[18];
+  PackRow(DType::kQ4_0, x.data(), 32, row);
+  EXPECT_EQ(row[2 + 3] & 15, 0);   // -8 steps of 0.5
+  EXPECT_EQ(row[2 + 1] >> 4, 12);  // element 17 is a high nibble: 4 + 8
+  float y[32];
+  UnpackRow(DType::kQ4_0, row, 32, y);
+  EXPECT_EQ(y[3], -4.0f);
+  EXPECT_EQ(y[17], 2.0f);
+  EXPECT_EQ(y[0], 0.0f);
+}
+
+// Where a block keeps f16 scales; other bytes may be anything. q8_K has a
+// float there.
+std::vector<int64_t> ScalePlaces(DType type) {
+  switch (type) {
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+    case DType::kQ4K:
+    case DType::kQ5K:
+      return {0, 2};
+    case DType::kQ2K:
+      return {80, 82};
+    case DType::kQ3K:
+      return {108};
+    case DType::kQ6K:
+      return {208};
+    case DType::kTq1_0:
+      return {52};
+    case DType::kTq2_0:
+      return {64};
+    default:
+      return {0};
+  }
+}
+
+// Random rows with ordinary scales, of either sign.
+std::vector<uint8_t> RandomRow(const DTypeInfo& info, int64_t size, Rng& rng) {
+  std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, size)));
+  if (info.block_elements == 1) {
+    PackRow(info.type, Normals(rng, size).data(), size, row.data());
+    return row;
+  }
+  for (uint8_t& byte : row) byte = static_cast<uint8_t>(rng.Next());
+  for (int64_t at = 0; at < static_cast<int64_t>(row.size());
+       at += info.block_bytes) {
+    uint8_t* block = row.data() + at;
+    if (info.type == DType::kMxfp4) {
+      block[0] = static_cast<uint8_t>(120 + rng.Next() % 8);
+      continue;
+    }
+    if (info.type == DType::kQ8K) {
+      const auto scale = static_cast<float>(rng.Normal());
+      std::memcpy(block, &scale, sizeof(scale));
+      continue;
+    }
+    for (const int64_t place : ScalePlaces(info.type)) {
+      // f16 of 2^-7 to 2^-5, the sign in bit 15.
+      block[place + 1] = static_cast<uint8_t>((block[place + 1] & 0x87) | 0x20);
+    }
+  }
+  return row;
+}
+
+TEST_P(BlocksTest, DotMatchesFloat64OfTheUnpackedRow) {
+  Rng rng(8);
+  for (const DTypeInfo& info : AllDTypes()) {
+    for (const int64_t blocks : {0, 1, 2, 3, 8, 16}) {
+      const int64_t size = info.block_elements == 1
+                               ? blocks * 32 + 13
+                               : blocks * info.block_elements;
+      const auto row = RandomRow(info, size, rng);
+      const auto x = Normals(rng, size);
+      std::vector<float> unpacked(x.size());
+      reference::UnpackRow(info.type, row.data(), size, unpacked.data());
+      // Values are differences scale * q - offset: rounding grows with their
+      // parts, each below the range of its block.
+      const int64_t block = std::max<int64_t>(32, info.block_elements);
+      double expected = 0;
+      double magnitude = 0;
+      for (int64_t i = 0; i < size; ++i) {
+        const auto at = static_cast<size_t>(i);
+        const int64_t begin = i / block * block;
+        double range = 0;
+        for (int64_t k = begin; k < std::min(size, begin + block); ++k) {
+          range = std::max(
+              range,
+              std::abs(static_cast<double>(unpacked[static_cast<size_t>(k)])));
+        }
+        expected += static_cast<double>(unpacked[at]) * x[at];
+        magnitude += 3 * range * std::abs(static_cast<double>(x[at]));
+      }
+      ASSERT_NEAR(Dot(info.type, row.data(), x.data(), size), expected,
+                  static_cast<double>(size + 4) * 0x1p-24 * magnitude)
+          << info.name << " " << size;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::kernels

@@ -1,0 +1,48 @@
+#include "tokenizer/byte_alphabet.h"
+
+#include <array>
+#include <cstdint>
+
+#include "tokenizer/unicode_classes.h"
+
+namespace ropewalk::tokenizer {
+namespace {
+
+constexpr size_t kCharacters = 0x144;
+
+constexpr bool IsItself(int byte) {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) ||
+         (byte >= 0xae && byte <= 0xff);
+}
+
+// The byte of each character; -1: none.
+constexpr std::array<int16_t, kCharacters> Bytes() {
+  std::array<int16_t, kCharacters> bytes{};
+  bytes.fill(-1);
+  size_t next = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    bytes[IsItself(byte) ? static_cast<size_t>(byte) : next++] =
+        static_cast<int16_t>(byte);
+  }
+  return bytes;
+}
+
+constexpr std::array<int16_t, kCharacters> kBytes = Bytes();
+
+}  // namespace
+
+bool AppendSpelledBytes(std::string_view piece, std::string* bytes) {
+  const size_t before = bytes->size();
+  for (size_t at = 0; at < piece.size();) {
+    const Character c = CharacterAt(piece, at);
+    if (c.code_point >= kCharacters || kBytes[c.code_point] < 0) {
+      bytes->resize(before);
+      return false;
+    }
+    *bytes += static_cast<char>(kBytes[c.code_point]);
+    at += c.bytes;
+  }
+  return true;
+}
+
+}  // namespace ropewalk::tokenizer

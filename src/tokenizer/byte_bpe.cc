@@ -1,0 +1,153 @@
+#include "tokenizer/byte_bpe.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+
+#include "tokenizer/byte_alphabet.h"
+
+namespace ropewalk::tokenizer {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+// Words that come again in a text are looked up: most do.
+struct CachedWord {
+  static constexpr size_t kMaxBytes = 22;
+  static constexpr size_t kMaxTokens = 4;
+
+  uint8_t bytes = 0;
+  uint8_t count = 0;
+  char word[kMaxBytes];
+  Token tokens[kMaxTokens];
+};
+constexpr size_t kCachedWords = 1 << 14;
+// Below it a text does not repeat enough to pay for an empty cache.
+constexpr size_t kLeastCachedText = 2048;
+
+size_t CacheSlot(std::string_view word) {
+  uint64_t hash = word.size();
+  for (const char c : word) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  return (hash ^ hash >> 15) % kCachedWords;
+}
+
+// Enters the pieces that stand for bytes; the map behind merges is borrowed.
+Merges ReadMerges(const formats::Metadata& metadata,
+                  const Vocabulary& vocabulary, SymbolTable* symbols) {
+  std::string bytes;
+  for (Token token = 0; token < vocabulary.size(); ++token) {
+    const TokenType type = vocabulary.type(token);
+    // Control and user-defined pieces are text as it stands, and found before
+    // words are.
+    const bool text = type == TokenType::kNormal || type == TokenType::kUnused;
+    bytes.clear();
+    const bool spelled = text && !vocabulary.piece(token).empty() &&
+                         AppendSpelledBytes(vocabulary.piece(token), &bytes);
+    symbols->AddPiece(spelled ? bytes : vocabulary.piece(token), spelled);
+  }
+  return Merges(metadata, true, symbols);
+}
+
+}  // namespace
+
+// Memory that is kept from word to word.
+struct ByteBpe::Scratch {
+  std::vector<WordSymbol> word;
+  Merges::Scratch merges;
+  std::vector<CachedWord> cache;  // empty: not used
+};
+
+ByteBpe::ByteBpe(const formats::Metadata& metadata,
+                 const Vocabulary& vocabulary, const PreTokenizerSpec& spec)
+    : vocabulary_(vocabulary),
+      words_(spec.stages),
+      ignore_merges_(spec.ignore_merges),
+      merges_(ReadMerges(metadata, vocabulary, &symbols_)) {
+  bool whole = true;
+  for (const char c : kReplacement) {
+    whole = whole && symbols_.IsPiece(symbols_.Find({&c, 1}));
+  }
+  for (size_t byte = 0; byte < bytes_.size(); ++byte) {
+    const char c = static_cast<char>(byte);
+    bytes_[byte] = symbols_.Find({&c, 1});
+  }
+  if (whole) {
+    Scratch scratch;
+    EncodeWord(kReplacement, scratch, &replacement_);
+  } else if (vocabulary.unknown()) {
+    replacement_ = {*vocabulary.unknown()};
+  }
+}
+
+void ByteBpe::Encode(std::string_view text, std::vector<Token>* tokens) const {
+  Scratch scratch;
+  if (text.size() >= kLeastCachedText) scratch.cache.resize(kCachedWords);
+  words_.Split(
+      text, [&](std::string_view word) { EncodeWord(word, scratch, tokens); });
+}
+
+void ByteBpe::EncodeWord(std::string_view word, Scratch& scratch,
+                         std::vector<Token>* tokens) const {
+  if (ignore_merges_) {
+    const Token whole = symbols_.Find(word);
+    if (symbols_.IsPiece(whole)) return tokens->push_back(whole);
+  }
+  CachedWord* cached = nullptr;
+  if (!scratch.cache.empty() && word.size() <= CachedWord::kMaxBytes) {
+    cached = &scratch.cache[CacheSlot(word)];
+    if (cached->bytes == word.size() &&
+        std::memcmp(cached->word, word.data(), word.size()) == 0) {
+      tokens->insert(tokens->end(), cached->tokens,
+                     cached->tokens + cached->count);
+      return;
+    }
+  }
+  scratch.word.clear();
+  for (const char c : word) {
+    scratch.word.push_back({bytes_[static_cast<unsigned char>(c)], 1});
+  }
+  merges_.Join(&scratch.word, &scratch.merges);
+  const size_t before = tokens->size();
+  size_t at = 0;
+  for (const WordSymbol& symbol : scratch.word) {
+    if (symbols_.IsPiece(symbol.symbol)) {
+      tokens->push_back(symbol.symbol);
+    } else {
+      for (const char c : word.substr(at, symbol.bytes)) {
+        AppendByte(static_cast<unsigned char>(c), tokens);
+      }
+    }
+    at += symbol.bytes;
+  }
+  const size_t count = tokens->size() - before;
+  if (cached == nullptr || count > CachedWord::kMaxTokens) return;
+  cached->bytes = static_cast<uint8_t>(word.size());
+  cached->count = static_cast<uint8_t>(count);
+  std::memcpy(cached->word, word.data(), word.size());
+  std::copy_n(tokens->end() - static_cast<std::ptrdiff_t>(count), count,
+              cached->tokens);
+}
+
+void ByteBpe::AppendByte(unsigned char byte, std::vector<Token>* tokens) const {
+  if (symbols_.IsPiece(bytes_[byte])) return tokens->push_back(bytes_[byte]);
+  if (replacement_.empty()) {
+    char text[8];
+    std::snprintf(text, sizeof(text), "0x%02x", byte);
+    throw std::invalid_argument(
+        "Encode: the vocabulary has no piece for the byte " +
+        std::string(text) + ", and no unknown token");
+  }
+  tokens->insert(tokens->end(), replacement_.begin(), replacement_.end());
+}
+
+std::string ByteBpe::Bytes(Token token, bool /*at_start*/) const {
+  if (vocabulary_.type(token) == TokenType::kUnknown) {
+    return std::string(kReplacement);
+  }
+  return std::string(symbols_.text(token));
+}
+
+}  // namespace ropewalk::tokenizer

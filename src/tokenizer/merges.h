@@ -1,0 +1,97 @@
+// The merges of a BPE vocabulary, and the joining of a word by them.
+
+#ifndef ROPEWALK_TOKENIZER_MERGES_H_
+#define ROPEWALK_TOKENIZER_MERGES_H_
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/string_list.h"
+#include "base/token.h"
+#include "formats/gguf_metadata.h"
+#include "tokenizer/piece_map.h"
+
+namespace ropewalk::tokenizer {
+
+// The texts that merges join: the pieces of a vocabulary under their tokens,
+// and behind them texts that merges name but that are no piece.
+class SymbolTable {
+ public:
+  SymbolTable() : map_(texts_) {}
+  SymbolTable(const SymbolTable&) = delete;
+  SymbolTable& operator=(const SymbolTable&) = delete;
+
+  // The next token's text; where it is not `reachable`, no Find returns it.
+  void AddPiece(std::string_view text, bool reachable) {
+    texts_.Add(text);
+    ++pieces_;
+    if (reachable) map_.Add(static_cast<Token>(pieces_ - 1));
+  }
+  // -1: no such text.
+  Token Find(std::string_view text) const { return map_.Find(text); }
+  Token FindOrAdd(std::string_view text) {
+    const Token found = map_.Find(text);
+    if (found >= 0) return found;
+    texts_.Add(text);
+    return map_.Add(static_cast<Token>(texts_.size() - 1));
+  }
+
+  std::string_view text(Token symbol) const {
+    return texts_[static_cast<size_t>(symbol)];
+  }
+  bool IsPiece(Token symbol) const { return symbol >= 0 && symbol < pieces_; }
+
+ private:
+  StringList texts_;
+  PieceMap map_;
+  int64_t pieces_ = 0;
+};
+
+// A symbol of a word: a run of its bytes.
+struct WordSymbol {
+  Token symbol = -1;  // -1: a character that no merge knows
+  uint32_t bytes = 0;
+};
+
+// Immutable after construction.
+class Merges {
+ public:
+  // Memory that is kept from word to word.
+  struct Scratch {
+    std::vector<int32_t> next, previous, ranks;
+    std::vector<Token> results;
+    std::vector<uint64_t> open;
+  };
+
+  // From tokenizer.ggml.merges. With `byte_alphabet` they are spelled in
+  // byte_alphabet.h's letters, and the symbols are bytes. Adds to `symbols`
+  // what is not there. Throws FormatError when there are no merges, or one is
+  // not two texts with a space between.
+  Merges(const formats::Metadata& metadata, bool byte_alphabet,
+         SymbolTable* symbols);
+
+  // Joins neighbours of `word`, the earliest merge first and the leftmost of
+  // its places, until none applies. Takes n log n steps. Throws
+  // std::invalid_argument for more than 2^31 - 1 symbols.
+  void Join(std::vector<WordSymbol>* word, Scratch* scratch) const;
+
+ private:
+  struct Merge {
+    uint64_t pair = 0;
+    int32_t rank = -1;  // -1: a free slot
+    Token result = -1;
+  };
+
+  void Enter(const Merge& merge);
+  // Null: the two do not merge.
+  const Merge* Find(Token left, Token right) const;
+  void JoinShort(std::vector<WordSymbol>* word, Scratch* scratch) const;
+  void JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const;
+
+  std::vector<Merge> slots_;  // a power of two, at most half full
+};
+
+}  // namespace ropewalk::tokenizer
+
+#endif  // ROPEWALK_TOKENIZER_MERGES_H_

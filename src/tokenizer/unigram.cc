@@ -1,0 +1,110 @@
+#include "tokenizer/unigram.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "tokenizer/spaces.h"
+#include "tokenizer/unicode_classes.h"
+
+namespace ropewalk::tokenizer {
+namespace {
+
+constexpr double kUnknownPenalty = 10;
+
+std::vector<std::pair<std::string, Token>> NormalPieces(
+    const Vocabulary& vocabulary) {
+  std::vector<std::pair<std::string, Token>> pieces;
+  for (Token token = 0; token < vocabulary.size(); ++token) {
+    if (vocabulary.type(token) != TokenType::kNormal) continue;
+    pieces.emplace_back(vocabulary.piece(token), token);
+  }
+  return pieces;
+}
+
+}  // namespace
+
+Unigram::Unigram(const formats::Metadata& metadata,
+                 const Vocabulary& vocabulary)
+    : EscapedModel(metadata, vocabulary, Normalizer(metadata, false, false)),
+      scores_(ReadScores(metadata, vocabulary)),
+      pieces_(NormalPieces(vocabulary)) {
+  double worst = std::numeric_limits<double>::max();
+  for (Token token = 0; token < vocabulary.size(); ++token) {
+    if (vocabulary.type(token) != TokenType::kNormal) continue;
+    worst = std::min<double>(worst, scores_[static_cast<size_t>(token)]);
+    if (HoldsSpaceBehindText(vocabulary.piece(token))) can_cut_ = false;
+  }
+  unknown_score_ = worst - kUnknownPenalty;  // no pieces: any number does
+  for (int byte = 0; byte < 256; ++byte) {
+    has_bytes_ =
+        has_bytes_ && vocabulary.byte_token(static_cast<unsigned char>(byte));
+  }
+}
+
+void Unigram::Encode(std::string_view text, std::vector<Token>* tokens) const {
+  if (text.empty()) return;
+  const std::string normalized = normalizer_.Normalize(text);
+  const std::string_view all = normalized;
+  std::vector<Best> best;
+  const size_t before = tokens->size();
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = can_cut_ ? EscapedWordEnd(all, begin) : all.size();
+    EncodeWord(all.substr(begin, end - begin), &best, tokens);
+    begin = end;
+  }
+  if (has_bytes_) return;
+  const auto first = tokens->begin() + static_cast<std::ptrdiff_t>(before);
+  tokens->erase(std::unique(first, tokens->end(),
+                            [&](Token a, Token b) {
+                              return a == b && a == vocabulary_.unknown();
+                            }),
+                tokens->end());
+}
+
+void Unigram::EncodeWord(std::string_view word, std::vector<Best>* best,
+                         std::vector<Token>* tokens) const {
+  Require(word.size() < size_t{std::numeric_limits<int32_t>::max()},
+          "Encode: at most 2 GiB can stand between two spaces, got " +
+              std::to_string(word.size()) + " bytes");
+  best->assign(word.size() + 1, Best{});
+  const auto reach = [&](size_t begin, size_t end, double score, Token token) {
+    Best& place = (*best)[end];
+    const double sum = (*best)[begin].score + score;
+    // Of equal sums the one found first stays, which begins further left.
+    if (place.begin < 0 || sum > place.score) {
+      place = {sum, static_cast<int32_t>(begin), token};
+    }
+  };
+  for (size_t at = 0; at < word.size();) {
+    const size_t bytes = CharacterAt(word, at).bytes;
+    bool has_own_piece = false;
+    pieces_.Walk(word.substr(at), [&](size_t length, Token token) {
+      has_own_piece = has_own_piece || length == bytes;
+      reach(at, at + length, scores_[static_cast<size_t>(token)], token);
+    });
+    if (!has_own_piece) reach(at, at + bytes, unknown_score_, -1);
+    at += bytes;
+  }
+
+  // From the end, then turned round.
+  std::vector<std::pair<size_t, size_t>> cuts;
+  for (size_t end = word.size(); end > 0;) {
+    const auto begin = static_cast<size_t>((*best)[end].begin);
+    cuts.emplace_back(begin, end);
+    end = begin;
+  }
+  for (auto cut = cuts.rbegin(); cut != cuts.rend(); ++cut) {
+    const auto [begin, end] = *cut;
+    const Token token = (*best)[end].token;
+    if (token >= 0) {
+      tokens->push_back(token);
+    } else {
+      AppendWithoutPiece(word.substr(begin, end - begin), tokens);
+    }
+  }
+}
+
+}  // namespace ropewalk::tokenizer
