@@ -108,6 +108,14 @@ constexpr std::string_view kKeys[] = {
     "tokenizer.ggml.token_type",
     "tokenizer.ggml.tokens",
     "tokenizer.ggml.unknown_token_id",
+    ".expert_used_count",
+    ".expert_gating_func",
+    ".expert_weights_norm",
+    ".expert_weights_scale",
+    ".expert_feed_forward_length",
+    ".expert_shared_feed_forward_length",
+    ".rope.dimension_count_swa",
+    "ropewalk.position_trained",
 };
 
 constexpr std::string_view kStrings[] = {
@@ -173,6 +181,11 @@ constexpr std::string_view kStrings[] = {
     "<s>",
     "\xff",
     "\xed\xa0\x80",
+    "olmoe",
+    "qwen2moe",
+    "qwen3moe",
+    "inv-leaky:window=2",
+    "hwfa",
 };
 
 constexpr double kFloats[] = {0,   -0.0,  1,    -1,   1e-5, 0.5,   2,    1e4,

@@ -158,7 +158,8 @@ Scheme ParseStackFile(std::string_view spelling) {
   try {
     table = toml::parse_file(path);
   } catch (const toml::parse_error& error) {
-    fail(std::string(error.description()) + " (line " +
+    // The parser quotes the file, line breaks and all.
+    fail(Printable(error.description(), 200) + " (line " +
          std::to_string(error.source().begin.line) + ")");
   }
   const toml::array* layers = table["layers"].as_array();

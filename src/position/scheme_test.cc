@@ -386,6 +386,10 @@ TEST(SchemeTest, StackFilesGiveOnePlanALayer) {
         "layers = [\"rope\"]\nmore = 1", "layers = [", "layers = [\"ropy\"]"}) {
     EXPECT_THROW(ParseScheme(spelled(bad)), std::invalid_argument) << bad;
   }
+  // The parser of TOML quotes what it met.
+  const std::string reason = Refusal(spelled("layers = t\n \"rope\"\n"));
+  EXPECT_NE(reason.find("\\x0a"), std::string::npos) << reason;
+  EXPECT_EQ(reason.find('\n'), std::string::npos) << reason;
 }
 
 TEST(SchemeTest, EveryDefinitionSaysWhatItIs) {

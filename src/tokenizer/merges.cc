@@ -148,7 +148,12 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
           "Encode: a word must be shorter than 2^31 characters, got " +
               std::to_string(symbols.size()));
   const auto count = static_cast<int32_t>(symbols.size());
-  auto& [next, previous, ranks, results, open] = *scratch;
+  // Not a structured binding: clang 14 lets no lambda see one.
+  std::vector<int32_t>& next = scratch->next;
+  std::vector<int32_t>& previous = scratch->previous;
+  std::vector<int32_t>& ranks = scratch->ranks;
+  std::vector<Token>& results = scratch->results;
+  auto& open = scratch->open;
   for (auto* list : {&next, &previous, &ranks, &results}) {
     list->resize(symbols.size());
   }

@@ -1,5 +1,6 @@
 #include "tokenizer/normalizer.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tokenizer/spaces.h"
@@ -9,6 +10,11 @@ namespace ropewalk::tokenizer {
 namespace {
 
 constexpr std::string_view kMap = "tokenizer.ggml.precompiled_charsmap";
+// Bytes. NFKC makes 33 of one character at most, and reads as many as 20; a map
+// that says more would make a short text huge, and a trie that runs in a circle
+// would make a long one slow.
+constexpr size_t kLongestReplacement = 255;
+constexpr size_t kLongestKey = 255;
 
 // A unit of the double array: a label, whether its node ends a key, and where
 // its children are; or, with the top bit set, a value.
@@ -47,6 +53,16 @@ CharacterMap::CharacterMap(const formats::Metadata& metadata) {
   units_.resize(trie_bytes / sizeof(uint32_t));
   std::memcpy(units_.data(), bytes.data() + sizeof(trie_bytes), trie_bytes);
   replacements_ = bytes.substr(sizeof(trie_bytes) + trie_bytes);
+  for (size_t begin = 0; begin < replacements_.size();) {
+    const size_t end = replacements_.find('\0', begin);
+    if (end - begin > kLongestReplacement) {
+      throw metadata.Error(kMap, "a replacement must have at most " +
+                                     std::to_string(kLongestReplacement) +
+                                     " bytes, got " +
+                                     std::to_string(end - begin));
+    }
+    begin = end + 1;
+  }
 }
 
 size_t CharacterMap::Match(std::string_view text,
@@ -54,7 +70,7 @@ size_t CharacterMap::Match(std::string_view text,
   if (units_.empty()) return 0;
   size_t longest = 0;
   uint32_t place = Offset(units_[0]);
-  for (size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0; i < std::min(text.size(), kLongestKey); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     place ^= byte;
     if (place >= units_.size()) break;

@@ -137,7 +137,7 @@ ConfigReader::ConfigReader(std::string_view text, const std::string& source,
   } catch (const toml::parse_error& error) {
     throw std::invalid_argument(source + ":" +
                                 std::to_string(error.source().begin.line) +
-                                ": " + std::string(error.description()));
+                                ": " + Printable(error.description(), 200));
   }
   for (const std::string& entry : overrides) document_->Override(entry);
 }

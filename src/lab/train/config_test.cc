@@ -163,6 +163,8 @@ TEST(TrainConfigTest, TextThatIsNoTomlIsToldByLine) {
   EXPECT_EQ(Complaint("[data]\ntask = \n").find("a.toml:2: "), 0u);
   EXPECT_EQ(Complaint("[data]\n\xff\n").find("a.toml:"), 0u);
   EXPECT_EQ(Complaint("name = 'a'\nname = 'b'\n").find("a.toml:2: "), 0u);
+  // The parser quotes what it met; a message stays one line.
+  EXPECT_EQ(Complaint("name = t\n\n").find('\n'), std::string::npos);
 }
 
 TEST(TrainConfigTest, TasksOverTextNeedText) {
