@@ -54,10 +54,9 @@ double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
   double largest = 0;
   for (int64_t layer = 0; layer < count; ++layer) {
     const Plan& plan = stack[static_cast<size_t>(layer)];
-    if (plan.tables.front() !=
-        OwnTable(PositionsOfLayer(model, layer), length)) {
-      continue;
-    }
+    const FrequencyTable own = OwnTable(PositionsOfLayer(model, layer), length);
+    // Without rotation no distance is an angle.
+    if (own.frequencies.empty() || plan.tables.front() != own) continue;
     largest = std::max(largest, LargestDistance(plan, length - 1));
   }
   return largest;
