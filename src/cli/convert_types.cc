@@ -59,10 +59,17 @@ Model Examine(const GgufFile& file) {
   return model;
 }
 
-// `values` counts the value projections before this one, `downs` the down
-// projections. After llama.cpp's llama_tensor_get_type.
+// N of "blk.N.", or 0.
+int64_t LayerOf(std::string_view name) {
+  if (!name.starts_with("blk.")) return 0;
+  name.remove_prefix(4);
+  return ParseInt(name.substr(0, name.find('.'))).value_or(0);
+}
+
+// `values` counts the value projections before this one: some layers of mixed
+// models have none. After llama.cpp's llama_tensor_get_type.
 DType MixedType(const ConvertTarget& target, const Model& model,
-                std::string_view name, int64_t values, int64_t downs) {
+                std::string_view name, int64_t values) {
   const bool medium = target.name.ends_with("_M");
   const bool q4 = target.type == DType::kQ4K;
   const bool few_experts = model.experts == 8;
@@ -81,8 +88,9 @@ DType MixedType(const ConvertTarget& target, const Model& model,
   } else if (Contains(name, "attn_qkv.weight") && medium) {
     return q4 ? DType::kQ5K : DType::kQ6K;
   } else if (Contains(name, "ffn_down")) {
-    if (medium && GetsMoreBits(downs, model.layers)) return DType::kQ6K;
-    if (q4 && !medium && downs < model.layers / 8) return DType::kQ5K;
+    const int64_t layer = LayerOf(name);
+    if (medium && GetsMoreBits(layer, model.layers)) return DType::kQ6K;
+    if (q4 && !medium && layer < model.layers / 8) return DType::kQ5K;
   }
   return target.type;
 }
@@ -147,18 +155,16 @@ std::vector<std::vector<DType>> ConvertTypes(const GgufFile& file,
                                              const ConvertTarget& target) {
   const Model model = Examine(file);
   int64_t values = 0;
-  int64_t downs = 0;
   std::vector<std::vector<DType>> types;
   for (const GgufTensor& tensor : file.tensors()) {
     if (!IsMatrix(tensor)) {
       types.push_back({DType::kF32});
       continue;
     }
-    const DType type =
-        target.mix ? MixedType(target, model, tensor.name, values, downs)
-                   : target.type;
+    const DType type = target.mix
+                           ? MixedType(target, model, tensor.name, values)
+                           : target.type;
     if (IsValueProjection(tensor.name)) ++values;
-    if (Contains(tensor.name, "ffn_down")) ++downs;
     types.push_back(Candidates(type, tensor.Columns()));
   }
   return types;
