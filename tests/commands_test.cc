@@ -37,6 +37,23 @@ TEST_F(TokenizeTest, PrintsTheIdsOnOneLine) {
   EXPECT_NE(ids({"-p", "<s>", "--no-bos"}), "1\n");
 }
 
+TEST_F(TokenizeTest, ShowsPiecesAndLinesAndJson) {
+  ROPEWALK_NEED_DATA(model, "tokenizers/ggml-vocab-gpt-2.gguf");
+  const auto out = [&](const std::string& option) {
+    const ProgramResult result = RunProgram(
+        {"tokenize", "-m", model, "-p", "Hello you\nHello\n", option});
+    EXPECT_TRUE(Worked(result));
+    return result.out;
+  };
+  EXPECT_EQ(out("--lines"), "15496 345\n15496\n");
+  EXPECT_EQ(out("--pieces"),
+            "15496\tHello\n345\tĠyou\n198\tĊ\n15496\tHello\n198\tĊ\n");
+  const Json json = Json::parse(out("--json"));
+  ASSERT_EQ(json.size(), 5u);
+  EXPECT_EQ(json[1]["id"], 345);
+  EXPECT_EQ(json[1]["piece"], "Ġyou");
+}
+
 TEST_F(TokenizeTest, NeedsOnlyAVocabulary) {
   ROPEWALK_NEED_DATA(model, "tokenizers/ggml-vocab-llama-spm.gguf");
   const ProgramResult result =

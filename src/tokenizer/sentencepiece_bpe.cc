@@ -66,7 +66,7 @@ SentencePieceBpe::SentencePieceBpe(const formats::Metadata& metadata,
     if (piece.empty()) continue;
     pieces_.Add(token);  // the first of two alike stays
     longest_piece_ = std::max(longest_piece_, piece.size());
-    if (HoldsSpaceBehindText(piece)) can_cut_ = false;
+    words_.AddPiece(piece);
   }
 }
 
@@ -80,9 +80,9 @@ void SentencePieceBpe::Encode(std::string_view text,
   const std::string escaped = normalizer_.Normalize(text);
   const std::string_view all = escaped;
   Scratch scratch;
-  WordCache cache(can_cut_ ? all.size() : 0);
+  WordCache cache(all.size());
   for (size_t begin = 0; begin < all.size();) {
-    const size_t end = can_cut_ ? EscapedWordEnd(all, begin) : all.size();
+    const size_t end = words_.End(all, begin);
     const std::string_view word = all.substr(begin, end - begin);
     begin = end;
     if (cache.Append(word, tokens)) continue;
