@@ -222,6 +222,39 @@ def unigram(with_bytes):
     return header(keys, [])
 
 
+def split(count):
+    """A model in `count` parts: a tensor in each, the keys in the first."""
+    parts = []
+    for i in range(count):
+        keys = {b"split.no": (2, 2, struct.pack("<H", i)),
+                b"split.count": (2, 2, struct.pack("<H", count)),
+                b"split.tensors.count": (5, 5, struct.pack("<i", count))}
+        if i == 0:
+            keys[b"general.architecture"] = (STRING, STRING, b"llama")
+        out = header(keys, [(b"t%d" % i, [2, 2], 0, 0)])
+        parts.append(out + bytes(-len(out) % 32) + bytes(16))
+    return b"\n--next part--\n".join(parts)
+
+
+# One of each family that generate/chat_form.h knows.
+LOOP = "{% for m in messages %}%s{% endfor %}{% if add_generation_prompt %}%s{% endif %}"
+TEMPLATES = {
+    "chatml": ("{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>"
+               "' + '\\n' }}", "{{ '<|im_start|>assistant\\n' }}"),
+    "chatml-default": (
+        "{% if loop.first and m['role'] != 'system' %}{{ '<|im_start|>system\\nYou are"
+        " brief.<|im_end|>\\n' }}{% endif %}<|im_start|>{{ m.role }}\n"
+        "{{- m.content | trim }}<|im_end|>\n", "<|im_start|>assistant\n"),
+    "llama3": ("{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\\n\\n' +"
+               " m['content'] | trim + '<|eot_id|>' }}",
+               "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}"),
+    "gemma": ("{{ '<start_of_turn>' + m['role'] + '\\n' + m['content'] | trim +"
+              " '<end_of_turn>\\n' }}", "{{ '<start_of_turn>model\\n' }}"),
+    "phi": ("{{ '<|' + m['role'] + '|>\\n' + m['content'] + '<|end|>\\n' }}",
+            "{{ '<|assistant|>\\n' }}"),
+}
+
+
 def written():
     """(target, name, bytes) of the seeds that need no model."""
     # Read to 1000; 2 layers; width 64, rotated whole; trained to 128.
@@ -237,6 +270,11 @@ def written():
         {"a": ("F32", [2, 3], bytes(24)), "b": ("U8", [], b"x"),
          "c": ("BF16", [0, 4], b"")}, {"format": "pt", "step": "12"})
     yield "gguf", "every-type", every_type()
+    for name, (turn, answer) in TEMPLATES.items():
+        text = LOOP.replace("%s", turn, 1).replace("%s", answer, 1)
+        yield "chat_form", name, text.encode()
+    yield "gguf_split", "two", split(2)
+    yield "gguf_split", "three", split(3)
     yield "tokenizer", "unigram", unigram(False)
     yield "tokenizer", "unigram-bytes", unigram(True)
     yield "text_file", "csv", b'\x02a,b\r\n1,"x ""y"" z"\n,\n'
