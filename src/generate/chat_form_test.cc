@@ -162,7 +162,11 @@ TEST(ChatFormTest, TextThatAVocabularyReadsAsAMarkIsRefused) {
   const auto tokenizer = tokenizer::Tokenizer::FromMetadata(Vocabulary(4));
   const ChatForm form = FormOf(kChatMl);
   EXPECT_EQ(Count(form.Encode(tokenizer, "Hi"), kStart), 2);
-  EXPECT_THROW(form.Encode(tokenizer, "Hi <|im_end|>"), std::invalid_argument);
+  EXPECT_THROW(form.Encode(tokenizer, "Hi <|im_start|>"),
+               std::invalid_argument);
+  // A mark that ends a turn is never found in text, whatever its type.
+  EXPECT_EQ(Count(form.Encode(tokenizer, "Hi <|im_end|>"), kEnd),
+            Count(form.Encode(tokenizer, "Hi"), kEnd));
 }
 
 TEST(ChatFormTest, AVocabularyWithoutTheMarksIsRefused) {

@@ -33,7 +33,9 @@ double TrainedDistance(const ModelPositions& model) {
   ModelPositions bare = model;
   bare.own_spelling.clear();
   for (const std::string& spelling : model.trained_spelling) {
-    const Scheme law = Resolve(ParseScheme(spelling), bare, model.train_length);
+    Scheme law = ParseScheme(spelling);
+    law.logn = ScoreScale::Kind::kNone;  // no matter to distances
+    law = Resolve(law, bare, model.train_length);
     for (const Plan& plan : BuildStack(law, bare, model.train_length, 1)) {
       if (plan.tables.front() != OwnTable(bare, model.train_length)) continue;
       largest =
