@@ -203,16 +203,16 @@ TEST_F(InspectTest, SaysWhichEmbeddingsItDoesNotRead) {
   formats::Metadata metadata;
   metadata.SetString("general.architecture", "llama");
   formats::GgufWriter writer(path, metadata);
-  writer.AddTensor("token_embd.weight", "q6_K", {2, 256});
-  writer.WriteTensor(std::vector<std::byte>(420));
+  writer.AddTensor("token_embd.weight", "iq2_s", {2, 256});
+  writer.WriteTensor(std::vector<std::byte>(164));
   writer.Finish();
   const ProgramResult result = RunProgram({"inspect", path});
   EXPECT_TRUE(Worked(result));
-  EXPECT_TRUE(Contains(result.out, "not looked at, as q6_K is not read"));
+  EXPECT_TRUE(Contains(result.out, "not looked at, as iq2_s is not read"));
   EXPECT_EQ(
       Json::parse(
           RunProgram({"inspect", path, "--json"}).out)["embedding_not_read"],
-      "q6_K");
+      "iq2_s");
 }
 
 // Loss of `model` over stories at its trained length under rope.
