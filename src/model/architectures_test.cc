@@ -135,7 +135,12 @@ TEST(ArchitecturesTest, KeysThatWouldChangeTheResultAreRefusedByName) {
          m.SetInt("llama.expert_count", 4);
          m.SetInt("llama.expert_used_count", 5);
        },
-       "llama.expert_used_count"}};
+       "llama.expert_used_count"},
+      {[](auto& m) {
+         m.SetInt("llama.expert_count", 4);
+         m.SetInt("llama.expert_used_count", 2);
+       },
+       "no layer has a router"}};
   for (const auto& [change, reason] : refused) {
     try {
       Model::Load(Write(llama, change));

@@ -87,8 +87,8 @@ TEST(AttentionProbeTest, QueriesAndKeysAreTheProjections) {
     const std::vector<float> x = Row(model.embedding(), tokens[t]);
     double square = 0;
     for (const double c : x) square += c * c;
-    const double norm =
-        std::sqrt(square / static_cast<double>(config.E) + layer.attention_norm.epsilon);
+    const double norm = std::sqrt(square / static_cast<double>(config.E) +
+                                  layer.attention_norm.epsilon);
     const auto expect = [&](const kernels::Matrix& weights,
                             const std::vector<float>& got) {
       for (int64_t r = 0; r < weights.rows; ++r) {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernels/cpu/kernels.h"
 #include "kernels/blocks.h"
+#include "kernels/cpu/kernels.h"
 #include "model/context.h"
 #include "model/experts.h"
 

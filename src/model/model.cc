@@ -39,6 +39,7 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
   for (int64_t l = 0; l < config_.L; ++l) {
     layers_.push_back(ReadLayer(reader, blueprint, l));
   }
+  RequireExperts(blueprint);
   for (const char* positions :
        {"rope_freqs.weight", "rope_factors_short.weight",
         "rope_factors_long.weight"}) {
@@ -52,6 +53,18 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
   } catch (const std::invalid_argument& error) {
     throw FormatError(file_.path(), 0, error.what());
   }
+}
+
+// A file that speaks of experts and has none is another model's.
+void Model::RequireExperts(const Blueprint& blueprint) const {
+  if (blueprint.experts == 0) return;
+  for (const Layer& layer : layers_) {
+    if (layer.experts) return;
+  }
+  throw FormatError(file_.path(), 0,
+                    "key '" + config_.architecture + ".expert_count' is " +
+                        std::to_string(blueprint.experts) +
+                        ", but no layer has a router (ffn_gate_inp.weight)");
 }
 
 int64_t Model::MatrixElements() const {

@@ -19,6 +19,8 @@
 
 namespace ropewalk::model {
 
+struct Blueprint;
+
 // Movable, immutable after construction, shared by any number of contexts.
 class Model {
  public:
@@ -47,6 +49,7 @@ class Model {
 
  private:
   explicit Model(formats::GgufFile file);
+  void RequireExperts(const Blueprint& blueprint) const;
 
   formats::GgufFile file_;
   Config config_;

@@ -60,7 +60,7 @@ std::vector<float> ReadScores(const formats::Metadata& metadata,
                               const Vocabulary& vocabulary) {
   const std::optional<std::vector<double>> scores =
       metadata.FindFloats(kScores);
-  if (!scores) throw metadata.Error(kScores, "missing");
+  if (!scores) return {};
   if (static_cast<int64_t>(scores->size()) != vocabulary.size()) {
     throw metadata.Error(
         kScores, "has " + std::to_string(scores->size()) + " entries for " +

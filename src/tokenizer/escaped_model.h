@@ -35,8 +35,8 @@ class EscapedModel : public TokenModel {
   const Normalizer normalizer_;
 };
 
-// The scores of a SentencePiece vocabulary. Throws FormatError when they are
-// missing, not finite or not one a piece.
+// The scores of a SentencePiece vocabulary; empty where the file has none.
+// Throws FormatError when they are not finite or not one a piece.
 std::vector<float> ReadScores(const formats::Metadata& metadata,
                               const Vocabulary& vocabulary);
 

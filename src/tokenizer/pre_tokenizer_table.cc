@@ -126,7 +126,8 @@ constexpr CharacterSet kHanKana = Ranges(U"一龥\u3040\u309f\u30a0\u30ff");
 constexpr CharacterSet kAsian = Ranges(U"一龥\u0800一가\ud7ff");
 // The letters that DeepSeek's first model lists.
 constexpr CharacterSet kListedLetters = Ranges(
-    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽᲿ"
+    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽ"
+    U"Ჿ"
     U"ᴀ"
     U"ᴫ"
     U"ᵫ"
@@ -134,7 +135,8 @@ constexpr CharacterSet kListedLetters = Ranges(
     U"ᵹᶚḀἕἘἝἠὅὈὍὐὗὙὙὛὛὝὝὟώ"
     U"ᾀᾴᾶᾼ\u1fbe\u1fbeῂῄῆῌῐΐῖΊῠῬῲῴῶῼℂℂℇℇℊℓℕℕℙℝℤℤ\u2126\u2126ℨℨ\u212aℭℯℴℹℹℼℿⅅⅉⅎⅎ"
     U"ↃↄⰀⱻⱾⳤⳫⳮⳲⳳ"
-    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀𐲲"
+    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀"
+    U"𐲲"
     U"𐳀"
     U"𐳲"
     U"𑢠"

@@ -54,6 +54,9 @@ SentencePieceBpe::SentencePieceBpe(const formats::Metadata& metadata,
     : EscapedModel(metadata, vocabulary, Normalizer(metadata, true, false)),
       scores_(ReadScores(metadata, vocabulary)),
       pieces_(vocabulary.pieces(), static_cast<size_t>(vocabulary.size())) {
+  // Without scores every join is as good as another: the leftmost comes first,
+  // as in llama.cpp.
+  scores_.resize(static_cast<size_t>(vocabulary.size()));
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
     // Control, unknown and byte pieces are names, not text: a user who types

@@ -31,6 +31,10 @@ Unigram::Unigram(const formats::Metadata& metadata,
     : EscapedModel(metadata, vocabulary, Normalizer(metadata, false, false)),
       scores_(ReadScores(metadata, vocabulary)),
       pieces_(NormalPieces(vocabulary)) {
+  // Without them no segmentation is better than another.
+  if (scores_.empty()) {
+    throw metadata.Error("tokenizer.ggml.scores", "missing");
+  }
   double worst = std::numeric_limits<double>::max();
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (vocabulary.type(token) != TokenType::kNormal) continue;

@@ -109,7 +109,12 @@ void Vocabulary::ReadTypes(const formats::Metadata& metadata) {
         kTypes, "has " + std::to_string(types.size()) + " entries for " +
                     std::to_string(pieces_.size()) + " pieces");
   }
+  constexpr int64_t kUndefined = 0;  // some files write it for plain text
   for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i] == kUndefined) {
+      types_[i] = TokenType::kNormal;
+      continue;
+    }
     if (types[i] < 1 || types[i] > 6) {
       throw metadata.Error(kTypes, "token " + std::to_string(i) +
                                        " must have a type from 1 to 6, got " +
