@@ -48,7 +48,7 @@ NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
-.PHONY: help runtime lab build demo test bench format \
+.PHONY: help runtime lab build demo test test-isas bench format \
   format-check lint asan tsan neon fuzz deps-runtime deps-test deps-bench \
   deps-demo deps-lab deps-dev deps-neon deps-fuzz install clean
 
@@ -60,6 +60,7 @@ help:
 	@echo 'make demo           build, then run it; MODEL= and TEXT= for your own;'
 	@echo '                    MODEL=smollm2 or gemma3 fetches that model first'
 	@echo 'make test           build and run the tests; lists what was skipped'
+	@echo 'make test-isas      the numeric tests on each instruction set there is'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
 	@echo 'make tsan           the tests under ThreadSanitizer'
@@ -135,6 +136,11 @@ test:
 	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
 	cmake --build $(BUILD) -j $(JOBS)
 	$(call run_tests,$(BUILD))
+
+test-isas:
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
+	cmake --build $(BUILD) -j $(JOBS)
+	tools/test_isas.sh $(BUILD) -j $(JOBS)
 
 asan:
 	$(call configure,$(ASAN),asan,ROPEWALK_TESTS,deps-test)

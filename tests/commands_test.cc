@@ -37,6 +37,23 @@ TEST_F(TokenizeTest, PrintsTheIdsOnOneLine) {
   EXPECT_NE(ids({"-p", "<s>", "--no-bos"}), "1\n");
 }
 
+TEST_F(TokenizeTest, ShowsPiecesAndLinesAndJson) {
+  ROPEWALK_NEED_DATA(model, "tokenizers/ggml-vocab-gpt-2.gguf");
+  const auto out = [&](const std::string& option) {
+    const ProgramResult result = RunProgram(
+        {"tokenize", "-m", model, "-p", "Hello you\nHello\n", option});
+    EXPECT_TRUE(Worked(result));
+    return result.out;
+  };
+  EXPECT_EQ(out("--lines"), "15496 345\n15496\n");
+  EXPECT_EQ(out("--pieces"),
+            "15496\tHello\n345\tĠyou\n198\tĊ\n15496\tHello\n198\tĊ\n");
+  const Json json = Json::parse(out("--json"));
+  ASSERT_EQ(json.size(), 5u);
+  EXPECT_EQ(json[1]["id"], 345);
+  EXPECT_EQ(json[1]["piece"], "Ġyou");
+}
+
 TEST_F(TokenizeTest, NeedsOnlyAVocabulary) {
   ROPEWALK_NEED_DATA(model, "tokenizers/ggml-vocab-llama-spm.gguf");
   const ProgramResult result =
@@ -186,16 +203,16 @@ TEST_F(InspectTest, SaysWhichEmbeddingsItDoesNotRead) {
   formats::Metadata metadata;
   metadata.SetString("general.architecture", "llama");
   formats::GgufWriter writer(path, metadata);
-  writer.AddTensor("token_embd.weight", "q6_K", {2, 256});
-  writer.WriteTensor(std::vector<std::byte>(420));
+  writer.AddTensor("token_embd.weight", "iq2_s", {2, 256});
+  writer.WriteTensor(std::vector<std::byte>(164));
   writer.Finish();
   const ProgramResult result = RunProgram({"inspect", path});
   EXPECT_TRUE(Worked(result));
-  EXPECT_TRUE(Contains(result.out, "not looked at, as q6_K is not read"));
+  EXPECT_TRUE(Contains(result.out, "not looked at, as iq2_s is not read"));
   EXPECT_EQ(
       Json::parse(
           RunProgram({"inspect", path, "--json"}).out)["embedding_not_read"],
-      "q6_K");
+      "iq2_s");
 }
 
 // Loss of `model` over stories at its trained length under rope.

@@ -45,8 +45,8 @@ TEST_F(GauProgramTest, InspectNamesTheBlockAndItsWidths) {
   const ProgramResult result = RunProgram({"inspect", model});
   EXPECT_TRUE(Worked(result));
   for (const std::string part :
-       {"tiny (ropewalk): 3 gated attention units, width 64, expansion 160",
-        "1 query heads, 1 key heads of width 16, values of width 160",
+       {"tiny (ropewalk): 3 layers, width 64",
+        "1 query heads on 1 of width 16, values of width 160, gated",
         "the file's law: hwfa:window=8", "blk.2.gau_in.weight", "336 x 64"}) {
     EXPECT_TRUE(Contains(result.out, part)) << part << "\n" << result.out;
   }

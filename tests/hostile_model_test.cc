@@ -281,9 +281,9 @@ TEST_F(HostileModelTest, TensorsThatDoNotFitTheModelAreRefused) {
         << LoadError(misshapen);
   }
   const std::string bias =
-      Tiny({.extra_tensors = {{"blk.0.attn_q.bias", {64}}}});
+      Tiny({.extra_tensors = {{"blk.0.attn_norm.bias", {64}}}});
   ExpectRefusedByTheProgram(bias, Ids(1, 20),
-                            "tensor 'blk.0.attn_q.bias' is not part");
+                            "tensor 'blk.0.attn_norm.bias' is not part");
 }
 
 TEST_F(HostileModelTest, VocabulariesThatDoNotFitAreRefused) {
@@ -380,7 +380,7 @@ TEST_F(HostileModelTest, FlippedHeaderBytesNeverCrash) {
     }
   }
   // Neither everything nor nothing: the flips reach what matters.
-  EXPECT_GT(loaded, 20);
+  EXPECT_GT(loaded, 10);
   EXPECT_GT(refused, 100);
 }
 

@@ -93,7 +93,8 @@ std::string SparseModel(const std::string& path) {
   GgufBytes bytes(3, kTensors, 1);
   bytes.Key("general.architecture", formats::GgufType::kString).String("llama");
   for (uint64_t t = 0; t < kTensors; ++t) {
-    bytes.Tensor("t" + std::to_string(t), {kSide, kSide}, t * kBytes);
+    bytes.Tensor("t" + std::to_string(t) + ".weight", {kSide, kSide},
+                 t * kBytes);
   }
   bytes.PadTo(32);
   WriteAll(path, bytes.bytes());

@@ -38,6 +38,7 @@ struct ProgramOptions {
   std::string program = ROPEWALK_BINARY;
   std::string stdout_path;    // written there instead of being captured
   bool close_stdout = false;  // as `>&-` does
+  int stdin_fd = -1;          // given as standard input; -1: /dev/null
   double timeout_seconds = kSanitized ? 300 : 60;  // some run 10 times slower
   int64_t memory_bytes = 0;  // of address space; 0: unlimited. Left out
                              // under a sanitizer, whose shadow is huge
@@ -65,8 +66,8 @@ namespace run_program_internal {
     const rlimit value{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
     setrlimit(resource, &value);
   };
-  const int null = open("/dev/null", O_RDONLY);
-  dup2(null, 0);
+  dup2(options.stdin_fd >= 0 ? options.stdin_fd : open("/dev/null", O_RDONLY),
+       0);
   dup2(err, 2);
   if (options.close_stdout) {
     close(1);

@@ -51,7 +51,7 @@ TEST_F(WrongCallTest, NothingThatIsNeededMayMiss) {
     ExpectWrong({command}, "--model is required");
     ExpectWrong({command, "-m"}, "--model");
   }
-  ExpectWrong({"inspect"}, "MODEL is required");
+  ExpectWrong({"inspect"}, "--model is required");
   ExpectWrong({"convert"}, "IN is required");
   ExpectWrong({"convert", "MODEL"}, "OUT is required");
   ExpectWrong({"run", "-m", "MODEL"}, "either -p TEXT or -f FILE");

@@ -70,9 +70,9 @@ void ExpectMatchesReference(const std::string& spelling, const Sequence& s,
 class AttentionTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { kernels::ChooseIsa(GetParam()); }
-  void TearDown() override {
-    kernels::ChooseIsa(kernels::AvailableIsas().front());
-  }
+  void TearDown() override { kernels::ChooseIsa(before_); }
+
+  const std::string before_ = kernels::ActiveIsa();
   std::unique_ptr<ParallelFor> pool_ = MakeThreadPool(2);
 };
 

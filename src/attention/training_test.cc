@@ -61,9 +61,9 @@ std::vector<std::string> TwoSided() {
 class TrainingTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { kernels::ChooseIsa(GetParam()); }
-  void TearDown() override {
-    kernels::ChooseIsa(kernels::AvailableIsas().front());
-  }
+  void TearDown() override { kernels::ChooseIsa(before_); }
+
+  const std::string before_ = kernels::ActiveIsa();
 
   // The definition is slow, so one run of it serves every ISA.
   void Check(const std::string& spelling, const TrainingShape& shape,

@@ -23,9 +23,9 @@ constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
 class TypedAttentionTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { kernels::ChooseIsa(GetParam()); }
-  void TearDown() override {
-    kernels::ChooseIsa(kernels::AvailableIsas().front());
-  }
+  void TearDown() override { kernels::ChooseIsa(before_); }
+
+  const std::string before_ = kernels::ActiveIsa();
   // The definition is slow: everything on one instruction set, a choice on
   // the others.
   bool Best() const { return GetParam() == kernels::AvailableIsas().front(); }

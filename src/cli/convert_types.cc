@@ -11,8 +11,7 @@ using formats::GgufFile;
 using formats::GgufTensor;
 
 // Numbers are llama.cpp's enum llama_ftype. q8_K is missing on purpose: it has
-// no number there, and no engine multiplies it as a weight. llama.cpp's q6_K
-// differs from a pure one only in what must be q8_0.
+// no number there, and no engine multiplies it as a weight.
 constexpr ConvertTarget kTargets[] = {
     {"f32", DType::kF32, false, 0},    {"f16", DType::kF16, false, 1},
     {"bf16", DType::kBf16, false, 32}, {"q8_0", DType::kQ8_0, false, 7},
@@ -60,10 +59,17 @@ Model Examine(const GgufFile& file) {
   return model;
 }
 
-// `values` counts the value projections before this one, `downs` the down
-// projections. After llama.cpp's llama_tensor_get_type.
+// N of "blk.N.", or 0.
+int64_t LayerOf(std::string_view name) {
+  if (!name.starts_with("blk.")) return 0;
+  name.remove_prefix(4);
+  return ParseInt(name.substr(0, name.find('.'))).value_or(0);
+}
+
+// `values` counts the value projections before this one: some layers of mixed
+// models have none. After llama.cpp's llama_tensor_get_type.
 DType MixedType(const ConvertTarget& target, const Model& model,
-                std::string_view name, int64_t values, int64_t downs) {
+                std::string_view name, int64_t values) {
   const bool medium = target.name.ends_with("_M");
   const bool q4 = target.type == DType::kQ4K;
   const bool few_experts = model.experts == 8;
@@ -82,8 +88,9 @@ DType MixedType(const ConvertTarget& target, const Model& model,
   } else if (Contains(name, "attn_qkv.weight") && medium) {
     return q4 ? DType::kQ5K : DType::kQ6K;
   } else if (Contains(name, "ffn_down")) {
-    if (medium && GetsMoreBits(downs, model.layers)) return DType::kQ6K;
-    if (q4 && !medium && downs < model.layers / 8) return DType::kQ5K;
+    const int64_t layer = LayerOf(name);
+    if (medium && GetsMoreBits(layer, model.layers)) return DType::kQ6K;
+    if (q4 && !medium && layer < model.layers / 8) return DType::kQ5K;
   }
   return target.type;
 }
@@ -110,15 +117,16 @@ DType SmallerBlocks(DType type) {
 }
 
 std::vector<DType> Candidates(DType type, int64_t columns) {
-  std::vector<DType> types;
-  if (InfoOf(type).block_elements > 32 &&
-      columns % InfoOf(type).block_elements != 0) {
+  const bool blocks = InfoOf(type).block_elements > 1;
+  if (columns % InfoOf(type).block_elements != 0 &&
+      InfoOf(type).block_elements > 32) {
     type = SmallerBlocks(type);
   }
   if (columns % InfoOf(type).block_elements != 0) type = DType::kF16;
-  types.push_back(type);
-  // bf16 has the range of f32, but three bits less than the f16 asked for.
-  if (InfoOf(type).block_elements > 1) types.push_back(DType::kBf16);
+  std::vector<DType> types = {type};
+  // bf16 has the range of f32, but three bits less than f16: it does for what
+  // was to become blocks, not for what was to become f16.
+  if (blocks) types.push_back(DType::kBf16);
   if (type != DType::kF32) types.push_back(DType::kF32);
   return types;
 }
@@ -147,18 +155,16 @@ std::vector<std::vector<DType>> ConvertTypes(const GgufFile& file,
                                              const ConvertTarget& target) {
   const Model model = Examine(file);
   int64_t values = 0;
-  int64_t downs = 0;
   std::vector<std::vector<DType>> types;
   for (const GgufTensor& tensor : file.tensors()) {
     if (!IsMatrix(tensor)) {
       types.push_back({DType::kF32});
       continue;
     }
-    const DType type =
-        target.mix ? MixedType(target, model, tensor.name, values, downs)
-                   : target.type;
+    const DType type = target.mix
+                           ? MixedType(target, model, tensor.name, values)
+                           : target.type;
     if (IsValueProjection(tensor.name)) ++values;
-    if (Contains(tensor.name, "ffn_down")) ++downs;
     types.push_back(Candidates(type, tensor.Columns()));
   }
   return types;

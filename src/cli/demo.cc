@@ -79,7 +79,9 @@ double Work(const Plan& plan, const model::Model& model, double N) {
 constexpr double kCoreRate = 6e10;
 constexpr double kMostWork = 300 * 2 * kCoreRate;
 
-void Choose(MeasureJob& job) {
+// Fills in how far and under which schemes `job` reads; gives a line that says
+// so.
+std::string Choose(MeasureJob& job) {
   const runtime::RuntimeOptions options = job.model.ForRuntime();
   const model::Model model = model::Model::Load(options.path);
   const int64_t N = options.train_length > 0
@@ -107,14 +109,11 @@ void Choose(MeasureJob& job) {
   const double work = Work(*plan, model, static_cast<double>(N)) *
                       static_cast<double>(job.documents) /
                       static_cast<double>(plan->documents);
-  std::fprintf(
-      stderr,
-      "reads up to %s tokens under %zu schemes with a model trained "
-      "to %lld; about %s on %lld threads\n",
-      job.lengths.back().c_str(), job.spellings.size(),
-      static_cast<long long>(N),
-      FormatDuration(work / kCoreRate / static_cast<double>(threads)).c_str(),
-      static_cast<long long>(threads));
+  return "reads up to " + job.lengths.back() + " tokens under " +
+         std::to_string(job.spellings.size()) +
+         " schemes with a model trained to " + std::to_string(N) + "; about " +
+         FormatDuration(work / kCoreRate / static_cast<double>(threads)) +
+         " on " + std::to_string(threads) + " threads";
 }
 
 }  // namespace
@@ -148,7 +147,7 @@ void AddDemo(CLI::App& app) {
       "(or gemma3) fetches a model first.");
   command->callback([job, html] {
     if (job->model.path.empty()) job->model.path = DemoModel();
-    Choose(*job);
+    const std::string note = Choose(*job);
     const fs::path folder = fs::path(*html).parent_path();
     if (!folder.empty()) fs::create_directories(folder);
     if (job->texts.empty()) {
@@ -158,6 +157,7 @@ void AddDemo(CLI::App& app) {
     }
     job->html = *html;
     job->command = CommandLine();
+    std::fprintf(stderr, "%s\n", note.c_str());
     RunMeasure(*job);
     std::printf("\nThe page with the plots: %s\n", job->html.c_str());
   });

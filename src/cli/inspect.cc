@@ -34,6 +34,8 @@ report::Table SchemesTable(const position::ModelPositions& positions) {
       {{.name = "length"}, {.name = "advised"}, {.name = "also in range"}});
   for (const int64_t times : {1, 2, 4, 8, 16}) {
     const int64_t length = times * positions.train_length;
+    const std::string advised = position::ToString(
+        position::Resolve(position::ParseScheme("auto"), positions, length));
     std::string others;
     for (const char* spelling :
          {"rope", "leaky-rerope", "self-extend", "dca", "window"}) {
@@ -42,14 +44,13 @@ report::Table SchemesTable(const position::ModelPositions& positions) {
             position::ParseScheme(spelling), positions, length);
         if (position::KnownToFail(resolved, positions, length)) continue;
         const std::string text = position::ToString(resolved);
-        if (text == position::AdvisedSpelling(positions, length)) continue;
+        if (text == advised) continue;
         others += (others.empty() ? "" : "  ") + text;
       } catch (const std::invalid_argument&) {
         // Not defined for this model: not in range either.
       }
     }
-    table.AddRow(
-        {length, position::AdvisedSpelling(positions, length), others});
+    table.AddRow({length, advised, others});
   }
   return table;
 }

@@ -117,6 +117,14 @@ void RunMeasure(const MeasureJob& job) {
                                kernels::ActiveIsa()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},
       .vocabulary = runtime.model().config().V};
+  // Any scheme but rope.
+  const std::string changed = position::ChangedLayers(
+      position::ParseScheme("rerope"), runtime.positions());
+  if (!changed.empty()) {
+    facts.more.emplace_back("schemes act", changed);
+    std::fprintf(stderr, "schemes act %s; @all behind one changes all\n",
+                 changed.c_str());
+  }
   evaluate::MeasureResult result;
   try {
     Progress progress("measure", measurement.TotalWork(), "tokens");

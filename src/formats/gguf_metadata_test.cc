@@ -120,6 +120,24 @@ TEST(MetadataTest, FloatsMustBeFinite) {
               HasSubstr("element 1 must be finite, got inf"));
 }
 
+TEST(MetadataTest, AListOfStringsIsReadWithoutACopy) {
+  Metadata metadata("f");
+  metadata.SetStrings("s", {"a", "", "long enough to need an allocation"});
+  metadata.SetInts("i", std::vector<int64_t>{1});
+  const StringList* list = metadata.FindStringList("s");
+  ASSERT_NE(list, nullptr);
+  ASSERT_EQ(list->size(), 3u);
+  EXPECT_EQ((*list)[0], "a");
+  EXPECT_EQ((*list)[1], "");
+  EXPECT_EQ(std::vector<std::string>(list->begin(), list->end()),
+            *metadata.FindStrings("s"));
+  EXPECT_EQ(metadata.FindStringList("none"), nullptr);
+  EXPECT_THROW(metadata.FindStringList("i"), FormatError);
+  EXPECT_TRUE(StringList().empty());
+  EXPECT_EQ(StringList({"a", "b"}), StringList({"a", "b"}));
+  EXPECT_FALSE(StringList({"ab", ""}) == StringList({"a", "b"}));
+}
+
 TEST(MetadataTest, SettingAgainKeepsThePlace) {
   Metadata metadata;
   metadata.SetInt("a", 1);

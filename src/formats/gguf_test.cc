@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 
 // One key of every kind and three tensors: f32 [2, 3], q8_0 [1, 32], and the
-// unreadable q4_K [256] last. Ends without padding.
+// unreadable iq2_xxs [256] last. Ends without padding.
 std::string SmallFile(uint32_t version = 3) {
   GgufBytes file(version, 3, 5);
   file.Key("general.architecture", GgufType::kString).String("llama");
@@ -29,11 +29,11 @@ std::string SmallFile(uint32_t version = 3) {
   file.Key("tokens", GgufType::kArray).U32(8).U64(2).String("a").String("\xff");
   file.Tensor("first", {3, 2}, 0);
   file.Tensor("second", {32, 1}, 32, 8);
-  file.Tensor("third", {256}, 96, 12);
+  file.Tensor("third", {256}, 96, 16);
   file.PadTo(32);
   for (int i = 0; i < 6; ++i) file.F32(static_cast<float>(i));
   file.PadTo(32).Raw(std::string(34, 'q')).PadTo(32);
-  return file.Raw(std::string(144, 'k')).bytes();
+  return file.Raw(std::string(66, 'k')).bytes();
 }
 
 // A file of one tensor entry as given and `data` bytes behind it.
@@ -93,9 +93,9 @@ TEST(GgufTest, TensorsAreRowMajorAndExactlyTheirBytes) {
   EXPECT_EQ(file.Find("second")->type, DType::kQ8_0);
   EXPECT_EQ(file.Find("second")->bytes.size(), 34u);
   EXPECT_EQ(file.Find("third")->type, std::nullopt);
-  EXPECT_EQ(file.Find("third")->type_name, "q4_K");
-  EXPECT_EQ(file.Find("third")->bytes.size(), 144u);
-  EXPECT_EQ(file.Find("third")->file_offset + 144,
+  EXPECT_EQ(file.Find("third")->type_name, "iq2_xxs");
+  EXPECT_EQ(file.Find("third")->bytes.size(), 66u);
+  EXPECT_EQ(file.Find("third")->file_offset + 66,
             static_cast<int64_t>(bytes.size()));
   EXPECT_EQ(file.Find("fourth"), nullptr);
 }

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/kernels_for_test.h"
+#include "kernels/pack_range.h"
 #include "kernels/reference/blocks.h"
 
 namespace ropewalk::kernels {
@@ -179,6 +180,102 @@ TEST(PackTest, Q4KeepsItsExtremeAndLayout) {
   EXPECT_EQ(y[3], -4.0f);
   EXPECT_EQ(y[17], 2.0f);
   EXPECT_EQ(y[0], 0.0f);
+}
+
+// The squared error that rounding to `levels` even steps over each group's
+// range would cost, zero counted in: step^2 / 12 for each element.
+double EvenError(const std::vector<float>& x, int64_t group, double levels,
+                 bool centred) {
+  double sum = 0;
+  for (size_t b = 0; b < x.size(); b += static_cast<size_t>(group)) {
+    double least = 0;
+    double most = 0;
+    for (size_t i = b; i < b + static_cast<size_t>(group); ++i) {
+      least = std::min<double>(least, x[i]);
+      most = std::max<double>(most, x[i]);
+    }
+    const double range = centred ? 2 * std::max(-least, most) : most - least;
+    const double step = range / levels;
+    sum += static_cast<double>(group) * step * step / 12;
+  }
+  return sum;
+}
+
+double SquaredError(DType type, const std::vector<float>& x) {
+  const auto size = static_cast<int64_t>(x.size());
+  std::vector<uint8_t> row(static_cast<size_t>(RowBytes(type, size)));
+  std::vector<float> y(x.size());
+  PackRow(type, x.data(), size, row.data());
+  UnpackRow(type, row.data(), size, y.data());
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double miss = static_cast<double>(y[i]) - x[i];
+    sum += miss * miss;
+  }
+  return sum;
+}
+
+TEST(PackTest, BlocksOf256AreNoWorseThanEvenStepsOverTheRange) {
+  Rng rng(11);
+  for (const double sigma : {1.0, 1e-3, 1e3}) {
+    auto x = Normals(rng, 256 * 40);
+    for (float& value : x) value *= static_cast<float>(sigma);
+    // Super-blocks that are all zero, all of one sign, and constant.
+    for (size_t i = 0; i < 256; ++i) {
+      x[i] = 0;
+      x[256 + i] = std::abs(x[256 + i]);
+      x[512 + i] = -std::abs(x[512 + i]);
+      x[768 + i] = static_cast<float>(sigma);
+    }
+    // A searched scale gains what the rounding of scales to 6 or 8 bits loses.
+    EXPECT_LT(SquaredError(DType::kQ4K, x), EvenError(x, 32, 15, false));
+    EXPECT_LT(SquaredError(DType::kQ5K, x), EvenError(x, 32, 31, false));
+    EXPECT_LT(SquaredError(DType::kQ6K, x), EvenError(x, 16, 64, true));
+    // One float32 scale for 256 elements.
+    EXPECT_LT(SquaredError(DType::kQ8K, x),
+              1.05 * EvenError(x, 256, 254, true));
+  }
+}
+
+TEST(PackTest, NumbersThatAreNoneDoNotCrash) {
+  for (const float bad : {INFINITY, -INFINITY, NAN, 3e38f}) {
+    for (const DTypeInfo& info : AllDTypes()) {
+      if (!info.packed) continue;
+      std::vector<float> x(256, 0.5f);
+      for (const size_t at : {0, 77, 255}) x[at] = bad;
+      std::vector<uint8_t> row(static_cast<size_t>(RowBytes(info.type, 256)));
+      PackRow(info.type, x.data(), 256, row.data());
+      UnpackRow(info.type, row.data(), 256, x.data());
+      if (!std::isfinite(bad) && info.type != DType::kF32) {
+        x[0] = bad;
+        EXPECT_FALSE(RangeLossOf(info.type, x.data(), 256).Holds());
+      }
+    }
+  }
+}
+
+TEST(PackRangeTest, TellsWhatF16ScalesCannotHold) {
+  Rng rng(12);
+  const auto normals = Normals(rng, 512);
+  for (const DTypeInfo& info : AllDTypes()) {
+    if (!info.packed) continue;
+    const auto holds = [&](float factor) {
+      auto x = normals;
+      for (float& value : x) value *= factor;
+      return RangeLossOf(info.type, x.data(), 512).Holds();
+    };
+    EXPECT_TRUE(holds(1)) << info.name;
+    EXPECT_TRUE(holds(0.01f)) << info.name;
+    EXPECT_TRUE(holds(100)) << info.name;
+    const bool wide = info.type == DType::kF32 || info.type == DType::kBf16 ||
+                      info.type == DType::kQ8K;
+    EXPECT_EQ(holds(1e9f), wide) << info.name;
+    EXPECT_EQ(holds(1e-9f), wide) << info.name;
+  }
+  // A tiny row among ordinary ones costs nothing that counts.
+  auto x = normals;
+  for (size_t i = 0; i < 256; ++i) x[i] *= 1e-9f;
+  EXPECT_TRUE(RangeLossOf(DType::kQ8_0, x.data(), 512).Holds());
 }
 
 // Where a block keeps f16 scales; other bytes may be anything. q8_K has a

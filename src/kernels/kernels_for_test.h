@@ -35,7 +35,9 @@ inline std::vector<float> Normals(Rng& rng, int64_t size) {
 class EveryIsaTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { ChooseIsa(GetParam()); }
-  void TearDown() override { ChooseIsa(AvailableIsas().front()); }
+  void TearDown() override { ChooseIsa(before_); }
+
+  const std::string before_ = ActiveIsa();
 };
 
 }  // namespace ropewalk::kernels

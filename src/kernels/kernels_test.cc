@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <numbers>
 #include <string>
@@ -35,12 +36,22 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, KernelTest,
 
 TEST(IsaTest, NamesWhatThereIs) {
   const std::vector<std::string> all = AvailableIsas();
+  const std::string before = ActiveIsa();
   EXPECT_EQ(all.back(), "scalar");
-  EXPECT_EQ(ActiveIsa(), all.front());
   ChooseIsa("scalar");
   EXPECT_EQ(ActiveIsa(), "scalar");
-  ChooseIsa(all.front());
   EXPECT_THROW(ChooseIsa("mmx"), std::invalid_argument);
+  EXPECT_EQ(ActiveIsa(), "scalar");
+  ChooseIsa(all.front());
+  EXPECT_EQ(ActiveIsa(), all.front());
+  ChooseIsa(before);
+}
+
+TEST(IsaTest, TestsRunOnTheSetOfTheEnvironmentAndElseOnTheBest) {
+  const char* name = std::getenv("ROPEWALK_ISA");
+  EXPECT_EQ(ActiveIsa(), name != nullptr && *name != '\0'
+                             ? std::string(name)
+                             : AvailableIsas().front());
 }
 
 TEST_P(KernelTest, GemmMatchesFloat64AndKeepsItsBorders) {

@@ -76,10 +76,11 @@ RangeLoss LossOf(const Scheme& scheme, const float* x) {
 
 RangeLoss RangeLossOf(DType type, const float* x, int64_t size) noexcept {
   RangeLoss loss;
-  if (type == DType::kF32 || type == DType::kQ8K) return loss;
+  if (type == DType::kF32) return loss;
   for (int64_t i = 0; i < size; ++i) {
     if (!std::isfinite(x[i])) return {INFINITY, 0};
   }
+  if (type == DType::kQ8K) return loss;  // its scales are float32
   if (type == DType::kF16 || type == DType::kBf16) {
     const bool half = type == DType::kF16;
     for (int64_t i = 0; i < size; ++i) {

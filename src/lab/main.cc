@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "kernels/cpu/isa.h"
 #include "lab/studies/command.h"
 #include "lab/train/command.h"
 #include "lab/train/environment.h"
@@ -33,6 +34,7 @@ int Main(int argc, char** argv) {
   train::AddTrain(app, argv);
   studies::AddReproduce(app);
   try {
+    kernels::ChooseIsaFromEnvironment();
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& error) {
     return error.get_exit_code();  // a process of --nproc has said why

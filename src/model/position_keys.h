@@ -13,9 +13,9 @@ namespace ropewalk::model {
 // std::invalid_argument for what contradicts itself.
 void ReadPositionKeys(KeyReader& keys, Config& config);
 
-// Holds the laws that the file names, those of its layers too, to being defined.
-// Makes a plan for each layer, so the layers must have been found in the file
-// before. Throws std::invalid_argument.
+// Holds the laws that the file names, those of its layers too, to being
+// defined. Makes a plan for each layer, so the layers must have been found in
+// the file before. Throws std::invalid_argument.
 void CheckLaws(const position::ModelPositions& positions);
 
 }  // namespace ropewalk::model

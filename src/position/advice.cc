@@ -33,7 +33,9 @@ double TrainedDistance(const ModelPositions& model) {
   ModelPositions bare = model;
   bare.own_spelling.clear();
   for (const std::string& spelling : model.trained_spelling) {
-    const Scheme law = Resolve(ParseScheme(spelling), bare, model.train_length);
+    Scheme law = ParseScheme(spelling);
+    law.logn = ScoreScale::Kind::kNone;  // no matter to distances
+    law = Resolve(law, bare, model.train_length);
     for (const Plan& plan : BuildStack(law, bare, model.train_length, 1)) {
       if (plan.tables.front() != OwnTable(bare, model.train_length)) continue;
       largest =
@@ -54,10 +56,9 @@ double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
   double largest = 0;
   for (int64_t layer = 0; layer < count; ++layer) {
     const Plan& plan = stack[static_cast<size_t>(layer)];
-    if (plan.tables.front() !=
-        OwnTable(PositionsOfLayer(model, layer), length)) {
-      continue;
-    }
+    const FrequencyTable own = OwnTable(PositionsOfLayer(model, layer), length);
+    // Without rotation no distance is an angle.
+    if (own.frequencies.empty() || plan.tables.front() != own) continue;
     largest = std::max(largest, LargestDistance(plan, length - 1));
   }
   return largest;

@@ -1,38 +1,16 @@
 #include "tokenizer/byte_bpe.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
+#include <span>
 #include <stdexcept>
 
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/word_cache.h"
 
 namespace ropewalk::tokenizer {
 namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
-
-// Words that come again in a text are looked up: most do.
-struct CachedWord {
-  static constexpr size_t kMaxBytes = 22;
-  static constexpr size_t kMaxTokens = 4;
-
-  uint8_t bytes = 0;
-  uint8_t count = 0;
-  char word[kMaxBytes];
-  Token tokens[kMaxTokens];
-};
-constexpr size_t kCachedWords = 1 << 14;
-// Below it a text does not repeat enough to pay for an empty cache.
-constexpr size_t kLeastCachedText = 2048;
-
-size_t CacheSlot(std::string_view word) {
-  uint64_t hash = word.size();
-  for (const char c : word) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  }
-  return (hash ^ hash >> 15) % kCachedWords;
-}
 
 // Enters the pieces that stand for bytes; the map behind merges is borrowed.
 Merges ReadMerges(const formats::Metadata& metadata,
@@ -57,7 +35,7 @@ Merges ReadMerges(const formats::Metadata& metadata,
 struct ByteBpe::Scratch {
   std::vector<WordSymbol> word;
   Merges::Scratch merges;
-  std::vector<CachedWord> cache;  // empty: not used
+  WordCache cache;
 };
 
 ByteBpe::ByteBpe(const formats::Metadata& metadata,
@@ -75,7 +53,7 @@ ByteBpe::ByteBpe(const formats::Metadata& metadata,
     bytes_[byte] = symbols_.Find({&c, 1});
   }
   if (whole) {
-    Scratch scratch;
+    Scratch scratch{.cache = WordCache(0)};
     EncodeWord(kReplacement, scratch, &replacement_);
   } else if (vocabulary.unknown()) {
     replacement_ = {*vocabulary.unknown()};
@@ -83,8 +61,7 @@ ByteBpe::ByteBpe(const formats::Metadata& metadata,
 }
 
 void ByteBpe::Encode(std::string_view text, std::vector<Token>* tokens) const {
-  Scratch scratch;
-  if (text.size() >= kLeastCachedText) scratch.cache.resize(kCachedWords);
+  Scratch scratch{.cache = WordCache(text.size())};
   words_.Split(
       text, [&](std::string_view word) { EncodeWord(word, scratch, tokens); });
 }
@@ -95,16 +72,7 @@ void ByteBpe::EncodeWord(std::string_view word, Scratch& scratch,
     const Token whole = symbols_.Find(word);
     if (symbols_.IsPiece(whole)) return tokens->push_back(whole);
   }
-  CachedWord* cached = nullptr;
-  if (!scratch.cache.empty() && word.size() <= CachedWord::kMaxBytes) {
-    cached = &scratch.cache[CacheSlot(word)];
-    if (cached->bytes == word.size() &&
-        std::memcmp(cached->word, word.data(), word.size()) == 0) {
-      tokens->insert(tokens->end(), cached->tokens,
-                     cached->tokens + cached->count);
-      return;
-    }
-  }
+  if (scratch.cache.Append(word, tokens)) return;
   scratch.word.clear();
   for (const char c : word) {
     scratch.word.push_back({bytes_[static_cast<unsigned char>(c)], 1});
@@ -122,13 +90,7 @@ void ByteBpe::EncodeWord(std::string_view word, Scratch& scratch,
     }
     at += symbol.bytes;
   }
-  const size_t count = tokens->size() - before;
-  if (cached == nullptr || count > CachedWord::kMaxTokens) return;
-  cached->bytes = static_cast<uint8_t>(word.size());
-  cached->count = static_cast<uint8_t>(count);
-  std::memcpy(cached->word, word.data(), word.size());
-  std::copy_n(tokens->end() - static_cast<std::ptrdiff_t>(count), count,
-              cached->tokens);
+  scratch.cache.Add(word, std::span(*tokens).subspan(before));
 }
 
 void ByteBpe::AppendByte(unsigned char byte, std::vector<Token>* tokens) const {

@@ -126,12 +126,18 @@ constexpr CharacterSet kHanKana = Ranges(U"一龥\u3040\u309f\u30a0\u30ff");
 constexpr CharacterSet kAsian = Ranges(U"一龥\u0800一가\ud7ff");
 // The letters that DeepSeek's first model lists.
 constexpr CharacterSet kListedLetters = Ranges(
-    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽᲿᴀᴫᵫ"
+    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽᲿ"
+    U"ᴀ"
+    U"ᴫ"
+    U"ᵫ"
     U"ᵷ"
     U"ᵹᶚḀἕἘἝἠὅὈὍὐὗὙὙὛὛὝὝὟώ"
     U"ᾀᾴᾶᾼ\u1fbe\u1fbeῂῄῆῌῐΐῖΊῠῬῲῴῶῼℂℂℇℇℊℓℕℕℙℝℤℤ\u2126\u2126ℨℨ\u212aℭℯℴℹℹℼℿⅅⅉⅎⅎ"
     U"ↃↄⰀⱻⱾⳤⳫⳮⳲⳳ"
-    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀𐲲𐳀𐳲𑢠"
+    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀𐲲"
+    U"𐳀"
+    U"𐳲"
+    U"𑢠"
     U"𑣟"
     U"𞤀𞥃");
 

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
 
 #include "tokenizer/spaces.h"
 #include "tokenizer/unicode_classes.h"
+#include "tokenizer/word_cache.h"
 
 namespace ropewalk::tokenizer {
 namespace {
@@ -64,7 +66,7 @@ SentencePieceBpe::SentencePieceBpe(const formats::Metadata& metadata,
     if (piece.empty()) continue;
     pieces_.Add(token);  // the first of two alike stays
     longest_piece_ = std::max(longest_piece_, piece.size());
-    if (HoldsSpaceBehindText(piece)) can_cut_ = false;
+    words_.AddPiece(piece);
   }
 }
 
@@ -78,10 +80,15 @@ void SentencePieceBpe::Encode(std::string_view text,
   const std::string escaped = normalizer_.Normalize(text);
   const std::string_view all = escaped;
   Scratch scratch;
+  WordCache cache(all.size());
   for (size_t begin = 0; begin < all.size();) {
-    const size_t end = can_cut_ ? EscapedWordEnd(all, begin) : all.size();
-    EncodeCut(all.substr(begin, end - begin), scratch, tokens);
+    const size_t end = words_.End(all, begin);
+    const std::string_view word = all.substr(begin, end - begin);
     begin = end;
+    if (cache.Append(word, tokens)) continue;
+    const size_t before = tokens->size();
+    EncodeCut(word, scratch, tokens);
+    cache.Add(word, std::span(*tokens).subspan(before));
   }
 }
 
@@ -94,6 +101,7 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
   }
   std::vector<Symbol>& symbols = scratch.symbols;
   symbols.clear();
+  scratch.parts.clear();
   for (size_t at = 0; at < escaped.size();) {
     const size_t bytes = CharacterAt(escaped, at).bytes;
     const auto i = static_cast<int32_t>(symbols.size());

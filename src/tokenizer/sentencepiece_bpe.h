@@ -15,6 +15,7 @@
 #include "formats/gguf_metadata.h"
 #include "tokenizer/escaped_model.h"
 #include "tokenizer/piece_map.h"
+#include "tokenizer/spaces.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ropewalk::tokenizer {
@@ -44,7 +45,7 @@ class SentencePieceBpe : public EscapedModel {
   std::vector<float> scores_;
   PieceMap pieces_;           // normal, user-defined, unused
   size_t longest_piece_ = 0;  // bytes
-  bool can_cut_ = true;       // no piece holds a space behind another character
+  EscapedWords words_;
 };
 
 }  // namespace ropewalk::tokenizer

@@ -26,16 +26,32 @@ std::string UnescapeSpaces(std::string_view text) {
   }
 }
 
-bool HoldsSpaceBehindText(std::string_view piece) {
-  while (piece.starts_with(kSpaceMark)) piece.remove_prefix(kSpaceMark.size());
-  return piece.find(kSpaceMark) != std::string_view::npos;
+namespace {
+
+// The next mark at or behind `at` that stands behind another character, and
+// not at the very start of the text; npos: none.
+size_t FindMarkBehindText(std::string_view escaped, size_t at) {
+  while (escaped.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
+  return escaped.find(kSpaceMark, at);
 }
 
-size_t EscapedWordEnd(std::string_view escaped, size_t begin) {
-  while (escaped.substr(begin).starts_with(kSpaceMark)) {
-    begin += kSpaceMark.size();
+}  // namespace
+
+void EscapedWords::AddPiece(std::string_view piece) {
+  size_t mark = FindMarkBehindText(piece, 0);
+  while (mark != std::string_view::npos) {
+    joined_.set(static_cast<unsigned char>(piece[mark - 1]));
+    mark = FindMarkBehindText(piece, mark);
   }
-  return std::min(escaped.size(), escaped.find(kSpaceMark, begin));
+}
+
+size_t EscapedWords::End(std::string_view escaped, size_t begin) const {
+  size_t mark = FindMarkBehindText(escaped, begin);
+  while (mark != std::string_view::npos &&
+         joined_[static_cast<unsigned char>(escaped[mark - 1])]) {
+    mark = FindMarkBehindText(escaped, mark);
+  }
+  return std::min(escaped.size(), mark);
 }
 
 }  // namespace ropewalk::tokenizer

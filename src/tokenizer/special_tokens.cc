@@ -19,7 +19,7 @@ PrefixTree SpecialPieces(const Vocabulary& vocabulary, bool with_control) {
       continue;
     }
     std::string piece(vocabulary.piece(token));
-    if (type == TokenType::kUserDefined && vocabulary.escapes_spaces()) {
+    if (vocabulary.escapes_spaces()) {
       std::string spaced = UnescapeSpaces(piece);
       if (spaced != piece) pieces.emplace_back(std::move(spaced), token);
     }

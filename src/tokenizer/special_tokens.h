@@ -26,7 +26,7 @@ class SpecialTokens {
   // The leftmost special piece in `text` at or behind `from`, the longest that
   // begins there. User-defined pieces always count, control and unknown
   // pieces only with `with_control`. Where the vocabulary spells spaces as
-  // U+2581, such a piece is found in either spelling. Takes time for each byte
+  // U+2581, a piece is found with that or with spaces. Takes time for each byte
   // of the text, times at most the longest piece.
   std::optional<Match> FindIn(std::string_view text, size_t from,
                               bool with_control) const;

@@ -65,10 +65,17 @@ bool IsSpecial(const Vocabulary& vocabulary, Token token) {
 // moves.
 struct Tokenizer::Parts {
   Parts(const formats::Metadata& metadata, const VocabularyDefaults& defaults)
-      : vocabulary(metadata, defaults), special(vocabulary) {}
+      : vocabulary(metadata, defaults),
+        special(vocabulary),
+        mark_is_space(
+            defaults.escapes_spaces &&
+            !metadata.FindBool("tokenizer.ggml.remove_extra_whitespaces")
+                 .value_or(false)) {}
 
   Vocabulary vocabulary;
   SpecialTokens special;
+  // U+2581 in a text means what a space does, also to special pieces.
+  bool mark_is_space;
   std::unique_ptr<const TokenModel> model;
 };
 
@@ -123,6 +130,12 @@ std::vector<Token> Tokenizer::Encode(std::string_view text,
   if (options.add_bos.value_or(vocabulary.add_bos())) {
     Require(bos().has_value(), "Encode: the vocabulary has no begin token");
     tokens.push_back(*bos());
+  }
+  std::string spaced;
+  if (parts_->mark_is_space &&
+      text.find(kSpaceMark) != std::string_view::npos) {
+    spaced = UnescapeSpaces(text);
+    text = spaced;
   }
   size_t at = 0;
   while (at < text.size()) {

@@ -161,6 +161,73 @@ TEST(TokenizerTest, UserDefinedPiecesAreAlwaysOneToken) {
   EXPECT_EQ(tokenizer.Decode(tokens), "a<x><x><x> a");
 }
 
+TEST(TokenizerTest, UserDefinedPiecesMayBeSpeltWithMarksOrSpaces) {
+  for (const char* piece : {"▁▁▁", "   "}) {
+    formats::Metadata metadata =
+        SmallVocabulary().Add(piece, 0, TokenType::kUserDefined).Build();
+    metadata.SetBool("tokenizer.ggml.add_space_prefix", false);
+    const Tokenizer tokenizer = Tokenizer::FromMetadata(metadata);
+    for (const char* text : {"b   c", "b▁▁▁c", "b ▁ c"}) {
+      EXPECT_THAT(tokenizer.Encode(text, kPlain), ElementsAre(5, 267, 6))
+          << piece;
+    }
+    EXPECT_EQ(tokenizer.Decode(std::vector<Token>{5, 267, 6}), "b   c");
+  }
+}
+
+TEST(TokenizerTest, UnusedPiecesAreJoinedThroughAndPartedAgain) {
+  const Tokenizer tokenizer =
+      Tokenizer::FromMetadata(SmallVocabulary()
+                                  .Add("ca", -1, TokenType::kUnused)  // 267
+                                  .Add("cab", -2)                     // 268
+                                  .Add("cac", -5, TokenType::kUnused)
+                                  .Build());
+  // Of "ca" and "ab", which score alike, the left one is joined first.
+  EXPECT_THAT(tokenizer.Encode("cab", kPlain), ElementsAre(3, 268));
+  EXPECT_THAT(tokenizer.Encode("ca", kPlain), ElementsAre(3, 6, 4));
+  EXPECT_THAT(tokenizer.Encode("cac", kPlain), ElementsAre(3, 6, 4, 6));
+}
+
+TEST(TokenizerTest, IdsThatSayNoneAreAsAbsent) {
+  for (const auto& [none, type] :
+       {std::pair<int64_t, formats::GgufType>{-1, formats::GgufType::kInt32},
+        {0xffffffff, formats::GgufType::kUint32},
+        {-1, formats::GgufType::kInt64}}) {
+    formats::Metadata metadata = SmallVocabulary().Build();
+    for (const char* name : {"bos", "eos", "eot", "eom", "unknown"}) {
+      metadata.SetInt("tokenizer.ggml." + std::string(name) + "_token_id", none,
+                      type);
+    }
+    const Tokenizer tokenizer = Tokenizer::FromMetadata(metadata);
+    EXPECT_EQ(tokenizer.bos(), 1);  // as without the key
+    EXPECT_THAT(tokenizer.Encode("a"), ElementsAre(1, 10));
+  }
+}
+
+TEST(TokenizerTest, TypesAreGuessedWhereAFileHasNone) {
+  formats::Metadata metadata = SmallVocabulary().Add("<|im_end|>", 0).Build();
+  metadata.Remove("tokenizer.ggml.token_type");
+  const Tokenizer tokenizer = Tokenizer::FromMetadata(metadata);
+  EXPECT_EQ(tokenizer.bos(), 1);
+  EXPECT_TRUE(tokenizer.IsEndOfText(267));
+  EXPECT_EQ(tokenizer.Encode("a\xff<s>"), Small().Encode("a\xff<s>"));
+  EXPECT_EQ(tokenizer.Decode(std::vector<Token>{1, 10, 11 + 'x'}), "ax");
+}
+
+TEST(TokenizerTest, Phi3LeavesOutTheSpacesBehindItsMarks) {
+  formats::Metadata metadata =
+      SmallVocabulary().Add("<|end|>", 0, TokenType::kControl).Build();
+  const EncodeOptions special = {.add_bos = false, .parse_special = true};
+  const auto encode = [&] {
+    return Tokenizer::FromMetadata(metadata).Encode("b<|end|> \n c<s> b",
+                                                    special);
+  };
+  EXPECT_THAT(encode(),
+              ElementsAre(3, 5, 267, 3, 3, 11 + '\n', 3, 6, 1, 3, 3, 5));
+  metadata.SetString("general.name", "Phi-3 Mini");
+  EXPECT_THAT(encode(), ElementsAre(3, 5, 267, 3, 6, 1, 3, 3, 5));
+}
+
 TEST(TokenizerTest, RoundTripsArbitraryBytes) {
   Rng rng(7);
   std::vector<Tokenizer> tokenizers;

@@ -35,7 +35,7 @@ Unigram::Unigram(const formats::Metadata& metadata,
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (vocabulary.type(token) != TokenType::kNormal) continue;
     worst = std::min<double>(worst, scores_[static_cast<size_t>(token)]);
-    if (HoldsSpaceBehindText(vocabulary.piece(token))) can_cut_ = false;
+    words_.AddPiece(vocabulary.piece(token));
   }
   unknown_score_ = worst - kUnknownPenalty;  // no pieces: any number does
   for (int byte = 0; byte < 256; ++byte) {
@@ -51,7 +51,7 @@ void Unigram::Encode(std::string_view text, std::vector<Token>* tokens) const {
   std::vector<Best> best;
   const size_t before = tokens->size();
   for (size_t begin = 0; begin < all.size();) {
-    const size_t end = can_cut_ ? EscapedWordEnd(all, begin) : all.size();
+    const size_t end = words_.End(all, begin);
     EncodeWord(all.substr(begin, end - begin), &best, tokens);
     begin = end;
   }

@@ -11,6 +11,7 @@
 #include "formats/gguf_metadata.h"
 #include "tokenizer/escaped_model.h"
 #include "tokenizer/prefix_tree.h"
+#include "tokenizer/spaces.h"
 #include "tokenizer/vocabulary.h"
 
 namespace ropewalk::tokenizer {
@@ -42,7 +43,7 @@ class Unigram : public EscapedModel {
   PrefixTree pieces_;
   double unknown_score_ = 0;
   bool has_bytes_ = true;
-  bool can_cut_ = true;  // no piece holds a space behind another character
+  EscapedWords words_;
 };
 
 }  // namespace ropewalk::tokenizer

@@ -26,6 +26,12 @@ TEST_F(TrainCallsTest, WrongCallsExitWith2) {
                                                "run.toml"}));
 }
 
+TEST_F(TrainCallsTest, AnInstructionSetThatIsNotThereExitsWith2) {
+  EXPECT_TRUE(RefusedAtOnce(
+      Lab(Train("run"), {.environment = {{"ROPEWALK_ISA", "mmx"}}}), 2,
+      "ROPEWALK_ISA: 'mmx' is not available here"));
+}
+
 TEST_F(TrainCallsTest, SlowMatrixProductsAreNamedWithTheirMending) {
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2")) {

@@ -126,17 +126,44 @@ HWY_INLINE void LookUpNibbles(const uint8_t* HWY_RESTRICT from,
 #endif
 }
 
-// 32 bits as bytes of 0 or 16: each byte of the product keeps its own bit, and
-// adding 127 carries any bit into the byte's highest.
-HWY_INLINE void SpreadBits(const uint8_t* HWY_RESTRICT bits,
-                           uint8_t* HWY_RESTRICT sixteens) {
-  for (int64_t i = 0; i < 4; ++i) {
-    const uint64_t own =
-        (bits[i] * 0x0101010101010101ull) & 0x8040201008040201ull;
-    const uint64_t high =
-        ((own + 0x7f7f7f7f7f7f7f7full) >> 3) & 0x1010101010101010ull;
-    std::memcpy(sixteens + 8 * i, &high, sizeof(high));
+// 16 bytes as the 32 numbers that their nibbles, the low ones first, and the
+// 32 bits above them make, minus `zero`.
+HWY_INLINE void ReadFiveBits(const uint8_t* HWY_RESTRICT nibbles,
+                             const uint8_t* HWY_RESTRICT bits, uint8_t zero,
+                             int8_t* HWY_RESTRICT q) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t i = 0; i < 32; ++i) {
+    const int low = i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4;
+    const int high = ((bits[i / 8] >> (i % 8)) & 1) << 4;
+    q[i] = static_cast<int8_t>((low | high) - zero);
   }
+#else
+  // Each lane gets the byte that its bit is in, and tests it.
+  alignas(16) static constexpr uint8_t kBytes[16] = {0, 0, 0, 0, 0, 0, 0, 0,
+                                                     1, 1, 1, 1, 1, 1, 1, 1};
+  alignas(16) static constexpr uint8_t kBits[16] = {
+      1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const hn::FixedTag<uint8_t, 16> d;
+  const hn::FixedTag<uint32_t, 4> d32;
+  uint32_t word = 0;
+  std::memcpy(&word, bits, sizeof(word));
+  const auto all = hn::BitCast(d, hn::Set(d32, word));
+  const auto bytes = hn::Load(d, kBytes);
+  const auto own = hn::Load(d, kBits);
+  const auto sixteen = hn::Set(d, uint8_t{16});
+  const auto centre = hn::Set(d, zero);
+  const auto both = hn::LoadU(d, nibbles);
+  const auto first = hn::TableLookupBytes(all, bytes);
+  const auto second =
+      hn::TableLookupBytes(all, hn::Add(bytes, hn::Set(d, uint8_t{2})));
+  const auto high0 =
+      hn::IfThenElseZero(hn::Eq(hn::And(first, own), own), sixteen);
+  const auto high1 =
+      hn::IfThenElseZero(hn::Eq(hn::And(second, own), own), sixteen);
+  auto* at = reinterpret_cast<uint8_t*>(q);
+  hn::StoreU(hn::Sub(hn::Or(LowNibble()(d, both), high0), centre), d, at);
+  hn::StoreU(hn::Sub(hn::Or(HighNibble()(d, both), high1), centre), d, at + 16);
+#endif
 }
 
 // Each block type below has
@@ -194,11 +221,7 @@ struct Q5_0Block : BlockOf32 {
   static HWY_INLINE void Read(const uint8_t* HWY_RESTRICT block, int8_t* q,
                               float* scale, float* /*offset*/) {
     scale[0] = HalfAt(block);
-    uint8_t high[32];
-    SpreadBits(block + 2, high);
-    MapBytes<16>(block + 6, high, q, WithHighBits<LowNibble, 0>{16, 16});
-    MapBytes<16>(block + 6, high + 16, q + 16,
-                 WithHighBits<HighNibble, 0>{16, 16});
+    ReadFiveBits(block + 6, block + 2, 16, q);
   }
 };
 
@@ -209,11 +232,7 @@ struct Q5_1Block : BlockOf32 {
                               float* scale, float* offset) {
     scale[0] = HalfAt(block);
     offset[0] = HalfAt(block + 2);
-    uint8_t high[32];
-    SpreadBits(block + 4, high);
-    MapBytes<16>(block + 8, high, q, WithHighBits<LowNibble, 0>{16, 0});
-    MapBytes<16>(block + 8, high + 16, q + 16,
-                 WithHighBits<HighNibble, 0>{16, 0});
+    ReadFiveBits(block + 8, block + 4, 0, q);
   }
 };
 

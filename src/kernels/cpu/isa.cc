@@ -33,6 +33,7 @@ std::vector<std::string> AvailableIsas() {
 }
 
 void ChooseIsa(const std::string& name) {
+  const int64_t active = hwy::SupportedTargets();
   std::string names;
   for (const int64_t target : Targets()) {
     if (NameOf(target) == name) {
@@ -42,6 +43,7 @@ void ChooseIsa(const std::string& name) {
     }
     names += (names.empty() ? "" : ", ") + NameOf(target);
   }
+  hwy::SetSupportedTargetsForTest(active);
   throw std::invalid_argument("ROPEWALK_ISA: '" + name +
                               "' is not available here; there are " + names);
 }

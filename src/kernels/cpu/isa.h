@@ -18,7 +18,8 @@ namespace ropewalk::kernels {
 std::vector<std::string> AvailableIsas();
 
 // Restricts the kernels to `name`. Throws std::invalid_argument that lists the
-// available ones. Not to be called while kernels run.
+// available ones, and leaves the set in use. Not to be called while kernels
+// run.
 void ChooseIsa(const std::string& name);
 
 // ChooseIsa of $ROPEWALK_ISA where it is set and not empty.

@@ -50,8 +50,14 @@ TextTokenizer::TextTokenizer(formats::Metadata metadata)
       fingerprint_(FingerprintOfMetadata(metadata_)) {
   add_space_prefix_ =
       metadata_.FindBool("tokenizer.ggml.add_space_prefix").value_or(true);
+  // Other models cut text by rules that look over spaces and line ends.
+  words_are_alone_ =
+      metadata_.FindString("tokenizer.ggml.model") == "llama" &&
+      !metadata_.FindBool("tokenizer.ggml.remove_extra_whitespaces")
+           .value_or(false) &&
+      !metadata_.Has("tokenizer.ggml.precompiled_charsmap");
+  if (!words_are_alone_) return;
   const tokenizer::Vocabulary vocabulary(metadata_);
-  words_are_alone_ = true;
   // A line's first word gets no space in front, which only Encode's start of
   // a text would do.
   line_ends_are_alone_ = !add_space_prefix_;
@@ -60,7 +66,7 @@ TextTokenizer::TextTokenizer(formats::Metadata metadata)
     const TokenType type = vocabulary.type(token);
     // Text behind a user-defined piece starts afresh.
     if (type == TokenType::kUserDefined) words_are_alone_ = false;
-    if (type != TokenType::kNormal) continue;
+    if (type != TokenType::kNormal && type != TokenType::kUnused) continue;
     if (HoldsSpaceBehindText(piece)) words_are_alone_ = false;
     if (piece.size() > 1 && piece.find('\n') != std::string::npos) {
       line_ends_are_alone_ = false;

@@ -34,8 +34,9 @@ TEST(GaussianCaseTest, FItselfLeadsAway) {
        {"plug-in:kl", "plug-in:chi2", "plug-in:hellinger", "plug-in:js"}) {
     const GaussianResult result = RunGaussianCase(
         {.loss = loss, .steps = 3000, .batch = 256, .rate = 0.001});
-    // Farther than the start, whose mean is (1, 1).
-    EXPECT_GT(MeanOf(result), 1.6) << loss;
+    // Farther than the start, whose mean is (1, 1), 1.414 from the target's:
+    // 1.76 +- 0.07 over four seeds for chi2 and 2.06 +- 0.03 for the others.
+    EXPECT_GT(MeanOf(result), 1.45) << loss;
   }
 }
 
@@ -67,7 +68,8 @@ TEST(GaussianCaseTest, ThroughQAnIncreasingHThatIsNoDivergenceFails) {
     return RunGaussianCase(
         {.loss = "exp:a=1.5", .ratio = ratio, .steps = 2500, .batch = 256});
   };
-  EXPECT_GT(MeanOf(end(GaussianCase::Ratio::kThroughQ)), 1.5);
+  // 2.2 +- 0.2 over four seeds; the start is 1.41 away.
+  EXPECT_GT(MeanOf(end(GaussianCase::Ratio::kThroughQ)), 1.45);
   EXPECT_LT(end(GaussianCase::Ratio::kDetached).error, 0.05);
 }
 
@@ -146,9 +148,10 @@ TEST(GaussianCaseTest, AnErrorOfNoNumbersIsNone) {
   EXPECT_TRUE(std::isnan(GaussianError({mean + NAN, covariance})));
 }
 
-// G3 with an estimated ratio: 0.1 on the mean and on the covariance. D is the
+// G3 with an estimated ratio: 0.12 on the mean and on the covariance. D is the
 // smallest that stays there; with one hidden layer of 64 it circles the target
 // at 0.1 to 0.3, and the study's takes ten times as long for the same 0.03.
+// Over four seeds it is 0.034 +- 0.017 away at the end and 500 steps before.
 TEST(GaussianCaseTest, AnEstimatedRatioReachesTheTarget) {
   for (const uint64_t seed : {1, 2}) {
     const GaussianResult result =
@@ -162,10 +165,10 @@ TEST(GaussianCaseTest, AnEstimatedRatioReachesTheTarget) {
                          .seed = seed,
                          .record_every = 500});
     EXPECT_FALSE(result.diverged.has_value());
-    EXPECT_LT(result.error, 0.1) << seed;
+    EXPECT_LT(result.error, 0.12) << seed;
     ASSERT_EQ(result.along.size(), 7u);
     EXPECT_NEAR(result.along.front().mean[0].item<double>(), 1, 1e-6);
-    EXPECT_LT(GaussianError(result.along[5]), 0.1) << seed;
+    EXPECT_LT(GaussianError(result.along[5]), 0.12) << seed;
   }
 }
 

@@ -45,6 +45,10 @@ double MeanRadius(const at::Tensor& x) {
   return x.square().sum(1).sqrt().mean().item<double>();
 }
 
+double MeanDistanceFromRing(const at::Tensor& x) {
+  return (x.square().sum(1).sqrt() - 2).abs().mean().item<double>();
+}
+
 TEST_F(PointsTest, FlowToAPictureByKernels) {
   const at::Tensor points = ReadPoints(path_, 2);
   KernelRatio field(points, SilvermanBandwidth(points) / 2);
@@ -62,18 +66,22 @@ TEST_F(PointsTest, FlowToAPictureByKernels) {
   EXPECT_NE(svg.find("<path"), std::string::npos);
 }
 
-TEST_F(PointsTest, FlowAlongALearnedRatio) {
-  const auto sampler = Resampler(ReadPoints(path_));
+// And stay on the ring: at the end their mean distance from it is 0.021 +-
+// 0.004 over nine seeds and the three capabilities of ATen; the bound is seven
+// deviations away. With a momentum of 0.9 it is 0.12 to 0.5, by the phase in
+// which the particles swing through the ring.
+TEST_F(PointsTest, AFlowAlongALearnedRatioRestsOnItsTarget) {
+  LearnedRatio::Options options{.batch = 128, .warm_up = 50};
+  options.adam.rate = 2e-3;
   LearnedRatio ratio(std::make_unique<Perceptron>(
                          std::vector<int64_t>{2, 64, 64, 1}, NetworkOptions{}),
-                     sampler,
-                     {.adam = {.rate = 2e-3}, .batch = 128, .warm_up = 50});
+                     Resampler(ReadPoints(path_)), options);
   const OdeReport report =
       Flow(ratio, Loss::Parse("arcsinh"), Blob(200),
            {.method = Method::kEuler, .step = 0.02, .end = 12});
   EXPECT_EQ(report.steps, 600);
   EXPECT_FALSE(report.state.requires_grad());
-  EXPECT_NEAR(MeanRadius(report.state), 2, 0.4);
+  EXPECT_LT(MeanDistanceFromRing(report.state), 0.05);
 }
 
 TEST_F(PointsTest, AGeneratorLearnsThem) {

@@ -82,35 +82,39 @@ TEST(RatioTest, AKernelFlowRestsOnItsTarget) {
   EXPECT_LT((report.state - points).abs().max().item<double>(), 1e-12);
 }
 
-// Every increasing h leads to the target: what is left of its distance is what
-// 200 samples of eight modes have between them, about 0.2 of 1.
+// Every increasing h leads to the target: to the 400 points that the field
+// knows, each particle counted twice. Other samples of the eight modes would
+// differ by how many fall into each, which is a matter of luck. Over ten seeds
+// 0.26 +- 0.06 of the distance is left, as no particle crosses from mode to
+// mode, and 0.92 +- 0.03 after the flow of f itself.
 TEST(RatioTest, AKernelFlowReachesEightGaussians) {
   const Target target = MakeTarget("8-gaussians");
   at::Generator draws = Draws(2, Purpose::kTarget);
   const at::Tensor points = target.sample(400, draws);
   const at::Tensor start = 0.5 * Normal({200, 2}, draws, points.options());
-  at::Generator fresh = Draws(3, Purpose::kTarget);
-  const at::Tensor other = target.sample(200, fresh);
-  for (const char* loss : {"logit", "arcsinh"}) {
+  const auto left = [&points](const at::Tensor& particles) {
+    return SlicedWasserstein(at::cat({particles, particles}), points, 64, 1);
+  };
+  const auto flowed = [&](const std::string& loss) {
     KernelRatio field(points, 0.25);
-    const OdeReport report = Flow(
-        field, Loss::Parse(loss), start,
-        {.method = Method::kHeun, .step = 0.02, .end = 6, .tolerance = 0.005});
-    EXPECT_LT(SlicedWasserstein(report.state, other, 64, 1),
-              0.3 * SlicedWasserstein(start, other, 64, 1))
-        << loss;
-    EXPECT_EQ(ModeCoverage(report.state, target.modes, 0.5).modes, 1);
+    return Flow(field, Loss::Parse(loss), start,
+                {.method = Method::kHeun,
+                 .step = 0.02,
+                 .end = 6,
+                 .tolerance = 0.005})
+        .state;
+  };
+  for (const char* loss : {"logit", "arcsinh"}) {
+    const at::Tensor end = flowed(loss);
+    EXPECT_LT(left(end), 0.5 * left(start)) << loss;
+    EXPECT_EQ(ModeCoverage(end, target.modes, 0.5).modes, 1);
   }
   // f itself, of r log r, falls where r is small: particles move, and are no
   // nearer after all of that time.
-  KernelRatio field(points, 0.25);
-  const OdeReport report = Flow(
-      field, Loss::Parse("plug-in:kl"), start,
-      {.method = Method::kHeun, .step = 0.02, .end = 6, .tolerance = 0.005});
-  EXPECT_LT(ModeCoverage(report.state, target.modes, 0.5).modes, 1);
-  EXPECT_GT(SlicedWasserstein(report.state, other, 64, 1),
-            0.8 * SlicedWasserstein(start, other, 64, 1));
-  EXPECT_GT(SlicedWasserstein(report.state, start, 64, 1), 0.1);
+  const at::Tensor end = flowed("plug-in:kl");
+  EXPECT_LT(ModeCoverage(end, target.modes, 0.5).modes, 1);
+  EXPECT_GT(left(end), 0.8 * left(start));
+  EXPECT_GT(SlicedWasserstein(end, start, 64, 1), 0.08);  // 0.145 +- 0.015
 }
 
 TEST(RatioTest, NonsenseIsRefused) {

@@ -107,7 +107,8 @@ TEST_F(HeadTest, TiedStartsAsACopierAndHalfSwapDoesNot) {
   EXPECT_GE(copies(StartOf(NearIdentity(Head::kTied, 1))), 0.99);
   const ModelConfig c = NearIdentity(Head::kTiedHalfSwap, 1);
   const Start swapped = StartOf(c);
-  EXPECT_LT(copies(swapped), 0.02);
+  // 0.0153 +- 0.0022 over six seeds; a tied head copies all.
+  EXPECT_LT(copies(swapped), 0.03);
   const at::Tensor logs = at::log_softmax(swapped.logits.to(at::kDouble), 1);
   const double entropy = -(logs.exp() * logs).sum(1).mean().item<double>();
   // d sigma^2 = 1

@@ -222,9 +222,12 @@ TEST(MuonTest, ManyAtOnceAreAsOneByOne) {
       for (int64_t i = 0; i < all.size(0); ++i) {
         const at::Tensor alone = Orthogonalize(all[i], 5, precision);
         // Sums in another order; under bf16 that moves an operand to its
-        // neighbour, 2^-8 away, here and there.
+        // neighbour, 2^-8 away, here and there, and what it moved in a small
+        // singular value grows 3.4445 fold in each iteration that follows: two
+        // of them, 2^-8 * 3.4445^2, are below 2^-4 (0.025 is the most of 66
+        // seeds).
         EXPECT_LT((each[i] - alone).abs().max().item<double>(),
-                  precision == ops::Precision::kFull ? 1e-4 : 0x1p-5)
+                  precision == ops::Precision::kFull ? 1e-4 : 0x1p-4)
             << i << " of " << rows << " x " << columns;
       }
     }

@@ -48,9 +48,10 @@ TEST(HeadSimulationTest, NetworksStartWhereTheClosedFormSays) {
     }
   }
   EXPECT_GT(MeasureHeadStart({.vocabulary = 500}).copies, 0.99);
+  // A share of 0.015 of 3072 pairs varies by 0.0022.
   EXPECT_LT(MeasureHeadStart({.head = Head::kTiedHalfSwap, .vocabulary = 2000})
                 .copies,
-            0.02);
+            0.03);
   EXPECT_THROW(MeasureHeadStart({.pairs = 31}), std::invalid_argument);
 }
 

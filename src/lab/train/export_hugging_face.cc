@@ -33,8 +33,7 @@ Element ElementOf(DType type) {
       return {formats::SafeType::kF16, at::kHalf, "float16"};
     case DType::kBf16:
       return {formats::SafeType::kBf16, at::kBFloat16, "bfloat16"};
-    case DType::kQ8_0:
-    case DType::kQ4_0:
+    default:
       break;
   }
   throw std::invalid_argument(

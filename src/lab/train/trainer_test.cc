@@ -43,21 +43,23 @@ TEST_F(TrainerTest, TheLossFalls) {
 
 // Rounding moves each product by 2^-9 of it at most; a run of some steps stays
 // close to that in full precision, is another one, and can be resumed as such
-// alone.
+// alone. Over six seeds and the three capabilities of ATen the losses of the
+// first ten steps differ by 0.001 (a deviation) at most, here by six of them at
+// most; later ones part for good, by 0.02 at step 20.
 TEST_F(TrainerTest, Bf16FollowsFullPrecision) {
-  const Overrides run = {"data.task=zipf", "train.steps=20", "train.batch=8",
+  const Overrides run = {"data.task=zipf", "train.steps=10", "train.batch=8",
                          "optimizer.points=[[0, 1]]"};
   Run(run, "full");
   Run(run + Overrides{"train.precision=bf16"}, "rounded");
   const std::vector<double> full = Losses(Path("full"));
   const std::vector<double> rounded = Losses(Path("rounded"));
-  ASSERT_EQ(rounded.size(), 20u);
+  ASSERT_EQ(rounded.size(), 10u);
   EXPECT_NE(rounded, full);
   for (size_t i = 0; i < full.size(); ++i) {
-    EXPECT_NEAR(rounded[i], full[i], 0.01) << i;
+    EXPECT_NEAR(rounded[i], full[i], 0.006) << i;
   }
   EXPECT_NE(MessageOf<std::invalid_argument>([&] {
-              Run(run + Overrides{"train.steps=21"}, "rounded", true);
+              Run(run + Overrides{"train.steps=11"}, "rounded", true);
             }).find("train.precision was bf16 and is f32"),
             std::string::npos);
 }
