@@ -53,4 +53,9 @@ if [ $# = 0 ]; then
   done
 fi
 printf '%s\n' "$@" | FUZZ_ONE=yes xargs -P "$jobs" -I '{}' \
-  sh "$0" "$folder" "$seconds" 1 '{}' || exit 1
+  sh "$0" "$folder" "$seconds" 1 '{}'
+status=$?
+for target; do cat "$folder/logs/$target.log"; done | awk '
+  /number_of_executed_units/ { inputs += $2; ++targets }
+  END { printf "fuzz: %d inputs over %d targets\n", inputs, targets }'
+test $status = 0
