@@ -104,8 +104,7 @@ class Context {
   template <typename Question>
   std::optional<std::string> FirstReason(const Question& question) const;
 
-  // The forward pass (forward.cc), on T rows each. What writes `y` may be given
-  // its input as `y` where it says so.
+  // The forward pass (forward.cc). T is the number of rows.
   void Reserve(int64_t T);
   void Embed(std::span<const Token> tokens);
   // hidden_ <- the layer's output.
