@@ -297,15 +297,15 @@ std::span<const float> Context::Logits(int64_t first, int64_t rows) {
       Normed(model_.output_norm(), hidden_.data() + first * config.E, rows);
   logits_.EnsureSize(rows * config.V);
   Project(x, rows, model_.output(), logits_.data());
-  ForRows(rows, threads_, [&](int64_t r) {
-    float* row = logits_.data() + r * config.V;
-    if (model_.logit_scale() != 1) {
-      kernels::Scale(model_.logit_scale(), config.V, row);
-    }
-    if (model_.final_softcap() > 0) {
-      kernels::SoftCap(model_.final_softcap(), config.V, row);
-    }
-  });
+  const float scale = model_.logit_scale();
+  const float cap = model_.final_softcap();
+  if (scale != 1 || cap > 0) {
+    ForRows(rows, threads_, [&](int64_t r) {
+      float* row = logits_.data() + r * config.V;
+      if (scale != 1) kernels::Scale(scale, config.V, row);
+      if (cap > 0) kernels::SoftCap(cap, config.V, row);
+    });
+  }
   return {logits_.data(), static_cast<size_t>(rows * config.V)};
 }
 
