@@ -275,7 +275,7 @@ void AddInspect(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "inspect", "what is in a model file, and how far it may read");
   auto job = std::make_shared<Job>();
-  command->add_option("-m,--model,MODEL", job->path, "GGUF file")->required();
+  command->add_option("-m,--model,MODEL", job->path, "GGUF file");
   command->add_flag("--json", job->json, "print everything as JSON");
   command
       ->add_option("--weight-decay", job->weight_decay,
@@ -287,6 +287,7 @@ void AddInspect(CLI::App& app) {
       "  ropewalk inspect -m model.gguf\n"
       "  ropewalk inspect model.gguf --weight-decay 0.01");
   command->callback([job] {
+    Require(!job->path.empty(), "inspect: name a model file, -m FILE");
     const Inspection inspection = Examine(job->path, job->weight_decay);
     if (job->json) {
       std::printf("%s", ToJson(inspection).c_str());

@@ -181,6 +181,58 @@ TEST(ArchitecturesTest, KeysThatChangeNothingAreTaken) {
   }
 }
 
+// What files of single models say, and what it comes to.
+TEST(ArchitecturesTest, OddFilesAreReadAsTheyAreMeant) {
+  const auto layers = [](const std::string& name, const auto& change) {
+    const auto model = Model::Load(Write(Tiny(name), change));
+    return model.config().positions;
+  };
+  // All layers of a Gemma 3 may be global: then one base holds for all.
+  auto positions = layers("gemma3", [](auto& m) {
+    m.Remove("gemma3.attention.sliding_window");
+    m.Remove("gemma3.rope.freq_base_swa");
+  });
+  EXPECT_TRUE(positions.layers.empty());
+  // A window beyond the context keeps the local base.
+  positions = layers("gemma3", [](auto& m) {
+    m.SetInt("gemma3.attention.sliding_window", 512);
+  });
+  EXPECT_EQ(positions.layers[0].window, 0);
+  EXPECT_EQ(positions.layers[0].base, 10000);
+  EXPECT_EQ(positions.layers[5].base, 0);
+  positions = layers("granite", [](auto& m) {
+    m.SetBool("granite.rope.scaling.finetuned", false);
+    m.SetInt("granite.ssm.conv_kernel", 4);
+    m.SetInt("granite.expert_shared_feed_forward_length", 96);
+  });
+  EXPECT_FALSE(positions.layers[0].rotates);
+  // The weights decide, and they are serial.
+  layers("stablelm",
+         [](auto& m) { m.SetBool("stablelm.use_parallel_residual", true); });
+  positions = layers(
+      "gemma2", [](auto& m) { m.SetFloat("gemma2.rope.freq_base_swa", 5000); });
+  EXPECT_EQ(positions.layers[0].base, 5000);
+  EXPECT_TRUE(positions.layers[0].scaled);
+  positions = layers("llama", [](auto& m) {
+    m.SetString("llama.rope.scaling.type", "none");
+    m.SetFloat("llama.rope.scaling.factor", 4);
+  });
+  EXPECT_EQ(positions.scaling, position::ModelPositions::Scaling::kNone);
+  // The magnitude of yarn, stated again.
+  const auto yarn = [&](const std::string& key, double value) {
+    return layers("llama", [&](auto& m) {
+      m.SetString("llama.rope.scaling.type", "yarn");
+      m.SetFloat("llama.rope.scaling.factor", 8);
+      m.SetFloat("llama.rope.scaling." + key, value);
+    });
+  };
+  EXPECT_EQ(yarn("yarn_attn_factor", 1.2079442).attention_factor, 1);
+  EXPECT_EQ(yarn("attn_factor", 1.2079442).attention_factor, 1);
+  EXPECT_EQ(yarn("attn_factor", 1.5).attention_factor, 1.5);
+  EXPECT_THROW(yarn("yarn_attn_factor", 1.5), FormatError);
+  EXPECT_THROW(yarn("attn_factor", 1e38), FormatError);
+}
+
 TEST(ArchitecturesTest, SchemesChangeTheLayersThatReadTheWholeText) {
   const auto model = Model::Load(Write(Tiny("gemma3")));
   const auto stack = MakeStack(model, "rerope:window=20", 100);

@@ -32,12 +32,12 @@ const std::vector<Harmless>& HarmlessKeys() {
       {"residual_scale", {0, 1}},
       {"attention.output_scale", {0, 1}},
       {"expert_weights_scale", {0, 1}},
-      {"rope.scaling.yarn_attn_factor", {1}},
       {"rope.scaling.yarn_ext_factor", {-1, 1}},
       {"attention.group_norm_groups", {0, 1}},
       // They describe experts, of which the file says that there are none.
       {"expert_used_count", {}},
       {"expert_feed_forward_length", {}},
+      {"expert_shared_feed_forward_length", {}},
   };
   return kKeys;
 }

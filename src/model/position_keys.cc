@@ -1,5 +1,6 @@
 #include "model/position_keys.h"
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "kernels/blocks.h"
+#include "position/frequencies.h"
 #include "position/scheme.h"
 
 namespace ropewalk::model {
@@ -37,8 +39,7 @@ void ReadScaling(KeyReader& keys, ModelPositions& positions) {
   const int64_t pairs = positions.rotary_width / 2;
   const formats::GgufFile& file = keys.file();
   positions.frequency_divisors = ReadVector(file, "rope_freqs.weight", pairs);
-  const std::string type =
-      keys.FindString("rope.scaling.type").value_or("none");
+  const auto type = keys.FindString("rope.scaling.type");
   const auto attention_factor = keys.FindFloat("rope.scaling.attn_factor");
   positions.attention_factor = attention_factor.value_or(1);
   positions.has_attention_factor = attention_factor.has_value();
@@ -56,12 +57,34 @@ void ReadScaling(KeyReader& keys, ModelPositions& positions) {
     positions.scaling = Scaling::kLongRope;
   } else if (type == "yarn") {
     positions.scaling = Scaling::kYarn;
-  } else if (type == "linear" ||
-             (type == "none" && positions.scaling_factor != 1)) {
+  } else if (type == "linear" || (!type && positions.scaling_factor != 1)) {
     positions.scaling = Scaling::kLinear;
-  } else if (type != "none") {
-    keys.Fail("rope scaling type '" + Printable(type, 40) +
+  } else if (type.value_or("none") != "none") {
+    keys.Fail("rope scaling type '" + Printable(*type, 40) +
               "' is not known; known: none, linear, yarn, longrope");
+  }
+}
+
+// What yarn multiplies attention by follows from its factor. Files that state
+// it say the same again; another value would be another law.
+void ReadYarnMagnitude(KeyReader& keys, ModelPositions& positions) {
+  const double rule = positions.scaling == ModelPositions::Scaling::kYarn
+                          ? position::YarnMagnitude(positions.scaling_factor)
+                          : 1;
+  const auto is_rule = [&](double value) {
+    return std::abs(value - rule) < 1e-4;
+  };
+  constexpr const char* kAgain = "rope.scaling.yarn_attn_factor";
+  const double again = keys.Float(kAgain, 1);
+  if (again != 1 && !is_rule(again)) {
+    keys.Fail("key '" + keys.Key(kAgain) +
+              "' must be 1 or what the factor of "
+              "yarn makes it, " +
+              FormatNumber(rule) + ", got " + FormatNumber(again));
+  }
+  if (positions.scaling == ModelPositions::Scaling::kYarn &&
+      positions.has_attention_factor && is_rule(positions.attention_factor)) {
+    positions.attention_factor = 1;
   }
 }
 
@@ -140,6 +163,7 @@ void ReadPositionKeys(KeyReader& keys, Config& config) {
           .value_or(0);
   positions.has_learned_logn = HasLearnedLogn(file, config.L);
   ReadScaling(keys, positions);
+  ReadYarnMagnitude(keys, positions);
   positions.own_spelling = ReadLaw(file, "ropewalk.position", config.L);
   positions.trained_spelling =
       ReadLaw(file, "ropewalk.position_trained", config.L);

@@ -32,6 +32,7 @@ double TrainedDistance(const ModelPositions& model) {
   if (model.trained_spelling.empty()) return largest;
   ModelPositions bare = model;
   bare.own_spelling.clear();
+  bare.layers.clear();  // what counts is how far the law reaches on any
   for (const std::string& spelling : model.trained_spelling) {
     Scheme law = ParseScheme(spelling);
     law.logn = ScoreScale::Kind::kNone;  // no matter to distances

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -121,17 +122,22 @@ void Validate(const ModelPositions& model) {
   if (!model.frequency_divisors.empty()) {
     RequireFactors(model.frequency_divisors, pairs, "rope_freqs");
   }
-  Require(std::isfinite(model.scaling_factor) && model.scaling_factor > 0,
-          "rope scaling factor must be above 0, got " +
-              FormatNumber(model.scaling_factor));
-  Require(std::isfinite(model.attention_factor) && model.attention_factor > 0,
-          "rope attention factor must be above 0, got " +
-              FormatNumber(model.attention_factor));
+  for (const auto& [factor, name] :
+       {std::pair{model.scaling_factor, "rope scaling factor"},
+        std::pair{model.attention_factor, "rope attention factor"}}) {
+    Require(factor >= 1e-6 && factor <= 1e6,
+            std::string(name) + " must be above 0, from 1e-6 to 1e6, got " +
+                FormatNumber(factor));
+  }
   Require(model.yarn_slow > 0 && model.yarn_fast > model.yarn_slow,
           "yarn: fast must be above slow, and both above 0, got " +
               FormatNumber(model.yarn_fast) + " and " +
               FormatNumber(model.yarn_slow));
   if (model.scaling == ModelPositions::Scaling::kLongRope) {
+    // Its magnitude divides by the logarithm.
+    Require(model.has_attention_factor || model.OriginalLength() > 1,
+            "longrope needs an original length above 1, got " +
+                std::to_string(model.OriginalLength()));
     RequireFactors(model.short_factors, pairs, "longrope short factors");
     RequireFactors(model.long_factors, pairs, "longrope long factors");
   }

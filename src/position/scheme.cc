@@ -368,6 +368,8 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
   RequireFor(scheme,
              scheme.logn != ScoreScale::Kind::kClip || model.train_length > 1,
              "+logn-clip is undefined for a trained length of 1");
+  RequireFor(scheme, !plain_rope || !scheme.all_layers,
+             "the law of every layer as it is; @all has nothing to change");
   RequireFor(scheme, model.only_own_law.empty() || plain_rope,
              "this model takes no scheme but rope, its own law: " +
                  model.only_own_law);
@@ -398,7 +400,9 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
     const LayerPositions law = LawOfLayer(model, layer);
     if (scheme.name == "rope" || Keeps(law, scheme, count > 0)) {
       stack.push_back(OwnPlan(own, law, length));
-      if (law.IsGlobal()) stack.back().scale = ScaleOf(scheme, model);
+      if (!Keeps(law, scheme, count > 0)) {
+        stack.back().scale = ScaleOf(scheme, model);
+      }
       continue;
     }
     const Definition& definition = DefinitionOf(scheme.name);
@@ -410,7 +414,9 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
 }
 
 std::string ChangedLayers(const Scheme& resolved, const ModelPositions& model) {
-  if (!resolved.layers.empty() || resolved.name == "rope") return "";
+  const bool changes_nothing =
+      resolved.name == "rope" && resolved.logn == ScoreScale::Kind::kNone;
+  if (!resolved.layers.empty() || changes_nothing) return "";
   int64_t kept = 0;
   std::set<int64_t> windows;
   bool unrotated = false;

@@ -270,6 +270,9 @@ TEST(LayersTest, ASchemeChangesTheLayersThatReadTheWholeText) {
       EXPECT_EQ(stack[l] == own[l], l != 2) << spelling << " layer " << l;
     }
   }
+  for (const Plan& plan : Build("rope+logn@all", model, 300)) {
+    EXPECT_EQ(plan.scale.kind, ScoreScale::Kind::kLogN);
+  }
   const Stack all = Build("rerope:window=20+logn@all", model, 300);
   for (size_t l = 0; l < own.size(); ++l) {
     EXPECT_EQ(all[l].bands.size(), 2u) << l;
@@ -287,6 +290,8 @@ TEST(LayersTest, WhichLayersChangeIsSaidInWords) {
             "on 1 of 5 layers, 4 keep their window of 16 keys or lack of "
             "positions");
   EXPECT_EQ(said("rerope@all"), "");
+  EXPECT_EQ(said("rope+logn"), said("rerope"));
+  EXPECT_EQ(said("rope+logn@all"), "");
   EXPECT_EQ(said("rope"), "");
 }
 
@@ -296,6 +301,7 @@ TEST(LayersTest, ASchemeThatWouldChangeNothingIsRefused) {
   EXPECT_NE(Refusal("rerope", model).find("it would change no layer"),
             std::string::npos);
   EXPECT_EQ(Refusal("rerope@all", model), "");
+  EXPECT_NE(Refusal("rope@all", model), "");
   EXPECT_EQ(Refusal("rope", model), "");
   EXPECT_EQ(AdvisedSpelling(model, 100000), "rope");
 }
@@ -354,6 +360,13 @@ TEST(AdviceTest, InvLeakyTrainedFurtherThanItsLength) {
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3121)), "rope");
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3122)),
             "rerope:window=128+logn-clip");
+}
+
+TEST(AdviceTest, ATrainedLawOfAModelOfMixedLayersIsRead) {
+  ModelPositions model = Mixed();
+  model.trained_spelling = {"inv-leaky:window=64,k=1/16"};
+  EXPECT_EQ(AdvisedSpelling(model, 3121), "rope");
+  EXPECT_NE(AdvisedSpelling(model, 3122), "rope");
 }
 
 TEST(AdviceTest, ALawThatFailsKeepsItsScale) {

@@ -55,10 +55,21 @@ std::vector<bool> ReadWindows(KeyReader& keys, Blueprint& blueprint,
                               bool (*is_local)(int64_t layer),
                               int64_t otherwise = 0);
 
+// Whether attention.sliding_window is there and above 0. A window that no text
+// of the context reaches tells local layers from global ones all the same.
+bool HasWindow(KeyReader& keys);
+
+// Whether the file's scaling applies to local layers.
+enum class LocalScaling { kNone, kAsGlobal };
+
 // Local layers rotate by rope.freq_base_swa, or else by `otherwise` (0: the
-// model's base), and not by the file's scaling.
+// model's base).
 void ReadLocalBase(KeyReader& keys, Blueprint& blueprint,
-                   const std::vector<bool>& local, double otherwise);
+                   const std::vector<bool>& local, LocalScaling scaling,
+                   double otherwise = 0);
+
+// Takes rotation from all layers but the local ones.
+void RotateOnly(const std::vector<bool>& local, Blueprint& blueprint);
 
 // Whether `layer` is not the last of its group of `group`: the local layers of
 // models that put one global layer behind several local ones.

@@ -19,8 +19,8 @@ void ReadCohere2(KeyReader& keys, Blueprint& blueprint) {
   ReadCommandR(keys, blueprint);
   blueprint.head_norm = Part::kNone;
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<4>);
-  auto& layers = LayersOf(blueprint);
-  for (size_t l = 0; l < layers.size(); ++l) layers[l].rotates = local[l];
+  ReadLocalBase(keys, blueprint, local, LocalScaling::kAsGlobal);
+  RotateOnly(local, blueprint);
 }
 
 }  // namespace

@@ -132,14 +132,24 @@ std::vector<bool> ReadWindows(KeyReader& keys, Blueprint& blueprint,
   return local;
 }
 
+bool HasWindow(KeyReader& keys) {
+  return keys.CountOrZero("attention.sliding_window", kLargestContext) > 0;
+}
+
+void RotateOnly(const std::vector<bool>& local, Blueprint& blueprint) {
+  auto& layers = LayersOf(blueprint);
+  for (size_t l = 0; l < layers.size(); ++l) layers[l].rotates = local[l];
+}
+
 void ReadLocalBase(KeyReader& keys, Blueprint& blueprint,
-                   const std::vector<bool>& local, double otherwise) {
+                   const std::vector<bool>& local, LocalScaling scaling,
+                   double otherwise) {
   const double base = keys.Factor("rope.freq_base_swa", otherwise);
   auto& layers = LayersOf(blueprint);
   for (size_t l = 0; l < layers.size(); ++l) {
     if (!local[l]) continue;
     layers[l].base = base;
-    layers[l].scaled = false;
+    layers[l].scaled = scaling == LocalScaling::kAsGlobal;
   }
 }
 

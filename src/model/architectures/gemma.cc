@@ -30,7 +30,8 @@ void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
   // The first files left out what every Gemma 2 has.
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 50);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 30);
-  ReadWindows(keys, blueprint, IsNotLastOf<2>, 4096);
+  const auto local = ReadWindows(keys, blueprint, IsNotLastOf<2>, 4096);
+  ReadLocalBase(keys, blueprint, local, LocalScaling::kAsGlobal);
   ReadScoreFactor(46, blueprint);
 }
 
@@ -40,8 +41,11 @@ void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
   blueprint.head_norm = Part::kRequired;
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 0);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 0);
-  const auto local = ReadWindows(keys, blueprint, IsNotLastOf<6>, 1024);
-  ReadLocalBase(keys, blueprint, local, 10000);
+  const auto local = ReadWindows(keys, blueprint, IsNotLastOf<6>);
+  // Some are global throughout.
+  if (HasWindow(keys)) {
+    ReadLocalBase(keys, blueprint, local, LocalScaling::kNone, 10000);
+  }
   ReadScoreFactor(62, blueprint);
 }
 

@@ -18,12 +18,12 @@ void ReadExaone4(KeyReader& keys, Blueprint& blueprint) {
   blueprint.norm_after = Part::kRequired;
   blueprint.head_norm = Part::kRequired;
   constexpr int64_t kLayersOfLarge = 64;
+  const bool large = blueprint.config.L == kLayersOfLarge;
   const auto local =
-      ReadWindows(keys, blueprint, IsNotLastOf<4>,
-                  blueprint.config.L == kLayersOfLarge ? 4096 : 0);
-  if (blueprint.config.positions.layers.empty()) return;
-  auto& layers = LayersOf(blueprint);
-  for (size_t l = 0; l < layers.size(); ++l) layers[l].rotates = local[l];
+      ReadWindows(keys, blueprint, IsNotLastOf<4>, large ? 4096 : 0);
+  if (!large && !HasWindow(keys)) return;
+  ReadLocalBase(keys, blueprint, local, LocalScaling::kAsGlobal);
+  RotateOnly(local, blueprint);
 }
 
 }  // namespace

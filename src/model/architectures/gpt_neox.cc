@@ -14,7 +14,9 @@ void ReadGptNeox(KeyReader& keys, Blueprint& blueprint) {
 
 void ReadStableLm(KeyReader& keys, Blueprint& blueprint) {
   blueprint.norm = NormKind::kLayer;
-  blueprint.parallel = keys.Bool("use_parallel_residual", false);
+  // Files of serial models say the opposite; the weights do not.
+  keys.Ignore("use_parallel_residual");
+  blueprint.parallel = keys.file().Find("blk.0.ffn_norm.weight") == nullptr;
   blueprint.feed_norm = blueprint.parallel ? Part::kNone : Part::kRequired;
   blueprint.head_norm = Part::kOptional;
 }

@@ -1,6 +1,9 @@
 // Llama 1 to 3 and the many that took over its layers: RMS norms, grouped
 // queries, SwiGLU; biases and experts (Mixtral) where the file has them.
 
+#include <string>
+#include <vector>
+
 #include "base/text.h"
 #include "model/architectures/architecture.h"
 
@@ -37,6 +40,18 @@ void ReadSmolLm3(KeyReader&, Blueprint& blueprint) {
 
 void ReadGranite(KeyReader& keys, Blueprint& blueprint) {
   blueprint.interleaved = true;
+  // Granite's files say by this key whether there are positions.
+  if (!keys.Bool("rope.scaling.finetuned", true)) {
+    RotateOnly(std::vector<bool>(static_cast<size_t>(blueprint.config.L)),
+               blueprint);
+  }
+  // Granite 4 speaks of state spaces where it has none; one that has some is
+  // refused by its tensors.
+  for (const char* name :
+       {"ssm.conv_kernel", "ssm.state_size", "ssm.group_count",
+        "ssm.inner_size", "ssm.time_step_rank"}) {
+    keys.Ignore(name);
+  }
   blueprint.config.heads.score_factor = keys.Factor("attention.scale", 0);
   blueprint.embedding_scale = keys.Factor("embedding_scale", 1);
   blueprint.residual_scale = keys.Factor("residual_scale", 1);
@@ -62,7 +77,7 @@ extern const Architecture kSmolLm3 = {
 // Llama's layers under four factors.
 extern const Architecture kGranite = {
     .name = "granite",
-    .models = "Granite 3",
+    .models = "Granite 3 and 4 without state spaces",
     .read = ReadGranite,
 };
 

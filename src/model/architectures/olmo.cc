@@ -20,8 +20,8 @@ void ReadOlmo2(KeyReader& keys, Blueprint& blueprint) {
   blueprint.norm_after = Part::kRequired;
   blueprint.head_norm = Part::kRequired;
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<4>);
-  if (!blueprint.config.positions.layers.empty()) {
-    ReadLocalBase(keys, blueprint, local, 0);
+  if (HasWindow(keys)) {
+    ReadLocalBase(keys, blueprint, local, LocalScaling::kNone);
   }
 }
 
