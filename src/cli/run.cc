@@ -280,8 +280,11 @@ void AddRun(CLI::App& app) {
                       "LENGTH=SCHEME: other positions from that length on, "
                       "over what was read so far");
   command->footer(
-      "Without --position the choice is `auto`: the model's own rope up to its "
-      "trained\nlength, rerope+logn-clip beyond. The choice is printed.\n\n"
+      "Without --position the choice is `auto`: the model's own law as long as "
+      "it holds (up\nto the trained length, further for models trained to be "
+      "read long), rerope+logn-clip\nbeyond. A scheme changes the layers that "
+      "read the whole text; @all behind it, as in\nrerope@all, those with a "
+      "window too. The choice is printed.\n\n"
       "Examples:\n"
       "  ropewalk run -m model.gguf -p 'Once upon a time' --temp 0\n"
       "  ropewalk run -m model.gguf -f book.txt -n 200 --position "

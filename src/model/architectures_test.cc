@@ -168,6 +168,9 @@ TEST(ArchitecturesTest, KeysThatChangeNothingAreTaken) {
            [](auto& m) { m.SetInt("llama.attention.sliding_window", 64); },
            [](auto& m) { m.SetBool("llama.attention.causal", true); },
            [](auto& m) { m.SetInt("llama.vocab_size", 96); },
+           [](auto& m) {
+             m.SetFloat("llama.attention.layer_norm_epsilon", 1e-3);
+           },
            [](auto& m) { m.SetInt("llama.expert_count", 0); },
            [](auto& m) { m.SetFloat("llama.attention.scale", 0); },
            [](auto& m) { m.SetFloat("llama.logit_scale", 1); },

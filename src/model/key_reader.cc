@@ -25,6 +25,9 @@ const std::vector<Harmless>& HarmlessKeys() {
       {"tensor_data_layout", {}},
       {"rope.scaling.finetuned", {}},
       {"pooling_type", {}},
+      // Of the kind of norm that the architecture does not have.
+      {"attention.layer_norm_epsilon", {}},
+      {"attention.layer_norm_rms_epsilon", {}},
       {"interleave_moe_layer_step", {0, 1}},
       {"attention.causal", {1}},
       {"logit_scale", {0, 1}},
