@@ -287,7 +287,8 @@ void AddInspect(CLI::App& app) {
       "  ropewalk inspect -m model.gguf\n"
       "  ropewalk inspect model.gguf --weight-decay 0.01");
   command->callback([job] {
-    Require(!job->path.empty(), "inspect: name a model file, -m FILE");
+    Require(!job->path.empty(),
+            "--model is required (see ropewalk inspect --help)");
     const Inspection inspection = Examine(job->path, job->weight_decay);
     if (job->json) {
       std::printf("%s", ToJson(inspection).c_str());
