@@ -105,6 +105,14 @@ struct DotBlocksOf {
   }
 };
 
+// Apart, so that the short rows of the types above do not pay for its frame.
+HWY_NOINLINE float DotOther(DType type, const uint8_t* row, const float* x,
+                            int64_t size) {
+  float dot = 0;
+  WithBlock(type, DotBlocksOf{row, x, size, &dot});
+  return dot;
+}
+
 float DotImpl(DType type, const void* row, const float* x, int64_t size) {
   switch (type) {
     case DType::kF32:
@@ -117,12 +125,8 @@ float DotImpl(DType type, const void* row, const float* x, int64_t size) {
       return DotQ80(static_cast<const uint8_t*>(row), x, size);
     case DType::kQ4_0:
       return DotQ40(static_cast<const uint8_t*>(row), x, size);
-    default: {
-      float dot = 0;
-      WithBlock(type,
-                DotBlocksOf{static_cast<const uint8_t*>(row), x, size, &dot});
-      return dot;
-    }
+    default:
+      return DotOther(type, static_cast<const uint8_t*>(row), x, size);
   }
 }
 
