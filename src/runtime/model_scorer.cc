@@ -53,8 +53,7 @@ double ModelScorer::Work(const position::Stack& stack, int64_t first,
                          int64_t T) const {
   const model::Config& config = runtime_.model().config();
   const attention::HeadShape& heads = config.heads;
-  const auto weights =
-      static_cast<double>(runtime_.model().MatrixElements());
+  const auto weights = static_cast<double>(runtime_.model().MatrixElements());
   // Half way through the chunk a query looks back on first + T / 2 keys, with
   // two products each. An exponential costs about 16 multiplications.
   double looks = 0;
