@@ -125,8 +125,10 @@ constexpr CharacterSet kHanKana = Ranges(U"一龥\u3040\u309f\u30a0\u30ff");
 // [一-龥ࠀ-一가-퟿]+
 constexpr CharacterSet kAsian = Ranges(U"一龥\u0800一가\ud7ff");
 // The letters that DeepSeek's first model lists.
+// clang-format off: it cuts these lines anew each time.
 constexpr CharacterSet kListedLetters = Ranges(
-    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽ"
+    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺ"
+    U"Ჽ"
     U"Ჿ"
     U"ᴀ"
     U"ᴫ"
@@ -135,13 +137,15 @@ constexpr CharacterSet kListedLetters = Ranges(
     U"ᵹᶚḀἕἘἝἠὅὈὍὐὗὙὙὛὛὝὝὟώ"
     U"ᾀᾴᾶᾼ\u1fbe\u1fbeῂῄῆῌῐΐῖΊῠῬῲῴῶῼℂℂℇℇℊℓℕℕℙℝℤℤ\u2126\u2126ℨℨ\u212aℭℯℴℹℹℼℿⅅⅉⅎⅎ"
     U"ↃↄⰀⱻⱾⳤⳫⳮⳲⳳ"
-    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀"
+    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻"
+    U"𐲀"
     U"𐲲"
     U"𐳀"
     U"𐳲"
     U"𑢠"
     U"𑣟"
     U"𞤀𞥃");
+// clang-format on
 
 // What a name stands for beside its words.
 struct Named {
