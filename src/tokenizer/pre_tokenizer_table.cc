@@ -125,10 +125,10 @@ constexpr CharacterSet kHanKana = Ranges(U"一龥\u3040\u309f\u30a0\u30ff");
 // [一-龥ࠀ-一가-퟿]+
 constexpr CharacterSet kAsian = Ranges(U"一龥\u0800一가\ud7ff");
 // The letters that DeepSeek's first model lists.
-// clang-format off: it cuts these lines anew each time.
+// It would cut these lines anew each time.
+// clang-format off
 constexpr CharacterSet kListedLetters = Ranges(
-    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺ"
-    U"Ჽ"
+    U"AZazµµÀÖØöøƺƼƿǄʓʕʯͰͳͶͷͻͽͿͿΆΆΈΊΌΌΎΡΣϵϷҁҊԯԱՖႠჅᎠᏵᏸᏽᲐᲺᲽ"
     U"Ჿ"
     U"ᴀ"
     U"ᴫ"
@@ -137,8 +137,7 @@ constexpr CharacterSet kListedLetters = Ranges(
     U"ᵹᶚḀἕἘἝἠὅὈὍὐὗὙὙὛὛὝὝὟώ"
     U"ᾀᾴᾶᾼ\u1fbe\u1fbeῂῄῆῌῐΐῖΊῠῬῲῴῶῼℂℂℇℇℊℓℕℕℙℝℤℤ\u2126\u2126ℨℨ\u212aℭℯℴℹℹℼℿⅅⅉⅎⅎ"
     U"ↃↄⰀⱻⱾⳤⳫⳮⳲⳳ"
-    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻"
-    U"𐲀"
+    U"ꙀꙭꚀꚛꜢꝯꝱꞇꞋꞎꭰꮿﬀﬆﬓﬗＡＺａｚ𐐀𐑏𐒰𐓓𐓘𐓻𐲀"
     U"𐲲"
     U"𐳀"
     U"𐳲"
