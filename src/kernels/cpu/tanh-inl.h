@@ -8,6 +8,7 @@
 #endif
 
 #include "hwy/highway.h"
+#include "kernels/cpu/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -19,26 +20,16 @@ namespace hn = hwy::HWY_NAMESPACE;
 // With m = exp(2 |x|) - 1 it is m / (m + 2), which passes on at most the
 // relative error of m. That has no cancellation: 2 |x| = n ln 2 + r, |r| at
 // most ln 2 / 2, and m = 2^n (exp(r) - 1) + (2^n - 1), where n = 0 near zero.
-// exp(r) - 1 is its Taylor series to r^7 / 7!; the next term is below 2e-8 of
-// it. From 9.02 on the result is 1 to rounding.
+// The term that the series of exp leaves out is below 2e-8 of exp(r) - 1. From
+// 9.02 on the result is 1 to rounding.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V FastTanh(D d, V x) {
-  const hn::RebindToSigned<D> di;
   const V one = hn::Set(d, 1.0f);
   const V size = hn::Min(hn::Abs(x), hn::Set(d, 9.02f));
-  const V y = hn::Add(size, size);
-  const V n = hn::Round(hn::Mul(y, hn::Set(d, 1.44269504f)));
-  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), y);
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  V p = hn::Set(d, 1.0f / 5040);
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 720));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
-  p = hn::MulAdd(hn::Mul(r, r), p, r);
-  const V power = hn::BitCast(
-      d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
+  V n;
+  const V r = TakeOffLn2(d, hn::Add(size, size), &n);
+  const V p = hn::MulAdd(hn::Mul(r, r), ExpTail(d, r), r);
+  const V power = PowerOfTwo(d, n);
   const V m = hn::MulAdd(power, p, hn::Sub(power, one));
   const V t = hn::Div(m, hn::Add(m, hn::Set(d, 2.0f)));
   // Which of a bound and a NaN survives Min differs by target.
