@@ -13,8 +13,8 @@
 
 namespace ropewalk::model {
 
-// Whether an architecture has a part: a file without a required one is
-// refused, and so is one with a part that the architecture does not have.
+// Whether a layer has a part: a file without a required one is refused, and so
+// is one with a part that the architecture does not have.
 enum class Part { kNone, kOptional, kRequired };
 
 struct Blueprint {
@@ -24,13 +24,10 @@ struct Blueprint {
   NormKind norm = NormKind::kRms;
   float epsilon = 1e-5f;
   bool norm_weights = true;  // false: no norm has any (olmo)
-  // Which norms a layer has: attn_norm and ffn_norm before,
-  // post_attention_norm and post_ffw_norm after.
-  Part norm_before = Part::kRequired;
-  Part norm_after = Part::kNone;
-  // ffn_norm alone, where it may be missing beside an attn_norm: parallel
-  // layers that read one input.
-  Part feed_norm = Part::kRequired;
+  // Which norms a layer has.
+  bool attention_norm = true;  // attn_norm, before attention
+  bool feed_norm = true;       // ffn_norm, before the feed-forward
+  bool norms_after = false;    // post_attention_norm and post_ffw_norm
   // attn_q_norm and attn_k_norm: one set of weights for all heads [D], one a
   // head [heads, D], or over all heads at once [heads * D], told apart by
   // shape.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "formats/gguf.h"
@@ -40,10 +41,10 @@ class KeyReader {
   // Throws FormatError "FILE: WHAT".
   [[noreturn]] void Fail(const std::string& what) const;
 
-  // From 1 to `largest`; "at least 0" where zero is how files say none.
+  // From 1 to `largest`.
   int64_t Count(const std::string& name, int64_t largest);
   std::optional<int64_t> FindCount(const std::string& name, int64_t largest);
-  // 0 where the key is missing.
+  // From 0, how files say that there is none; 0 where the key is missing.
   int64_t CountOrZero(const std::string& name, int64_t largest);
 
   double Float(const std::string& name, double otherwise);

@@ -250,14 +250,14 @@ Layer ReadLayer(TensorReader& reader, const Blueprint& blueprint,
   Layer layer;
   layer.parallel = blueprint.parallel;
   layer.residual_scale = static_cast<float>(blueprint.residual_scale);
-  if (blueprint.norm_before == Part::kRequired) {
+  if (blueprint.attention_norm) {
     layer.attention_norm = ReadNorm(reader, blueprint, prefix + "attn_norm", E);
   }
   layer.attention = ReadAttention(reader, blueprint, prefix);
-  if (blueprint.feed_norm == Part::kRequired) {
+  if (blueprint.feed_norm) {
     layer.feed_norm = ReadNorm(reader, blueprint, prefix + "ffn_norm", E);
   }
-  if (blueprint.norm_after == Part::kRequired) {
+  if (blueprint.norms_after) {
     layer.attention_after =
         ReadNorm(reader, blueprint, prefix + "post_attention_norm", E);
     layer.feed_after = ReadNorm(reader, blueprint, prefix + "post_ffw_norm", E);

@@ -9,7 +9,7 @@ namespace {
 void ReadCommandR(KeyReader& keys, Blueprint& blueprint) {
   blueprint.norm = NormKind::kLayer;
   blueprint.parallel = true;
-  blueprint.feed_norm = Part::kNone;
+  blueprint.feed_norm = false;
   blueprint.head_norm = Part::kOptional;
   blueprint.interleaved = true;
   blueprint.logit_scale = keys.Factor("logit_scale", 1);

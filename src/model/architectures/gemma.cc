@@ -26,7 +26,7 @@ void ReadScoreFactor(int64_t layers_of_largest, Blueprint& blueprint) {
 
 void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
   ReadGemma(keys, blueprint);
-  blueprint.norm_after = Part::kRequired;
+  blueprint.norms_after = true;
   // The first files left out what every Gemma 2 has.
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 50);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 30);
@@ -37,7 +37,7 @@ void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
 
 void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
   ReadGemma(keys, blueprint);
-  blueprint.norm_after = Part::kRequired;
+  blueprint.norms_after = true;
   blueprint.head_norm = Part::kRequired;
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 0);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 0);

@@ -6,16 +6,16 @@ namespace ropewalk::model {
 namespace {
 
 void ReadGlm4(KeyReader&, Blueprint& blueprint) {
-  blueprint.norm_after = Part::kRequired;
+  blueprint.norms_after = true;
   blueprint.interleaved = true;
 }
 
 // The small one reads the whole text in every layer. The large one has windows
 // in three of four, and no positions in the fourth.
 void ReadExaone4(KeyReader& keys, Blueprint& blueprint) {
-  blueprint.norm_before = Part::kNone;
-  blueprint.feed_norm = Part::kNone;
-  blueprint.norm_after = Part::kRequired;
+  blueprint.attention_norm = false;
+  blueprint.feed_norm = false;
+  blueprint.norms_after = true;
   blueprint.head_norm = Part::kRequired;
   constexpr int64_t kLayersOfLarge = 64;
   const bool large = blueprint.config.L == kLayersOfLarge;

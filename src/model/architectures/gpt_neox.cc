@@ -17,7 +17,7 @@ void ReadStableLm(KeyReader& keys, Blueprint& blueprint) {
   // Files of serial models say the opposite; the weights do not.
   keys.Ignore("use_parallel_residual");
   blueprint.parallel = keys.file().Find("blk.0.ffn_norm.weight") == nullptr;
-  blueprint.feed_norm = blueprint.parallel ? Part::kNone : Part::kRequired;
+  blueprint.feed_norm = !blueprint.parallel;
   blueprint.head_norm = Part::kOptional;
 }
 

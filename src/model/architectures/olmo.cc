@@ -15,9 +15,9 @@ void ReadOlmo(KeyReader& keys, Blueprint& blueprint) {
 // OLMo 3 is OLMo 2 with windows in three of four layers, which keep plain
 // rotation where the others are scaled.
 void ReadOlmo2(KeyReader& keys, Blueprint& blueprint) {
-  blueprint.norm_before = Part::kNone;
-  blueprint.feed_norm = Part::kNone;
-  blueprint.norm_after = Part::kRequired;
+  blueprint.attention_norm = false;
+  blueprint.feed_norm = false;
+  blueprint.norms_after = true;
   blueprint.head_norm = Part::kRequired;
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<4>);
   if (HasWindow(keys)) {

@@ -8,7 +8,7 @@ namespace {
 void ReadPhi2(KeyReader&, Blueprint& blueprint) {
   blueprint.norm = NormKind::kLayer;
   blueprint.parallel = true;
-  blueprint.feed_norm = Part::kNone;
+  blueprint.feed_norm = false;
   blueprint.activation = kernels::Activation::kGeluTanh;
   blueprint.gated = false;
 }

@@ -24,7 +24,7 @@ void ReadRopewalk(KeyReader& keys, Blueprint& blueprint) {
   if (!blueprint.config.gau) return kLlama.read(keys, blueprint);
   blueprint.unit_keys = keys.Bool("attention.key_norm", false);
   blueprint.norm_weights = false;
-  blueprint.feed_norm = Part::kNone;
+  blueprint.feed_norm = false;
 }
 
 // A GAU has one head, whose values are as wide as the expansion.
