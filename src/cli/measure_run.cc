@@ -117,9 +117,7 @@ void RunMeasure(const MeasureJob& job) {
                                kernels::ActiveIsa()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},
       .vocabulary = runtime.model().config().V};
-  // Any scheme but rope.
-  const std::string changed = position::ChangedLayers(
-      position::ParseScheme("rerope"), runtime.positions());
+  const std::string changed = position::ChangedLayers(runtime.positions());
   if (!changed.empty()) {
     facts.more.emplace_back("schemes act", changed);
     std::fprintf(stderr, "schemes act %s; @all behind one changes all\n",

@@ -46,13 +46,19 @@ double TrainedDistance(const ModelPositions& model) {
   return largest;
 }
 
+// Layers that a scheme of this model tells apart; one stands for all of them
+// where they are alike.
+int64_t LayersToLookAt(const Scheme& resolved, const ModelPositions& model) {
+  return static_cast<int64_t>(
+      std::max({resolved.layers.size(), model.layers.size(), size_t{1}}));
+}
+
 // The largest distance at which the last query of `length` asks for angles of
 // the model's own frequencies. Where frequencies are changed, a distance
 // beyond the trained ones does not mean an angle never seen.
 double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
                           int64_t length) {
-  const auto count = static_cast<int64_t>(
-      std::max({resolved.layers.size(), model.layers.size(), size_t{1}}));
+  const int64_t count = LayersToLookAt(resolved, model);
   const Stack stack = BuildStack(resolved, model, length, count);
   double largest = 0;
   for (int64_t layer = 0; layer < count; ++layer) {
@@ -112,9 +118,7 @@ std::optional<std::string> KnownToFail(const Scheme& resolved,
   const Scheme own = OwnLaw(model, length);
   const bool is_own = ToString(own) == ToString(resolved);
   if (SpellsNope(resolved) && !is_own) {
-    const auto count = static_cast<int64_t>(
-        std::max({own.layers.size(), model.layers.size(), size_t{1}}));
-    if (Rotates(BuildStack(own, model, length, count))) {
+    if (Rotates(BuildStack(own, model, length, LayersToLookAt(own, model)))) {
       return "nope: this model was trained with rotation; expect noise";
     }
   }

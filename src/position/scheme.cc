@@ -416,12 +416,18 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
 std::string ChangedLayers(const Scheme& resolved, const ModelPositions& model) {
   const bool changes_nothing =
       resolved.name == "rope" && resolved.logn == ScoreScale::Kind::kNone;
-  if (!resolved.layers.empty() || changes_nothing) return "";
+  if (!resolved.layers.empty() || changes_nothing || resolved.all_layers) {
+    return "";
+  }
+  return ChangedLayers(model);
+}
+
+std::string ChangedLayers(const ModelPositions& model) {
   int64_t kept = 0;
   std::set<int64_t> windows;
   bool unrotated = false;
   for (const LayerPositions& law : model.layers) {
-    if (!Keeps(law, resolved, false)) continue;
+    if (law.IsGlobal()) continue;
     ++kept;
     if (law.window > 0) windows.insert(law.window);
     if (law.window == 0) unrotated = true;

@@ -72,8 +72,10 @@ std::optional<std::string> KnownToFail(const Scheme& resolved,
                                        int64_t length);
 
 // Which layers a resolved scheme changes, in words: "on 3 of 18 layers, 15
-// keep their windows of 512 keys"; empty where it changes all of them.
+// keep their window of 512 keys"; empty where it changes all of them.
 std::string ChangedLayers(const Scheme& resolved, const ModelPositions& model);
+// The same of any scheme but `rope`, without @all.
+std::string ChangedLayers(const ModelPositions& model);
 
 // What we would run a model with at `length`, as a spelling: the advice in
 // messages, and what `auto` picks. It is the model's own law for as long as
