@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "base/dtype.h"
-#include "kernels/blocks.h"
 
 namespace ropewalk::kernels::reference {
 
