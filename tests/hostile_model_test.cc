@@ -353,7 +353,7 @@ TEST_F(HostileModelTest, FlippedHeaderBytesNeverCrash) {
   Rng rng(20240607);
   int64_t loaded = 0;
   int64_t refused = 0;
-  for (int trial = 0; trial < 600; ++trial) {
+  for (int trial = 0; trial < 900; ++trial) {
     std::string bytes = good;
     const int64_t flips = 1 + rng.Below(3);
     for (int64_t f = 0; f < flips; ++f) {
@@ -380,7 +380,7 @@ TEST_F(HostileModelTest, FlippedHeaderBytesNeverCrash) {
     }
   }
   // Neither everything nor nothing: the flips reach what matters.
-  EXPECT_GT(loaded, 10);
+  EXPECT_GT(loaded, 20);
   EXPECT_GT(refused, 100);
 }
 

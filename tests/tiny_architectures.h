@@ -287,9 +287,11 @@ inline std::vector<TinyArchitecture> TinyArchitectures() {
 }
 
 // Writes `tiny` with random weights; `change_keys` has the last word on keys.
+// The tensor `changed` gets other weights than it would have.
 inline void WriteTinyArchitecture(
     const std::string& path, const TinyArchitecture& tiny,
-    const std::function<void(formats::Metadata&)>& change_keys = [](auto&) {}) {
+    const std::function<void(formats::Metadata&)>& change_keys = [](auto&) {},
+    const std::string& changed = "") {
   const std::string prefix = tiny.architecture + ".";
   formats::Metadata keys;
   keys.SetString("general.architecture", tiny.architecture);
@@ -322,6 +324,7 @@ inline void WriteTinyArchitecture(
     writer.AddTensor(name, DType::kF32, shape);
   }
   Rng rng(1);
+  Rng other(2);
   for (const auto& [name, shape] : tensors) {
     int64_t size = 1;
     for (const int64_t side : shape) size *= side;
@@ -332,7 +335,9 @@ inline void WriteTinyArchitecture(
                              : 1 / std::sqrt(static_cast<double>(shape.back()));
     std::vector<float> values(static_cast<size_t>(size));
     for (float& x : values) {
-      x = static_cast<float>((norm ? 1 : 0) + sigma * rng.Normal());
+      const double own = rng.Normal();
+      x = static_cast<float>((norm ? 1 : 0) +
+                             sigma * (name == changed ? other.Normal() : own));
     }
     writer.WriteTensor(std::as_bytes(std::span(values)));
   }

@@ -215,6 +215,25 @@ double SquaredError(DType type, const std::vector<float>& x) {
   return sum;
 }
 
+// The column "error" of docs/formats.md: of normal numbers, in percent.
+TEST(PackTest, ErrorsAreThoseThatTheFormatsPageStates) {
+  Rng rng(12);
+  const auto x = Normals(rng, 256 * 200);
+  double squares = 0;
+  for (const float value : x) squares += static_cast<double>(value) * value;
+  const std::vector<std::pair<DType, double>> stated = {
+      {DType::kBf16, 0.17}, {DType::kF16, 0.02}, {DType::kQ8_0, 0.54},
+      {DType::kQ6K, 1.75},  {DType::kQ5_1, 3.8}, {DType::kQ5_0, 4.3},
+      {DType::kQ5K, 3.5},   {DType::kQ4_1, 7.8}, {DType::kQ4_0, 8.6},
+      {DType::kQ4K, 7.1}};
+  for (const auto& [type, percent] : stated) {
+    // The last digit of the page, and what 51200 numbers leave open.
+    EXPECT_NEAR(100 * std::sqrt(SquaredError(type, x) / squares), percent,
+                0.02 * percent + 0.005)
+        << InfoOf(type).name;
+  }
+}
+
 TEST(PackTest, BlocksOf256AreNoWorseThanEvenStepsOverTheRange) {
   Rng rng(11);
   for (const double sigma : {1.0, 1e-3, 1e3}) {
