@@ -161,8 +161,9 @@ neon:
 	done
 	$(call configure,$(NEON),neon,ROPEWALK_TESTS,deps-neon)
 	cmake --build $(NEON) -j $(JOBS) \
-	  --target base_test position_test kernels_test attention_test
-	$(call run_tests,$(NEON),^(base|position|kernels|attention)_test)
+	  --target base_test position_test kernels_test \
+	  attention_definition_test attention_serving_test attention_training_test
+	$(call run_tests,$(NEON),^(base|position|kernels|attention_.*)_test)
 
 # docs/reliability.md tells what the targets are and how a finding is looked at.
 fuzz:

@@ -20,7 +20,7 @@
 // and values are four times the last-level cache, or as much as --kv-mib says.
 // 8 query and 2 key heads; prompts in chunks of 512 tokens.
 
-#include "attention/attention.h"
+#include "attention/serving/attention.h"
 
 #include <benchmark/benchmark.h>
 #include <unistd.h>

@@ -1,7 +1,8 @@
 // Three ways to compute rerope with its gradient, for one head.
 //
-// ours     attention/training.h, which asks the bands for every block of keys
-// twice    two flash passes, near by a window and far on shifted rows, merged
+// ours     attention/training/training.h, which asks the bands for every block
+// of keys twice    two flash passes, near by a window and far on shifted rows,
+// merged
 //          by their log-sum-exp; each pass is ours, over a plan of one band
 // classic  two full score matrices, a selection, softmax and one product, over
 //          OpenBLAS; backward with the stored weights
@@ -19,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/training.h"
+#include "attention/training/training.h"
 #include "base/aligned.h"
 #include "base/parallel.h"
 #include "base/random.h"

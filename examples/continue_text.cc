@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/parallel.h"
-#include "generate/generator.h"
+#include "engine/generator.h"
 #include "model/context.h"
 #include "model/model.h"
 #include "position/scheme.h"
@@ -34,12 +34,12 @@ void ContinueText(const std::string& path, const std::string& text,
   model::Context context(
       model, position::BuildStack(scheme, positions, length, model.config().L),
       {.length = length}, *threads);
-  generate::Sampler sampler({.temperature = 0.7}, /*seed=*/1);
-  generate::Generate(context, tokenizer, prompt, sampler, {.max_tokens = 200},
-                     {.on_text = [](const std::string& piece) {
-                       std::fputs(piece.c_str(), stdout);
-                       std::fflush(stdout);
-                     }});
+  engine::Sampler sampler({.temperature = 0.7}, /*seed=*/1);
+  engine::Generate(context, tokenizer, prompt, sampler, {.max_tokens = 200},
+                   {.on_text = [](const std::string& piece) {
+                     std::fputs(piece.c_str(), stdout);
+                     std::fflush(stdout);
+                   }});
   std::puts("");
 }
 

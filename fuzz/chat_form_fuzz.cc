@@ -1,8 +1,8 @@
 // Chat templates: the input is one. What is taken is used for a question.
 
+#include "engine/chat_form.h"
 #include "formats/gguf_metadata.h"
 #include "fuzz/input.h"
-#include "generate/chat_form.h"
 #include "tests/tiny_model.h"
 #include "tokenizer/tokenizer.h"
 
@@ -46,7 +46,7 @@ const tokenizer::Tokenizer& Vocabulary() {
   return tokenizer;
 }
 
-void Ask(const generate::ChatForm& form, std::string_view user,
+void Ask(const engine::ChatForm& form, std::string_view user,
          const std::optional<std::string>& system) {
   const auto pieces = form.Render(user, system);
   for (size_t i = 1; i < pieces.size(); ++i) {
@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   keys.SetString("tokenizer.chat_template",
                  std::string(fuzz::View(data, size)));
   fuzz::Accepts([&] {
-    const auto form = generate::ChatForm::FromMetadata(keys);
+    const auto form = engine::ChatForm::FromMetadata(keys);
     Ask(form, "Why <|im_start|>\n?", std::nullopt);
     fuzz::Accepts([&] { Ask(form, "Why?", "Be brief."); });
   });

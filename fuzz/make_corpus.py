@@ -236,7 +236,7 @@ def split(count):
     return b"\n--next part--\n".join(parts)
 
 
-# One of each family that generate/chat_form.h knows.
+# One of each family that engine/chat_form.h knows.
 LOOP = "{% for m in messages %}%s{% endfor %}{% if add_generation_prompt %}%s{% endif %}"
 TEMPLATES = {
     "chatml": ("{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>"

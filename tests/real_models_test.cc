@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "evaluate/model_scorer.h"
 #include "evaluate/scorer.h"
-#include "runtime/model_scorer.h"
 #include "tests/model_logits.h"
 #include "tests/test_data.h"
 
@@ -43,18 +43,18 @@ Json ReadGolden(const std::string& path) {
 }
 
 // The two models' first tokens, fed at once; then one at a time.
-void ExpectGreedyWords(runtime::Runtime& runtime, const Json& golden) {
-  const model::Model& model = runtime.model();
+void ExpectGreedyWords(engine::Engine& engine, const Json& golden) {
+  const model::Model& model = engine.model();
   int64_t compared = 0;
   for (const Json& text : golden["greedy"]) {
     const auto prompt = text["ids"].get<std::vector<Token>>();
-    EXPECT_EQ(runtime.tokenizer().Encode(text["prompt"].get<std::string>()),
+    EXPECT_EQ(engine.tokenizer().Encode(text["prompt"].get<std::string>()),
               prompt);
     const auto want = text["greedy"].get<std::vector<Token>>();
     const auto gaps = text["margin"].get<std::vector<double>>();
     const auto length = static_cast<int64_t>(prompt.size() + want.size());
     model::Context context(model, model::MakeStack(model, "rope", length),
-                           {.length = length}, runtime.threads());
+                           {.length = length}, engine.threads());
     context.Forward(prompt);
     int64_t last = static_cast<int64_t>(prompt.size()) - 1;
     for (size_t at = 0; at < want.size() && gaps[at] >= 0.1; ++at) {
@@ -71,14 +71,14 @@ void ExpectGreedyWords(runtime::Runtime& runtime, const Json& golden) {
   EXPECT_GT(compared, 5);
 }
 
-void ExpectLosses(runtime::Runtime& runtime, const Json& golden) {
-  runtime::ModelScorer scorer(runtime);
+void ExpectLosses(engine::Engine& engine, const Json& golden) {
+  evaluate::ModelScorer scorer(engine);
   for (const Json& text : golden["loss"]) {
     const auto ids = text["ids"].get<std::vector<Token>>();
     const auto inputs = static_cast<int64_t>(ids.size()) - 1;
     const auto last = text["last"].get<int64_t>();
     const auto scores =
-        scorer.Score(model::MakeStack(runtime.model(), "rope", inputs), ids,
+        scorer.Score(model::MakeStack(engine.model(), "rope", inputs), ids,
                      inputs + 1 - last, [](int64_t, double) {});
     double sum = 0;
     for (const evaluate::TokenScore& score : scores) sum += score.loss;
@@ -90,9 +90,9 @@ void ExpectLosses(runtime::Runtime& runtime, const Json& golden) {
 
 void ExpectGolden(const std::string& path, const std::string& golden_path) {
   const Json golden = ReadGolden(golden_path);
-  runtime::Runtime runtime({.path = path});
-  ExpectGreedyWords(runtime, golden);
-  ExpectLosses(runtime, golden);
+  engine::Engine engine({.path = path});
+  ExpectGreedyWords(engine, golden);
+  ExpectLosses(engine, golden);
 }
 
 TEST(RealModelsTest, SmolLm2LosesAndWritesWhatLlamaCppDoes) {

@@ -1,6 +1,7 @@
 """Fails when a folder of src/ includes what tools/layers.txt does not allow.
 
-A folder is the first part of a path below src/, or the first two below lab/.
+A folder is the first part of a path below src/, or the first two below lab/
+and attention/.
 The headers of LibTorch are for lab/ alone. Tests (*_test.cc) may include
 anything. Usage: check_layers.py REPOSITORY
 """
@@ -10,12 +11,13 @@ import sys
 
 SOURCES = {".h", ".cc", ".cu", ".cuh"}
 OURS = re.compile(r'\s*#\s*include\s+"([^"]+)"')
+NESTED = {"attention", "lab"}
 TORCH = re.compile(r"\s*#\s*include\s+<(torch|ATen|c10)/")
 
 
 def folder_of(path):
     parts = path.split("/")
-    depth = 2 if parts[0] == "lab" and len(parts) > 2 else 1
+    depth = 2 if parts[0] in NESTED and len(parts) > 2 else 1
     return "/".join(parts[:depth])
 
 

@@ -29,7 +29,7 @@ for isa in scalar ssse3 sse4 avx2 avx3 avx3_dl neon; do
   # The program refuses a set that is not there.
   ROPEWALK_ISA=$isa "$build/bin/ropewalk" --version >/dev/null 2>&1 || continue
   run "ROPEWALK_ISA=$isa" \
-    '^(kernels|attention|model|generate|evaluate|runtime|e2e|lab_ops)_test$' "$@"
+    '^(kernels|attention_.*|model|engine|evaluate|e2e|lab_ops)_test$' "$@"
 done
 
 if [ -x "$build/bin/ropewalk-lab" ]; then

@@ -15,17 +15,17 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "engine/engine.h"
 #include "evaluate/statistics.h"
 #include "kernels/cpu/isa.h"
 #include "model/context.h"
 #include "report/json.h"
 #include "report/table.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
-using runtime::Runtime;
+using engine::Engine;
 using Clock = std::chrono::steady_clock;
 
 struct BenchJob {
@@ -72,20 +72,20 @@ void Feed(model::Context& context, int64_t count, int64_t vocabulary,
 
 // Prefill: the prompt after `depth` tokens are cached. Decode: one token after
 // another behind that.
-void RunOnce(Runtime& runtime, const position::Scheme& scheme, DType kv_type,
+void RunOnce(Engine& engine, const position::Scheme& scheme, DType kv_type,
              int64_t decode, BenchRow& row, Progress& progress) {
-  const int64_t V = runtime.model().config().V;
-  const position::ModelPositions& positions = runtime.positions();
+  const int64_t V = engine.model().config().V;
+  const position::ModelPositions& positions = engine.positions();
   const int64_t length = row.depth + row.prompt + decode;
   const position::Scheme resolved =
       position::Resolve(scheme, positions, length);
   row.resolved = position::ToString(resolved);
   row.known_to_fail = position::KnownToFail(resolved, positions, length);
-  model::Context context(runtime.model(),
+  model::Context context(engine.model(),
                          position::BuildStack(resolved, positions, length,
-                                              runtime.model().config().L),
+                                              engine.model().config().L),
                          {.length = length, .kv_type = kv_type},
-                         runtime.threads());
+                         engine.threads());
   const auto seconds_of = [](const auto& work) {
     const Clock::time_point begin = Clock::now();
     work();
@@ -130,11 +130,11 @@ report::Table ToTable(const std::vector<BenchRow>& rows) {
   return table;
 }
 
-std::string ToJson(const std::vector<BenchRow>& rows, Runtime& runtime,
+std::string ToJson(const std::vector<BenchRow>& rows, Engine& engine,
                    DType kv_type, int64_t rounds) {
   nlohmann::ordered_json json;
-  json["model"] = runtime.model().config().name;
-  json["threads"] = runtime.threads().workers();
+  json["model"] = engine.model().config().name;
+  json["threads"] = engine.threads().workers();
   json["isa"] = kernels::ActiveIsa();
   json["kv_type"] = InfoOf(kv_type).name;
   json["rounds"] = rounds;
@@ -174,7 +174,7 @@ void RunCommand(const BenchJob& job) {
   Require(prompt + job.tokens > 0, "bench: one of -p and -n must be above 0");
   CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
-  Runtime runtime(job.model.ForRuntime());
+  Engine engine(job.model.ForEngine());
   std::vector<BenchRow> rows;
   int64_t total = 0;
   for (const int64_t depth : depths) {
@@ -190,7 +190,7 @@ void RunCommand(const BenchJob& job) {
     // machine's moods.
     for (int64_t round = 0; round < job.rounds; ++round) {
       for (size_t r = 0; r < rows.size(); ++r) {
-        RunOnce(runtime, schemes[r % schemes.size()], kv_type, job.tokens,
+        RunOnce(engine, schemes[r % schemes.size()], kv_type, job.tokens,
                 rows[r], progress);
       }
     }
@@ -202,10 +202,10 @@ void RunCommand(const BenchJob& job) {
   }
   std::printf(
       "%s; %lld threads, %s; %s of weights a token; keys and values in %s\n",
-      runtime.Describe().c_str(),
-      static_cast<long long>(runtime.threads().workers()),
+      engine.Describe().c_str(),
+      static_cast<long long>(engine.threads().workers()),
       kernels::ActiveIsa().c_str(),
-      FormatBytes(runtime.model().WeightBytes()).c_str(),
+      FormatBytes(engine.model().WeightBytes()).c_str(),
       std::string(InfoOf(kv_type).name).c_str());
   std::printf("%s", report::ToText(ToTable(rows)).c_str());
   if (std::ranges::any_of(rows, [](const BenchRow& row) {
@@ -213,7 +213,7 @@ void RunCommand(const BenchJob& job) {
       })) {
     std::printf("! reads noise at this length; timed all the same\n");
   }
-  if (!rows.empty()) json.Finish(ToJson(rows, runtime, kv_type, job.rounds));
+  if (!rows.empty()) json.Finish(ToJson(rows, engine, kv_type, job.rounds));
   if (interrupted) throw Interrupted();
 }
 

@@ -82,7 +82,7 @@ constexpr double kMostWork = 300 * 2 * kCoreRate;
 // Fills in how far and under which schemes `job` reads; gives a line that says
 // so.
 std::string Choose(MeasureJob& job) {
-  const runtime::RuntimeOptions options = job.model.ForRuntime();
+  const engine::EngineOptions options = job.model.ForEngine();
   const model::Model model = model::Model::Load(options.path);
   const int64_t N = options.train_length > 0
                         ? options.train_length

@@ -9,16 +9,16 @@
 #include "base/progress.h"
 #include "cli/measure_report.h"
 #include "cli/outputs.h"
+#include "engine/engine.h"
 #include "evaluate/measure.h"
+#include "evaluate/model_scorer.h"
 #include "formats/text_file.h"
 #include "kernels/cpu/isa.h"
-#include "runtime/model_scorer.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
-using runtime::Runtime;
+using engine::Engine;
 
 std::vector<int64_t> ResolveLengths(const MeasureJob& job, int64_t N) {
   if (job.lengths.empty()) return {N, 2 * N, 4 * N, 8 * N};
@@ -33,7 +33,7 @@ std::vector<int64_t> ResolveLengths(const MeasureJob& job, int64_t N) {
 
 // Documents of the id files, then pieces of the texts.
 std::vector<evaluate::Document> ReadDocuments(const MeasureJob& job,
-                                              Runtime& runtime, int64_t size) {
+                                              Engine& engine, int64_t size) {
   std::vector<evaluate::Document> documents;
   for (const std::string& path : job.id_files) {
     for (auto& document : formats::ReadIdsFile(path)) {
@@ -45,7 +45,7 @@ std::vector<evaluate::Document> ReadDocuments(const MeasureJob& job,
     const std::string& path = job.texts[static_cast<size_t>(t)];
     const std::string text = formats::ReadTextFile(path);
     formats::RequireUtf8(path, text);
-    evaluate::Document ids = evaluate::EncodeText(runtime.tokenizer(), text);
+    evaluate::Document ids = evaluate::EncodeText(engine.tokenizer(), text);
     // Equal shares; the first texts take what is left over.
     const int64_t share =
         job.documents / texts + (t < job.documents % texts ? 1 : 0);
@@ -97,27 +97,27 @@ void RunMeasure(const MeasureJob& job) {
   OutputFile html(job.html);
   OutputFile svg(job.svg);
 
-  Runtime runtime(job.model.ForRuntime());
-  const int64_t N = runtime.positions().train_length;
+  Engine engine(job.model.ForEngine());
+  const int64_t N = engine.positions().train_length;
   options.lengths = ResolveLengths(job, N);
   options.score_last = ParseLengthOption(job.score_last, "--score-last", 0);
   options.by_position = ParseLengthOption(job.by_position, "--by-position", 0);
   const int64_t longest = *std::ranges::max_element(options.lengths);
   const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
-  runtime::ModelScorer scorer(runtime, kv_type);
-  std::vector<evaluate::Document> documents = ReadDocuments(job, runtime, size);
+  evaluate::ModelScorer scorer(engine, kv_type);
+  std::vector<evaluate::Document> documents = ReadDocuments(job, engine, size);
   ThrowIfInterrupted();
   evaluate::Measurement measurement(scorer, std::move(documents), options);
 
   RunFacts facts{
-      .model = runtime.model().config().name,
+      .model = engine.model().config().name,
       .source = Sources(job),
       .command = job.command,
-      .more = {{"threads", std::to_string(runtime.threads().workers()) + ", " +
+      .more = {{"threads", std::to_string(engine.threads().workers()) + ", " +
                                kernels::ActiveIsa()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},
-      .vocabulary = runtime.model().config().V};
-  const std::string changed = position::ChangedLayers(runtime.positions());
+      .vocabulary = engine.model().config().V};
+  const std::string changed = position::ChangedLayers(engine.positions());
   if (!changed.empty()) {
     facts.more.emplace_back("schemes act", changed);
     std::fprintf(stderr, "schemes act %s; @all behind one changes all\n",

@@ -17,20 +17,20 @@
 #include "cli/measure_run.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "engine/engine.h"
+#include "evaluate/model_scorer.h"
 #include "report/heat_map.h"
 #include "report/json.h"
 #include "report/number.h"
 #include "report/page.h"
 #include "report/table.h"
-#include "runtime/model_scorer.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
+using engine::Engine;
 using evaluate::NeedleOptions;
 using evaluate::NeedleRow;
-using runtime::Runtime;
 
 struct NeedleJob {
   ModelOptions model;
@@ -64,11 +64,11 @@ report::Table RowsTable(const std::vector<NeedleRow>& rows) {
   return table;
 }
 
-std::string ToJson(const std::vector<NeedleRow>& rows, const Runtime& runtime,
+std::string ToJson(const std::vector<NeedleRow>& rows, const Engine& engine,
                    const NeedleOptions& options) {
   nlohmann::ordered_json json;
-  json["model"] = runtime.model().config().name;
-  json["train_length"] = runtime.positions().train_length;
+  json["model"] = engine.model().config().name;
+  json["train_length"] = engine.positions().train_length;
   json["trials"] = options.trials;
   json["seed"] = options.seed;
   json["rows"] = report::ToJson(RowsTable(rows));
@@ -98,14 +98,14 @@ std::string GridSvg(const std::vector<NeedleRow>& rows,
   return report::ToSvg(map);
 }
 
-std::string ToHtml(const std::vector<NeedleRow>& rows, const Runtime& runtime,
+std::string ToHtml(const std::vector<NeedleRow>& rows, const Engine& engine,
                    const NeedleOptions& options) {
-  report::Page page(runtime.model().config().name + ": hidden numbers");
+  report::Page page(engine.model().config().name + ": hidden numbers");
   page.AddParagraph(
       "A five-digit number stands at one place of a long, dull text and is "
       "asked for at the end. A cell is the share of numbers that greedy "
       "decoding would say without a mistake.");
-  page.AddFacts({{"model", runtime.Describe()},
+  page.AddFacts({{"model", engine.Describe()},
                  {"numbers a cell", std::to_string(options.trials)},
                  {"seed", std::to_string(options.seed)}});
   for (const std::string& position : options.spellings) {
@@ -166,18 +166,18 @@ void RunCommand(const NeedleJob& job) {
   OutputFile json(job.json);
   OutputFile csv(job.csv);
   OutputFile html(job.html);
-  Runtime runtime(job.model.ForRuntime());
-  const int64_t N = runtime.positions().train_length;
+  Engine engine(job.model.ForEngine());
+  const int64_t N = engine.positions().train_length;
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  runtime::ModelScorer scorer(runtime, job.kv.Type());
+  evaluate::ModelScorer scorer(engine, job.kv.Type());
   double total = 0;
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
       const position::Stack stack = position::BuildStack(
-          position::Resolve(scheme, runtime.positions(), length),
-          runtime.positions(), length, scorer.layers());
+          position::Resolve(scheme, engine.positions(), length),
+          engine.positions(), length, scorer.layers());
       total += scorer.Work(stack, 0, length) *
                static_cast<double>(options.trials) *
                static_cast<double>(options.at.size());
@@ -188,7 +188,7 @@ void RunCommand(const NeedleJob& job) {
   try {
     Progress progress("needle", total, "tokens");
     evaluate::RunNeedle(
-        scorer, runtime.tokenizer(), options,
+        scorer, engine.tokenizer(), options,
         [&](int64_t tokens, double work) {
           progress.Add(tokens, work);
           ThrowIfInterrupted();
@@ -203,9 +203,9 @@ void RunCommand(const NeedleJob& job) {
   const std::string text = ToText(rows, options);
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (!rows.empty()) {
-    json.Finish(ToJson(rows, runtime, options));
+    json.Finish(ToJson(rows, engine, options));
     csv.Finish(report::ToCsv(RowsTable(rows)));
-    html.Finish(ToHtml(rows, runtime, options));
+    html.Finish(ToHtml(rows, engine, options));
   }
   if (interrupted) throw Interrupted();
 }

@@ -22,7 +22,7 @@ void ModelOptions::Add(CLI::App& command, bool required) {
                      "wrong about it");
 }
 
-runtime::RuntimeOptions ModelOptions::ForRuntime() const {
+engine::EngineOptions ModelOptions::ForEngine() const {
   return {.path = path,
           .train_length = ParseLengthOption(train_length, "--train-length", 0),
           .threads = threads};

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "engine/engine.h"
 #include "position/scheme.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 
@@ -22,7 +22,7 @@ struct ModelOptions {
 
   void Add(CLI::App& command, bool required = true);
   // Throws std::invalid_argument for a train length that is none.
-  runtime::RuntimeOptions ForRuntime() const;
+  engine::EngineOptions ForEngine() const;
 };
 
 // --position, and llama.cpp's names for a few schemes.

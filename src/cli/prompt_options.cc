@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "generate/chat_form.h"
+#include "engine/chat_form.h"
 
 namespace ropewalk::cli {
 
@@ -39,16 +39,16 @@ std::string PromptOptions::Read() const {
 }
 
 Prompt PromptOptions::Encode(const std::string& read,
-                             runtime::Runtime& runtime) const {
-  const tokenizer::Tokenizer& tokenizer = runtime.tokenizer();
+                             engine::Engine& engine) const {
+  const tokenizer::Tokenizer& tokenizer = engine.tokenizer();
   if (!chat) return {read, tokenizer.Encode(read, {.parse_special = special})};
   const auto form =
-      generate::ChatForm::FromMetadata(runtime.model().file().metadata());
+      engine::ChatForm::FromMetadata(engine.model().file().metadata());
   const std::optional<std::string> given =
       system_option->count() == 0
           ? std::nullopt
           : std::optional(text.escape ? Unescape(system, "--system") : system);
-  return {generate::JoinPieces(form.Render(read, given)),
+  return {engine::JoinPieces(form.Render(read, given)),
           form.Encode(tokenizer, read, given), form.name()};
 }
 

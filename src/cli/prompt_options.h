@@ -10,7 +10,7 @@
 
 #include "base/token.h"
 #include "cli/options.h"
-#include "runtime/runtime.h"
+#include "engine/engine.h"
 
 namespace ropewalk::cli {
 
@@ -36,7 +36,7 @@ struct PromptOptions {
   std::string Read() const;
 
   // Throws FormatError for a model whose chat form is not supported.
-  Prompt Encode(const std::string& text, runtime::Runtime& runtime) const;
+  Prompt Encode(const std::string& text, engine::Engine& engine) const;
 };
 
 }  // namespace ropewalk::cli

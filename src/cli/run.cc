@@ -16,15 +16,15 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/prompt_options.h"
-#include "generate/generator.h"
+#include "engine/engine.h"
+#include "engine/generator.h"
 #include "model/context.h"
 #include "model/session.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::cli {
 namespace {
 
-using runtime::Runtime;
+using engine::Engine;
 
 struct RunJob {
   ModelOptions model;
@@ -33,7 +33,7 @@ struct RunJob {
   PromptOptions prompt;
   int64_t tokens = 256;
   std::string context;
-  generate::SampleOptions sampling;
+  engine::SampleOptions sampling;
   int64_t seed = -1;
   bool force = false;
   bool echo = false;
@@ -44,13 +44,13 @@ struct RunJob {
   std::string change;  // LEN=SCHEME
 };
 
-const char* ReasonText(generate::StopReason reason) {
+const char* ReasonText(engine::StopReason reason) {
   switch (reason) {
-    case generate::StopReason::kEndOfText:
+    case engine::StopReason::kEndOfText:
       return "end of text";
-    case generate::StopReason::kTokenLimit:
+    case engine::StopReason::kTokenLimit:
       return "token limit (-n)";
-    case generate::StopReason::kContextFull:
+    case engine::StopReason::kContextFull:
       return "context full (--context)";
   }
   return "";
@@ -74,11 +74,11 @@ struct Law {
 };
 
 Law LawFor(const RunJob& job, const position::Scheme& scheme,
-           const Runtime& runtime, int64_t length) {
-  const position::ModelPositions& positions = runtime.positions();
+           const Engine& engine, int64_t length) {
+  const position::ModelPositions& positions = engine.positions();
   Law law{position::Resolve(scheme, positions, length), {}};
   law.stack = position::BuildStack(law.scheme, positions, length,
-                                   runtime.model().config().L);
+                                   engine.model().config().L);
   if (!job.force) {
     const auto reason = position::KnownToFail(law.scheme, positions, length);
     Require(!reason, reason.value_or("") + " (or --force)");
@@ -108,7 +108,7 @@ void RunCommand(const RunJob& job) {
               std::to_string(job.tokens));
   Require(job.seed >= -1, "--seed must be at least 0 (-1: a new one), got " +
                               std::to_string(job.seed));
-  generate::Validate(job.sampling);
+  engine::Validate(job.sampling);
   const DType kv_type = job.kv.Type();
   const std::optional<Switch> change = ParseSwitch(job.change);
   Require(job.keep >= 0,
@@ -120,9 +120,9 @@ void RunCommand(const RunJob& job) {
   const std::string text = job.prompt.Read();
   const std::string spelling = job.position.Spellings({"auto"}).front();
   const position::Scheme scheme = position::ParseScheme(spelling);
-  Runtime runtime(job.model.ForRuntime());
-  const position::ModelPositions& positions = runtime.positions();
-  const Prompt prompt = job.prompt.Encode(text, runtime);
+  Engine engine(job.model.ForEngine());
+  const position::ModelPositions& positions = engine.positions();
+  const Prompt prompt = job.prompt.Encode(text, engine);
   const auto prompt_tokens = static_cast<int64_t>(prompt.tokens.size());
 
   // Room for prompt and answer; never less than the model was trained to, and
@@ -142,16 +142,16 @@ void RunCommand(const RunJob& job) {
               std::to_string(context_length));
   const int64_t first_length =
       change ? std::min(change->at, context_length) : context_length;
-  const Law law = LawFor(job, scheme, runtime, first_length);
+  const Law law = LawFor(job, scheme, engine, first_length);
   std::string described = position::ToString(law.scheme);
   const std::string changed = position::ChangedLayers(law.scheme, positions);
   if (!changed.empty()) described += " " + changed;
-  generate::GenerateOptions options{.max_tokens = job.tokens,
-                                    .ignore_end_of_text = job.ignore_eos,
-                                    .shift = job.shift,
-                                    .keep = job.keep};
+  engine::GenerateOptions options{.max_tokens = job.tokens,
+                                  .ignore_end_of_text = job.ignore_eos,
+                                  .shift = job.shift,
+                                  .keep = job.keep};
   if (change) {
-    Law later = LawFor(job, change->scheme, runtime, context_length);
+    Law later = LawFor(job, change->scheme, engine, context_length);
     options.change = {change->at, std::move(later.stack)};
     described += ", " + position::ToString(later.scheme) + " from " +
                  std::to_string(change->at) + " on";
@@ -161,17 +161,17 @@ void RunCommand(const RunJob& job) {
   CatchInterrupts();
   std::fprintf(
       stderr, "%s; %sposition %s; context %lld; seed %llu\n",
-      runtime.Describe().c_str(),
+      engine.Describe().c_str(),
       prompt.form.empty() ? "" : ("chat form " + prompt.form + "; ").c_str(),
       described.c_str(), static_cast<long long>(context_length),
       static_cast<unsigned long long>(seed));
 
-  model::Context context(runtime.model(), law.stack,
+  model::Context context(engine.model(), law.stack,
                          {.length = context_length, .kv_type = kv_type},
-                         runtime.threads());
+                         engine.threads());
   int64_t reused = 0;
   if (!job.prompt_cache.empty() && std::filesystem::exists(job.prompt_cache)) {
-    model::LoadSession(job.prompt_cache, runtime.model(), context);
+    model::LoadSession(job.prompt_cache, engine.model(), context);
     const int64_t cached = context.size();
     reused = context.ReusePrefix(prompt.tokens);
     std::fprintf(
@@ -183,31 +183,31 @@ void RunCommand(const RunJob& job) {
   // Written however the reading ends; the old file stays until then.
   const auto save = [&] {
     if (job.prompt_cache.empty()) return;
-    model::SaveSession(job.prompt_cache, runtime.model(), context, described);
+    model::SaveSession(job.prompt_cache, engine.model(), context, described);
   };
-  generate::Sampler sampler(job.sampling, seed);
-  generate::GenerateResult result;
+  engine::Sampler sampler(job.sampling, seed);
+  engine::GenerateResult result;
   if (job.echo) WriteText(prompt.text);
   try {
     Progress progress("reading the prompt", static_cast<int64_t>(unread.size()),
                       "tokens");
-    result = generate::Generate(context, runtime.tokenizer(), unread, sampler,
-                                options,
-                                {.on_prompt =
-                                     [&](int64_t tokens) {
-                                       progress.Add(tokens);
-                                       ThrowIfInterrupted();
-                                       if (context.size() == prompt_tokens)
-                                         progress.Clear();
-                                     },
-                                 .on_text =
-                                     [&](const std::string& piece) {
-                                       if (!piece.empty()) WriteText(piece);
-                                       if (PendingInterrupt() != 0) {
-                                         WriteText("\n");
-                                         ThrowIfInterrupted();
-                                       }
-                                     }});
+    result =
+        engine::Generate(context, engine.tokenizer(), unread, sampler, options,
+                         {.on_prompt =
+                              [&](int64_t tokens) {
+                                progress.Add(tokens);
+                                ThrowIfInterrupted();
+                                if (context.size() == prompt_tokens)
+                                  progress.Clear();
+                              },
+                          .on_text =
+                              [&](const std::string& piece) {
+                                if (!piece.empty()) WriteText(piece);
+                                if (PendingInterrupt() != 0) {
+                                  WriteText("\n");
+                                  ThrowIfInterrupted();
+                                }
+                              }});
   } catch (const Interrupted&) {
     save();
     throw;

@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "attention/share.h"
+#include "attention/serving/share.h"
 #include "kernels/cpu/strip.h"
 #include "report/svg.h"
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "attention/kv_store.h"
+#include "attention/definition/heads.h"
 #include "position/model_positions.h"
 
 namespace ropewalk::model {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "attention/attention.h"
-#include "attention/kv_store.h"
+#include "attention/serving/attention.h"
+#include "attention/serving/kv_store.h"
 #include "base/aligned.h"
 #include "base/dtype.h"
 #include "base/parallel.h"
@@ -60,9 +60,10 @@ class Context {
   // Keys and values, all layers.
   int64_t KvBytes() const;
 
-  // Changes of what was read, all layers at once (attention/kv_store.h). The
-  // questions say why it cannot be done, or nothing; the changes throw
-  // std::invalid_argument with that reason, having changed nothing.
+  // Changes of what was read, all layers at once
+  // (attention/serving/kv_store.h). The questions say why it cannot be done, or
+  // nothing; the changes throw std::invalid_argument with that reason, having
+  // changed nothing.
 
   // Keeps the first `size` tokens.
   std::optional<std::string> WhyNotTrim(int64_t size) const;

@@ -17,7 +17,7 @@
 #include <optional>
 #include <vector>
 
-#include "attention/kv_store.h"
+#include "attention/definition/heads.h"
 #include "base/aligned.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/matmul.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "attention/reference.h"
+#include "attention/definition/reference.h"
 #include "kernels/blocks.h"
 #include "kernels/reference/reference.h"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "attention/training.h"
-#include "attention/training_reference.h"
+#include "attention/definition/training_reference.h"
+#include "attention/training/training.h"
 #include "lab/ops/optional_tensor.h"
 #include "lab/ops/threads.h"
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "attention/training.h"
+#include "attention/training/training.h"
 #include "position/plan.h"
 
 namespace ropewalk::lab::ops {

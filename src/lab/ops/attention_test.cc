@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "attention/training_problem_for_test.h"
+#include "attention/training/training_problem_for_test.h"
 #include "lab/ops/gradcheck_for_test.h"
 #include "position/scheme.h"
 

@@ -12,14 +12,14 @@
 #include <utility>
 #include <vector>
 
-#include "attention/training_law.h"
+#include "attention/training/masked_plan.h"
 #include "lab/ops/attention.h"
 #include "lab/ops/optional_tensor.h"
 
 namespace ropewalk::lab::ops {
 namespace {
 
-using attention::Law;
+using attention::MaskedPlan;
 using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
@@ -69,7 +69,7 @@ struct Operands {
   at::Tensor scale;  // [H] or undefined
 };
 
-// Which piece of the law decides each pair of queries [first, first + n).
+// Which piece of the masked decides each pair of queries [first, first + n).
 struct Pieces {
   // One a piece: bool [B or 1, H or 1, n, S], undefined where it shows nothing.
   std::vector<at::Tensor> mine;
@@ -77,7 +77,7 @@ struct Pieces {
   bool blind = false;  // a query sees nothing at all
 };
 
-Pieces PiecesOf(const Law& law, const Operands& x,
+Pieces PiecesOf(const MaskedPlan& masked, const Operands& x,
                 const AttentionOptions& options, const int64_t* prefix,
                 const int64_t* keys, int64_t first, int64_t n) {
   attention::TrainingInputOf<double> input;  // only what MakeSight reads
@@ -92,21 +92,22 @@ Pieces PiecesOf(const Law& law, const Operands& x,
   const int64_t B = prefix != nullptr || keys != nullptr ? x.q.size(0) : 1;
   const auto H = static_cast<int64_t>(options.directions.size());
   const int64_t S = x.k.size(1);
-  const auto count = static_cast<int64_t>(law.pieces.size());
+  const auto count = static_cast<int64_t>(masked.pieces.size());
   // The keys of a piece are an interval for every query: two numbers each
   // travel to the device, and the masks are made there.
   at::Tensor ends = at::empty({2, count, B, H, n}, at::kLong);
   int64_t* begins = ends.data_ptr<int64_t>();
   int64_t* lasts = begins + count * B * H * n;
-  std::vector<bool> shows(law.pieces.size(), false);
+  std::vector<bool> shows(masked.pieces.size(), false);
   std::vector<bool> sees(static_cast<size_t>(B * H * n), false);
-  for (size_t p = 0; p < law.pieces.size(); ++p) {
+  for (size_t p = 0; p < masked.pieces.size(); ++p) {
     size_t row = 0;
     for (int64_t b = 0; b < B; ++b) {
       for (int64_t h = 0; h < H; ++h) {
         const attention::Sight sight = attention::MakeSight(input, b, h);
         for (int64_t i = 0; i < n; ++i, ++row) {
-          const position::KeyRange seen = sight.Seen(law.pieces[p], first + i);
+          const position::KeyRange seen =
+              sight.Seen(masked.pieces[p], first + i);
           *begins = std::clamp<int64_t>(seen.first, 0, S);
           *lasts = std::clamp<int64_t>(seen.last, *begins, S);
           if (*begins < *lasts) shows[p] = sees[row] = true;
@@ -146,20 +147,21 @@ struct Prepared {
   at::Tensor factors;  // [1, n, 1, 1]: on the scores of each query
 };
 
-Prepared Prepare(const position::Plan& plan, const Law& law, const Operands& x,
-                 Pieces pieces, int64_t first, int64_t n) {
+Prepared Prepare(const position::Plan& plan, const MaskedPlan& masked,
+                 const Operands& x, Pieces pieces, int64_t first, int64_t n) {
   const at::TensorOptions options = x.q.options();
   Prepared made;
-  for (size_t p = 0; p < law.pieces.size(); ++p) {
+  for (size_t p = 0; p < masked.pieces.size(); ++p) {
     Angles of_q;
     Angles of_k;
     if (pieces.mine[p].defined()) {
-      const auto& piece = law.pieces[p];
-      of_q =
-          AnglesOf(plan, law.query_turns[static_cast<size_t>(piece.query_turn)],
-                   first, n, options);
-      of_k = AnglesOf(plan, law.key_turns[static_cast<size_t>(piece.key_turn)],
-                      0, x.k.size(1), options);
+      const auto& piece = masked.pieces[p];
+      of_q = AnglesOf(plan,
+                      masked.query_turns[static_cast<size_t>(piece.query_turn)],
+                      first, n, options);
+      of_k =
+          AnglesOf(plan, masked.key_turns[static_cast<size_t>(piece.key_turn)],
+                   0, x.k.size(1), options);
     }
     made.queries.push_back(std::move(of_q));
     made.keys.push_back(std::move(of_k));
@@ -286,8 +288,8 @@ PreparedCache& Cache() {
 
 // Calls body(first, n, prepared) for each run of queries.
 template <typename Body>
-void ForChunks(const Operands& x, const Setting& setting, const Law& law,
-               const Body& body) {
+void ForChunks(const Operands& x, const Setting& setting,
+               const MaskedPlan& masked, const Body& body) {
   const auto host = [](const at::Tensor& tensor) {
     return tensor.defined() ? tensor.to(at::kCPU).contiguous() : tensor;
   };
@@ -301,10 +303,10 @@ void ForChunks(const Operands& x, const Setting& setting, const Law& law,
   for (int64_t first = 0; first < T; first += chunk) {
     const int64_t n = std::min(chunk, T - first);
     const auto prepare = [&] {
-      return Prepare(
-          *setting.options.plan, law, x,
-          PiecesOf(law, x, setting.options, data(prefix), data(keys), first, n),
-          first, n);
+      return Prepare(*setting.options.plan, masked, x,
+                     PiecesOf(masked, x, setting.options, data(prefix),
+                              data(keys), first, n),
+                     first, n);
     };
     // Several runs would push each other out.
     if (prefix.defined() || keys.defined() || n < T) {
@@ -324,12 +326,12 @@ void ForChunks(const Operands& x, const Setting& setting, const Law& law,
   }
 }
 
-Law LawOf(const AttentionOptions& options, const at::Tensor& q) {
+MaskedPlan MaskedPlanOf(const AttentionOptions& options, const at::Tensor& q) {
   // A mirror is needed where any query may look ahead.
   attention::TrainingMask mask{.heads = options.directions};
   const std::vector<int64_t> none(static_cast<size_t>(q.size(0)), 0);
   if (options.prefix.defined()) mask.prefix = none.data();
-  return attention::MakeLaw(*options.plan, mask);
+  return attention::MakeMaskedPlan(*options.plan, mask);
 }
 
 // So many scores a layer are not computed again on a GPU: it has the room, as
@@ -344,9 +346,9 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
                           const std::shared_ptr<Setting>& setting) {
     const at::Tensor scale = TensorOr(maybe_scale);
     const Operands x{q, k, v, scale};
-    const Law law = LawOf(setting->options, q);
+    const MaskedPlan masked = MaskedPlanOf(setting->options, q);
     std::vector<at::Tensor> parts;
-    ForChunks(x, *setting, law,
+    ForChunks(x, *setting, masked,
               [&](int64_t first, int64_t n, const Prepared& prepared) {
                 parts.push_back(
                     Chunk({q.narrow(1, first, n), k, v, scale}, prepared));
@@ -370,10 +372,10 @@ class CompositeFunction : public torch::autograd::Function<CompositeFunction> {
       return tensor.defined() ? tensor.detach().requires_grad_(true) : tensor;
     };
     Operands x{leaf(saved[0]), leaf(saved[1]), leaf(saved[2]), leaf(saved[3])};
-    const Law law = LawOf(setting.options, x.q);
+    const MaskedPlan masked = MaskedPlanOf(setting.options, x.q);
     variable_list sums(4);
     const at::AutoGradMode enable(true);
-    ForChunks(x, setting, law,
+    ForChunks(x, setting, masked,
               [&](int64_t first, int64_t n, const Prepared& prepared) {
                 const at::Tensor out = Chunk(
                     {x.q.narrow(1, first, n), x.k, x.v, x.scale}, prepared);
@@ -417,7 +419,7 @@ at::Tensor CompositeAttention(const at::Tensor& q, const at::Tensor& k,
     const Setting setting{options, q.size(1)};
     const Operands x{q, k, v, head_scale};
     at::Tensor out;
-    ForChunks(x, setting, LawOf(options, q),
+    ForChunks(x, setting, MaskedPlanOf(options, q),
               [&](int64_t, int64_t, const Prepared& prepared) {
                 out = Chunk(x, prepared);
               });

@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "evaluate/model_scorer.h"
 #include "evaluate/statistics.h"
 #include "lab/train/scorer.h"
 #include "position/scheme.h"
-#include "runtime/model_scorer.h"
 
 namespace ropewalk::lab::studies {
 
@@ -26,7 +26,7 @@ evaluate::Scorer& Bench::scorer() {
   ROPEWALK_CHECK(!file_.empty());
   if (scorer_ == nullptr) {
     if (options_.device == "cpu") {
-      scorer_ = std::make_unique<runtime::ModelScorer>(model());
+      scorer_ = std::make_unique<evaluate::ModelScorer>(model());
     } else {
       scorer_ = train::ScorerOn(options_.device, options_.checkpoint);
     }
@@ -34,14 +34,14 @@ evaluate::Scorer& Bench::scorer() {
   return *scorer_;
 }
 
-runtime::Runtime& Bench::model() {
-  if (runtime_ == nullptr) {
-    runtime_ = std::make_unique<runtime::Runtime>(
-        runtime::RuntimeOptions{.path = file_,
-                                .train_length = options_.train_length,
-                                .threads = options_.threads});
+engine::Engine& Bench::model() {
+  if (engine_ == nullptr) {
+    engine_ = std::make_unique<engine::Engine>(
+        engine::EngineOptions{.path = file_,
+                              .train_length = options_.train_length,
+                              .threads = options_.threads});
   }
-  return *runtime_;
+  return *engine_;
 }
 
 evaluate::MeasureResult Bench::Measure(const std::string& spelling,

@@ -14,13 +14,13 @@
 #include <tuple>
 #include <vector>
 
+#include "engine/engine.h"
 #include "evaluate/documents.h"
 #include "evaluate/measure.h"
 #include "evaluate/scorer.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
 #include "lab/train/run_log.h"
-#include "runtime/runtime.h"
 
 namespace ropewalk::lab::studies {
 
@@ -48,7 +48,7 @@ class Bench {
   const Setting& setting() const { return setting_; }
   const std::string& folder() const { return options_.folder; }
   // On the processor, wherever it is scored.
-  runtime::Runtime& model();
+  engine::Engine& model();
   const std::vector<evaluate::Document>& documents() const {
     return documents_;
   }
@@ -106,7 +106,7 @@ class Bench {
   const std::vector<evaluate::Document>& documents_;
   BenchOptions options_;
   std::string file_;
-  std::unique_ptr<runtime::Runtime> runtime_;
+  std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<evaluate::Scorer> scorer_;
   using Asked = std::tuple<std::string, Set, int64_t>;
   std::map<Asked, std::vector<Measurement>> known_;

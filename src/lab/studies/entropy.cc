@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/interrupt.h"
+#include "evaluate/attention_entropy.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/entropy_simulation.h"
 #include "lab/studies/figures.h"
@@ -13,7 +14,6 @@
 #include "position/scheme.h"
 #include "report/line_plot.h"
 #include "report/number.h"
-#include "runtime/attention_entropy.h"
 
 namespace ropewalk::lab::studies {
 namespace {
@@ -321,7 +321,7 @@ std::vector<Measurement> EntropyStudy::AttentionEntropy(
       all.begin(),
       all.begin() + static_cast<ptrdiff_t>(std::min(kDocuments, all.size())));
   std::vector<Measurement> lines;
-  for (const runtime::EntropyRow& row : runtime::MeasureAttentionEntropy(
+  for (const evaluate::EntropyRow& row : evaluate::MeasureAttentionEntropy(
            bench.model(), documents,
            {.schemes = {position::ParseScheme(law)},
            .spellings = {law},

@@ -10,9 +10,10 @@
 #include <optional>
 #include <string>
 
-#include "attention/scores.h"
+#include "attention/definition/scores.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "evaluate/attention_inputs.h"
 #include "lab/nn/model.h"
 #include "lab/studies/attention_rank.h"
 #include "lab/studies/bench.h"
@@ -24,7 +25,6 @@
 #include "lab/studies/trained_run.h"
 #include "position/scheme.h"
 #include "report/line_plot.h"
-#include "runtime/attention_inputs.h"
 
 namespace ropewalk::lab::studies {
 namespace {
@@ -105,7 +105,7 @@ at::Tensor HeadOf(const std::vector<float>& all, int64_t heads, int64_t D,
 // Scores [H, n, n] of a layer, minus infinity where a pair is not seen.
 at::Tensor ScoresOf(const position::Plan& plan,
                     const attention::HeadShape& shape,
-                    const runtime::AttentionSeen& seen,
+                    const evaluate::AttentionSeen& seen,
                     const std::vector<attention::Direction>& directions) {
   const int64_t size = shape.H * shape.D;
   const auto n = static_cast<int64_t>(seen.queries.size()) / size;
@@ -139,7 +139,7 @@ at::Tensor ScoresOf(const position::Plan& plan,
 // Of a causal model as the runtime reads it, under the law it was trained by;
 // the bidirectional kinds are the same scores without the mask.
 std::vector<Measurement> OfModel(Bench& bench) {
-  runtime::Runtime& model = bench.model();
+  engine::Engine& model = bench.model();
   const model::Config& config = model.model().config();
   const int64_t n = std::min(kTokens, model.positions().train_length);
   const position::Scheme law =
@@ -155,14 +155,14 @@ std::vector<Measurement> OfModel(Bench& bench) {
       static_cast<double>(Documents(bench) * config.L * config.heads.H),
       "heads");
   for (int64_t d = 0; d < Documents(bench); ++d) {
-    const auto seen = runtime::ReadAttention(
+    const auto seen = evaluate::ReadAttention(
         model, stack, LastOf(bench.documents()[static_cast<size_t>(d)], n), 0);
     for (RankSample& sample : all) sample.NextGroup();
     for (int64_t l = 0; l < config.L; ++l) {
       ThrowIfInterrupted();
       auto& of_layer = layers[static_cast<size_t>(l)];
       for (RankSample& sample : of_layer) sample.NextGroup();
-      const runtime::AttentionSeen& inputs = seen[static_cast<size_t>(l)];
+      const evaluate::AttentionSeen& inputs = seen[static_cast<size_t>(l)];
       const at::Tensor scores =
           ScoresOf(stack[static_cast<size_t>(l)], config.heads, inputs,
                    {attention::Direction::kBoth});
@@ -242,7 +242,7 @@ std::vector<Measurement> MaskedLines(Bench& bench, nn::Model& model,
       const float* data = dense.data_ptr<float>();
       return std::vector<float>(data, data + dense.numel());
     };
-    const runtime::AttentionSeen seen{.queries = floats(q), .keys = floats(k)};
+    const evaluate::AttentionSeen seen{.queries = floats(q), .keys = floats(k)};
     const at::Tensor scores =
         ScoresOf(stack[static_cast<size_t>(l)], shape, seen, directions);
     for (int64_t h = 0; h < config.H; ++h) {

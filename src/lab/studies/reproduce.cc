@@ -250,7 +250,7 @@ class Session {
     }
     if (!stopped_.empty()) throw IoError(stopped_);
     if (!failed.empty()) {
-      throw std::runtime_error("reproduce: " + failed);
+      throw std::engine_error("reproduce: " + failed);
     }
   }
 
@@ -404,7 +404,7 @@ class Session {
 };
 
 // A text of the user's, cut as `measure` cuts it.
-std::vector<evaluate::Document> Pieces(runtime::Runtime& model,
+std::vector<evaluate::Document> Pieces(engine::Engine& model,
                                        const std::string& path, int64_t tokens,
                                        int64_t documents) {
   const std::string text = formats::ReadTextFile(path);
@@ -475,9 +475,9 @@ void ReproduceGiven(ReproduceOptions options) {
   options.studies = GivenStudies(options);
   Setting setting{.scale = Scale::kGiven, .documents = 64, .seeds = {0}};
   if (options.documents > 0) setting.documents = options.documents;
-  runtime::Runtime model({.path = options.model,
-                          .train_length = options.train_length,
-                          .threads = options.threads});
+  engine::Engine model({.path = options.model,
+                        .train_length = options.train_length,
+                        .threads = options.threads});
   setting.N = model.positions().train_length;
   setting.L = model.model().config().L;
   setting.scale_suffix = OwnSuffix(model.positions());

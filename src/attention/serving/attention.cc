@@ -1,0 +1,156 @@
+#include "attention/serving/attention.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "attention/serving/row_worker.h"
+#include "attention/serving/share.h"
+#include "attention/serving/strip_worker.h"
+#include "base/error.h"
+
+namespace ropewalk::attention {
+namespace {
+
+// Tokens of a slice that are not padding.
+int64_t RealTokens(const QuerySlice& slice) {
+  return std::min(slice.T, slice.store->size());
+}
+
+// The tasks of a call. Tasks of rows come in parts; those of one range of
+// queries are neighbours.
+struct Tasks {
+  std::vector<Share> strips;
+  std::vector<Share> rows;
+  std::vector<size_t> row_groups;  // where in `rows` a range begins
+  int64_t partials = 0;
+};
+
+void AddRows(const BandedAttention& attention, Share share, DType type,
+             Tasks& tasks) {
+  int64_t first = share.slice->store->size() + share.slice->store->frame();
+  int64_t last = 0;
+  for (const View& view : ViewsOf(attention, share)) {
+    const Bounds bounds =
+        BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
+    first = std::min(first, bounds.any.first);
+    last = std::max(last, bounds.any.last);
+  }
+  const int64_t step = PartSlots(attention.shape(), type);
+  const int64_t begin = first / step;
+  const int64_t end = std::max(begin + 1, (last + step - 1) / step);
+  tasks.row_groups.push_back(tasks.rows.size());
+  for (int64_t part = begin; part < end; ++part) {
+    share.first_slot = part * step;
+    share.last_slot = (part + 1) * step;
+    share.part = end - begin > 1 ? tasks.partials++ : -1;
+    tasks.rows.push_back(share);
+  }
+}
+
+}  // namespace
+
+void AttentionScratch::Prepare(int64_t workers, int64_t floats) {
+  floats_ = (floats + 15) / 16 * 16;  // every worker's part stays aligned
+  buffer_.EnsureSize(workers * floats_);
+}
+
+float* AttentionScratch::Shared(int64_t floats) {
+  shared_.EnsureSize(floats);
+  return shared_.data();
+}
+
+BandedAttention::BandedAttention(position::Plan plan, const HeadShape& shape)
+    : plan_(std::move(plan)), shape_(shape) {
+  Require(!plan_.bands.empty(), "attention: a plan needs at least one band");
+  for (const position::FrequencyTable& table : plan_.tables) {
+    Require(2 * static_cast<int64_t>(table.frequencies.size()) <= shape.D,
+            "attention: " + std::to_string(table.frequencies.size()) +
+                " rotary pairs do not fit heads of width " +
+                std::to_string(shape.D));
+  }
+  Validate(shape_);
+  key_stores_ = static_cast<int64_t>(plan_.KeyStores(&store_of_).size());
+  reach_ = plan_.Reach();
+}
+
+void BandedAttention::Attend(std::span<const QuerySlice> slices,
+                             const float* head_scale, ParallelFor& threads,
+                             AttentionScratch& scratch) const {
+  if (slices.empty()) return;
+  const DType type = slices.front().store->type();
+  const size_t bands = plan_.bands.size();
+  std::vector<RotationRows> rows(slices.size() * bands);
+  Tasks tasks;
+  for (size_t s = 0; s < slices.size(); ++s) {
+    const QuerySlice& slice = slices[s];
+    if (slice.T == 0) continue;
+    const int64_t first = slice.store->size() - slice.T;
+    ROPEWALK_CHECK(slice.store->type() == type);
+    ROPEWALK_CHECK(slice.tables->first() == first + slice.store->frame() &&
+                   slice.tables->size() >= slice.T);
+    for (size_t b = 0; b < bands; ++b) {
+      const position::Band& band = plan_.bands[b];
+      rows[s * bands + b] = slice.tables->Get(
+          band.query, plan_.tables[static_cast<size_t>(band.table)]);
+    }
+    const int64_t padding = slice.T - RealTokens(slice);
+    std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);
+    const bool few = RealTokens(slice) <= RowTokens(shape_);
+    const int64_t tokens =
+        few ? RowTokens(shape_) : StripWorker::Tokens(shape_);
+    for (int64_t begin = padding; begin < slice.T; begin += tokens) {
+      const int64_t end = std::min(slice.T, begin + tokens);
+      for (int64_t g = 0; g < shape_.G; ++g) {
+        const Share share{
+            .slice = &slice,
+            .rows = std::span(rows).subspan(s * bands, bands),
+            .g = g,
+            .begin = begin,
+            .end = end,
+            .cost = std::min(first + end, reach_) * (end - begin)};
+        if (few) {
+          AddRows(*this, share, type, tasks);
+        } else {
+          tasks.strips.push_back(share);
+        }
+      }
+    }
+  }
+  // Causal tiles differ in cost; the costly ones go first, so that the workers
+  // end together.
+  std::stable_sort(
+      tasks.strips.begin(), tasks.strips.end(),
+      [](const Share& a, const Share& b) { return a.cost > b.cost; });
+  Arena count(nullptr);
+  if (!tasks.strips.empty()) StripWorker(*this, type, head_scale, count);
+  Arena row_count(nullptr);
+  RowWorker(*this, type, head_scale, row_count);
+  scratch.Prepare(threads.workers(), std::max(count.used(), row_count.used()));
+  threads.Run(static_cast<int64_t>(tasks.strips.size()),
+              [&](int64_t at, int64_t worker) {
+                Arena arena(scratch.For(worker));
+                StripWorker(*this, type, head_scale, arena)
+                    .Run(tasks.strips[static_cast<size_t>(at)]);
+              });
+  const int64_t step = PartialFloats(shape_);
+  float* partials = scratch.Shared(tasks.partials * step);
+  threads.Run(static_cast<int64_t>(tasks.rows.size()), [&](int64_t at,
+                                                           int64_t worker) {
+    const Share& share = tasks.rows[static_cast<size_t>(at)];
+    Arena arena(scratch.For(worker));
+    RowWorker(*this, type, head_scale, arena)
+        .Run(share, share.part < 0 ? nullptr : partials + share.part * step);
+  });
+  tasks.row_groups.push_back(tasks.rows.size());
+  for (size_t group = 0; group + 1 < tasks.row_groups.size(); ++group) {
+    const size_t begin = tasks.row_groups[group];
+    const auto parts =
+        static_cast<int64_t>(tasks.row_groups[group + 1] - begin);
+    if (parts == 1) continue;
+    const Share& share = tasks.rows[begin];
+    RowWorker::Merge(shape_, share, partials + share.part * step, parts);
+  }
+}
+
+}  // namespace ropewalk::attention

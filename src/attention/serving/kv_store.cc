@@ -1,0 +1,173 @@
+#include "attention/serving/kv_store.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "kernels/cpu/kernels.h"
+
+namespace ropewalk::attention {
+namespace {
+
+constexpr int64_t kPanels = kTile / kernels::kKeyPanel;
+
+// Tokens that one task of Append takes.
+constexpr int64_t kTokensPerTask = 64;
+
+}  // namespace
+
+KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,
+                 std::shared_ptr<TilePool> pool)
+    : plan_(plan),
+      shape_(shape),
+      type_(type),
+      stores_(plan.KeyStores(nullptr)),
+      pool_(pool != nullptr ? std::move(pool) : std::make_shared<TilePool>()) {
+  Validate(shape);
+  Require(kernels::CanStore(type),
+          "keys and values are kept in f32, f16, bf16 or q8_0, not in " +
+              std::string(InfoOf(type).name));
+  for (size_t s = 0; s < stores_.size(); ++s) {
+    keys_.emplace_back(shape.G * KeyHeadBytes(), pool_);
+  }
+  values_ = Tiles(shape.G * ValueHeadBytes(), pool_);
+}
+
+int64_t KvStore::KeyHeadBytes() const {
+  return kPanels * kernels::KeyPanelBytes(type_, shape_.D);
+}
+
+int64_t KvStore::ValueHeadBytes() const {
+  int64_t sum = 0;
+  for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+    sum += kernels::ValueBytes(type_, kTile, shape_.BlockWidth(b));
+  }
+  return sum;
+}
+
+std::vector<Segment> KvStore::Segments() const {
+  if (taken_out_ == 0) return {{0, size_, 0}};
+  std::vector<Segment> segments;
+  if (keep_ > 0) segments.push_back({0, keep_, 0});
+  segments.push_back({Vacant().last, size_, frame_});
+  return segments;
+}
+
+uint8_t* KvStore::KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const {
+  return tiles.At(slot / kTile) + g * KeyHeadBytes() +
+         slot % kTile / kernels::kKeyPanel *
+             kernels::KeyPanelBytes(type_, shape_.D);
+}
+
+void KvStore::DropUnreachable() {
+  int64_t value_reach = 0;
+  int64_t value_kept = 0;
+  for (size_t s = 0; s < stores_.size(); ++s) {
+    const position::KeyStore& store = stores_[s];
+    const int64_t kept = (store.first_kept + kTile - 1) / kTile;
+    keys_[s].DropBelow(kept, SlotOf(store.OldestNeeded(size_)) / kTile);
+    value_reach = std::max(value_reach, store.reach);
+    value_kept = std::max(value_kept, kept);
+  }
+  const position::KeyStore longest{.reach = value_reach};
+  values_.DropBelow(value_kept, SlotOf(longest.OldestNeeded(size_)) / kTile);
+}
+
+void KvStore::Append(const float* keys, const float* values, int64_t T,
+                     RotationTables& tables, ParallelFor& threads) {
+  if (T == 0) return;
+  // Padding before id 0 may stand in the tables.
+  const int64_t skip = Slots() - tables.first();
+  ROPEWALK_CHECK(skip >= 0 && skip + T <= tables.size());
+  const int64_t end = (Slots() + T + kTile - 1) / kTile;
+  std::vector<RotationRows> rows;
+  DropUnreachable();
+  for (size_t s = 0; s < stores_.size(); ++s) {
+    const position::KeyStore& store = stores_[s];
+    keys_[s].GrowTo(end);
+    rows.push_back(
+        tables.Get(store.key, plan_.tables[static_cast<size_t>(store.table)]));
+  }
+  values_.GrowTo(end);
+
+  const int64_t D = shape_.D;
+  const int64_t G = shape_.G;
+  const int64_t first_slot = Slots();
+  const int64_t runs = (T + kTokensPerTask - 1) / kTokensPerTask;
+  const int64_t row_floats = (D + 15) / 16 * 16;
+  rotated_.EnsureSize(threads.workers() * row_floats);
+  threads.Run(G * runs, [&](int64_t task, int64_t worker) {
+    const int64_t g = task / runs;
+    const int64_t begin = task % runs * kTokensPerTask;
+    float* rotated = rotated_.data() + worker * row_floats;
+    for (int64_t t = begin; t < std::min(T, begin + kTokensPerTask); ++t) {
+      const int64_t slot = first_slot + t;
+      const int64_t column = slot % kernels::kKeyPanel;
+      for (size_t s = 0; s < stores_.size(); ++s) {
+        const RotationRows& row = rows[s];
+        const float* key = keys + (t * G + g) * D;
+        if (row.pairs > 0) {
+          kernels::Rotate({.x = key,
+                           .y = rotated,
+                           .heads = 1,
+                           .D = D,
+                           .pairs = row.pairs,
+                           .cos = row.cos + (skip + t) * row.stride,
+                           .sin = row.sin + (skip + t) * row.stride});
+          key = rotated;
+        }
+        kernels::PackKey(type_, key, D, KeyPanel(keys_[s], slot, g), column);
+      }
+      const float* value = values + (t * G + g) * shape_.ValueWidth();
+      uint8_t* at = values_.At(slot / kTile) + g * ValueHeadBytes();
+      for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+        const int64_t width = shape_.BlockWidth(b);
+        kernels::PackValue(type_, value + b * kValueBlock, width, at, kTile,
+                           slot % kTile);
+        at += kernels::ValueBytes(type_, kTile, width);
+      }
+    }
+  });
+  size_ += T;
+}
+
+const void* KvStore::KeyPanels(int64_t store, int64_t tile, int64_t g) const {
+  const uint8_t* data = keys_[static_cast<size_t>(store)].At(tile);
+  ROPEWALK_CHECK(data != nullptr);
+  return data + g * KeyHeadBytes();
+}
+
+const void* KvStore::Values(int64_t tile, int64_t g, int64_t block) const {
+  const uint8_t* data = values_.At(tile);
+  ROPEWALK_CHECK(data != nullptr);
+  return data + g * ValueHeadBytes() +
+         block * kernels::ValueBytes(type_, kTile, kValueBlock);
+}
+
+void KvStore::CopyKey(int64_t store, int64_t j, int64_t g, float* out) const {
+  const int64_t slot = SlotOf(j);
+  const auto* panels =
+      static_cast<const uint8_t*>(KeyPanels(store, slot / kTile, g));
+  kernels::UnpackKey(type_,
+                     panels + slot % kTile / kernels::kKeyPanel *
+                                  kernels::KeyPanelBytes(type_, shape_.D),
+                     shape_.D, slot % kernels::kKeyPanel, out);
+}
+
+void KvStore::CopyValue(int64_t j, int64_t g, float* out) const {
+  const int64_t slot = SlotOf(j);
+  for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
+    kernels::UnpackValue(type_, Values(slot / kTile, g, b), kTile,
+                         shape_.BlockWidth(b), slot % kTile,
+                         out + b * kValueBlock);
+  }
+}
+
+int64_t KvStore::bytes() const {
+  int64_t sum = values_.bytes();
+  for (const Tiles& tiles : keys_) sum += tiles.bytes();
+  return sum;
+}
+
+}  // namespace ropewalk::attention

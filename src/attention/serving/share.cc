@@ -1,0 +1,51 @@
+#include "attention/serving/share.h"
+
+#include <numbers>
+
+#include "kernels/cpu/kernels.h"
+
+namespace ropewalk::attention {
+
+std::vector<View> ViewsOf(const BandedAttention& attention,
+                          const Share& share) {
+  std::vector<View> views;
+  const auto& bands = attention.plan().bands;
+  const std::vector<Segment> segments = share.slice->store->Segments();
+  for (size_t b = 0; b < bands.size(); ++b) {
+    for (const Segment& segment : segments) {
+      const auto band = static_cast<int64_t>(b);
+      const View view{band, attention.StoreOf(band), &bands[b].selector,
+                      segment};
+      const Bounds bounds =
+          BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
+      if (bounds.any.first < bounds.any.last) views.push_back(view);
+    }
+  }
+  return views;
+}
+
+void RotateQueries(const BandedAttention& attention, const Share& share,
+                   int64_t band, const float* head_scale, int64_t first,
+                   int64_t count, float* rows) {
+  const HeadShape& shape = attention.shape();
+  const int64_t D = shape.D;
+  const RotationRows& angles = share.rows[static_cast<size_t>(band)];
+  const double factor = std::numbers::log2e * shape.ScoreFactor();
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t t = (first + r) / shape.Group();
+    const int64_t head = share.g * shape.Group() + (first + r) % shape.Group();
+    const int64_t row = share.begin + t;
+    const double learned = head_scale == nullptr ? 1 : head_scale[head];
+    const double scale = factor * attention.plan().scale(share.Id(t)) * learned;
+    kernels::Rotate({.x = share.slice->queries + (row * shape.H + head) * D,
+                     .y = rows + r * D,
+                     .heads = 1,
+                     .D = D,
+                     .pairs = angles.pairs,
+                     .cos = angles.cos + row * angles.stride,
+                     .sin = angles.sin + row * angles.stride,
+                     .scale = static_cast<float>(scale)});
+  }
+}
+
+}  // namespace ropewalk::attention

@@ -1,0 +1,282 @@
+#include "attention/serving/strip_worker.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/rows.h"
+
+namespace ropewalk::attention {
+namespace {
+
+// Views of a share: a band over one run of ids or over two.
+int64_t MostViews(const BandedAttention& attention) {
+  return 2 * static_cast<int64_t>(attention.plan().bands.size());
+}
+
+}  // namespace
+
+int64_t StripWorker::Tokens(const HeadShape& shape) {
+  return std::max<int64_t>(1, kStripTaskRows / shape.Group());
+}
+
+StripWorker::StripWorker(const BandedAttention& attention, DType type,
+                         const float* head_scale, Arena& arena)
+    : attention_(attention),
+      shape_(attention.shape()),
+      type_(type),
+      head_scale_(head_scale),
+      lanes_(kernels::StripLanes()),
+      most_strips_((Tokens(shape_) * shape_.Group() + lanes_ - 1) / lanes_) {
+  const auto bands = static_cast<int64_t>(attention.plan().bands.size());
+  const int64_t D = shape_.D;
+  queries_ = arena.Take(most_strips_ * bands * D * lanes_);
+  rows_ = arena.Take(lanes_ * std::max(D, kValueBlock));
+  weights_ = arena.Take(most_strips_ * kTile * lanes_);
+  output_ = arena.Take(most_strips_ * shape_.ValueWidth() * lanes_);
+  top_ = arena.Take(most_strips_ * lanes_);
+  limit_ = arena.Take(most_strips_ * lanes_);
+  part_ = arena.Take(most_strips_ * lanes_);
+  sum_ = arena.Take<double>(most_strips_ * lanes_);
+  limits_ =
+      arena.Take<int32_t>(most_strips_ * MostViews(attention) * 2 * lanes_);
+  const bool plain = type == DType::kF32;
+  const int64_t stores = attention.KeyStoreCount();
+  keys_ = arena.Take(plain ? 0 : stores * kTile * D);
+  values_ = arena.Take(plain ? 0 : kTile * kValueBlock);
+  unpacked_.resize(static_cast<size_t>(stores));
+}
+
+kernels::StripState StripWorker::State(int64_t s) const {
+  const int64_t at = s * lanes_;
+  return {.top = top_ + at,
+          .limit = limit_ + at,
+          .part = part_ + at,
+          .sum = sum_ + at,
+          .output = output_ + at * shape_.ValueWidth(),
+          .width = shape_.ValueWidth()};
+}
+
+void StripWorker::Run(const Share& share) {
+  Begin(share);
+  int64_t first = std::numeric_limits<int64_t>::max();
+  int64_t last = 0;
+  for (const View& view : views_) {
+    const Bounds bounds =
+        BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
+    first = std::min(first, bounds.any.first);
+    last = std::max(last, bounds.any.last);
+  }
+  for (int64_t tile = first / kTile; tile * kTile < last; ++tile) {
+    bool any = false;
+    for (size_t s = 0; s < strips_.size(); ++s) {
+      Score(static_cast<int64_t>(s), tile);
+      any = any || !strips_[s].runs.empty();
+    }
+    if (any) Weigh(tile);
+  }
+  Write();
+}
+
+void StripWorker::Begin(const Share& share) {
+  share_ = share;
+  views_ = ViewsOf(attention_, share);
+  origin_ = views_.empty() ? 0 : views_.front().Seen(share.Id(0)).last;
+  std::fill(unpacked_.begin(), unpacked_.end(), -1);
+  const int64_t group = shape_.Group();
+  const int64_t rows = share.tokens() * group;
+  strips_.resize(static_cast<size_t>((rows + lanes_ - 1) / lanes_));
+  for (size_t s = 0; s < strips_.size(); ++s) {
+    const auto number = static_cast<int64_t>(s);
+    Strip& strip = strips_[s];
+    strip.first_token = number * lanes_ / group;
+    strip.last_token = (std::min(rows, (number + 1) * lanes_) - 1) / group;
+    strip.bounds.clear();
+    for (size_t v = 0; v < views_.size(); ++v) {
+      strip.bounds.push_back(BoundsOf(views_[v], share.Id(strip.first_token),
+                                      share.Id(strip.last_token)));
+      FillLimits(number, v);
+    }
+    strip.rotated.assign(attention_.plan().bands.size(), false);
+    kernels::ClearStrip(State(number));
+  }
+}
+
+const int32_t* StripWorker::Firsts(int64_t s, size_t view) const {
+  return limits_ +
+         (s * MostViews(attention_) + static_cast<int64_t>(view)) * 2 * lanes_;
+}
+
+void StripWorker::FillLimits(int64_t s, size_t view) {
+  auto* first = const_cast<int32_t*>(Firsts(s, view));
+  const auto from_origin = [&](int64_t slot) {
+    constexpr int64_t kFar = int64_t{1} << 30;
+    return static_cast<int32_t>(std::clamp(slot - origin_, -kFar, kFar));
+  };
+  const int64_t rows = share_.tokens() * shape_.Group();
+  int64_t token = -1;
+  position::KeyRange seen;
+  for (int64_t l = 0; l < lanes_; ++l) {
+    // Lanes behind the last row follow it.
+    const int64_t row = std::min(rows - 1, s * lanes_ + l);
+    if (row / shape_.Group() != token) {
+      token = row / shape_.Group();
+      seen = views_[view].Seen(share_.Id(token));
+    }
+    first[l] = from_origin(seen.first);
+    first[lanes_ + l] = from_origin(seen.last);
+  }
+}
+
+const float* StripWorker::Queries(int64_t s, int64_t band) {
+  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
+  float* queries = queries_ + (s * bands + band) * shape_.D * lanes_;
+  Strip& strip = strips_[static_cast<size_t>(s)];
+  if (strip.rotated[static_cast<size_t>(band)]) return queries;
+  strip.rotated[static_cast<size_t>(band)] = true;
+  const int64_t D = shape_.D;
+  const int64_t rows =
+      std::min(lanes_, share_.tokens() * shape_.Group() - s * lanes_);
+  std::fill_n(rows_, lanes_ * D, 0.0f);
+  RotateQueries(attention_, share_, band, head_scale_, s * lanes_, rows, rows_);
+  kernels::Transpose(rows_, D, lanes_, D, queries, lanes_);
+  return queries;
+}
+
+const float* StripWorker::Keys(int64_t store, int64_t tile) {
+  const void* stored = share_.slice->store->KeyPanels(store, tile, share_.g);
+  if (type_ == DType::kF32) return static_cast<const float*>(stored);
+  float* keys = keys_ + store * kTile * shape_.D;
+  auto& unpacked = unpacked_[static_cast<size_t>(store)];
+  if (unpacked != tile) {
+    kernels::UnpackPanels(type_, stored, kTile / kernels::kKeyPanel, shape_.D,
+                          keys);
+    unpacked = tile;
+  }
+  return keys;
+}
+
+// Blocks that lie in one band alone are scored in runs as long as they go.
+void StripWorker::Score(int64_t s, int64_t tile) {
+  Strip& strip = strips_[static_cast<size_t>(s)];
+  strip.runs.clear();
+  const int64_t first_slot = tile * kTile;
+  const auto piece_of = [&](size_t v) {
+    return kernels::StripPiece{.queries = Queries(s, views_[v].band),
+                               .keys = Keys(views_[v].store, tile),
+                               .first = Firsts(s, v),
+                               .last = Firsts(s, v) + lanes_};
+  };
+  kernels::StripPiece pieces[16];
+  const auto score = [&](int64_t count, bool whole, int64_t begin,
+                         int64_t end) {
+    kernels::StripScores({.pieces = pieces,
+                          .piece_count = count,
+                          .whole = whole,
+                          .begin = begin,
+                          .end = end,
+                          .offset = static_cast<int32_t>(first_slot - origin_),
+                          .D = shape_.D,
+                          .softcap = SoftCapOf(shape_),
+                          .weights = Weights(s),
+                          .state = State(s)});
+    if (!strip.runs.empty() && strip.runs.back().last == begin) {
+      strip.runs.back().last = end;
+    } else {
+      strip.runs.push_back({begin, end});
+    }
+  };
+  for (int64_t key = 0; key < kTile;) {
+    int64_t end = key + kernels::kKeyBlock;
+    int64_t count = 0;
+    bool whole = false;
+    size_t only = 0;
+    for (size_t v = 0; v < views_.size() && !whole; ++v) {
+      const Bounds& bounds = strip.bounds[v];
+      if (!bounds.Touches(first_slot + key, first_slot + end)) continue;
+      whole = bounds.Covers(first_slot + key, first_slot + end);
+      ROPEWALK_CHECK(count < 16);
+      pieces[count++] = piece_of(v);
+      only = v;
+    }
+    if (count == 1 && whole) {
+      // On to where the view ends, or where an earlier one begins to touch.
+      while (end < kTile &&
+             strip.bounds[only].Covers(first_slot + end,
+                                       first_slot + end + kernels::kKeyBlock)) {
+        bool touched = false;
+        for (size_t v = 0; v < only; ++v) {
+          touched = touched || strip.bounds[v].Touches(
+                                   first_slot + end,
+                                   first_slot + end + kernels::kKeyBlock);
+        }
+        if (touched) break;
+        end += kernels::kKeyBlock;
+      }
+    }
+    if (count > 0) score(count, count == 1 && whole, key, end);
+    key = end;
+  }
+  kernels::FoldStrip(State(s));
+}
+
+void StripWorker::Weigh(int64_t tile) {
+  const KvStore& store = *share_.slice->store;
+  // Behind the last token a tile holds whatever was there before.
+  const int64_t filled =
+      std::min(kTile, store.size() + store.frame() - tile * kTile);
+  for (int64_t block = 0; block < shape_.ValueBlocks(); ++block) {
+    const int64_t columns = shape_.BlockWidth(block);
+    const void* stored = store.Values(tile, share_.g, block);
+    const auto* values = static_cast<const float*>(stored);
+    if (type_ != DType::kF32) {
+      kernels::UnpackValues(type_, stored, kTile, columns, filled, values_);
+      values = values_;
+    }
+    for (size_t s = 0; s < strips_.size(); ++s) {
+      const auto number = static_cast<int64_t>(s);
+      for (const position::KeyRange& run : strips_[s].runs) {
+        kernels::StripValues(
+            {.values = values + run.first * columns,
+             .stride = columns,
+             .weights = Weights(number) + run.first * lanes_,
+             .keys = std::min(run.last, filled) - run.first,
+             .columns = columns,
+             .output = State(number).output + block * kValueBlock * lanes_});
+      }
+    }
+  }
+}
+
+void StripWorker::Write() {
+  const int64_t group = shape_.Group();
+  const int64_t width = shape_.ValueWidth();
+  for (size_t s = 0; s < strips_.size(); ++s) {
+    const auto number = static_cast<int64_t>(s);
+    const kernels::StripState state = State(number);
+    const int64_t rows =
+        std::min(lanes_, share_.tokens() * group - number * lanes_);
+    for (int64_t block = 0; block < shape_.ValueBlocks(); ++block) {
+      const int64_t columns = shape_.BlockWidth(block);
+      kernels::Transpose(state.output + block * kValueBlock * lanes_, lanes_,
+                         columns, lanes_, rows_, columns);
+      for (int64_t l = 0; l < rows; ++l) {
+        const int64_t row = number * lanes_ + l;
+        const int64_t head = share_.g * group + row % group;
+        float* out = share_.slice->output +
+                     ((share_.begin + row / group) * shape_.H + head) * width +
+                     block * kValueBlock;
+        // A row always sees itself in every scheme but an odd stack's; nothing
+        // seen gives zeros. A NaN is kept.
+        const auto factor =
+            static_cast<float>(state.sum[l] == 0 ? 0.0 : 1 / state.sum[l]);
+        for (int64_t d = 0; d < columns; ++d) {
+          out[d] = rows_[l * columns + d] * factor;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace ropewalk::attention

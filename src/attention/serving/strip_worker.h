@@ -1,0 +1,85 @@
+// Attends with many queries: the work of a prefill.
+//
+// A share's rows, all heads of its group for one token after another, are cut
+// into strips (kernels/cpu/strip.h). The walk goes over tiles of keys, and for
+// each strip over those of the tile's blocks of 8 keys that it sees. A block
+// lies in one band for the whole strip, nearly always; only along a border
+// between bands, and on the diagonal, is a block computed for two and chosen
+// from by lane.
+
+#ifndef ROPEWALK_ATTENTION_SERVING_STRIP_WORKER_H_
+#define ROPEWALK_ATTENTION_SERVING_STRIP_WORKER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "attention/serving/share.h"
+#include "kernels/cpu/strip.h"
+
+namespace ropewalk::attention {
+
+// Rows of a share: enough that a key tile is used often for once that it comes
+// from memory, few enough that a share's weights and outputs stay in the cache.
+inline constexpr int64_t kStripTaskRows = 96;
+
+class StripWorker {
+ public:
+  // Takes its memory from `arena`; one worker serves one share after another.
+  StripWorker(const BandedAttention& attention, DType type,
+              const float* head_scale, Arena& arena);
+
+  void Run(const Share& share);
+
+  // Tokens of a share.
+  static int64_t Tokens(const HeadShape& shape);
+
+ private:
+  struct Strip {
+    int64_t first_token = 0;
+    int64_t last_token = 0;      // the last one with a row
+    std::vector<Bounds> bounds;  // of each view
+    std::vector<bool> rotated;   // of each band
+    // Runs of keys of the current tile that have weights.
+    std::vector<position::KeyRange> runs;
+  };
+
+  void Begin(const Share& share);
+  void Score(int64_t s, int64_t tile);
+  void Weigh(int64_t tile);
+  void Write();
+
+  const float* Keys(int64_t store, int64_t tile);
+  const float* Queries(int64_t s, int64_t band);
+  kernels::StripState State(int64_t s) const;
+  float* Weights(int64_t s) const { return weights_ + s * kTile * lanes_; }
+  const int32_t* Firsts(int64_t s, size_t view) const;
+  void FillLimits(int64_t s, size_t view);
+
+  const BandedAttention& attention_;
+  const HeadShape& shape_;
+  const DType type_;
+  const float* head_scale_;
+  const int64_t lanes_;
+  const int64_t most_strips_;
+  Share share_;
+  std::vector<View> views_;
+  std::vector<Strip> strips_;
+  std::vector<int64_t> unpacked_;  // tile of each key store in keys_, or -1
+  int64_t origin_ = 0;             // slot that limits count from
+
+  float* queries_;  // [strips, bands, D, lanes]
+  float* rows_;     // [lanes, max(D, kValueBlock)]
+  float* weights_;  // [strips, kTile, lanes]
+  float* output_;   // [strips, width, lanes]
+  float* top_;      // [strips, lanes]
+  float* limit_;
+  float* part_;
+  double* sum_;
+  int32_t* limits_;  // [strips, views, 2, lanes]: first and last slot seen
+  float* keys_;      // [key stores, kTile * D], where not f32
+  float* values_;    // [kTile, kValueBlock], where not f32
+};
+
+}  // namespace ropewalk::attention
+
+#endif  // ROPEWALK_ATTENTION_SERVING_STRIP_WORKER_H_

@@ -1,0 +1,70 @@
+#include "evaluate/model_scorer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/context.h"
+
+namespace ropewalk::evaluate {
+namespace {
+
+// Rows of logits at once: enough for the threads, few enough that a
+// vocabulary of 128k does not need hundreds of megabytes.
+constexpr int64_t kLogitRows = 64;
+
+}  // namespace
+
+std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
+                                           std::span<const Token> ids,
+                                           int64_t first_target,
+                                           const OnTokens& on_tokens) {
+  const auto inputs = static_cast<int64_t>(ids.size()) - 1;
+  ROPEWALK_CHECK(first_target >= 1 && first_target <= inputs);
+  model::Context context(engine_.model(), stack,
+                         {.length = inputs, .kv_type = kv_type_},
+                         engine_.threads());
+  std::vector<TokenScore> scores(
+      static_cast<size_t>(inputs + 1 - first_target));
+  const auto V = static_cast<size_t>(vocabulary());
+  while (context.size() < inputs) {
+    const int64_t first = context.size();
+    const int64_t T = std::min(context.chunk(), inputs - first);
+    context.Forward(
+        ids.subspan(static_cast<size_t>(first), static_cast<size_t>(T)));
+    // Token `first + t` answers target `first + t + 1`.
+    int64_t row = std::max<int64_t>(0, first_target - 1 - first);
+    while (row < T) {
+      const int64_t rows = std::min(kLogitRows, T - row);
+      const std::span<const float> logits = context.Logits(row, rows);
+      engine_.threads().Run(rows, [&](int64_t r, int64_t) {
+        const int64_t target = first + row + r + 1;
+        scores[static_cast<size_t>(target - first_target)] =
+            ScoreLogits(logits.subspan(static_cast<size_t>(r) * V, V),
+                        ids[static_cast<size_t>(target)]);
+      });
+      row += rows;
+    }
+    on_tokens(T, Work(stack, first, T));
+  }
+  kv_bytes_ = context.KvBytes();
+  return scores;
+}
+
+double ModelScorer::Work(const position::Stack& stack, int64_t first,
+                         int64_t T) const {
+  const model::Config& config = engine_.model().config();
+  const attention::HeadShape& heads = config.heads;
+  const auto weights = static_cast<double>(engine_.model().MatrixElements());
+  // Half way through the chunk a query looks back on first + T / 2 keys, with
+  // two products each. An exponential costs about 16 multiplications.
+  double looks = 0;
+  for (const position::Plan& plan : stack) {
+    const auto back = static_cast<double>(first) + static_cast<double>(T) / 2;
+    looks += std::min(back, static_cast<double>(plan.Reach()));
+  }
+  const auto look =
+      static_cast<double>(heads.H * (heads.D + heads.ValueWidth() + 16));
+  return static_cast<double>(T) * (weights + looks * look);
+}
+
+}  // namespace ropewalk::evaluate
