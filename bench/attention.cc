@@ -123,8 +123,7 @@ class Layers {
 
  private:
   attention::BandedAttention attention_;
-  std::shared_ptr<attention::TilePool> pool_ =
-      std::make_shared<attention::TilePool>();
+  std::shared_ptr<attention::TilePool> pool_ = attention::TilePool::Make();
   std::vector<attention::KvStore> stores_;
   std::unique_ptr<ParallelFor> threads_ = MakeThreadPool(0);
   attention::RotationTables tables_;

@@ -66,7 +66,7 @@ std::string Saved(const std::string& spelling, int64_t tokens) {
     context->Forward(std::vector<Token>{static_cast<Token>(i % 260)});
   }
   const std::string path = TemporaryPath("session");
-  model::SaveSession(path, TinyModel(), *context, spelling);
+  model::SaveSession(path, TinyModel(), context->sequence(), spelling);
   std::ifstream file(path, std::ios::binary);
   std::string bytes(std::istreambuf_iterator<char>(file), {});
   std::filesystem::remove(path);
@@ -90,8 +90,8 @@ void Load(const std::string& path, const std::string& spelling) {
   SerialFor threads;
   const auto context = NewContext(spelling, threads);
   context->Forward(std::vector<Token>{1, 2, 3});
-  const bool taken =
-      fuzz::Accepts([&] { model::LoadSession(path, TinyModel(), *context); });
+  const bool taken = fuzz::Accepts(
+      [&] { model::LoadSession(path, TinyModel(), context->sequence()); });
   if (!taken)
     fuzz::Claim(context->size() == 3, "a refused file changes nothing");
   // What was taken can be gone on with.
@@ -99,8 +99,8 @@ void Load(const std::string& path, const std::string& spelling) {
     context->Forward(std::vector<Token>{4, 5});
     context->Logits(1, 1);
   });
-  fuzz::Accepts([&] { context->Shift(1, 2); });
-  fuzz::Accepts([&] { context->Trim(context->size() / 2); });
+  fuzz::Accepts([&] { context->sequence().Shift(1, 2); });
+  fuzz::Accepts([&] { context->sequence().Trim(context->size() / 2); });
   fuzz::Accepts([&] { context->Forward(std::vector<Token>{6}); });
 }
 

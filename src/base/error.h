@@ -32,6 +32,12 @@ class IoError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The caller's limit of memory would be passed, and nothing was done.
+class MemoryLimitError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // IoError for `path` from errno: "cannot ACTION 'path': No such file ...".
 IoError IoErrorFromErrno(const std::string& action, const std::string& path);
 

@@ -108,7 +108,7 @@ void RunOnce(Engine& engine, const position::Scheme& scheme, DType kv_type,
     });
     row.decode.push_back(static_cast<double>(decode) / seconds);
   }
-  row.kv_bytes = context.KvBytes();
+  row.kv_bytes = context.sequence().KvBytes();
 }
 
 report::Table ToTable(const std::vector<BenchRow>& rows) {

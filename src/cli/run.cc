@@ -171,9 +171,9 @@ void RunCommand(const RunJob& job) {
                          engine.threads());
   int64_t reused = 0;
   if (!job.prompt_cache.empty() && std::filesystem::exists(job.prompt_cache)) {
-    model::LoadSession(job.prompt_cache, engine.model(), context);
+    model::LoadSession(job.prompt_cache, engine.model(), context.sequence());
     const int64_t cached = context.size();
-    reused = context.ReusePrefix(prompt.tokens);
+    reused = context.sequence().ReusePrefix(prompt.tokens);
     std::fprintf(
         stderr, "prompt cache: %lld of %lld tokens begin this prompt too\n",
         static_cast<long long>(reused), static_cast<long long>(cached));
@@ -183,7 +183,8 @@ void RunCommand(const RunJob& job) {
   // Written however the reading ends; the old file stays until then.
   const auto save = [&] {
     if (job.prompt_cache.empty()) return;
-    model::SaveSession(job.prompt_cache, engine.model(), context, described);
+    model::SaveSession(job.prompt_cache, engine.model(), context.sequence(),
+                       described);
   };
   engine::Sampler sampler(job.sampling, seed);
   engine::GenerateResult result;
@@ -227,7 +228,7 @@ void RunCommand(const RunJob& job) {
       static_cast<long long>(result.generated_tokens),
       FormatCount(Rate(result.generated_tokens, result.generate_seconds))
           .c_str(),
-      shifted.c_str(), FormatBytes(context.KvBytes()).c_str());
+      shifted.c_str(), FormatBytes(context.sequence().KvBytes()).c_str());
 }
 
 }  // namespace

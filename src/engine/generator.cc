@@ -21,15 +21,17 @@ double SecondsSince(Clock::time_point begin) {
 // How many tokens to take out of a full context: half of what is not kept, or
 // the next more that the positions allow.
 int64_t ShiftCount(const model::Context& context, int64_t keep) {
-  const position::Stack stack = context.stack();
-  const int64_t half = std::max<int64_t>(1, (context.length() - keep) / 2);
+  const position::Stack stack = context.sequence().stack();
+  const int64_t half =
+      std::max<int64_t>(1, (context.sequence().length() - keep) / 2);
   std::optional<std::string> first_reason;
-  for (int64_t count = half; keep + count < context.length(); ++count) {
+  for (int64_t count = half; keep + count < context.sequence().length();
+       ++count) {
     std::optional<std::string> reason;
     for (const position::Plan& plan : stack) {
       if (!reason) {
-        reason =
-            attention::WhyNotRenumber(plan, context.kv_type(), keep, count);
+        reason = attention::WhyNotRenumber(plan, context.sequence().kv_type(),
+                                           keep, count);
       }
     }
     if (!reason) return count;
@@ -51,7 +53,8 @@ class Reader {
         std::min(context_.chunk(), static_cast<int64_t>(tokens.size()));
     if (change_) {
       if (context_.size() >= change_->at) {
-        context_.ChangeStack(change_->stack, context_.length());
+        context_.sequence().ChangeStack(change_->stack,
+                                        context_.sequence().length());
         change_.reset();
       } else {
         count = std::min(count, change_->at - context_.size());
@@ -75,10 +78,11 @@ GenerateResult Generate(model::Context& context,
                         const GenerateCallbacks& callbacks) {
   const auto prompt_tokens = static_cast<int64_t>(prompt.size());
   Require(prompt_tokens > 0, "the prompt has no tokens");
-  Require(context.size() + prompt_tokens < context.length(),
+  Require(context.size() + prompt_tokens < context.sequence().length(),
           "the prompt has " + std::to_string(prompt_tokens) +
               " tokens and leaves no room in a context of " +
-              std::to_string(context.length()) + "; give a larger --context");
+              std::to_string(context.sequence().length()) +
+              "; give a larger --context");
   GenerateResult result{.prompt_tokens = prompt_tokens};
   Clock::time_point begin = Clock::now();
   // Known now rather than after an hour of reading.
@@ -110,14 +114,14 @@ GenerateResult Generate(model::Context& context,
     ++result.generated_tokens;
     callbacks.on_text(decoder.Add(token));
     if (result.generated_tokens == options.max_tokens) break;
-    if (context.size() == context.length()) {
+    if (context.size() == context.sequence().length()) {
       if (!options.shift) {
         result.reason = StopReason::kContextFull;
         break;
       }
       // Positions may have been switched since.
       if (options.change) shift_count = ShiftCount(context, options.keep);
-      context.Shift(options.keep, shift_count);
+      context.sequence().Shift(options.keep, shift_count);
       result.shifted_tokens += shift_count;
     }
     reader.Read({&token, 1});

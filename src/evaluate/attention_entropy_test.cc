@@ -56,7 +56,7 @@ class Definition : public model::AttentionProbe {
     const auto n = static_cast<int64_t>(ids.size());
     model::Context context(engine.model(), stack, {.length = n, .chunk = n},
                            engine.threads());
-    context.SetProbe(this);
+    context.workspace().SetProbe(this);
     context.Forward(ids);
   }
 

@@ -49,7 +49,7 @@ std::vector<AttentionSeen> ReadAttention(engine::Engine& engine,
   Collector collector(config, first_query, layers);
   model::Context context(engine.model(), stack, {.length = length},
                          engine.threads());
-  context.SetProbe(&collector);
+  context.workspace().SetProbe(&collector);
   while (context.size() < length) {
     const int64_t first = context.size();
     const int64_t T = std::min(context.chunk(), length - first);

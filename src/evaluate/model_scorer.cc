@@ -46,7 +46,7 @@ std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
     }
     on_tokens(T, Work(stack, first, T));
   }
-  kv_bytes_ = context.KvBytes();
+  kv_bytes_ = context.sequence().KvBytes();
   return scores;
 }
 

@@ -393,7 +393,7 @@ TEST(MatMulTest, DotsAndPanelsMatchFloat64) {
         }
         const Matrix weights{info.type, data.data(), rows, columns};
         std::vector<float> y(static_cast<size_t>(T * rows));
-        MatMul(x.data(), T, weights, y.data(), *pool, scratch);
+        MatMul(x.data(), RowsOf(T), weights, y.data(), *pool, scratch);
         std::vector<float> row(static_cast<size_t>(columns));
         for (int64_t r = 0; r < rows; ++r) {
           UnpackRow(info.type, weights.Row(r), columns, row.data());
@@ -412,6 +412,53 @@ TEST(MatMulTest, DotsAndPanelsMatchFloat64) {
                 << info.name;
           }
         }
+      }
+    }
+  }
+}
+
+// Rows of a batch are alone in their bits: few tokens as Dot has them, many as
+// a product of their own, whatever stands beside them.
+TEST_P(KernelTest, BatchRowsHaveTheBitsThatTheyHaveAlone) {
+  Rng rng(11);
+  SerialFor threads;
+  MatMulScratch scratch;
+  for (const DTypeInfo& info : AllDTypes()) {
+    if (!info.packed) continue;
+    for (const int64_t blocks : {1, 2, 3, 7, 8}) {
+      const int64_t columns = info.block_elements == 1
+                                  ? blocks * 32 + 13
+                                  : blocks * info.block_elements;
+      const int64_t rows = 37;
+      const auto w = Normals(rng, rows * columns);
+      std::vector<uint8_t> data(
+          static_cast<size_t>(rows * RowBytes(info.type, columns)));
+      for (int64_t r = 0; r < rows; ++r) {
+        PackRow(info.type, w.data() + r * columns, columns,
+                data.data() + r * RowBytes(info.type, columns));
+      }
+      const Matrix weights{info.type, data.data(), rows, columns};
+      for (const BatchRows batch :
+           {BatchRows{1, 0}, BatchRows{2, 0}, BatchRows{3, 0}, BatchRows{4, 0},
+            BatchRows{17, 0}, BatchRows{5, 9}, BatchRows{0, 9}}) {
+        const auto x = Normals(rng, batch.total() * columns);
+        std::vector<float> y(static_cast<size_t>(batch.total() * rows));
+        MatMul(x.data(), batch, weights, y.data(), threads, scratch);
+        for (int64_t t = 0; t < batch.few; ++t) {
+          for (int64_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(
+                y[static_cast<size_t>(t * rows + r)],
+                Dot(info.type, weights.Row(r), x.data() + t * columns, columns))
+                << info.name << " " << columns << " " << t << " " << r;
+          }
+        }
+        if (batch.many == 0) continue;
+        std::vector<float> alone(static_cast<size_t>(batch.many * rows));
+        MatMul(x.data() + batch.few * columns, {.many = batch.many}, weights,
+               alone.data(), threads, scratch);
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(),
+                               y.begin() + batch.few * rows))
+            << info.name;
       }
     }
   }

@@ -41,14 +41,32 @@ class MatMulScratch {
   int64_t workers_ = 0;
 };
 
-// y[t, r] = sum_c x[t, c] W[r, c].
+// How many rows of x belong to few tokens of their text, and how many to many.
+// The few come first; each kind has its own order of sums, so that a token has
+// the same bits whatever else is in its batch.
+struct BatchRows {
+  int64_t few = 0;
+  int64_t many = 0;
+
+  int64_t total() const { return few + many; }
+};
+
+// A text's share of a batch counts as few up to here: dot products are faster.
+inline constexpr int64_t kFewTokens = 4;
+
+// The rows of T tokens of one text.
+inline BatchRows RowsOf(int64_t T) {
+  return T <= kFewTokens ? BatchRows{.few = T} : BatchRows{.many = T};
+}
+
+// y[t, r] = sum_c x[t, c] W[r, c]. Each weight is read from memory once.
 //
-//   x [T, columns], y [T, rows], both dense
+//   x [T, columns], y [T, rows], both dense, T = batch.total()
 //
-// Few tokens: one dot product a weight row, which reads each weight once. Many
-// tokens: panels of weight rows are unpacked to float32 and transposed once,
-// then multiplied with all tokens.
-void MatMul(const float* x, int64_t T, const Matrix& weights, float* y,
+// Few tokens: a dot product for each weight row. Many tokens: panels of weight
+// rows are unpacked to float32 and transposed once, then multiplied with all
+// tokens.
+void MatMul(const float* x, BatchRows batch, const Matrix& weights, float* y,
             ParallelFor& threads, MatMulScratch& scratch);
 
 }  // namespace ropewalk::kernels

@@ -46,7 +46,7 @@ TEST(AttentionProbeTest, SeesEveryLayerOfEveryChunkAndChangesNothing) {
   Context plain(model, stack, {.length = 50}, serial);
   Context watched(model, stack, {.length = 50}, serial);
   Notes notes(model.config());
-  watched.SetProbe(&notes);
+  watched.workspace().SetProbe(&notes);
   for (const int64_t T : {30, 1, 18}) {
     const auto chunk = std::span(tokens).subspan(
         static_cast<size_t>(plain.size()), static_cast<size_t>(T));
@@ -65,8 +65,8 @@ TEST(AttentionProbeTest, SeesEveryLayerOfEveryChunkAndChangesNothing) {
     EXPECT_EQ(notes.calls[call].T, sizes[call]);
     EXPECT_EQ(notes.calls[call].head_scale, nullptr);
   }
-  watched.Trim(49);
-  watched.SetProbe(nullptr);
+  watched.sequence().Trim(49);
+  watched.workspace().SetProbe(nullptr);
   watched.Forward(std::span(tokens).last(1));
   EXPECT_EQ(notes.calls.size(), 6u);
 }
@@ -80,7 +80,7 @@ TEST(AttentionProbeTest, QueriesAndKeysAreTheProjections) {
   SerialFor serial;
   Context context(model, MakeStack(model, "rope", 9), {.length = 9}, serial);
   Notes notes(config);
-  context.SetProbe(&notes);
+  context.workspace().SetProbe(&notes);
   context.Forward(tokens);
   const Layer& layer = model.layers().front();
   for (size_t t = 0; t < tokens.size(); ++t) {
@@ -122,7 +122,7 @@ TEST(AttentionProbeTest, KeysAreBehindTheirNorm) {
   SerialFor serial;
   Context context(model, MakeStack(model, "rope", 9), {.length = 9}, serial);
   Notes notes(model.config());
-  context.SetProbe(&notes);
+  context.workspace().SetProbe(&notes);
   context.Forward(RandomTokens(model, 9, 8));
   const auto D = static_cast<size_t>(model.config().heads.D);
   for (size_t t = 0; t < 9; ++t) {
@@ -145,7 +145,7 @@ TEST(AttentionProbeTest, ShowsTheLearnedScaleOnlyWhereItIsUsed) {
                     MakeStack(model, learned ? "rope+logn-learned" : "rope", 9),
                     {.length = 9}, serial);
     Notes notes(model.config());
-    context.SetProbe(&notes);
+    context.workspace().SetProbe(&notes);
     context.Forward(RandomTokens(model, 9, 8));
     for (size_t l = 0; l < 2; ++l) {
       const auto& scale = model.layers()[l].attention.logn_scale;

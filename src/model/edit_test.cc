@@ -65,7 +65,7 @@ TEST(ContextEditTest, ReusedPrefixReadsOnAsIfNothingHadFollowed) {
         "self-extend:window=20,group=4", "dca:chunk=24", "hwfa:window=16"}) {
     Reader reader(model, spelling);
     reader.Read(first);
-    const int64_t kept = reader.context.ReusePrefix(second);
+    const int64_t kept = reader.context.sequence().ReusePrefix(second);
     EXPECT_EQ(kept, 200) << spelling;
     const auto got = reader.Read(Part(second, static_cast<size_t>(kept),
                                       300 - static_cast<size_t>(kept)));
@@ -85,8 +85,8 @@ TEST(ContextEditTest, AWindowThatHasPassedThePrefixStartsAnew) {
   reader.Read(Part(tokens, 0, 300));
   reader.Read(Part(tokens, 300, 50));
   reader.Read(Part(tokens, 350, 1));
-  ASSERT_TRUE(reader.context.WhyNotTrim(200).has_value());
-  EXPECT_EQ(reader.context.ReusePrefix(Part(tokens, 0, 201)), 0);
+  ASSERT_TRUE(reader.context.sequence().WhyNotTrim(200).has_value());
+  EXPECT_EQ(reader.context.sequence().ReusePrefix(Part(tokens, 0, 201)), 0);
   EXPECT_EQ(reader.context.size(), 0);
 }
 
@@ -95,7 +95,7 @@ TEST(ContextEditTest, TheSamePromptAgainLeavesOneTokenToRead) {
   const auto tokens = RandomTokens(model, 50, 2);
   Reader reader(model, "rope");
   const auto first = reader.Read(tokens);
-  EXPECT_EQ(reader.context.ReusePrefix(tokens), 49);
+  EXPECT_EQ(reader.context.sequence().ReusePrefix(tokens), 49);
   EXPECT_LT(LargestDifference(reader.Read(Part(tokens, 49, 1)), first), 1e-4);
 }
 
@@ -109,12 +109,12 @@ TEST(ContextEditTest, ShiftOfOneLayerIsAFreshText) {
         "leaky-rerope:window=20,k=4", "dca:chunk=24", "nope"}) {
     Reader reader(model, spelling);
     reader.Read(Part(tokens, 0, 299));
-    reader.context.Shift(4, 120);
+    reader.context.sequence().Shift(4, 120);
     EXPECT_EQ(reader.context.size(), 179) << spelling;
     const auto got = reader.Read(Part(tokens, 299, 1));
     std::vector<Token> rest(tokens.begin(), tokens.begin() + 4);
     rest.insert(rest.end(), tokens.begin() + 124, tokens.end());
-    EXPECT_TRUE(std::ranges::equal(reader.context.tokens(), rest));
+    EXPECT_TRUE(std::ranges::equal(reader.context.sequence().tokens(), rest));
     Reader fresh(model, spelling);
     fresh.Read(Part(rest, 0, rest.size() - 1));
     EXPECT_LT(
@@ -134,10 +134,11 @@ TEST(ContextEditTest, RefusedShiftsChangeNothing) {
            {"sink-window:size=20,sinks=4", "fixed position"}}) {
     Reader reader(model, spelling);
     const auto before = reader.Read(Part(tokens, 0, 199));
-    const auto reason = reader.context.WhyNotShift(4, 100);
+    const auto reason = reader.context.sequence().WhyNotShift(4, 100);
     ASSERT_TRUE(reason.has_value()) << spelling;
     EXPECT_NE(reason->find(part), std::string::npos) << *reason;
-    EXPECT_THROW(reader.context.Shift(4, 100), std::invalid_argument);
+    EXPECT_THROW(reader.context.sequence().Shift(4, 100),
+                 std::invalid_argument);
     EXPECT_EQ(reader.context.size(), 199);
     Reader same(model, spelling);
     same.Read(Part(tokens, 0, 199));
@@ -156,7 +157,8 @@ TEST(ContextEditTest, ChangedPositionsEqualAFreshPrefillUpToTheWindow) {
                                 size_t at) {
     Reader reader(model, from);
     reader.Read(Part(tokens, 0, at));
-    reader.context.ChangeStack(MakeStack(model, to, kLength), kLength);
+    reader.context.sequence().ChangeStack(MakeStack(model, to, kLength),
+                                          kLength);
     Reader fresh(model, to);
     fresh.Read(Part(tokens, 0, at));
     return LargestDifference(reader.Read(Part(tokens, at, 120 - at)),
@@ -183,7 +185,8 @@ TEST(ContextEditTest, OneLayerChangesPositionsExactly) {
                          "dca:chunk=24", "nope", "window:size=30"}) {
     Reader reader(model, "rope");
     reader.Read(Part(tokens, 0, 100));
-    reader.context.ChangeStack(MakeStack(model, to, kLength), kLength);
+    reader.context.sequence().ChangeStack(MakeStack(model, to, kLength),
+                                          kLength);
     Reader fresh(model, to);
     fresh.Read(Part(tokens, 0, 100));
     EXPECT_LT(LargestDifference(reader.Read(Part(tokens, 100, 20)),
@@ -205,7 +208,8 @@ TEST(ContextEditTest, QuantisedStoresStayClose) {
       const double difference = LargestDifference(reader.Read(tokens), want);
       EXPECT_GT(difference, 0) << InfoOf(type).name;
       EXPECT_LT(difference, 0.1) << InfoOf(type).name;
-      EXPECT_LT(reader.context.KvBytes(), exact.context.KvBytes());
+      EXPECT_LT(reader.context.sequence().KvBytes(),
+                exact.context.sequence().KvBytes());
       before = std::max(before, difference);
     }
     EXPECT_GT(before, 1e-4);
@@ -231,11 +235,11 @@ TEST_F(SessionTest, ALoadedTextReadsOnWithTheSameBits) {
     for (const DType type : {DType::kF32, DType::kF16, DType::kQ8_0}) {
       Reader reader(model, spelling, type);
       reader.Read(Part(tokens, 0, 290));
-      SaveSession(path_, model, reader.context, spelling);
+      SaveSession(path_, model, reader.context.sequence(), spelling);
       Reader other(model, spelling, type);
-      LoadSession(path_, model, other.context);
-      EXPECT_TRUE(
-          std::ranges::equal(other.context.tokens(), Part(tokens, 0, 290)));
+      LoadSession(path_, model, other.context.sequence());
+      EXPECT_TRUE(std::ranges::equal(other.context.sequence().tokens(),
+                                     Part(tokens, 0, 290)));
       EXPECT_EQ(other.Read(Part(tokens, 290, 10)),
                 reader.Read(Part(tokens, 290, 10)))
           << spelling;
@@ -249,11 +253,11 @@ TEST_F(SessionTest, WhatItDoesNotBelongToIsRefused) {
   const auto tokens = RandomTokens(model, 150, 9);
   Reader reader(model, "rope");
   reader.Read(tokens);
-  SaveSession(path_, model, reader.context, "rope");
+  SaveSession(path_, model, reader.context.sequence(), "rope");
   const auto refuses = [&](const Model& m, Reader into,
                            const std::string& part) {
     try {
-      LoadSession(path_, m, into.context);
+      LoadSession(path_, m, into.context.sequence());
       ADD_FAILURE() << part;
     } catch (const std::invalid_argument& error) {
       EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
@@ -271,7 +275,7 @@ TEST_F(SessionTest, EveryCutAndChangedByteIsNoticed) {
   const auto model = Model::Load(TinyPath("session.gguf"));
   Reader reader(model, "rerope:window=20");
   reader.Read(RandomTokens(model, 40, 10));
-  SaveSession(path_, model, reader.context, "rerope:window=20");
+  SaveSession(path_, model, reader.context.sequence(), "rerope:window=20");
   std::ifstream in(path_, std::ios::binary);
   const std::string whole{std::istreambuf_iterator<char>(in), {}};
   const auto loads = [&](const std::string& bytes) {
@@ -279,7 +283,7 @@ TEST_F(SessionTest, EveryCutAndChangedByteIsNoticed) {
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     Reader into(model, "rerope:window=20");
     try {
-      LoadSession(path_, model, into.context);
+      LoadSession(path_, model, into.context.sequence());
       return true;
     } catch (const FormatError&) {
     } catch (const std::invalid_argument&) {

@@ -150,16 +150,16 @@ void RequireSame(const SafetensorsFile& file, const std::string& key,
 }  // namespace
 
 void SaveSession(const std::string& path, const Model& model,
-                 const Context& context, const std::string& position) {
-  const std::vector<KvImage> images = context.Images();
+                 const Sequence& sequence, const std::string& position) {
+  const std::vector<KvImage> images = sequence.Images();
   formats::SafetensorsWriter writer(path);
   writer.AddMetadata("ropewalk.session", kVersion);
   writer.AddMetadata("model", FingerprintOf(model));
-  writer.AddMetadata("plans", FingerprintOf(context.stack()));
+  writer.AddMetadata("plans", FingerprintOf(sequence.stack()));
   writer.AddMetadata("position", position);
-  writer.AddMetadata("kv_type", std::string(InfoOf(context.kv_type()).name));
-  const std::vector<Token> tokens(context.tokens().begin(),
-                                  context.tokens().end());
+  writer.AddMetadata("kv_type", std::string(InfoOf(sequence.kv_type()).name));
+  const std::vector<Token> tokens(sequence.tokens().begin(),
+                                  sequence.tokens().end());
   static_assert(sizeof(Token) == 4);
   // Numbers first: every tensor stays aligned.
   const auto for_tiles = [&](const auto& body) {
@@ -205,22 +205,22 @@ void SaveSession(const std::string& path, const Model& model,
 }
 
 void LoadSession(const std::string& path, const Model& model,
-                 Context& context) {
+                 Sequence& sequence) {
   const SafetensorsFile file(path);
   RequireSame(file, "ropewalk.session", kVersion,
               "is of another version of this program");
   file.VerifyChecksum();
   RequireSame(file, "model", FingerprintOf(model), "is of another model");
   const auto position = file.metadata().find("position");
-  RequireSame(file, "plans", FingerprintOf(context.stack()),
+  RequireSame(file, "plans", FingerprintOf(sequence.stack()),
               "was read under other positions" +
                   (position == file.metadata().end()
                        ? std::string()
                        : " (" + Printable(position->second, 80) + ")"));
-  RequireSame(file, "kv_type", std::string(InfoOf(context.kv_type()).name),
+  RequireSame(file, "kv_type", std::string(InfoOf(sequence.kv_type()).name),
               "keeps keys and values in another type");
 
-  std::vector<KvImage> images = context.Images();  // for shapes
+  std::vector<KvImage> images = sequence.Images();  // for shapes
   const auto counts = Numbers<int64_t>(file, "counts", SafeType::kI64);
   if (counts.size() != 4 * images.size()) {
     throw FormatError(path, 0, "counts of another number of layers");
@@ -237,7 +237,8 @@ void LoadSession(const std::string& path, const Model& model,
                               image.key_tile_bytes);
     }
   }
-  context.Restore(Numbers<Token>(file, "tokens", SafeType::kI32), images);
+  const auto tokens = Numbers<Token>(file, "tokens", SafeType::kI32);
+  sequence.Restore(tokens, static_cast<int64_t>(tokens.size()), images);
 }
 
 }  // namespace ropewalk::model

@@ -10,20 +10,21 @@
 
 #include <string>
 
-#include "model/context.h"
 #include "model/model.h"
+#include "model/sequence.h"
 
 namespace ropewalk::model {
 
 // `position` is how the plans are spelled, for messages. Throws IoError.
 void SaveSession(const std::string& path, const Model& model,
-                 const Context& context, const std::string& position);
+                 const Sequence& sequence, const std::string& position);
 
-// Fills `context` with what the file holds. Throws IoError, FormatError for a
+// Fills `sequence` with what the file holds. Throws IoError, FormatError for a
 // file that is broken or no session, and std::invalid_argument for one of
-// another model, other positions, another type or a longer text; `context` is
+// another model, other positions, another type or a longer text; `sequence` is
 // then as it was.
-void LoadSession(const std::string& path, const Model& model, Context& context);
+void LoadSession(const std::string& path, const Model& model,
+                 Sequence& sequence);
 
 }  // namespace ropewalk::model
 

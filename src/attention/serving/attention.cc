@@ -61,17 +61,18 @@ float* AttentionScratch::Shared(int64_t floats) {
 }
 
 BandedAttention::BandedAttention(position::Plan plan, const HeadShape& shape)
-    : plan_(std::move(plan)), shape_(shape) {
-  Require(!plan_.bands.empty(), "attention: a plan needs at least one band");
-  for (const position::FrequencyTable& table : plan_.tables) {
+    : plan_(std::make_shared<const position::Plan>(std::move(plan))),
+      shape_(shape) {
+  Require(!plan_->bands.empty(), "attention: a plan needs at least one band");
+  for (const position::FrequencyTable& table : plan_->tables) {
     Require(2 * static_cast<int64_t>(table.frequencies.size()) <= shape.D,
             "attention: " + std::to_string(table.frequencies.size()) +
                 " rotary pairs do not fit heads of width " +
                 std::to_string(shape.D));
   }
   Validate(shape_);
-  key_stores_ = static_cast<int64_t>(plan_.KeyStores(&store_of_).size());
-  reach_ = plan_.Reach();
+  key_stores_ = static_cast<int64_t>(plan_->KeyStores(&store_of_).size());
+  reach_ = plan_->Reach();
 }
 
 void BandedAttention::Attend(std::span<const QuerySlice> slices,
@@ -79,7 +80,7 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
                              AttentionScratch& scratch) const {
   if (slices.empty()) return;
   const DType type = slices.front().store->type();
-  const size_t bands = plan_.bands.size();
+  const size_t bands = plan_->bands.size();
   std::vector<RotationRows> rows(slices.size() * bands);
   Tasks tasks;
   for (size_t s = 0; s < slices.size(); ++s) {
@@ -90,9 +91,9 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
     ROPEWALK_CHECK(slice.tables->first() == first + slice.store->frame() &&
                    slice.tables->size() >= slice.T);
     for (size_t b = 0; b < bands; ++b) {
-      const position::Band& band = plan_.bands[b];
+      const position::Band& band = plan_->bands[b];
       rows[s * bands + b] = slice.tables->Get(
-          band.query, plan_.tables[static_cast<size_t>(band.table)]);
+          band.query, plan_->tables[static_cast<size_t>(band.table)]);
     }
     const int64_t padding = slice.T - RealTokens(slice);
     std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);

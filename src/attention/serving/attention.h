@@ -62,7 +62,11 @@ class BandedAttention {
   // tables are wider than the heads.
   BandedAttention(position::Plan plan, const HeadShape& shape);
 
-  const position::Plan& plan() const { return plan_; }
+  // Its stores share the plan, and may outlive the attention.
+  const position::Plan& plan() const { return *plan_; }
+  const std::shared_ptr<const position::Plan>& shared_plan() const {
+    return plan_;
+  }
   const HeadShape& shape() const { return shape_; }
   KvStore NewStore(DType type = DType::kF32,
                    std::shared_ptr<TilePool> pool = nullptr) const {
@@ -82,7 +86,7 @@ class BandedAttention {
               ParallelFor& threads, AttentionScratch& scratch) const;
 
  private:
-  position::Plan plan_;
+  std::shared_ptr<const position::Plan> plan_;
   HeadShape shape_;
   std::vector<int64_t> store_of_;
   int64_t key_stores_ = 0;

@@ -46,8 +46,6 @@ void ThrowIf(const std::optional<std::string>& reason) {
   Require(!reason, reason.value_or(""));
 }
 
-int64_t TilesFor(int64_t slots) { return (slots + kTile - 1) / kTile; }
-
 }  // namespace
 
 std::optional<int64_t> KvStore::FirstMissing(const Tiles& keys,
@@ -82,16 +80,15 @@ std::optional<int64_t> KvStore::FirstMissing(const Tiles& keys,
 
 void KvStore::Unrotate(int64_t id, float* key) const {
   const position::KeyStore& store = stores_.front();
-  Turn(plan_.tables[static_cast<size_t>(store.table)], store.key(id + frame_),
-       true, shape_.D, key);
+  Turn(TableOf(store), store.key(id + frame_), true, shape_.D, key);
 }
 
 void KvStore::WriteKey(size_t store, int64_t id, int64_t g, const float* raw) {
   const position::KeyStore& to = stores_[store];
   std::vector<float> key(raw, raw + shape_.D);
-  Turn(plan_.tables[static_cast<size_t>(to.table)], to.key(id + frame_), false,
-       shape_.D, key.data());
+  Turn(TableOf(to), to.key(id + frame_), false, shape_.D, key.data());
   const int64_t slot = SlotOf(id);
+  keys_[store].Own(slot / kTile);
   kernels::PackKey(type_, key.data(), shape_.D, KeyPanel(keys_[store], slot, g),
                    slot % kernels::kKeyPanel);
 }
@@ -100,8 +97,7 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
   // Rotated back and forth by the tables that Append goes by: the same bits.
   const position::KeyStore& main = from.stores_.front();
   const position::KeyStore& to = stores_[store];
-  position::FrequencyTable undo =
-      from.plan_.tables[static_cast<size_t>(main.table)];
+  position::FrequencyTable undo = from.TableOf(main);
   undo.magnitude = 1 / undo.magnitude;
   RotationTables tables;
   std::vector<float> keys(static_cast<size_t>(kTile * shape_.D));
@@ -124,8 +120,7 @@ void KvStore::FillFrom(const KvStore& from, size_t store) {
     const int64_t id = IdOf(first);
     tables.Begin(id + frame_, last - first);
     const RotationRows back = tables.Get(main.key, undo);
-    const RotationRows rows =
-        tables.Get(to.key, plan_.tables[static_cast<size_t>(to.table)]);
+    const RotationRows rows = tables.Get(to.key, TableOf(to));
     for (int64_t g = 0; g < shape_.G; ++g) {
       for (int64_t t = 0; t < last - first; ++t) {
         from.CopyKey(0, id + t, g, keys.data() + t * shape_.D);
@@ -256,7 +251,7 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
 std::optional<std::string> KvStore::WhyNotClose(int64_t keep,
                                                 int64_t open) const {
   if (open == 0) return std::nullopt;
-  if (auto reason = WhyNotRenumber(plan_, type_, keep, open)) return reason;
+  if (auto reason = WhyNotRenumber(*plan_, type_, keep, open)) return reason;
   for (const position::KeyStore& store : stores_) {
     for (int64_t id = store.OldestNeeded(size_ - open); id < keep;
          id += kTile - id % kTile) {
@@ -295,7 +290,7 @@ void KvStore::CloseGap() {
     CopyKey(0, id, g, key);
     Unrotate(id, key);
   });
-  const bool turns = TurnsKeys(plan_, open);
+  const bool turns = TurnsKeys(*plan_, open);
   size_ -= open;
   frame_ = taken_out_;
   for (size_t s = turns ? 0 : 1; s < keys_.size(); ++s) {
@@ -329,32 +324,28 @@ std::optional<std::string> KvStore::WhyNotChangePlan(
 }
 
 void KvStore::ChangePlan(const position::Plan& plan) {
-  ThrowIf(WhyNotChangePlan(plan));
-  KvStore next(plan, shape_, type_, pool_);
+  ChangePlan(std::make_shared<const position::Plan>(plan));
+}
+
+void KvStore::ChangePlan(std::shared_ptr<const position::Plan> plan) {
+  ThrowIf(WhyNotChangePlan(*plan));
+  KvStore next(std::move(plan), shape_, type_, pool_);
   next.size_ = size_;
   next.keep_ = keep_;
   next.taken_out_ = taken_out_;
   next.frame_ = frame_;
-  // Keys that both plans rotate alike are taken over as they are, but for the
-  // main store, of which the others are made first.
+  // Keys that both plans rotate alike are shared as they are.
   const auto same = [&](size_t s, size_t t) {
     return next.stores_[s].key == stores_[t].key &&
-           plan.tables[static_cast<size_t>(next.stores_[s].table)] ==
-               plan_.tables[static_cast<size_t>(stores_[t].table)];
+           next.TableOf(next.stores_[s]) == TableOf(stores_[t]);
   };
-  std::optional<size_t> heir;
   for (size_t s = 0; s < next.stores_.size(); ++s) {
-    for (size_t t = 1; t < stores_.size(); ++t) {
-      if (same(s, t)) next.keys_[s] = std::move(keys_[t]);
-    }
-    if (same(s, 0)) {
-      heir = s;
-    } else {
-      next.FillFrom(*this, s);
-    }
+    size_t t = 0;
+    while (t < stores_.size() && !same(s, t)) ++t;
+    if (t < stores_.size()) next.keys_[s] = keys_[t];
+    if (t != 0) next.FillFrom(*this, s);
   }
-  if (heir) next.keys_[*heir] = std::move(keys_[0]);
-  next.values_ = std::move(values_);
+  next.values_ = values_;
   next.DropUnreachable();
   *this = std::move(next);
 }
@@ -394,7 +385,7 @@ void KvStore::Restore(const KvImage& image) {
               image.taken_out - image.frame <= image.size - image.keep &&
               (image.taken_out > 0 || image.keep == 0),
           "kept keys and values have counts that make no sense");
-  if (image.frame != 0) ThrowIf(plan_.WhyNotShift(image.frame, image.keep));
+  if (image.frame != 0) ThrowIf(plan_->WhyNotShift(image.frame, image.keep));
   KvStore next(plan_, shape_, type_, pool_);
   next.size_ = image.size;
   next.keep_ = image.keep;

@@ -1,6 +1,7 @@
 #include "attention/serving/kv_store.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -15,15 +16,19 @@ constexpr int64_t kPanels = kTile / kernels::kKeyPanel;
 // Tokens that one task of Append takes.
 constexpr int64_t kTokensPerTask = 64;
 
+// Floats of a key that need no memory of the heap while it is rotated.
+constexpr int64_t kRowOnStack = 256;
+
 }  // namespace
 
-KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,
+KvStore::KvStore(std::shared_ptr<const position::Plan> plan,
+                 const HeadShape& shape, DType type,
                  std::shared_ptr<TilePool> pool)
-    : plan_(plan),
+    : plan_(std::move(plan)),
       shape_(shape),
       type_(type),
-      stores_(plan.KeyStores(nullptr)),
-      pool_(pool != nullptr ? std::move(pool) : std::make_shared<TilePool>()) {
+      stores_(plan_->KeyStores(nullptr)),
+      pool_(pool != nullptr ? std::move(pool) : TilePool::Make()) {
   Validate(shape);
   Require(kernels::CanStore(type),
           "keys and values are kept in f32, f16, bf16 or q8_0, not in " +
@@ -33,6 +38,11 @@ KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,
   }
   values_ = Tiles(shape.G * ValueHeadBytes(), pool_);
 }
+
+KvStore::KvStore(const position::Plan& plan, const HeadShape& shape, DType type,
+                 std::shared_ptr<TilePool> pool)
+    : KvStore(std::make_shared<const position::Plan>(plan), shape, type,
+              std::move(pool)) {}
 
 int64_t KvStore::KeyHeadBytes() const {
   return kPanels * kernels::KeyPanelBytes(type_, shape_.D);
@@ -54,7 +64,7 @@ std::vector<Segment> KvStore::Segments() const {
   return segments;
 }
 
-uint8_t* KvStore::KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const {
+uint8_t* KvStore::KeyPanel(const Tiles& tiles, int64_t slot, int64_t g) const {
   return tiles.At(slot / kTile) + g * KeyHeadBytes() +
          slot % kTile / kernels::kKeyPanel *
              kernels::KeyPanelBytes(type_, shape_.D);
@@ -74,33 +84,78 @@ void KvStore::DropUnreachable() {
   values_.DropBelow(value_kept, SlotOf(longest.OldestNeeded(size_)) / kTile);
 }
 
+void KvStore::Prepare(int64_t T) {
+  if (T == 0) return;
+  DropUnreachable();
+  const int64_t end = TilesFor(Slots() + T);
+  const auto prepare = [&](Tiles& tiles) {
+    tiles.GrowTo(end);
+    if (Slots() % kTile != 0) tiles.Own(Slots() / kTile);
+  };
+  for (Tiles& tiles : keys_) prepare(tiles);
+  prepare(values_);
+}
+
+void KvStore::GiveSpareBack() {
+  const int64_t end = TilesFor(Slots());
+  for (Tiles& tiles : keys_) tiles.ShrinkTo(end);
+  values_.ShrinkTo(end);
+}
+
+int64_t KvStore::BytesToPrepare(int64_t T) const {
+  if (T == 0) return 0;
+  const int64_t end = TilesFor(Slots() + T);
+  const auto bytes = [&](const Tiles& tiles) {
+    const bool copies = Slots() % kTile != 0 && tiles.IsShared(Slots() / kTile);
+    return (std::max<int64_t>(0, end - tiles.count()) + (copies ? 1 : 0)) *
+           tiles.tile_bytes();
+  };
+  int64_t sum = bytes(values_);
+  for (const Tiles& tiles : keys_) sum += bytes(tiles);
+  return sum;
+}
+
+int64_t KvStore::BytesFor(int64_t size, int64_t chunk) const {
+  const int64_t all = TilesFor(size);
+  int64_t sum = 0;
+  int64_t most = 0;
+  for (size_t s = 0; s < stores_.size(); ++s) {
+    const position::KeyStore& store = stores_[s];
+    // Append drops what is out of reach before it grows by a chunk. The ends
+    // of both are somewhere in a tile.
+    int64_t tiles = all;
+    if (store.reach < size) {
+      tiles = std::min(
+          all, TilesFor(store.first_kept) + TilesFor(store.reach + chunk) + 1);
+    }
+    most = std::max(most, tiles);
+    sum += tiles * keys_[s].tile_bytes();
+  }
+  return sum + most * values_.tile_bytes();
+}
+
 void KvStore::Append(const float* keys, const float* values, int64_t T,
                      RotationTables& tables, ParallelFor& threads) {
   if (T == 0) return;
   // Padding before id 0 may stand in the tables.
   const int64_t skip = Slots() - tables.first();
   ROPEWALK_CHECK(skip >= 0 && skip + T <= tables.size());
-  const int64_t end = (Slots() + T + kTile - 1) / kTile;
+  Prepare(T);
   std::vector<RotationRows> rows;
-  DropUnreachable();
-  for (size_t s = 0; s < stores_.size(); ++s) {
-    const position::KeyStore& store = stores_[s];
-    keys_[s].GrowTo(end);
-    rows.push_back(
-        tables.Get(store.key, plan_.tables[static_cast<size_t>(store.table)]));
+  for (const position::KeyStore& store : stores_) {
+    rows.push_back(tables.Get(store.key, TableOf(store)));
   }
-  values_.GrowTo(end);
 
   const int64_t D = shape_.D;
   const int64_t G = shape_.G;
   const int64_t first_slot = Slots();
   const int64_t runs = (T + kTokensPerTask - 1) / kTokensPerTask;
-  const int64_t row_floats = (D + 15) / 16 * 16;
-  rotated_.EnsureSize(threads.workers() * row_floats);
-  threads.Run(G * runs, [&](int64_t task, int64_t worker) {
+  threads.Run(G * runs, [&](int64_t task, int64_t) {
     const int64_t g = task / runs;
     const int64_t begin = task % runs * kTokensPerTask;
-    float* rotated = rotated_.data() + worker * row_floats;
+    std::array<float, kRowOnStack> row_on_stack;
+    std::vector<float> long_row(D > kRowOnStack ? static_cast<size_t>(D) : 0);
+    float* rotated = D > kRowOnStack ? long_row.data() : row_on_stack.data();
     for (int64_t t = begin; t < std::min(T, begin + kTokensPerTask); ++t) {
       const int64_t slot = first_slot + t;
       const int64_t column = slot % kernels::kKeyPanel;

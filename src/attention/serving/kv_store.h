@@ -35,7 +35,6 @@
 #include "attention/definition/heads.h"
 #include "attention/serving/kv_tiles.h"
 #include "attention/serving/rotation_tables.h"
-#include "base/aligned.h"
 #include "base/dtype.h"
 #include "base/parallel.h"
 #include "kernels/stored.h"
@@ -72,19 +71,30 @@ struct KvImage {
   std::vector<Tile> values;
 };
 
-// Movable. One thread at a time, but for reading.
+// Movable. One thread at a time, but for reading. What needs memory throws
+// MemoryLimitError where the pool has no more, and std::bad_alloc where the
+// system has none.
 class KvStore {
  public:
-  // Memory comes from `pool`, or from one of its own. Throws like Validate, and
-  // for a type that no store may have.
+  // Shares `plan`. Memory comes from `pool`, or from one of its own. Throws
+  // like Validate, and for a type that no store may have.
+  KvStore(std::shared_ptr<const position::Plan> plan, const HeadShape& shape,
+          DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
+  // A plan of its own.
   KvStore(const position::Plan& plan, const HeadShape& shape,
           DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
+  KvStore(KvStore&&) = default;
+  KvStore& operator=(KvStore&&) = default;
+
+  // The same text in another store. Both share the tiles; a tile that one of
+  // them writes to is copied first.
+  KvStore Fork() const { return *this; }
 
   // Id of the next token: those appended, less those renumbered away.
   int64_t size() const { return size_; }
   DType type() const { return type_; }
   const HeadShape& shape() const { return shape_; }
-  const position::Plan& plan() const { return plan_; }
+  const position::Plan& plan() const { return *plan_; }
 
   // By how much ids behind the gap have moved: the slot of id j is
   // j + frame(), and rotation tables for ids from i on begin at i + frame().
@@ -93,9 +103,19 @@ class KvStore {
   // Where the ids lie that are not taken out: one run, or two.
   std::vector<Segment> Segments() const;
 
+  // Takes all memory that Append needs for T tokens, and drops what no query
+  // from id size() on can reach. Append does both where nobody did it before;
+  // who appends to many stores does it first, so that none is left behind.
+  // Where it throws, GiveSpareBack makes the store what it was.
+  void Prepare(int64_t T);
+  void GiveSpareBack();
+  // Bytes that Prepare would take from the pool, before it drops anything.
+  int64_t BytesToPrepare(int64_t T) const;
+  // Bytes of a store that read `size` tokens, in chunks of `chunk` at most.
+  int64_t BytesFor(int64_t size, int64_t chunk) const;
+
   // Appends T tokens with the ids [size(), size() + T). `tables` must cover
-  // them, by their slots (padding before id 0 may stand in them). Drops what no
-  // query from id size() on can reach.
+  // them, by their slots (padding before id 0 may stand in them).
   //
   //   keys [T, G, D], not rotated   values [T, G, ValueWidth()]
   void Append(const float* keys, const float* values, int64_t T,
@@ -110,6 +130,7 @@ class KvStore {
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;
   void CopyValue(int64_t j, int64_t g, float* out) const;
 
+  // Of keys and values, tiles that others share included.
   int64_t bytes() const;
 
   // What follows changes a live store (kv_edit.cc). Each has a question beside
@@ -146,6 +167,7 @@ class KvStore {
   // model agrees with a fresh prefill only where both plans give all pairs so
   // far the same distance (docs/attention.md).
   std::optional<std::string> WhyNotChangePlan(const position::Plan& plan) const;
+  void ChangePlan(std::shared_ptr<const position::Plan> plan);
   void ChangePlan(const position::Plan& plan);
 
   // Contents for a file, and back; the image must come from a store of the
@@ -154,6 +176,8 @@ class KvStore {
   void Restore(const KvImage& image);
 
  private:
+  KvStore(const KvStore&) = default;
+
   // Distance from one head to the next within a tile, and of a value block.
   int64_t KeyHeadBytes() const;
   int64_t ValueHeadBytes() const;
@@ -167,7 +191,12 @@ class KvStore {
   position::KeyRange Vacant() const {
     return {keep_, keep_ + taken_out_ - frame_};
   }
-  uint8_t* KeyPanel(Tiles& tiles, int64_t slot, int64_t g) const;
+  uint8_t* KeyPanel(const Tiles& tiles, int64_t slot, int64_t g) const;
+  // The tables of a key store of the plan.
+  const position::FrequencyTable& TableOf(
+      const position::KeyStore& store) const {
+    return plan_->tables[static_cast<size_t>(store.table)];
+  }
   // Drops the tiles that no query from id size() on can reach.
   void DropUnreachable();
 
@@ -187,14 +216,13 @@ class KvStore {
   // main store of `from`.
   void FillFrom(const KvStore& from, size_t store);
 
-  position::Plan plan_;
+  std::shared_ptr<const position::Plan> plan_;
   HeadShape shape_;
   DType type_;
   std::vector<position::KeyStore> stores_;
   std::shared_ptr<TilePool> pool_;
   std::vector<Tiles> keys_;  // one for each key store
   Tiles values_;
-  AlignedBuffer<float> rotated_;  // [workers, D]
   int64_t size_ = 0;
   int64_t keep_ = 0;  // ids in front of what was taken out
   int64_t taken_out_ = 0;

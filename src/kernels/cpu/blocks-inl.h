@@ -11,11 +11,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "base/dtype.h"
 #include "base/half.h"
 #include "hwy/highway.h"
 #include "kernels/block_tables.h"
+#include "kernels/cpu/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -533,36 +535,74 @@ HWY_INLINE void UnpackBlocks(const uint8_t* row, int64_t size,
   }
 }
 
+// Where the integers of a block lie as bytes, with its scales read; `q` holds
+// them where they have to be unpacked.
+template <class Block>
+HWY_INLINE const int8_t* QuantsOf(const uint8_t* HWY_RESTRICT block, int8_t* q,
+                                  float* scale, float* offset) {
+  if constexpr (std::is_same_v<Block, Q8_0Block>) {
+    scale[0] = HalfAt(block);
+    return reinterpret_cast<const int8_t*>(block + 2);
+  } else {
+    Block::Read(block, q, scale, offset);
+    return q;
+  }
+}
+
+// Adds the products of a block with x: of its vectors in turn to the chains
+// kFirst to kFirst + kChains - 1. Values are rounded as UnpackBlocks does.
+template <class Block, int kFirst, int kChains>
+HWY_INLINE void AddBlock(const uint8_t* HWY_RESTRICT block,
+                         const float* HWY_RESTRICT x,
+                         hn::Vec<BlockTag> (&sum)[4]) {
+  const BlockTag d;
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(BlockTag()));
+  constexpr int64_t kGroups = Block::kElements / Block::kGroup;
+  alignas(64) int8_t buffer[Block::kElements];
+  float scale[kGroups];
+  float offset[kGroups];
+  const int8_t* q = QuantsOf<Block>(block, buffer, scale, offset);
+  for (int64_t at = 0; at < Block::kElements; at += kChains * kLanes) {
+    ROPEWALK_UNROLL
+    for (int c = 0; c < kChains; ++c) {
+      const int64_t k = at + c * kLanes;
+      auto value =
+          hn::Mul(hn::Set(d, scale[k / Block::kGroup]), QuantsAt(d, q + k));
+      if constexpr (Block::kOffset) {
+        value = hn::Add(value, hn::Set(d, offset[k / Block::kGroup]));
+      }
+      sum[kFirst + c] = hn::MulAdd(value, hn::LoadU(d, x + k), sum[kFirst + c]);
+    }
+  }
+}
+
+// The bits that PlainDot (dot.cc) gives of the unpacked row.
 template <class Block>
 HWY_INLINE float DotBlocks(const uint8_t* row, const float* HWY_RESTRICT x,
                            int64_t size) {
   const BlockTag d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  constexpr int64_t kGroups = Block::kElements / Block::kGroup;
-  alignas(64) int8_t q[Block::kElements];
-  float scale[kGroups];
-  float offset[kGroups];
-  auto sum = hn::Zero(d);
-  auto offset_sum = hn::Zero(d);
-  for (int64_t b = 0; b < size / Block::kElements; ++b) {
-    Block::Read(row + b * Block::kBytes, q, scale, offset);
-    const float* at = x + b * Block::kElements;
-    for (int64_t g = 0; g < kGroups; ++g) {
-      auto part = hn::Zero(d);
-      auto plain = hn::Zero(d);
-      for (int64_t i = 0; i < Block::kGroup; i += lanes) {
-        const int64_t k = g * Block::kGroup + i;
-        const auto other = hn::LoadU(d, at + k);
-        part = hn::MulAdd(QuantsAt(d, q + k), other, part);
-        if constexpr (Block::kOffset) plain = hn::Add(plain, other);
-      }
-      sum = hn::MulAdd(part, hn::Set(d, scale[g]), sum);
-      if constexpr (Block::kOffset) {
-        offset_sum = hn::MulAdd(plain, hn::Set(d, offset[g]), offset_sum);
-      }
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(BlockTag()));
+  constexpr int64_t kVectors = Block::kElements / kLanes;
+  const int64_t blocks = size / Block::kElements;
+  const auto block = [&](int64_t b) { return row + b * Block::kBytes; };
+  const auto at = [&](int64_t b) { return x + b * Block::kElements; };
+  hn::Vec<BlockTag> sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d),
+                              hn::Zero(d)};
+  if constexpr (kVectors % 4 == 0) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      AddBlock<Block, 0, 4>(block(b), at(b), sum);
     }
+  } else {
+    static_assert(kVectors == 2);
+    int64_t b = 0;
+    for (; b + 2 <= blocks; b += 2) {
+      AddBlock<Block, 0, 2>(block(b), at(b), sum);
+      AddBlock<Block, 2, 2>(block(b + 1), at(b + 1), sum);
+    }
+    if (b < blocks) AddBlock<Block, 0, 1>(block(b), at(b), sum);
   }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum, offset_sum)));
+  return hn::GetLane(hn::SumOfLanes(
+      d, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]))));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -1,5 +1,7 @@
-// Dot products of a float32 vector with a stored row: what decoding is made
-// of, where every weight is read once and used once.
+// Dot products of float32 vectors with stored rows: what decoding is made of.
+// One vector reads every weight once and uses it once; the vectors of a batch
+// share rows that were unpacked for them. Both add in the same order, so that a
+// token has the same bits alone and in a batch.
 
 #include <cstring>
 
@@ -12,6 +14,7 @@
 #include "kernels/cpu/blocks-inl.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/loaders-inl.h"
+#include "kernels/cpu/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -47,53 +50,6 @@ HWY_INLINE float PlainDot(const Loader& row, const float* HWY_RESTRICT x,
   return sum;
 }
 
-float DotQ80(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
-             int64_t size) {
-  const BlockTag d;
-  const hn::Rebind<int32_t, BlockTag> d32;
-  const hn::Rebind<int8_t, BlockTag> d8;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto sum = hn::Zero(d);
-  for (int64_t b = 0; b < size / kSmallBlock; ++b) {
-    const uint8_t* block = row + b * 34;
-    const auto* q = reinterpret_cast<const int8_t*>(block + 2);
-    auto part = hn::Zero(d);
-    for (int64_t i = 0; i < kSmallBlock; i += lanes) {
-      const auto value =
-          hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, q + i)));
-      part = hn::MulAdd(value, hn::LoadU(d, x + b * kSmallBlock + i), part);
-    }
-    sum = hn::MulAdd(part, hn::Set(d, HalfAt(block)), sum);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
-}
-
-// Elements 0-15 are the low nibbles of the 16 bytes, 16-31 the high ones.
-float DotQ40(const uint8_t* HWY_RESTRICT row, const float* HWY_RESTRICT x,
-             int64_t size) {
-  const BlockTag d;
-  const hn::Rebind<int32_t, BlockTag> d32;
-  const hn::Rebind<uint8_t, BlockTag> d8;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto sum = hn::Zero(d);
-  for (int64_t b = 0; b < size / kSmallBlock; ++b) {
-    const uint8_t* block = row + b * 18;
-    const float* at = x + b * kSmallBlock;
-    auto part = hn::Zero(d);
-    for (int64_t i = 0; i < kSmallBlock / 2; i += lanes) {
-      const auto bytes = hn::PromoteTo(d32, hn::LoadU(d8, block + 2 + i));
-      const auto eight = hn::Set(d32, 8);
-      const auto low = hn::Sub(hn::And(bytes, hn::Set(d32, 15)), eight);
-      const auto high = hn::Sub(hn::ShiftRight<4>(bytes), eight);
-      part = hn::MulAdd(hn::ConvertTo(d, low), hn::LoadU(d, at + i), part);
-      part = hn::MulAdd(hn::ConvertTo(d, high),
-                        hn::LoadU(d, at + kSmallBlock / 2 + i), part);
-    }
-    sum = hn::MulAdd(part, hn::Set(d, HalfAt(block)), sum);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
-}
-
 struct DotBlocksOf {
   const uint8_t* row;
   const float* x;
@@ -105,29 +61,117 @@ struct DotBlocksOf {
   }
 };
 
-// Apart, so that the short rows of the types above do not pay for its frame.
-HWY_NOINLINE float DotOther(DType type, const uint8_t* row, const float* x,
-                            int64_t size) {
-  float dot = 0;
-  WithBlock(type, DotBlocksOf{row, x, size, &dot});
-  return dot;
-}
-
 float DotImpl(DType type, const void* row, const float* x, int64_t size) {
+  const auto* bytes = static_cast<const uint8_t*>(row);
+  float dot = 0;
+  if (WithBlock(type, DotBlocksOf{bytes, x, size, &dot})) return dot;
   switch (type) {
-    case DType::kF32:
-      return PlainDot(F32Loader{static_cast<const float*>(row)}, x, size);
     case DType::kF16:
       return PlainDot(F16Loader{static_cast<const uint16_t*>(row)}, x, size);
     case DType::kBf16:
       return PlainDot(Bf16Loader{static_cast<const uint16_t*>(row)}, x, size);
-    case DType::kQ8_0:
-      return DotQ80(static_cast<const uint8_t*>(row), x, size);
-    case DType::kQ4_0:
-      return DotQ40(static_cast<const uint8_t*>(row), x, size);
     default:
-      return DotOther(type, static_cast<const uint8_t*>(row), x, size);
+      return PlainDot(F32Loader{static_cast<const float*>(row)}, x, size);
   }
+}
+
+// Tokens and weight rows whose sums are registers at once. Each has four
+// chains, as PlainDot has; one chain is summed after the other, so that a
+// vector that is loaded serves a whole tile.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
+constexpr int kTileTokens = 3;
+constexpr int kTileRows = 3;
+#else
+constexpr int kTileTokens = 6;
+constexpr int kTileRows = 4;
+#endif
+
+using Float = hn::ScalableTag<float>;
+
+// sums[chain][row * kTokens + token], vectors.
+template <int kTokens, int kRows>
+HWY_INLINE void SumChain(const DotTileArgs& g, const float* HWY_RESTRICT rows,
+                         const float* HWY_RESTRICT x, int64_t chain,
+                         float* HWY_RESTRICT sums) {
+  const Float d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<Float> sum[kRows][kTokens];
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    ROPEWALK_UNROLL
+    for (int t = 0; t < kTokens; ++t) sum[r][t] = hn::Zero(d);
+  }
+  const auto add = [&](int64_t i) HWY_ATTR {
+    hn::Vec<Float> row[kRows];
+    ROPEWALK_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      row[r] = hn::LoadU(d, rows + r * g.weight_stride + i);
+    }
+    ROPEWALK_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      const auto token = hn::LoadU(d, x + t * g.x_stride + i);
+      ROPEWALK_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        sum[r][t] = hn::MulAdd(row[r], token, sum[r][t]);
+      }
+    }
+  };
+  const int64_t step = 4 * lanes;
+  const int64_t whole = g.columns / step * step;
+  for (int64_t i = chain * lanes; i < whole; i += step) add(i);
+  if (chain == 0) {
+    for (int64_t i = whole; i + lanes <= g.columns; i += lanes) add(i);
+  }
+  ROPEWALK_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    ROPEWALK_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      hn::Store(sum[r][t], d, sums + (r * kTokens + t) * lanes);
+    }
+  }
+}
+
+template <int kTokens, int kRows>
+HWY_INLINE void Tile(const DotTileArgs& g, int64_t token, int64_t row) {
+  const Float d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  constexpr int64_t kLanes = HWY_MAX_BYTES / sizeof(float);
+  constexpr int64_t kSums = kTokens * kRows;
+  HWY_ALIGN float sums[4 * kSums * kLanes];
+  const float* rows = g.weights + row * g.weight_stride;
+  const float* x = g.x + token * g.x_stride;
+  for (int64_t chain = 0; chain < 4; ++chain) {
+    SumChain<kTokens, kRows>(g, rows, x, chain, sums + chain * kSums * lanes);
+  }
+  for (int64_t r = 0; r < kRows; ++r) {
+    for (int64_t t = 0; t < kTokens; ++t) {
+      const auto at = [&](int64_t chain) HWY_ATTR {
+        return hn::Load(d, sums + (chain * kSums + r * kTokens + t) * lanes);
+      };
+      const auto all = hn::Add(hn::Add(at(0), at(1)), hn::Add(at(2), at(3)));
+      float sum = hn::GetLane(hn::SumOfLanes(d, all));
+      for (int64_t i = g.columns / lanes * lanes; i < g.columns; ++i) {
+        sum += rows[r * g.weight_stride + i] * x[t * g.x_stride + i];
+      }
+      g.y[(token + t) * g.y_stride + row + r] = sum;
+    }
+  }
+}
+
+template <int kTokens>
+HWY_INLINE void TileRows(const DotTileArgs& g, int64_t token) {
+  int64_t r = 0;
+  for (; r + kTileRows <= g.rows; r += kTileRows) {
+    Tile<kTokens, kTileRows>(g, token, r);
+  }
+  for (; r < g.rows; ++r) Tile<kTokens, 1>(g, token, r);
+}
+
+void DotTileImpl(const DotTileArgs& g) {
+  int64_t t = 0;
+  for (; t + kTileTokens <= g.T; t += kTileTokens) TileRows<kTileTokens>(g, t);
+  for (; t + 2 <= g.T; t += 2) TileRows<2>(g, t);
+  if (t < g.T) TileRows<1>(g, t);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -137,8 +181,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ropewalk::kernels {
 HWY_EXPORT(DotImpl);
+HWY_EXPORT(DotTileImpl);
 float Dot(DType type, const void* row, const float* x, int64_t size) noexcept {
   return HWY_DYNAMIC_DISPATCH(DotImpl)(type, row, x, size);
+}
+void DotTile(const DotTileArgs& args) noexcept {
+  HWY_DYNAMIC_DISPATCH(DotTileImpl)(args);
 }
 }  // namespace ropewalk::kernels
 #endif

@@ -138,8 +138,24 @@ void AddScaled(const float* x, float factor, int64_t size, float* y) noexcept;
 // y *= factor.
 void Scale(float factor, int64_t size, float* y) noexcept;
 
-// sum_i x[i] row[i], the row stored as `type`.
+// sum_i x[i] row[i], the row stored as `type`: the same bits as of the row that
+// UnpackRow makes of it.
 float Dot(DType type, const void* row, const float* x, int64_t size) noexcept;
+
+// y[t, r] = sum_i weights[r, i] x[t, i], the same bits as Dot of kF32 gives of
+// each pair.
+struct DotTileArgs {
+  const float* weights = nullptr;  // [rows, columns]
+  const float* x = nullptr;        // [T, columns]
+  float* y = nullptr;              // [T, rows]
+  int64_t rows = 0;
+  int64_t T = 0;
+  int64_t columns = 0;
+  int64_t weight_stride = 0;
+  int64_t x_stride = 0;
+  int64_t y_stride = 0;
+};
+void DotTile(const DotTileArgs& args) noexcept;
 
 // y = exp(x), relative error below 2e-7; 0 below -87.3, the largest finite
 // result above 88.3.

@@ -1,0 +1,252 @@
+#include "model/sequence.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "position/agreement.h"
+
+namespace ropewalk::model {
+
+std::shared_ptr<const StackAttention> MakeStackAttention(
+    const Model& model, const position::Stack& stack) {
+  const std::vector<Layer>& layers = model.layers();
+  Require(stack.size() == layers.size(),
+          std::to_string(stack.size()) + " position plans for " +
+              std::to_string(layers.size()) + " layers");
+  auto attention = std::make_shared<StackAttention>();
+  for (size_t l = 0; l < stack.size(); ++l) {
+    const bool needs_scale =
+        stack[l].scale.kind == position::ScoreScale::Kind::kLearned;
+    Require(!needs_scale || layers[l].attention.logn_scale.size() > 0,
+            "layer " + std::to_string(l) +
+                " of this model has no learned log n scale");
+    attention->emplace_back(stack[l], layers[l].attention.heads);
+  }
+  return attention;
+}
+
+Sequence::Sequence(const Model& model,
+                   std::shared_ptr<const StackAttention> attention,
+                   const SequenceOptions& options,
+                   std::shared_ptr<attention::TilePool> pool)
+    : model_(&model),
+      attention_(std::move(attention)),
+      options_(options),
+      pool_(pool != nullptr ? std::move(pool) : attention::TilePool::Make()) {
+  Require(options.length > 0, "context length must be above 0, got " +
+                                  std::to_string(options.length));
+  for (const attention::BandedAttention& layer : *attention_) {
+    stores_.push_back(layer.NewStore(options.kv_type, pool_));
+  }
+}
+
+Sequence::Sequence(const Model& model, const position::Stack& stack,
+                   const SequenceOptions& options,
+                   std::shared_ptr<attention::TilePool> pool)
+    : Sequence(model, MakeStackAttention(model, stack), options,
+               std::move(pool)) {}
+
+std::vector<attention::KvStore> Sequence::ForkStores() const {
+  std::vector<attention::KvStore> stores;
+  stores.reserve(stores_.size());
+  for (const attention::KvStore& store : stores_) {
+    stores.push_back(store.Fork());
+  }
+  return stores;
+}
+
+Sequence Sequence::Fork() const {
+  Sequence fork(*model_, attention_, options_, pool_);
+  fork.stores_ = ForkStores();
+  fork.tokens_ = tokens_;
+  fork.exact_ = exact_;
+  return fork;
+}
+
+template <typename Question>
+std::optional<std::string> Sequence::FirstReason(
+    const Question& question) const {
+  for (size_t l = 0; l < stores_.size(); ++l) {
+    if (const auto reason = question(stores_[l], l)) return reason;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Sequence::WhyNotTrim(int64_t size) const {
+  return FirstReason([&](const attention::KvStore& store, size_t) {
+    return store.WhyNotTrim(size);
+  });
+}
+
+void Sequence::Trim(int64_t size) {
+  const auto reason = WhyNotTrim(size);
+  Require(!reason, reason.value_or(""));
+  if (size == this->size()) return;
+  std::vector<attention::KvStore> stores = ForkStores();
+  for (attention::KvStore& store : stores) store.Trim(size);
+  stores_ = std::move(stores);
+  tokens_.resize(static_cast<size_t>(size));
+  exact_ = std::min(exact_, size);
+}
+
+int64_t Sequence::ReusePrefix(std::span<const Token> tokens) {
+  int64_t same = 0;
+  const auto most = std::min(exact_, static_cast<int64_t>(tokens.size()) - 1);
+  while (same < most && tokens_[static_cast<size_t>(same)] ==
+                            tokens[static_cast<size_t>(same)]) {
+    ++same;
+  }
+  if (WhyNotTrim(same)) same = 0;
+  Trim(same);
+  return same;
+}
+
+std::optional<std::string> Sequence::WhyNotShift(int64_t keep,
+                                                 int64_t count) const {
+  return FirstReason([&](const attention::KvStore& store, size_t) {
+    return store.WhyNotShift(keep, count);
+  });
+}
+
+void Sequence::Shift(int64_t keep, int64_t count) {
+  const auto reason = WhyNotShift(keep, count);
+  Require(!reason, reason.value_or(""));
+  if (count == 0) return;
+  std::vector<attention::KvStore> stores = ForkStores();
+  for (attention::KvStore& store : stores) {
+    store.Evict(keep, count);
+    store.CloseGap();
+  }
+  stores_ = std::move(stores);
+  tokens_.erase(tokens_.begin() + keep, tokens_.begin() + keep + count);
+  exact_ = std::min(exact_, keep);
+}
+
+std::optional<std::string> Sequence::WhyNotChangeStack(
+    const position::Stack& stack) const {
+  return FirstReason([&](const attention::KvStore& store, size_t l) {
+    return store.WhyNotChangePlan(stack[l]);
+  });
+}
+
+void Sequence::ChangeStack(const position::Stack& stack, int64_t length) {
+  ChangeStack(MakeStackAttention(*model_, stack), length);
+}
+
+void Sequence::ChangeStack(std::shared_ptr<const StackAttention> attention,
+                           int64_t length) {
+  Require(length > 0 && size() <= length, std::to_string(size()) +
+                                              " tokens do not fit plans for " +
+                                              std::to_string(length));
+  const auto reason =
+      FirstReason([&](const attention::KvStore& store, size_t l) {
+        return store.WhyNotChangePlan((*attention)[l].plan());
+      });
+  Require(!reason, reason.value_or(""));
+  int64_t exact = exact_;
+  std::vector<attention::KvStore> stores = ForkStores();
+  for (size_t l = 0; l < stores.size(); ++l) {
+    const auto& plan = (*attention)[l].shared_plan();
+    exact = position::AgreeUpTo(stores[l].plan(), *plan, exact);
+    stores[l].ChangePlan(plan);
+  }
+  stores_ = std::move(stores);
+  attention_ = std::move(attention);
+  options_.length = length;
+  exact_ = exact;
+}
+
+position::Stack Sequence::stack() const {
+  position::Stack stack;
+  for (const attention::BandedAttention& layer : *attention_) {
+    stack.push_back(layer.plan());
+  }
+  return stack;
+}
+
+std::vector<attention::KvImage> Sequence::Images() const {
+  std::vector<attention::KvImage> images;
+  for (const attention::KvStore& store : stores_) {
+    images.push_back(store.Image());
+  }
+  return images;
+}
+
+void Sequence::Restore(std::vector<Token> tokens, int64_t exact,
+                       std::span<const attention::KvImage> images) {
+  const auto size = static_cast<int64_t>(tokens.size());
+  Require(images.size() == stores_.size(),
+          "the kept text has " + std::to_string(images.size()) +
+              " layers of keys and values, this model has " +
+              std::to_string(stores_.size()));
+  Require(size <= options_.length,
+          "the kept text has " + std::to_string(size) +
+              " tokens and does not fit a context of " +
+              std::to_string(options_.length));
+  Require(exact >= 0 && exact <= size,
+          "the kept text has " + std::to_string(size) +
+              " tokens, and cannot have " + std::to_string(exact) +
+              " exact ones");
+  for (const Token token : tokens) {
+    Require(token >= 0 && token < model_->config().V,
+            "the kept text has a token " + std::to_string(token) +
+                " outside the vocabulary of " +
+                std::to_string(model_->config().V));
+  }
+  std::vector<attention::KvStore> stores;
+  for (size_t l = 0; l < stores_.size(); ++l) {
+    Require(images[l].size == size && images[l].frame == images[0].frame,
+            "keys and values of layer " + std::to_string(l) +
+                " do not belong to the kept text of " + std::to_string(size) +
+                " tokens");
+    stores.push_back((*attention_)[l].NewStore(options_.kv_type, pool_));
+    stores.back().Restore(images[l]);
+  }
+  stores_ = std::move(stores);
+  tokens_ = std::move(tokens);
+  exact_ = exact;
+}
+
+int64_t Sequence::KvBytes() const {
+  int64_t sum = 0;
+  for (const attention::KvStore& store : stores_) sum += store.bytes();
+  return sum;
+}
+
+int64_t Sequence::KvBytesFor(int64_t size, int64_t chunk) const {
+  int64_t sum = 0;
+  for (const attention::KvStore& store : stores_) {
+    sum += store.BytesFor(size, chunk);
+  }
+  return sum;
+}
+
+int64_t Sequence::BytesToPrepare(int64_t T) const {
+  int64_t sum = 0;
+  for (const attention::KvStore& store : stores_) {
+    sum += store.BytesToPrepare(T);
+  }
+  return sum;
+}
+
+void Sequence::Prepare(int64_t T) {
+  try {
+    for (attention::KvStore& store : stores_) store.Prepare(T);
+  } catch (...) {
+    GiveSpareBack();
+    throw;
+  }
+}
+
+void Sequence::GiveSpareBack() {
+  for (attention::KvStore& store : stores_) store.GiveSpareBack();
+}
+
+void Sequence::Accept(std::span<const Token> tokens) {
+  if (exact_ == size()) exact_ += static_cast<int64_t>(tokens.size());
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+}
+
+}  // namespace ropewalk::model
