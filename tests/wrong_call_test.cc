@@ -70,7 +70,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
       {{"-n", "12x"}, "12x"},
       {{"-n", "9223372036854775807"}, "9223372036854775807"},
       {{"-n", "99999999999999999999"}, "-n must be"},
-      {{"--temp", "-1"}, "temp must be at least 0, got -1"},
+      {{"--temp", "-1"}, "temperature must be at least 0, got -1"},
       {{"--temp", "nan"}, "temp"},
       {{"--temp", "inf"}, "temp"},
       {{"--temp", "hot"}, "hot"},

@@ -2,16 +2,51 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/logits.h"
 
 namespace ropewalk::engine {
+namespace {
+
+void RequireBelow(Token token, int64_t V, const std::string& what) {
+  Require(token < V, what + " names token " + std::to_string(token) +
+                         ", the vocabulary has " + std::to_string(V));
+}
+
+// Checks that the vocabulary has the tokens of `options`, and takes breakers
+// that are control pieces, which have no text, as their tokens.
+SampleOptions ForVocabulary(SampleOptions options,
+                            const tokenizer::Tokenizer& tokenizer) {
+  const int64_t V = tokenizer.VocabularySize();
+  for (const auto& [token, bias] : options.logit_bias) {
+    RequireBelow(token, V, "a logit bias");
+  }
+  DryOptions& dry = options.dry;
+  for (const Token token : dry.breaker_tokens) {
+    RequireBelow(token, V, "a DRY breaker");
+  }
+  if (dry.multiplier == 0) return options;
+  std::erase_if(dry.breakers, [&](const std::string& breaker) {
+    const std::optional<Token> token = tokenizer.Find(breaker);
+    if (!token || !tokenizer.IsControl(*token)) return false;
+    dry.breaker_tokens.push_back(*token);
+    return true;
+  });
+  return options;
+}
+
+}  // namespace
 
 void Validate(const SampleOptions& options) {
   Require(std::isfinite(options.temperature) && options.temperature >= 0,
-          "temp must be at least 0, got " + FormatNumber(options.temperature));
+          "temperature must be at least 0, got " +
+              FormatNumber(options.temperature));
   Require(options.top_k >= 0,
           "top-k must be at least 0, got " + std::to_string(options.top_k));
   Require(options.top_p > 0 && options.top_p <= 1,
@@ -19,49 +54,133 @@ void Validate(const SampleOptions& options) {
               FormatNumber(options.top_p));
   Require(options.min_p >= 0 && options.min_p <= 1,
           "min-p must be from 0 to 1, got " + FormatNumber(options.min_p));
+  Require(options.typical_p > 0 && options.typical_p <= 1,
+          "typical-p must be above 0 and at most 1, got " +
+              FormatNumber(options.typical_p));
+  for (const auto& [token, bias] : options.logit_bias) {
+    Require(token >= 0, "a logit bias must name a token of at least 0, got " +
+                            std::to_string(token));
+    Require(
+        std::isfinite(bias) || bias == -std::numeric_limits<double>::infinity(),
+        "the logit bias of token " + std::to_string(token) +
+            " must be finite, or -inf to ban it, got " + FormatNumber(bias));
+  }
+  Validate(options.penalties);
+  Validate(options.dry);
 }
 
 Sampler::Sampler(const SampleOptions& options, uint64_t seed)
-    : options_(options), rng_(seed) {
+    : Sampler(options, seed, TokenText()) {}
+
+Sampler::Sampler(const SampleOptions& options, uint64_t seed,
+                 const tokenizer::Tokenizer& tokenizer)
+    : Sampler(ForVocabulary(options, tokenizer), seed,
+              [&tokenizer](Token token) {
+                // A token before it, so that it is none at the start of a text,
+                // which has its space taken away.
+                return tokenizer.DecodeNext(token, token);
+              }) {}
+
+Sampler::Sampler(const SampleOptions& options, uint64_t seed, TokenText text_of)
+    : options_(options),
+      rng_(seed),
+      penalties_(options.penalties),
+      dry_(options.dry, std::move(text_of)) {
   Validate(options);
 }
 
+void Sampler::Accept(Token token) { Accept({&token, 1}); }
+
+void Sampler::Accept(std::span<const Token> tokens) {
+  for (const Token token : tokens) {
+    Require(token >= 0,
+            "a token must be at least 0, got " + std::to_string(token));
+    penalties_.Accept(token);
+    dry_.Accept(token);
+  }
+}
+
+bool Sampler::Likelier(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
 Token Sampler::Sample(std::span<const float> logits) {
+  FindCandidates(logits);
+  if (options_.temperature == 0) {
+    return std::min_element(candidates_.begin(), candidates_.end(), Likelier)
+        ->token;
+  }
+  KeepTopK();
+  if (options_.typical_p < 1) KeepTypical();
+  KeepTopPAndMinP();
+  return Draw();
+}
+
+void Sampler::FindCandidates(std::span<const float> logits) {
+  changed_.assign(logits.begin(), logits.end());
+  for (const auto& [token, bias] : options_.logit_bias) {
+    RequireBelow(token, static_cast<int64_t>(logits.size()), "a logit bias");
+    double& logit = changed_[static_cast<size_t>(token)];
+    logit = std::isfinite(bias) ? ChangedLogit(logit, logit + bias) : bias;
+  }
+  penalties_.Apply(changed_);
+  dry_.Apply(changed_);
   candidates_.clear();
-  for (size_t v = 0; v < logits.size(); ++v) {
-    if (std::isfinite(logits[v])) {
-      candidates_.push_back({static_cast<Token>(v), logits[v]});
+  for (size_t v = 0; v < changed_.size(); ++v) {
+    if (std::isfinite(changed_[v])) {
+      candidates_.push_back({static_cast<Token>(v), changed_[v]});
     }
   }
   if (candidates_.empty()) {
-    throw std::runtime_error(
-        "the model gave no finite logit (broken weights?)");
+    RequireFiniteLogit(logits);
+    Require(false, "the logit bias bans every token");
   }
-  // Ties go to the smaller id, so that a run repeats itself exactly.
-  const auto likelier = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  if (options_.temperature == 0) {
-    return std::min_element(candidates_.begin(), candidates_.end(), likelier)
-        ->token;
-  }
+}
+
+void Sampler::KeepTopK() {
   const auto size = static_cast<int64_t>(candidates_.size());
   const int64_t k = options_.top_k == 0 ? size : std::min(options_.top_k, size);
   std::partial_sort(candidates_.begin(), candidates_.begin() + k,
-                    candidates_.end(), likelier);
+                    candidates_.end(), Likelier);
   candidates_.resize(static_cast<size_t>(k));
+}
 
-  // Candidates stand in order of their logits. top-p and min-p are defined on
-  // the probabilities at temperature 1.
+double Sampler::SumAt(double temperature) const {
   const double best = candidates_.front().logit;
-  const auto sum_at = [&](double temperature) {
-    double sum = 0;
-    for (const Candidate& c : candidates_) {
-      sum += std::exp((c.logit - best) / temperature);
-    }
-    return sum;
+  double sum = 0;
+  for (const Candidate& c : candidates_) {
+    sum += std::exp((c.logit - best) / temperature);
+  }
+  return sum;
+}
+
+void Sampler::KeepTypical() {
+  const double log_sum = candidates_.front().logit + std::log(SumAt(1));
+  double entropy = 0;
+  for (const Candidate& c : candidates_) {
+    entropy += std::exp(c.logit - log_sum) * (log_sum - c.logit);
+  }
+  const auto distance = [&](const Candidate& c) {
+    return std::abs(log_sum - c.logit - entropy);
   };
-  const double total = sum_at(1);
+  // Stable: of two equally typical tokens the likelier one comes first.
+  std::stable_sort(candidates_.begin(), candidates_.end(),
+                   [&](const Candidate& a, const Candidate& b) {
+                     return distance(a) < distance(b);
+                   });
+  double cumulative = 0;
+  size_t kept = 0;
+  while (kept < candidates_.size() && cumulative < options_.typical_p) {
+    cumulative += std::exp(candidates_[kept].logit - log_sum);
+    ++kept;
+  }
+  candidates_.resize(kept);
+  std::sort(candidates_.begin(), candidates_.end(), Likelier);
+}
+
+void Sampler::KeepTopPAndMinP() {
+  const double best = candidates_.front().logit;
+  const double total = SumAt(1);
   double cumulative = 0;
   size_t kept = 0;
   for (const Candidate& c : candidates_) {
@@ -74,8 +193,11 @@ Token Sampler::Sample(std::span<const float> logits) {
     ++kept;
   }
   candidates_.resize(kept);
+}
 
-  double at = rng_.Uniform() * sum_at(options_.temperature);
+Token Sampler::Draw() {
+  const double best = candidates_.front().logit;
+  double at = rng_.Uniform() * SumAt(options_.temperature);
   for (const Candidate& c : candidates_) {
     at -= std::exp((c.logit - best) / options_.temperature);
     if (at < 0) return c.token;

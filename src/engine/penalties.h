@@ -1,0 +1,52 @@
+// Penalties on single tokens that the text already has.
+
+#ifndef ROPEWALK_ENGINE_PENALTIES_H_
+#define ROPEWALK_ENGINE_PENALTIES_H_
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <unordered_map>
+
+#include "base/token.h"
+
+namespace ropewalk::engine {
+
+struct PenaltyOptions {
+  // Keskar et al. 2019 (CTRL): a positive logit is divided by it, a negative
+  // one multiplied. Above 0; 1 changes nothing, below 1 invites repetition.
+  double repetition = 1;
+  // As OpenAI defines them: logit - count * frequency - (count > 0) * presence.
+  double frequency = 0;
+  double presence = 0;
+  // How many of the last tokens are counted: 0 none, -1 all.
+  int64_t last = 64;
+};
+
+// Throws std::invalid_argument naming the option out of range.
+void Validate(const PenaltyOptions& options);
+
+// Counts the last tokens of a text. Memory is bounded by `last`, or by the
+// vocabulary where all tokens count. One thread at a time.
+class Penalties {
+ public:
+  // Throws like Validate.
+  explicit Penalties(const PenaltyOptions& options);
+
+  // The text goes on with `token`.
+  void Accept(Token token);
+
+  // Changes the logits of the tokens that were counted: repetition first, then
+  // frequency and presence. `logits` [V]; tokens beyond V are ignored.
+  void Apply(std::span<double> logits) const;
+
+ private:
+  PenaltyOptions options_;
+  bool active_;
+  std::deque<Token> window_;  // the counted tokens, where not all are
+  std::unordered_map<Token, int64_t> counts_;
+};
+
+}  // namespace ropewalk::engine
+
+#endif  // ROPEWALK_ENGINE_PENALTIES_H_
