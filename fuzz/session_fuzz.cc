@@ -1,5 +1,5 @@
-// Prompt caches, as a context of a tiny model takes them. No corpus is needed:
-// the mutator starts from what SaveSession writes today, so that names and
+// Prompt caches, as a session of a tiny model takes them. No corpus is needed:
+// the mutator starts from what SaveCache writes today, so that names and
 // fingerprints are never out of date.
 
 #include <unistd.h>
@@ -11,13 +11,9 @@
 #include <iterator>
 #include <memory>
 
-#include "base/parallel.h"
+#include "engine/session.h"
 #include "fuzz/input.h"
 #include "fuzz/safetensors_mutator.h"
-#include "model/context.h"
-#include "model/model.h"
-#include "model/session.h"
-#include "position/scheme.h"
 #include "tests/tiny_model.h"
 
 namespace ropewalk {
@@ -36,37 +32,33 @@ std::string TemporaryPath(const std::string& name) {
       .string();
 }
 
-const model::Model& TinyModel() {
-  static const model::Model model = [] {
+const std::shared_ptr<engine::Engine>& TinyEngine() {
+  static const auto engine = [] {
     const std::string path = TemporaryPath("model");
     WriteTinyModel(path, {.L = 1, .E = 8, .H = 2, .G = 1, .F = 8, .V = 260});
-    model::Model loaded = model::Model::Load(path);
+    auto loaded = std::make_shared<engine::Engine>(
+        engine::EngineOptions{.path = path, .threads = 1});
     std::filesystem::remove(path);
     return loaded;
   }();
-  return model;
+  return engine;
 }
 
-std::unique_ptr<model::Context> NewContext(const std::string& spelling,
-                                           ParallelFor& threads) {
-  const auto& positions = TinyModel().config().positions;
-  const position::Scheme scheme =
-      position::Resolve(position::ParseScheme(spelling), positions, kLength);
-  return std::make_unique<model::Context>(
-      TinyModel(),
-      position::BuildStack(scheme, positions, kLength, TinyModel().config().L),
-      model::ContextOptions{.length = kLength, .chunk = 32}, threads);
+engine::Session NewSession(const std::string& spelling) {
+  return {TinyEngine(),
+          {.length = kLength, .position = spelling, .allow_failing = true}};
 }
 
 // A session of `tokens` tokens, as it is saved.
 std::string Saved(const std::string& spelling, int64_t tokens) {
-  SerialFor threads;
-  const auto context = NewContext(spelling, threads);
+  engine::Session session = NewSession(spelling);
+  std::vector<Token> ids;
   for (int64_t i = 0; i < tokens; ++i) {
-    context->Forward(std::vector<Token>{static_cast<Token>(i % 260)});
+    ids.push_back(static_cast<Token>(i % 260));
   }
+  session.Read(ids);
   const std::string path = TemporaryPath("session");
-  model::SaveSession(path, TinyModel(), context->sequence(), spelling);
+  session.SaveCache(path);
   std::ifstream file(path, std::ios::binary);
   std::string bytes(std::istreambuf_iterator<char>(file), {});
   std::filesystem::remove(path);
@@ -87,21 +79,17 @@ const std::vector<std::string>& Seeds() {
 }
 
 void Load(const std::string& path, const std::string& spelling) {
-  SerialFor threads;
-  const auto context = NewContext(spelling, threads);
-  context->Forward(std::vector<Token>{1, 2, 3});
-  const bool taken = fuzz::Accepts(
-      [&] { model::LoadSession(path, TinyModel(), context->sequence()); });
-  if (!taken)
-    fuzz::Claim(context->size() == 3, "a refused file changes nothing");
+  engine::Session session = NewSession(spelling);
+  const std::vector<Token> prompt = {0, 1, 2, 3, 4};
+  const bool taken = fuzz::Accepts([&] { session.LoadCache(path, prompt); });
+  if (!taken) {
+    fuzz::Claim(session.size() == 0, "a refused file changes nothing");
+  }
   // What was taken can be gone on with.
-  fuzz::Accepts([&] {
-    context->Forward(std::vector<Token>{4, 5});
-    context->Logits(1, 1);
-  });
-  fuzz::Accepts([&] { context->sequence().Shift(1, 2); });
-  fuzz::Accepts([&] { context->sequence().Trim(context->size() / 2); });
-  fuzz::Accepts([&] { context->Forward(std::vector<Token>{6}); });
+  fuzz::Accepts([&] { session.Read(std::vector<Token>{4, 5}); });
+  fuzz::Accepts([&] { session.sequence().Shift(1, 2); });
+  fuzz::Accepts([&] { session.sequence().Trim(session.size() / 2); });
+  fuzz::Accepts([&] { session.Read(std::vector<Token>{6}); });
 }
 
 }  // namespace

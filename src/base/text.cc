@@ -70,6 +70,21 @@ std::optional<double> ParseNumber(std::string_view text) {
   return value;
 }
 
+std::optional<int64_t> ParseSize(std::string_view text) {
+  constexpr std::string_view kSuffixes = "kMG";
+  const size_t suffix =
+      text.empty() ? std::string_view::npos : kSuffixes.find(text.back());
+  const bool has_suffix = suffix != std::string_view::npos;
+  const auto number =
+      ParseInt(text.substr(0, text.size() - (has_suffix ? 1 : 0)));
+  const int shift = has_suffix ? 10 * static_cast<int>(suffix + 1) : 0;
+  if (!number || *number < 0 ||
+      *number > std::numeric_limits<int64_t>::max() >> shift) {
+    return std::nullopt;
+  }
+  return *number << shift;
+}
+
 std::optional<int64_t> ParseLength(std::string_view text) {
   int64_t unit = 1;
   if (!text.empty() && (text.back() == 'k' || text.back() == 'K')) {

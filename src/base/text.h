@@ -28,6 +28,10 @@ std::optional<double> ParseNumber(std::string_view text);
 // Nothing on junk, a negative number or overflow.
 std::optional<int64_t> ParseLength(std::string_view text);
 
+// Bytes such as 4096, 64k, 512M or 2G, of 1024 each; nothing for other text and
+// for more than an int64_t holds.
+std::optional<int64_t> ParseSize(std::string_view text);
+
 // Shortest decimal text that reads back as `value`.
 std::string FormatNumber(double value);
 

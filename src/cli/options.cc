@@ -99,12 +99,30 @@ void KvOptions::Add(CLI::App& command) {
       ->capture_default_str();
 }
 
+void KvOptions::AddMemory(CLI::App& command) {
+  command
+      .add_option("--kv-memory", memory,
+                  "most memory of keys and values, such as 2G; default what "
+                  "the machine has available")
+      ->type_name("SIZE");
+}
+
 DType KvOptions::Type() const {
   const std::optional<DType> parsed = ParseDType(type);
   Require(parsed && kernels::CanStore(*parsed),
           "--kv-type must be f32, f16, bf16 or q8_0, got '" +
               Printable(type, 40) + "'");
   return *parsed;
+}
+
+int64_t KvOptions::MemoryLimit() const {
+  if (memory.empty()) return 0;
+  const std::optional<int64_t> bytes = ParseSize(memory);
+  Require(bytes && *bytes > 0,
+          "--kv-memory must be a size in bytes such as "
+          "512M or 2G, got '" +
+              Printable(memory, 40) + "'");
+  return *bytes;
 }
 
 std::vector<position::Scheme> ParseSchemes(
@@ -137,8 +155,15 @@ std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
   return lengths;
 }
 
-void TextOptions::Add(CLI::App& command) {
-  prompt_option = command.add_option("-p,--prompt", prompt, "the text");
+void TextOptions::Add(CLI::App& command, bool questions) {
+  prompt_option = command.add_option(
+      "-p,--prompt", prompts,
+      questions ? "the text; several times for several texts at once, behind "
+                  "the text of -f where that is given too"
+                : "the text");
+  prompt_option->expected(1)->multi_option_policy(
+      questions ? CLI::MultiOptionPolicy::TakeAll
+                : CLI::MultiOptionPolicy::Throw);
   file_option = command.add_option(
       "-f,--file", file,
       "a file with the text (UTF-8, may be .gz); - is standard input, which is "
@@ -150,26 +175,40 @@ void TextOptions::Add(CLI::App& command) {
 }
 
 std::string TextOptions::Source() const {
-  if (prompt_option->count() > 0) return "";
+  if (prompt_option->count() > 0 && file_option->count() == 0) return "";
   return file.empty() || file == "-" ? "standard input" : file;
 }
 
+namespace {
+
+constexpr char kTextRule[] =
+    "give the text with either -p TEXT or -f FILE (- is standard input)";
+
+}  // namespace
+
 std::string TextOptions::Read() const {
-  const bool has_file = file_option->count() > 0;
-  const bool terminal = isatty(STDIN_FILENO) != 0;
-  const std::string rule =
-      "give the text with either -p TEXT or -f FILE (- is standard input)";
-  Require(prompt_option->count() + file_option->count() <= 1 &&
-              (has_file || prompt_option->count() > 0 || !terminal),
-          rule);
-  if (prompt_option->count() > 0) {
+  Require(prompt_option->count() + file_option->count() <= 1, kTextRule);
+  return prompt_option->count() > 0 ? ReadPrompts().front() : ReadFile();
+}
+
+std::vector<std::string> TextOptions::ReadPrompts() const {
+  std::vector<std::string> texts;
+  for (const std::string& prompt : prompts) {
     std::string text = escape ? Unescape(prompt, "-p") : prompt;
     const auto broken = FindInvalidUtf8(text);
     Require(!broken, "the text of -p is not UTF-8 at byte " +
                          std::to_string(broken.value_or(0)));
-    return text;
+    texts.push_back(std::move(text));
   }
-  Require(!escape, "--escape goes with -p; a file is read as it is");
+  return texts;
+}
+
+std::string TextOptions::ReadFile() const {
+  const bool has_file = file_option->count() > 0;
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  Require(has_file || !terminal, kTextRule);
+  Require(!escape || prompt_option->count() > 0,
+          "--escape goes with -p; a file is read as it is");
   std::string text;
   if (has_file && file != "-") {
     text = formats::ReadTextFile(file);
@@ -179,9 +218,10 @@ std::string TextOptions::Read() const {
                    "reading the text from the terminal; Ctrl-D ends it\n");
     }
     text = formats::ReadText(stdin, Source());
-    Require(has_file || !text.empty(), rule + "; there, it is empty");
+    Require(has_file || !text.empty(),
+            std::string(kTextRule) + "; there, it is empty");
   }
-  formats::RequireUtf8(Source(), text);
+  formats::RequireUtf8(has_file ? file : Source(), text);
   return text;
 }
 

@@ -42,13 +42,18 @@ struct PositionOptions {
       const std::vector<std::string>& otherwise) const;
 };
 
-// --kv-type.
+// --kv-type, --kv-memory.
 struct KvOptions {
   std::string type = "f32";
+  std::string memory;
 
   void Add(CLI::App& command);
+  // --kv-memory alone.
+  void AddMemory(CLI::App& command);
   // Throws std::invalid_argument for a type that keys and values cannot have.
   DType Type() const;
+  // Bytes; 0 where nothing was asked for. Throws std::invalid_argument.
+  int64_t MemoryLimit() const;
 };
 
 // Each as a scheme.
@@ -67,16 +72,22 @@ int64_t ParseLengthOption(const std::string& text, const std::string& option,
 // The text of -p, of the file of -f, or of standard input: for -f -, and where
 // neither is given and standard input is no terminal.
 struct TextOptions {
-  std::string prompt;
+  std::vector<std::string> prompts;
   std::string file;
   bool escape = false;  // of the prompt
   CLI::Option* prompt_option = nullptr;
   CLI::Option* file_option = nullptr;
 
-  void Add(CLI::App& command);
-  // Throws std::invalid_argument, IoError, and FormatError for text that is not
-  // UTF-8.
+  // `questions`: -p may be given several times, and goes with -f, whose text
+  // then comes first.
+  void Add(CLI::App& command, bool questions = false);
+  // One text; throws std::invalid_argument, IoError, and FormatError for text
+  // that is not UTF-8.
   std::string Read() const;
+  // Those of -p, without that of -f.
+  std::vector<std::string> ReadPrompts() const;
+  // That of -f or of standard input.
+  std::string ReadFile() const;
   // What the text came from, where that was a file or a pipe, which should not
   // be empty; else nothing.
   std::string Source() const;

@@ -1,5 +1,6 @@
 #include "cli/prompt_options.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/error.h"
@@ -9,7 +10,7 @@
 namespace ropewalk::cli {
 
 void PromptOptions::Add(CLI::App& command) {
-  text.Add(command);
+  text.Add(command, true);
   command.add_flag("--special", special,
                    "read special pieces such as <|im_start|> in the text as "
                    "the tokens they name");
@@ -23,7 +24,7 @@ void PromptOptions::Add(CLI::App& command) {
       "empty");
 }
 
-std::string PromptOptions::Read() const {
+PromptTexts PromptOptions::Read() const {
   Require(!chat || !special,
           "--chat and --special exclude each other: the chat form brings its "
           "own marks, and what it asks stays text");
@@ -31,25 +32,58 @@ std::string PromptOptions::Read() const {
   const auto broken = FindInvalidUtf8(system);
   Require(!broken, "the text of --system is not UTF-8 at byte " +
                        std::to_string(broken.value_or(0)));
-  std::string read = text.Read();
-  // An empty -p asks for a text from nothing; an empty file is a mistake.
-  Require(!read.empty() || text.Source().empty(),
-          "the prompt is empty: nothing in '" + text.Source() + "'");
+  PromptTexts read{.asked = text.ReadPrompts()};
+  if (text.file_option->count() > 0 || read.asked.empty()) {
+    read.file = text.ReadFile();
+    // An empty -p asks for a text from nothing; an empty file is a mistake.
+    Require(!read.file.empty(),
+            "the prompt is empty: nothing in '" + text.Source() + "'");
+    // A question about a text begins a line of its own.
+    if (!read.asked.empty() && !read.file.ends_with('\n')) read.file += '\n';
+  }
   return read;
 }
 
-Prompt PromptOptions::Encode(const std::string& read,
-                             engine::Engine& engine) const {
+Prompts PromptOptions::Encode(const PromptTexts& texts,
+                              engine::Engine& engine) const {
   const tokenizer::Tokenizer& tokenizer = engine.tokenizer();
-  if (!chat) return {read, tokenizer.Encode(read, {.parse_special = special})};
-  const auto form =
-      engine::ChatForm::FromMetadata(engine.model().file().metadata());
-  const std::optional<std::string> given =
-      system_option->count() == 0
-          ? std::nullopt
-          : std::optional(text.escape ? Unescape(system, "--system") : system);
-  return {engine::JoinPieces(form.Render(read, given)),
-          form.Encode(tokenizer, read, given), form.name()};
+  std::optional<engine::ChatForm> form;
+  std::optional<std::string> given;
+  if (chat) {
+    form = engine::ChatForm::FromMetadata(engine.model().file().metadata());
+    if (system_option->count() > 0) {
+      given = text.escape ? Unescape(system, "--system") : system;
+    }
+  }
+  const auto encode = [&](const std::string& read) -> Prompt {
+    if (!form) {
+      return {read, tokenizer.Encode(read, {.parse_special = special})};
+    }
+    return {engine::JoinPieces(form->Render(read, given)),
+            form->Encode(tokenizer, read, given)};
+  };
+  Prompts prompts{.form = form ? form->name() : ""};
+  for (const std::string& asked : texts.asked) {
+    prompts.all.push_back(encode(texts.file + asked));
+  }
+  const Prompt alone = encode(texts.file);
+  if (texts.asked.empty()) {
+    prompts.all.push_back(alone);
+    return prompts;
+  }
+  if (texts.file.empty()) return prompts;
+  // The last tokens of a text may depend on what follows it.
+  prompts.shared = static_cast<int64_t>(alone.tokens.size());
+  for (const Prompt& prompt : prompts.all) {
+    const auto [end, other] =
+        std::mismatch(alone.tokens.begin(), alone.tokens.end(),
+                      prompt.tokens.begin(), prompt.tokens.end());
+    const auto most = static_cast<int64_t>(prompt.tokens.size()) - 1;
+    prompts.shared =
+        std::min({prompts.shared,
+                  static_cast<int64_t>(end - alone.tokens.begin()), most});
+  }
+  return prompts;
 }
 
 }  // namespace ropewalk::cli

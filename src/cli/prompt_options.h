@@ -17,7 +17,20 @@ namespace ropewalk::cli {
 struct Prompt {
   std::string text;  // as the model reads it, marks of a chat form included
   std::vector<Token> tokens;
-  std::string form;  // "ChatML"; empty without a chat form
+};
+
+// What a call reads. Prompts that ask about one text begin with the same
+// tokens.
+struct Prompts {
+  std::vector<Prompt> all;  // at least one
+  int64_t shared = 0;       // tokens of the text that all of them begin with
+  std::string form;         // "ChatML"; empty without a chat form
+};
+
+// The texts of a call, before the model is loaded.
+struct PromptTexts {
+  std::string file;                // what -f or standard input gave
+  std::vector<std::string> asked;  // those of -p; empty without
 };
 
 // -p, -f, --escape, --special, --chat, --system.
@@ -30,13 +43,13 @@ struct PromptOptions {
 
   void Add(CLI::App& command);
 
-  // The text before the model is loaded, so that a wrong call fails at once.
-  // Throws like TextOptions::Read, and std::invalid_argument for options that
-  // exclude each other or a file without text.
-  std::string Read() const;
+  // Reads them first, so that a wrong call fails at once. Throws like
+  // TextOptions::Read, and std::invalid_argument for options that exclude each
+  // other or a file without text.
+  PromptTexts Read() const;
 
   // Throws FormatError for a model whose chat form is not supported.
-  Prompt Encode(const std::string& text, engine::Engine& engine) const;
+  Prompts Encode(const PromptTexts& texts, engine::Engine& engine) const;
 };
 
 }  // namespace ropewalk::cli

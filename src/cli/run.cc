@@ -4,41 +4,46 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 #include "cli/prompt_options.h"
-#include "engine/engine.h"
-#include "engine/generator.h"
-#include "model/context.h"
-#include "model/session.h"
+#include "cli/sampling_options.h"
+#include "engine/generate.h"
+#include "engine/session.h"
 
 namespace ropewalk::cli {
 namespace {
 
 using engine::Engine;
+using engine::Session;
+using Json = nlohmann::ordered_json;
 
 struct RunJob {
   ModelOptions model;
   PositionOptions position;
   KvOptions kv;
   PromptOptions prompt;
+  SamplingOptions sampling;
   int64_t tokens = 256;
   std::string context;
-  engine::SampleOptions sampling;
-  int64_t seed = -1;
   bool force = false;
   bool echo = false;
   bool ignore_eos = false;
   std::string prompt_cache;
+  bool cache_read_only = false;
+  std::string json;
   bool shift = false;
   int64_t keep = 0;
   std::string change;  // LEN=SCHEME
@@ -52,6 +57,10 @@ const char* ReasonText(engine::StopReason reason) {
       return "token limit (-n)";
     case engine::StopReason::kContextFull:
       return "context full (--context)";
+    case engine::StopReason::kStopText:
+      return "stop text";
+    case engine::StopReason::kStopped:
+      return "interrupted";
   }
   return "";
 }
@@ -65,25 +74,6 @@ void WriteText(const std::string& text) {
 
 double Rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-}
-
-// A scheme as it runs at `length`; refused where it is known to fail there.
-struct Law {
-  position::Scheme scheme;
-  position::Stack stack;
-};
-
-Law LawFor(const RunJob& job, const position::Scheme& scheme,
-           const Engine& engine, int64_t length) {
-  const position::ModelPositions& positions = engine.positions();
-  Law law{position::Resolve(scheme, positions, length), {}};
-  law.stack = position::BuildStack(law.scheme, positions, length,
-                                   engine.model().config().L);
-  if (!job.force) {
-    const auto reason = position::KnownToFail(law.scheme, positions, length);
-    Require(!reason, reason.value_or("") + " (or --force)");
-  }
-  return law;
 }
 
 struct Switch {
@@ -101,134 +91,337 @@ std::optional<Switch> ParseSwitch(const std::string& text) {
                 position::ParseScheme(text.substr(equals + 1))};
 }
 
-void RunCommand(const RunJob& job) {
+void CheckJob(const RunJob& job, const std::optional<Switch>& change) {
   constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
   Require(job.tokens > 0 && job.tokens <= kMostTokens,
           "-n must be from 1 to " + std::to_string(kMostTokens) + ", got " +
               std::to_string(job.tokens));
-  Require(job.seed >= -1, "--seed must be at least 0 (-1: a new one), got " +
-                              std::to_string(job.seed));
-  engine::Validate(job.sampling);
-  const DType kv_type = job.kv.Type();
-  const std::optional<Switch> change = ParseSwitch(job.change);
-  Require(job.keep >= 0,
-          "--keep must be at least 0, got " + std::to_string(job.keep));
+  Require(job.keep >= 0 && job.keep <= kMostTokens,
+          "--keep must be from 0 to " + std::to_string(kMostTokens) + ", got " +
+              std::to_string(job.keep));
   Require(!change || job.prompt_cache.empty(),
           "--prompt-cache and --switch exclude each other: a kept text belongs "
           "to one scheme from its first token");
   Require(job.shift || job.keep == 0, "--keep goes with --shift");
-  const std::string text = job.prompt.Read();
-  const std::string spelling = job.position.Spellings({"auto"}).front();
-  const position::Scheme scheme = position::ParseScheme(spelling);
-  Engine engine(job.model.ForEngine());
-  const position::ModelPositions& positions = engine.positions();
-  const Prompt prompt = job.prompt.Encode(text, engine);
-  const auto prompt_tokens = static_cast<int64_t>(prompt.tokens.size());
+  Require(!job.cache_read_only || !job.prompt_cache.empty(),
+          "--prompt-cache-ro goes with --prompt-cache FILE");
+  Require(!job.sampling.LogProbabilities() || !job.json.empty(),
+          "--logprobs goes with --json FILE, which they are written to");
+}
+
+// What a prompt led to.
+struct Answer {
+  std::string text;
+  std::vector<engine::GeneratedToken> tokens;
+  engine::GenerateResult result;
+};
+
+std::string ToJson(const RunJob& job, const Session& session,
+                   const Prompts& prompts, const std::vector<Answer>& answers,
+                   uint64_t seed) {
+  Engine& engine = session.engine();
+  Json json;
+  json["model"] = engine.model().config().name;
+  json["position"] = session.scheme().described;
+  json["context"] = session.length();
+  json["seed"] = seed;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const Answer& answer = answers[i];
+    Json row;
+    row["prompt"] = prompts.all[i].text;
+    row["prompt_tokens"] = prompts.all[i].tokens.size();
+    row["text"] = answer.text;
+    row["stopped"] = ReasonText(answer.result.reason);
+    if (!answer.result.stop.empty()) row["stop"] = answer.result.stop;
+    for (const engine::GeneratedToken& token : answer.tokens) {
+      Json entry{{"id", token.token},
+                 {"piece", engine.tokenizer().Piece(token.token)}};
+      if (token.log_probabilities) {
+        entry["logprob"] = token.log_probabilities->chosen.log_probability;
+        entry["top"] = Json::array();
+        for (const auto& other : token.log_probabilities->most_likely) {
+          entry["top"].push_back(
+              {{"id", other.token},
+               {"piece", engine.tokenizer().Piece(other.token)},
+               {"logprob", other.log_probability}});
+        }
+      }
+      row["tokens"].push_back(entry);
+    }
+    json["answers"].push_back(row);
+  }
+  // Texts may end within a character.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// The generation of one call: sessions, prompts and what is shown of them.
+class Run {
+ public:
+  Run(const RunJob& job, const std::optional<Switch>& change,
+      const PromptTexts& texts)
+      : job_(job),
+        sample_(job.sampling.ForSampler(job.prompt.text.escape)),
+        stops_(job.sampling.StopTexts(job.prompt.text.escape)),
+        seed_(job.sampling.Seed()),
+        json_(job.json),
+        engine_(std::make_shared<Engine>(EngineOptionsOf(job))),
+        prompts_(job.prompt.Encode(texts, *engine_)),
+        session_(OpenSession(change)) {
+    if (change) {
+      options_.change = {change->at,
+                         Resolve(change->scheme, session_.length())};
+    }
+  }
+
+  void Go() {
+    CatchInterrupts();
+    Announce();
+    LoadCache();
+    ReadShared();
+    try {
+      Generate();
+    } catch (const Interrupted&) {
+      if (prompts_.shared == 0) SaveCache(sessions_.front());
+      throw;
+    }
+    if (prompts_.shared == 0) SaveCache(sessions_.front());
+    json_.Finish(ToJson(job_, session_, prompts_, answers_, seed_));
+    Summarise();
+  }
+
+ private:
+  static engine::EngineOptions EngineOptionsOf(const RunJob& job) {
+    engine::EngineOptions options = job.model.ForEngine();
+    options.memory_limit = job.kv.MemoryLimit();
+    return options;
+  }
+
+  // Of a message that --force would pass over.
+  engine::ResolvedScheme Resolve(const position::Scheme& scheme,
+                                 int64_t length) {
+    try {
+      return engine_->Resolve(scheme, length, job_.force);
+    } catch (const std::invalid_argument& error) {
+      RequireNotForced(error, scheme, length);
+      throw;
+    }
+  }
+
+  void RequireNotForced(const std::invalid_argument& error,
+                        const position::Scheme& scheme, int64_t length) {
+    const auto resolved =
+        position::Resolve(scheme, engine_->positions(), length);
+    Require(!position::KnownToFail(resolved, engine_->positions(), length),
+            std::string(error.what()) + " (or --force)");
+  }
 
   // Room for prompt and answer; never less than the model was trained to, and
   // no more where the context shifts.
-  const int64_t context_length = ParseLengthOption(
-      job.context, "--context",
-      job.shift ? positions.train_length
-                : std::max(positions.train_length, prompt_tokens + job.tokens));
-  Require(prompt_tokens < context_length,
-          "the prompt has " + std::to_string(prompt_tokens) +
-              " tokens and does not fit a context of " +
-              std::to_string(context_length) +
-              "; give a larger --context (nothing is cut silently)");
-  Require(job.keep + 1 < context_length,
-          "--keep " + std::to_string(job.keep) +
-              " leaves no room in a context of " +
-              std::to_string(context_length));
-  const int64_t first_length =
-      change ? std::min(change->at, context_length) : context_length;
-  const Law law = LawFor(job, scheme, engine, first_length);
-  std::string described = position::ToString(law.scheme);
-  const std::string changed = position::ChangedLayers(law.scheme, positions);
-  if (!changed.empty()) described += " " + changed;
-  engine::GenerateOptions options{.max_tokens = job.tokens,
-                                  .ignore_end_of_text = job.ignore_eos,
-                                  .shift = job.shift,
-                                  .keep = job.keep};
-  if (change) {
-    Law later = LawFor(job, change->scheme, engine, context_length);
-    options.change = {change->at, std::move(later.stack)};
-    described += ", " + position::ToString(later.scheme) + " from " +
-                 std::to_string(change->at) + " on";
+  Session OpenSession(const std::optional<Switch>& change) {
+    int64_t longest = 0;
+    for (const Prompt& prompt : prompts_.all) {
+      longest = std::max(longest, static_cast<int64_t>(prompt.tokens.size()));
+    }
+    Require(prompts_.all.size() == 1 || job_.prompt_cache.empty() ||
+                prompts_.shared > 0,
+            "--prompt-cache keeps one text: give one -p, or the text that "
+            "several -p ask about with -f");
+    Require(prompts_.all.size() == 1 || (!change && !job_.echo),
+            "several -p exclude --switch and --echo");
+    const int64_t trained = engine_->positions().train_length;
+    const int64_t length = ParseLengthOption(
+        job_.context, "--context",
+        job_.shift ? trained : std::max(trained, longest + job_.tokens));
+    Require(longest < length,
+            "the prompt has " + std::to_string(longest) +
+                " tokens and does not fit a context of " +
+                std::to_string(length) +
+                "; give a larger --context (nothing is cut silently)");
+    Require(job_.keep + 1 < length, "--keep " + std::to_string(job_.keep) +
+                                        " leaves no room in a context of " +
+                                        std::to_string(length));
+    const std::string spelling = job_.position.Spellings({"auto"}).front();
+    const position::Scheme scheme = position::ParseScheme(spelling);
+    const int64_t first = change ? std::min(change->at, length) : length;
+    const engine::ResolvedScheme resolved = Resolve(scheme, first);
+    Session session(engine_, {.length = length,
+                              .position = spelling,
+                              .kv_type = job_.kv.Type(),
+                              .allow_failing = job_.force || change});
+    if (change) session.ChangeScheme(resolved);
+    return session;
   }
-  const uint64_t seed =
-      job.seed >= 0 ? static_cast<uint64_t>(job.seed) : std::random_device()();
-  CatchInterrupts();
-  std::fprintf(
-      stderr, "%s; %sposition %s; context %lld; seed %llu\n",
-      engine.Describe().c_str(),
-      prompt.form.empty() ? "" : ("chat form " + prompt.form + "; ").c_str(),
-      described.c_str(), static_cast<long long>(context_length),
-      static_cast<unsigned long long>(seed));
 
-  model::Context context(engine.model(), law.stack,
-                         {.length = context_length, .kv_type = kv_type},
-                         engine.threads());
-  int64_t reused = 0;
-  if (!job.prompt_cache.empty() && std::filesystem::exists(job.prompt_cache)) {
-    model::LoadSession(job.prompt_cache, engine.model(), context.sequence());
-    const int64_t cached = context.size();
-    reused = context.sequence().ReusePrefix(prompt.tokens);
+  void Announce() const {
+    std::string described = session_.scheme().described;
+    if (options_.change) {
+      described += ", " + options_.change->scheme.described + " from " +
+                   std::to_string(options_.change->at) + " on";
+    }
+    std::fprintf(stderr, "%s; %sposition %s; context %lld; seed %llu\n",
+                 engine_->Describe().c_str(),
+                 prompts_.form.empty()
+                     ? ""
+                     : ("chat form " + prompts_.form + "; ").c_str(),
+                 described.c_str(), static_cast<long long>(session_.length()),
+                 static_cast<unsigned long long>(seed_));
+  }
+
+  // An existing file is taken up; that one can be written is found out before
+  // anything is read.
+  void LoadCache() {
+    if (job_.prompt_cache.empty()) return;
+    if (!job_.cache_read_only) AtomicFile probe(job_.prompt_cache);
+    if (!std::filesystem::exists(job_.prompt_cache)) return;
+    const std::string before = session_.scheme().described;
+    const int64_t reused =
+        session_.LoadCache(job_.prompt_cache, prompts_.all.front().tokens);
+    std::fprintf(stderr, "prompt cache: %lld tokens begin this prompt too%s\n",
+                 static_cast<long long>(reused),
+                 before == session_.scheme().described
+                     ? ""
+                     : (", position " + session_.scheme().described).c_str());
+  }
+
+  // The text that questions are about is read once, and kept as it is before
+  // the first question.
+  void ReadShared() {
+    const int64_t unread = prompts_.shared - session_.size();
+    if (unread > 0) {
+      session_.RequireRoomFor(prompts_.shared);
+      Progress progress("reading the text", unread, "tokens");
+      const std::vector<Token>& tokens = prompts_.all.front().tokens;
+      session_.Read(
+          std::span(tokens).subspan(static_cast<size_t>(session_.size()),
+                                    static_cast<size_t>(unread)),
+          [&](int64_t read) {
+            progress.Add(read);
+            return PendingInterrupt() == 0;
+          });
+      progress.Clear();
+    }
+    if (prompts_.shared > 0) SaveCache(session_);
+    ThrowIfInterrupted();
+  }
+
+  void SaveCache(const Session& session) const {
+    if (job_.prompt_cache.empty() || job_.cache_read_only) return;
+    session.SaveCache(job_.prompt_cache);
+  }
+
+  void Generate() {
+    const size_t count = prompts_.all.size();
+    answers_.resize(count);
+    std::vector<engine::GenerateJob> jobs(count);
+    for (size_t i = 0; i < count; ++i) sessions_.push_back(session_.Fork());
+    int64_t unread = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const std::vector<Token>& tokens = prompts_.all[i].tokens;
+      jobs[i].session = &sessions_[i];
+      jobs[i].prompt.assign(tokens.begin() + session_.size(), tokens.end());
+      unread += static_cast<int64_t>(jobs[i].prompt.size());
+    }
+    Progress progress("reading the prompt", unread, "tokens");
+    int64_t left = unread;
+    for (size_t i = 0; i < count; ++i) {
+      jobs[i].options = options_;
+      jobs[i].options.max_tokens = job_.tokens;
+      jobs[i].options.ignore_end_of_text = job_.ignore_eos;
+      jobs[i].options.shift = job_.shift;
+      jobs[i].options.keep = job_.keep;
+      jobs[i].options.sampling = sample_;
+      jobs[i].options.seed = seed_ + i;
+      jobs[i].options.stops = stops_;
+      jobs[i].options.log_probabilities = job_.sampling.LogProbabilities();
+      jobs[i].callbacks = {
+          .on_prompt =
+              [&](int64_t read) {
+                progress.Add(read);
+                left -= read;
+                if (left == 0) progress.Clear();
+                return PendingInterrupt() == 0;
+              },
+          .on_token =
+              [&, i](const engine::GeneratedToken& token) {
+                Show(answers_[i], token.text);
+                if (json_) answers_[i].tokens.push_back(token);
+                return PendingInterrupt() == 0;
+              },
+          .on_end = [&,
+                     i](const std::string& text) { Show(answers_[i], text); }};
+    }
+    if (job_.echo) WriteText(prompts_.all.front().text);
+    auto results = engine::Generate(jobs);
+    progress.Clear();
+    for (size_t i = 0; i < count; ++i) {
+      answers_[i].result = std::move(results[i]);
+      if (count > 1) {
+        WriteText((i > 0 ? "\n[" : "[") + std::to_string(i + 1) + "] " +
+                  Printable(job_.prompt.text.prompts[i], 70) + "\n" +
+                  answers_[i].text);
+      }
+      WriteText("\n");
+    }
+    ThrowIfInterrupted();
+  }
+
+  // One answer is shown as it comes, several when all are there.
+  void Show(Answer& answer, const std::string& text) const {
+    answer.text += text;
+    if (prompts_.all.size() == 1 && !text.empty()) WriteText(text);
+  }
+
+  void Summarise() const {
+    int64_t read = 0;
+    int64_t generated = 0;
+    int64_t shifted = 0;
+    double reading = 0;
+    double generating = 0;
+    for (const Answer& answer : answers_) {
+      read += answer.result.prompt_tokens;
+      generated += answer.result.generated_tokens;
+      shifted += answer.result.shifted_tokens;
+      // Texts are read and written at the same time.
+      reading = std::max(reading, answer.result.prompt_seconds);
+      generating = std::max(generating, answer.result.generate_seconds);
+    }
     std::fprintf(
-        stderr, "prompt cache: %lld of %lld tokens begin this prompt too\n",
-        static_cast<long long>(reused), static_cast<long long>(cached));
+        stderr,
+        "stopped: %s; prompt %lld tokens at %s/s, %lld generated at %s/s%s; "
+        "keys and values %s\n",
+        answers_.size() == 1 ? ReasonText(answers_.front().result.reason)
+                             : "all prompts are answered",
+        static_cast<long long>(read), FormatCount(Rate(read, reading)).c_str(),
+        static_cast<long long>(generated),
+        FormatCount(Rate(generated, generating)).c_str(),
+        shifted == 0 ? ""
+                     : (", " + std::to_string(shifted) + " taken out").c_str(),
+        FormatBytes(engine_->workspace().pool()->bytes()).c_str());
   }
-  const std::span<const Token> unread =
-      std::span(prompt.tokens).subspan(static_cast<size_t>(reused));
-  // Written however the reading ends; the old file stays until then.
-  const auto save = [&] {
-    if (job.prompt_cache.empty()) return;
-    model::SaveSession(job.prompt_cache, engine.model(), context.sequence(),
-                       described);
-  };
-  engine::Sampler sampler(job.sampling, seed);
-  engine::GenerateResult result;
-  if (job.echo) WriteText(prompt.text);
-  try {
-    Progress progress("reading the prompt", static_cast<int64_t>(unread.size()),
-                      "tokens");
-    result =
-        engine::Generate(context, engine.tokenizer(), unread, sampler, options,
-                         {.on_prompt =
-                              [&](int64_t tokens) {
-                                progress.Add(tokens);
-                                ThrowIfInterrupted();
-                                if (context.size() == prompt_tokens)
-                                  progress.Clear();
-                              },
-                          .on_text =
-                              [&](const std::string& piece) {
-                                if (!piece.empty()) WriteText(piece);
-                                if (PendingInterrupt() != 0) {
-                                  WriteText("\n");
-                                  ThrowIfInterrupted();
-                                }
-                              }});
-  } catch (const Interrupted&) {
-    save();
-    throw;
+
+  const RunJob& job_;
+  const engine::SampleOptions sample_;
+  const std::vector<std::string> stops_;
+  const uint64_t seed_;
+  OutputFile json_;
+  std::shared_ptr<Engine> engine_;
+  Prompts prompts_;
+  engine::GenerateOptions options_;  // what is known of them so far
+  Session session_;                  // the text that all prompts share
+  std::vector<Session> sessions_;
+  std::vector<Answer> answers_;
+};
+
+void RunCommand(const RunJob& job) {
+  const std::optional<Switch> change = ParseSwitch(job.change);
+  CheckJob(job, change);
+  job.kv.Type();
+  job.kv.MemoryLimit();
+  for (const std::string& spelling : job.position.Spellings({})) {
+    position::ParseScheme(spelling);
   }
-  save();
-  WriteText("\n");
-  const std::string shifted =
-      result.shifted_tokens == 0
-          ? ""
-          : ", " + std::to_string(result.shifted_tokens) + " taken out";
-  std::fprintf(
-      stderr,
-      "stopped: %s; prompt %lld tokens at %s/s, %lld generated at %s/s%s; "
-      "keys and values %s\n",
-      ReasonText(result.reason), static_cast<long long>(result.prompt_tokens),
-      FormatCount(Rate(result.prompt_tokens, result.prompt_seconds)).c_str(),
-      static_cast<long long>(result.generated_tokens),
-      FormatCount(Rate(result.generated_tokens, result.generate_seconds))
-          .c_str(),
-      shifted.c_str(), FormatBytes(context.sequence().KvBytes()).c_str());
+  const PromptTexts texts = job.prompt.Read();
+  Run(job, change, texts).Go();
 }
 
 }  // namespace
@@ -241,37 +434,29 @@ void AddRun(CLI::App& app) {
   job->prompt.Add(*command);
   job->position.Add(*command, false);
   job->kv.Add(*command);
+  job->kv.AddMemory(*command);
   command->add_option("-n,--tokens", job->tokens, "tokens to write at most")
       ->capture_default_str();
   command->add_option("-c,--context", job->context,
                       "tokens of prompt and answer together; default what they "
                       "need, at least the trained length");
-  command
-      ->add_option("--temp", job->sampling.temperature,
-                   "temperature; 0 always takes the most likely token")
-      ->capture_default_str();
-  command
-      ->add_option("--top-k", job->sampling.top_k,
-                   "keep the k most likely tokens; 0 keeps all")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", job->sampling.top_p,
-                   "keep the most likely tokens up to this probability")
-      ->capture_default_str();
-  command
-      ->add_option("--min-p", job->sampling.min_p,
-                   "drop tokens below this share of the best one's")
-      ->capture_default_str();
-  command->add_option("--seed", job->seed,
-                      "of the random choices; default a new one each run");
+  job->sampling.Add(*command);
   command->add_flag("--echo", job->echo, "print the prompt first");
   command->add_flag("--ignore-eos", job->ignore_eos,
                     "go on past the end-of-text token");
   command->add_flag("--force", job->force,
                     "run a scheme that is known to fail at this length");
-  command->add_option("--prompt-cache", job->prompt_cache,
-                      "file that keeps the text read and its keys and values; "
-                      "what the next prompt shares with it is not read again");
+  command
+      ->add_option("--prompt-cache", job->prompt_cache,
+                   "file that keeps the text read and its keys and values; "
+                   "what the next prompt shares with it is not read again")
+      ->type_name("FILE");
+  command->add_flag("--prompt-cache-ro", job->cache_read_only,
+                    "take the prompt cache up, but do not write it");
+  command
+      ->add_option("--json", job->json,
+                   "file for the texts, tokens and log probabilities")
+      ->type_name("FILE");
   command->add_flag("--shift", job->shift,
                     "a full context takes out the older half, closes up and "
                     "goes on; --context then defaults to the trained length");
@@ -292,6 +477,10 @@ void AddRun(CLI::App& app) {
       "rerope:window=1024+logn-clip\n"
       "  ropewalk run -m model.gguf -f book.txt --prompt-cache book.kv "
       "--kv-type q8_0\n"
+      "  ropewalk run -m model.gguf -f book.txt --prompt-cache book.kv -p "
+      "'Who is Rupert?'\n"
+      "  ropewalk run -m model.gguf -p 'The sea' -p 'The sky' -n 40 --json "
+      "answers.json\n"
       "  ropewalk run -m model.gguf -p 'Once' -n 10000 --shift --keep 4\n"
       "  ropewalk run -m instruct.gguf --chat -p 'Why is the sky blue?' --temp "
       "0\n"

@@ -2,21 +2,93 @@
 
 #include <utility>
 
+#include "base/content_hash.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 namespace ropewalk::engine {
 
+namespace {
+
+// Names and descriptions, which change no number that the model computes; the
+// vocabulary decides which ids are read, and a text is known by its ids.
+bool ChangesResults(const std::string& key) {
+  return key == "general.architecture" ||
+         (!key.starts_with("general.") && !key.starts_with("tokenizer."));
+}
+
+}  // namespace
+
 Engine::Engine(const EngineOptions& options)
     : model_(model::Model::Load(options.path)),
       positions_(model_.config().positions),
-      threads_(MakeThreadPool(options.threads)) {
+      threads_(MakeThreadPool(options.threads)),
+      workspace_(*threads_, {.chunk = kPassTokens,
+                             .memory_limit = options.memory_limit != 0
+                                                 ? options.memory_limit
+                                                 : AvailableMemory()}) {
   Require(options.train_length >= 0, "train length must not be negative, got " +
                                          std::to_string(options.train_length));
   if (options.train_length > 0) positions_.train_length = options.train_length;
 }
 
+const std::string& Engine::Hash() {
+  const std::scoped_lock lock(pass_mutex_, mutex_);
+  if (!hash_.empty()) return hash_;
+  ContentHash hash;
+  for (const auto& entry : model_.file().metadata().entries()) {
+    if (!ChangesResults(entry.key)) continue;
+    hash.Add(entry.key);
+    hash.Add(entry.value.bytes);
+    for (size_t s = 0; s < entry.value.strings.size(); ++s) {
+      hash.Add(entry.value.strings[s]);
+    }
+  }
+  for (const formats::GgufTensor& tensor : model_.file().tensors()) {
+    hash.Add(tensor.name);
+    hash.Add(tensor.type_name);
+    for (const int64_t size : tensor.shape) hash.Add(std::to_string(size));
+    hash.Add(tensor.bytes, *threads_);
+  }
+  hash_ = hash.Hex();
+  return hash_;
+}
+
+ResolvedScheme Engine::Resolve(const position::Scheme& scheme, int64_t length,
+                               bool allow_failing) {
+  ResolvedScheme resolved{
+      .scheme = position::Resolve(scheme, positions_, length),
+      .length = length};
+  if (!allow_failing) {
+    const auto reason =
+        position::KnownToFail(resolved.scheme, positions_, length);
+    Require(!reason, reason.value_or(""));
+  }
+  const position::Stack stack = position::BuildStack(
+      resolved.scheme, positions_, length, model_.config().L);
+  resolved.described = position::ToString(resolved.scheme);
+  // A stack of a file may be another one next time: it is not shared.
+  const bool shared = resolved.scheme.layers.empty();
+  {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(stacks_,
+                  [](const auto& entry) { return entry.second.expired(); });
+    auto& known = stacks_[resolved.described + " " + std::to_string(length)];
+    if (shared) resolved.attention = known.lock();
+    if (resolved.attention == nullptr) {
+      resolved.attention = model::MakeStackAttention(model_, stack);
+      if (shared) known = resolved.attention;
+    }
+  }
+  const std::string changed =
+      position::ChangedLayers(resolved.scheme, positions_);
+  if (!changed.empty()) resolved.described += " " + changed;
+  return resolved;
+}
+
 const tokenizer::Tokenizer& Engine::tokenizer() {
+  const std::scoped_lock lock(mutex_);
   if (tokenizer_ == nullptr) {
     auto loaded = std::make_unique<tokenizer::Tokenizer>(
         tokenizer::Tokenizer::FromGguf(model_.file()));

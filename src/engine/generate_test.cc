@@ -1,14 +1,18 @@
+#include "engine/generate.h"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/random.h"
-#include "engine/generator.h"
 #include "engine/sampler.h"
 #include "position/scheme.h"
 #include "tests/tiny_model.h"
@@ -104,18 +108,13 @@ TEST(SamplerTest, RefusesNonsense) {
                std::runtime_error);
 }
 
+// A tiny model with sessions in it.
 struct Setting {
-  model::Model model;
-  tokenizer::Tokenizer tokenizer;
-  position::Stack stack;
-  SerialFor threads;
+  std::shared_ptr<Engine> engine;
 
-  explicit Setting(const TinyModelOptions& options = {})
-      : model(model::Model::Load(Path(options))),
-        tokenizer(tokenizer::Tokenizer::FromGguf(model.file())),
-        stack(position::BuildStack(position::ParseScheme("rope"),
-                                   model.config().positions, 64,
-                                   model.config().L)) {}
+  explicit Setting(const TinyModelOptions& options = {}, int64_t threads = 1)
+      : engine(std::make_shared<Engine>(
+            EngineOptions{.path = Path(options), .threads = threads})) {}
 
   static std::string Path(const TinyModelOptions& options) {
     const auto path =
@@ -123,34 +122,50 @@ struct Setting {
     WriteTinyModel(path.string(), options);
     return path.string();
   }
+
+  Session Open(int64_t length = 64, const std::string& position = "rope",
+               DType type = DType::kF32) const {
+    return {engine,
+            {.length = length,
+             .position = position,
+             .kv_type = type,
+             .allow_failing = true}};
+  }
 };
+
+GenerateResult Write(Session& session, const std::vector<Token>& prompt,
+                     const GenerateOptions& options,
+                     std::string* text = nullptr) {
+  const auto show = [&](const std::string& piece) {
+    if (text != nullptr) *text += piece;
+  };
+  return Generate(
+      GenerateJob{.session = &session,
+                  .prompt = prompt,
+                  .options = options,
+                  .callbacks = {.on_token =
+                                    [&](const GeneratedToken& token) {
+                                      show(token.text);
+                                      return true;
+                                    },
+                                .on_end = show}});
+}
 
 TEST(GenerateTest, GreedyTokensAreThoseOfTheWholeForwardPass) {
   Setting setting;
   const std::vector<Token> prompt = {1, 265, 270, 280};
-  model::Context context(setting.model, setting.stack,
-                         {.length = 64, .chunk = 3}, setting.threads);
-  Sampler sampler(Plain(0), 1);
+  Session session = setting.Open();
   std::string text;
-  int64_t read = 0;
   const GenerateResult result =
-      Generate(context, setting.tokenizer, prompt, sampler, {.max_tokens = 10},
-               {.on_prompt = [&](int64_t tokens) { read += tokens; },
-                .on_text = [&](const std::string& piece) { text += piece; }});
-  EXPECT_EQ(read, 4);
+      Write(session, prompt, {.max_tokens = 10, .sampling = Plain(0)}, &text);
   EXPECT_EQ(result.prompt_tokens, 4);
-
   std::vector<Token> all = prompt;
   for (int64_t i = 0; i < result.generated_tokens; ++i) {
-    model::Context fresh(setting.model, setting.stack, {.length = 64},
-                         setting.threads);
-    fresh.Forward(all);
     Sampler greedy(Plain(0), 1);
-    all.push_back(
-        greedy.Sample(fresh.Logits(static_cast<int64_t>(all.size()) - 1, 1)));
+    all.push_back(greedy.Sample(setting.Open().Read(all)));
   }
-  EXPECT_EQ(setting.tokenizer.Decode(prompt) + text,
-            setting.tokenizer.Decode(all));
+  const tokenizer::Tokenizer& tokenizer = setting.engine->tokenizer();
+  EXPECT_EQ(tokenizer.Decode(prompt) + text, tokenizer.Decode(all));
   if (result.reason == StopReason::kTokenLimit) {
     EXPECT_EQ(result.generated_tokens, 10);
   }
@@ -159,11 +174,11 @@ TEST(GenerateTest, GreedyTokensAreThoseOfTheWholeForwardPass) {
 TEST(GenerateTest, StopsForEveryReason) {
   Setting setting;
   const std::vector<Token> prompt = {1, 265};
-  const auto generate = [&](int64_t length, const GenerateOptions& options) {
-    model::Context context(setting.model, setting.stack, {.length = length},
-                           setting.threads);
-    Sampler sampler(Plain(1), 3);
-    return Generate(context, setting.tokenizer, prompt, sampler, options, {});
+  const auto generate = [&](int64_t length, GenerateOptions options) {
+    Session session = setting.Open(length);
+    options.sampling = Plain(1);
+    options.seed = 3;
+    return Write(session, prompt, options);
   };
   const auto limited =
       generate(64, {.max_tokens = 5, .ignore_end_of_text = true});
@@ -174,6 +189,7 @@ TEST(GenerateTest, StopsForEveryReason) {
   EXPECT_EQ(full.reason, StopReason::kContextFull);
   EXPECT_EQ(full.generated_tokens, 7);
   EXPECT_THROW(generate(2, {}), std::invalid_argument);
+  EXPECT_THROW(generate(64, {.max_tokens = 0}), std::invalid_argument);
 }
 
 TEST(GenerateTest, EndOfTextEndsIt) {
@@ -181,14 +197,11 @@ TEST(GenerateTest, EndOfTextEndsIt) {
   Setting setting;
   bool ended = false;
   for (uint64_t seed = 0; seed < 40 && !ended; ++seed) {
-    model::Context fresh(setting.model, setting.stack, {.length = 64},
-                         setting.threads);
-    Sampler sampler(Plain(3), seed);
+    Session session = setting.Open();
     std::string text;
     const auto result =
-        Generate(fresh, setting.tokenizer, std::vector<Token>{1}, sampler,
-                 {.max_tokens = 60},
-                 {.on_text = [&](const std::string& piece) { text += piece; }});
+        Write(session, {1},
+              {.max_tokens = 60, .sampling = Plain(3), .seed = seed}, &text);
     if (result.reason == StopReason::kEndOfText) {
       ended = true;
       EXPECT_LT(result.generated_tokens, 60);
@@ -198,6 +211,25 @@ TEST(GenerateTest, EndOfTextEndsIt) {
   EXPECT_TRUE(ended);
 }
 
+TEST(GenerateTest, AStopTextEndsItAndIsNotShown) {
+  Setting setting;
+  const GenerateOptions free = {
+      .max_tokens = 40, .ignore_end_of_text = true, .sampling = Plain(0)};
+  Session session = setting.Open();
+  std::string whole;
+  Write(session, {1, 265}, free, &whole);
+  ASSERT_GT(whole.size(), 12u);
+  const std::string stop = whole.substr(8, 3);
+  GenerateOptions options = free;
+  options.stops = {stop};
+  Session other = setting.Open();
+  std::string text;
+  const auto result = Write(other, {1, 265}, options, &text);
+  EXPECT_EQ(result.reason, StopReason::kStopText);
+  EXPECT_EQ(result.stop, stop);
+  EXPECT_EQ(text, whole.substr(0, whole.find(stop)));
+}
+
 TEST(GenerateTest, NeverDrawsRowsThatPadTheVocabulary) {
   TinyModelOptions options;
   options.V = 600;
@@ -205,29 +237,138 @@ TEST(GenerateTest, NeverDrawsRowsThatPadTheVocabulary) {
     SetTinyVocabulary(keys, 262);
   };
   Setting setting(options);
-  model::Context context(setting.model, setting.stack, {.length = 64},
-                         setting.threads);
-  Sampler sampler(Plain(5), 1);
-  EXPECT_NO_THROW(Generate(context, setting.tokenizer, std::vector<Token>{1},
-                           sampler,
-                           {.max_tokens = 60, .ignore_end_of_text = true}, {}));
+  Session session = setting.Open();
+  EXPECT_NO_THROW(Write(session, {1},
+                        {.max_tokens = 60,
+                         .ignore_end_of_text = true,
+                         .sampling = Plain(5),
+                         .seed = 1}));
 }
 
-TEST(GenerateTest, ACallbackMayStopIt) {
+TEST(GenerateTest, ACallbackStopsItAndTheTextCanBeGoneOnWith) {
   Setting setting;
-  model::Context context(setting.model, setting.stack, {.length = 64},
-                         setting.threads);
-  Sampler sampler(Plain(1), 3);
-  int pieces = 0;
-  EXPECT_THROW(Generate(context, setting.tokenizer, std::vector<Token>{1, 265},
-                        sampler, {.max_tokens = 50, .ignore_end_of_text = true},
-                        {.on_text =
-                             [&](const std::string&) {
-                               if (++pieces == 4)
-                                 throw std::runtime_error("stop");
-                             }}),
-               std::runtime_error);
-  EXPECT_EQ(pieces, 4);
+  const std::vector<Token> prompt(700, 265);
+  Session session = setting.Open(2000);
+  int64_t read = 0;
+  GenerateJob job{.session = &session, .prompt = prompt};
+  job.callbacks.on_prompt = [&](int64_t tokens) {
+    read += tokens;
+    return false;
+  };
+  EXPECT_EQ(Generate(job).reason, StopReason::kStopped);
+  EXPECT_EQ(read, kPromptChunk);
+  EXPECT_EQ(session.size(), kPromptChunk);
+  int tokens = 0;
+  job.prompt.resize(700 - kPromptChunk);
+  job.options = {.max_tokens = 50, .ignore_end_of_text = true};
+  job.callbacks = {
+      .on_token = [&](const GeneratedToken&) { return ++tokens < 4; }};
+  const GenerateResult result = Generate(job);
+  EXPECT_EQ(result.reason, StopReason::kStopped);
+  EXPECT_EQ(result.generated_tokens, 4);
+}
+
+TEST(GenerateTest, LogProbabilitiesAreThoseOfTheLogits) {
+  Setting setting;
+  Session session = setting.Open();
+  std::vector<GeneratedToken> tokens;
+  GenerateJob job{.session = &session, .prompt = {1, 265, 270}};
+  job.options = {.max_tokens = 3,
+                 .ignore_end_of_text = true,
+                 .sampling = Plain(0),
+                 .log_probabilities = 2};
+  job.callbacks.on_token = [&](const GeneratedToken& token) {
+    tokens.push_back(token);
+    return true;
+  };
+  Generate(job);
+  ASSERT_EQ(tokens.size(), 3u);
+  const std::vector<float> logits = setting.Open().Read(job.prompt);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit);
+  const LogProbabilities& first = *tokens.front().log_probabilities;
+  EXPECT_NEAR(first.chosen.log_probability,
+              logits[static_cast<size_t>(tokens.front().token)] - std::log(sum),
+              1e-9);
+  EXPECT_EQ(first.most_likely.size(), 2u);
+  EXPECT_EQ(first.most_likely.front().token, tokens.front().token);
+}
+
+// Prompts of many lengths, schemes and types, written alone and together.
+TEST(GenerateTest, ManyTextsAtOnceAreThoseOfEachAlone) {
+  Setting setting({}, 2);
+  const std::vector<std::string> schemes = {"rope", "rerope:window=20",
+                                            "window:size=30", "dca:chunk=24"};
+  std::vector<Session> sessions;
+  std::vector<GenerateJob> jobs;
+  std::vector<std::string> texts(40);
+  Rng rng(5);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    constexpr int64_t kLengths[] = {1, 2, 5, 40, 513, 1030};
+    sessions.push_back(setting.Open(1200, schemes[i % 4],
+                                    i % 3 == 0 ? DType::kQ8_0 : DType::kF32));
+    GenerateJob job;
+    for (int64_t t = 0; t < kLengths[i % 6]; ++t) {
+      job.prompt.push_back(static_cast<Token>(259 + rng.Below(40)));
+    }
+    job.options = {.max_tokens = 1 + static_cast<int64_t>(i % 9),
+                   .sampling = Plain(1),
+                   .seed = i};
+    job.callbacks.on_token = [&texts, i](const GeneratedToken& token) {
+      texts[i] += token.text;
+      return true;
+    };
+    job.callbacks.on_end = [&texts, i](const std::string& text) {
+      texts[i] += text;
+    };
+    jobs.push_back(job);
+  }
+  for (size_t i = 0; i < jobs.size(); ++i) jobs[i].session = &sessions[i];
+  const auto results = Generate(jobs);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    Session alone = setting.Open(1200, schemes[i % 4],
+                                 i % 3 == 0 ? DType::kQ8_0 : DType::kF32);
+    std::string text;
+    const auto result = Write(alone, jobs[i].prompt, jobs[i].options, &text);
+    EXPECT_EQ(text, texts[i]) << i;
+    EXPECT_EQ(result.reason, results[i].reason) << i;
+    EXPECT_TRUE(std::ranges::equal(alone.sequence().tokens(),
+                                   sessions[i].sequence().tokens()));
+  }
+}
+
+TEST(GenerateTest, TheReasonOfARefusedShiftIsWhatStandsInItsWay) {
+  Setting setting;
+  const auto reason = [&](DType type, const std::string& position) {
+    Session session = setting.Open(64, position, type);
+    try {
+      Write(session, {1}, {.shift = true, .keep = 4});
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string self_extend = "self-extend:window=20,group=4";
+  EXPECT_EQ(reason(DType::kF16, self_extend), "");
+  EXPECT_NE(reason(DType::kQ8_0, self_extend).find("q8_0"), std::string::npos)
+      << reason(DType::kQ8_0, self_extend);
+}
+
+TEST(GenerateTest, PromptsThatDoNotFitInMemoryAreRefusedBeforeReading) {
+  const std::string path = Setting::Path({});
+  const auto engine = std::make_shared<Engine>(
+      EngineOptions{.path = path, .threads = 1, .memory_limit = 200 << 10});
+  Session session(
+      engine, {.length = 100000, .position = "nope", .allow_failing = true});
+  int64_t read = 0;
+  GenerateJob job{.session = &session,
+                  .prompt = std::vector<Token>(50000, 265)};
+  job.callbacks.on_prompt = [&](int64_t tokens) {
+    read += tokens;
+    return true;
+  };
+  EXPECT_THROW(Generate(job), MemoryLimitError);
+  EXPECT_EQ(read, 0);
 }
 
 }  // namespace

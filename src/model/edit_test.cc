@@ -1,19 +1,15 @@
 // A live context changed, as a whole model sees it: trimmed, shifted, taken
-// to other positions, kept in a file.
+// to other positions.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "formats/safetensors.h"
 #include "model/context.h"
-#include "model/session.h"
 #include "position/scheme.h"
 #include "tests/model_logits.h"
 
@@ -213,92 +209,6 @@ TEST(ContextEditTest, QuantisedStoresStayClose) {
       before = std::max(before, difference);
     }
     EXPECT_GT(before, 1e-4);
-  }
-}
-
-class SessionTest : public testing::Test {
- protected:
-  void SetUp() override {
-    path_ = testing::TempDir() + "session_test.kv";
-    std::filesystem::remove(path_);
-  }
-  void TearDown() override { std::filesystem::remove(path_); }
-  std::string path_;
-};
-
-TEST_F(SessionTest, ALoadedTextReadsOnWithTheSameBits) {
-  const auto model = Model::Load(TinyPath("session.gguf"));
-  const auto tokens = RandomTokens(model, 300, 8);
-  for (const char* spelling :
-       {"rope", "rerope:window=20", "sink-window:size=20,sinks=4",
-        "hwfa:window=16"}) {
-    for (const DType type : {DType::kF32, DType::kF16, DType::kQ8_0}) {
-      Reader reader(model, spelling, type);
-      reader.Read(Part(tokens, 0, 290));
-      SaveSession(path_, model, reader.context.sequence(), spelling);
-      Reader other(model, spelling, type);
-      LoadSession(path_, model, other.context.sequence());
-      EXPECT_TRUE(std::ranges::equal(other.context.sequence().tokens(),
-                                     Part(tokens, 0, 290)));
-      EXPECT_EQ(other.Read(Part(tokens, 290, 10)),
-                reader.Read(Part(tokens, 290, 10)))
-          << spelling;
-    }
-  }
-}
-
-TEST_F(SessionTest, WhatItDoesNotBelongToIsRefused) {
-  const auto model = Model::Load(TinyPath("session.gguf"));
-  const auto other_model = Model::Load(TinyPath("other.gguf", {.seed = 2}));
-  const auto tokens = RandomTokens(model, 150, 9);
-  Reader reader(model, "rope");
-  reader.Read(tokens);
-  SaveSession(path_, model, reader.context.sequence(), "rope");
-  const auto refuses = [&](const Model& m, Reader into,
-                           const std::string& part) {
-    try {
-      LoadSession(path_, m, into.context.sequence());
-      ADD_FAILURE() << part;
-    } catch (const std::invalid_argument& error) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
-          << error.what();
-    }
-    EXPECT_EQ(into.context.size(), 0);
-  };
-  refuses(other_model, Reader(other_model, "rope"), "another model");
-  refuses(model, Reader(model, "rerope:window=20"), "other positions (rope)");
-  refuses(model, Reader(model, "rope", DType::kF16), "another type");
-  refuses(model, Reader(model, "rope", DType::kF32, 100), "does not fit");
-}
-
-TEST_F(SessionTest, EveryCutAndChangedByteIsNoticed) {
-  const auto model = Model::Load(TinyPath("session.gguf"));
-  Reader reader(model, "rerope:window=20");
-  reader.Read(RandomTokens(model, 40, 10));
-  SaveSession(path_, model, reader.context.sequence(), "rerope:window=20");
-  std::ifstream in(path_, std::ios::binary);
-  const std::string whole{std::istreambuf_iterator<char>(in), {}};
-  const auto loads = [&](const std::string& bytes) {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    Reader into(model, "rerope:window=20");
-    try {
-      LoadSession(path_, model, into.context.sequence());
-      return true;
-    } catch (const FormatError&) {
-    } catch (const std::invalid_argument&) {
-    }
-    EXPECT_EQ(into.context.size(), 0);
-    return false;
-  };
-  EXPECT_TRUE(loads(whole));
-  for (size_t size = 0; size < whole.size(); size += 1 + size / 40) {
-    EXPECT_FALSE(loads(whole.substr(0, size))) << size;
-  }
-  for (size_t at = 0; at < whole.size(); at += 1 + at / 40) {
-    std::string changed = whole;
-    changed[at] = static_cast<char>(changed[at] ^ 0x10);
-    EXPECT_FALSE(loads(changed)) << at;
   }
 }
 

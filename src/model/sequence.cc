@@ -158,9 +158,9 @@ void Sequence::ChangeStack(std::shared_ptr<const StackAttention> attention,
   exact_ = exact;
 }
 
-position::Stack Sequence::stack() const {
+position::Stack Sequence::StackOf(const StackAttention& attention) {
   position::Stack stack;
-  for (const attention::BandedAttention& layer : *attention_) {
+  for (const attention::BandedAttention& layer : attention) {
     stack.push_back(layer.plan());
   }
   return stack;

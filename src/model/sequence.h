@@ -57,6 +57,7 @@ class Sequence {
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
   int64_t length() const { return options_.length; }
   DType kv_type() const { return options_.kv_type; }
+  const std::shared_ptr<attention::TilePool>& pool() const { return pool_; }
   const Model& model() const { return *model_; }
 
   // What was read, by id.
@@ -96,7 +97,8 @@ class Sequence {
   void ChangeStack(const position::Stack& stack, int64_t length);
   void ChangeStack(std::shared_ptr<const StackAttention> attention,
                    int64_t length);
-  position::Stack stack() const;
+  position::Stack stack() const { return StackOf(*attention_); }
+  static position::Stack StackOf(const StackAttention& attention);
 
   // Contents for a file, one image for each layer, and back
   // (engine/prompt_cache.h). Restore throws std::invalid_argument where they do

@@ -55,7 +55,7 @@ struct Segment {
   int64_t offset = 0;
 };
 
-// Everything in a store, as views, for files (model/session.h).
+// Everything in a store, as views, for files (engine/prompt_cache.h).
 struct KvImage {
   struct Tile {
     int64_t number = 0;

@@ -1,90 +1,61 @@
-#include "model/session.h"
+#include "engine/prompt_cache.h"
 
 #include <algorithm>
-#include <bit>
+#include <charconv>
 #include <cstring>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/content_hash.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/safetensors.h"
 
-namespace ropewalk::model {
+namespace ropewalk::engine {
 namespace {
+
+// The bytes of a number: no two numbers have the same.
+template <typename T>
+std::string_view BytesOfNumber(const T& number) {
+  return {reinterpret_cast<const char*>(&number), sizeof(number)};
+}
 
 using attention::KvImage;
 using formats::SafeTensor;
 using formats::SafetensorsFile;
 using formats::SafeType;
 
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
 
-// FNV-1a, 64 bits: to tell files apart, not to resist anybody.
-class Fingerprint {
- public:
-  void Add(std::span<const std::byte> bytes) {
-    for (const std::byte byte : bytes) {
-      state_ = (state_ ^ static_cast<uint64_t>(byte)) * 0x100000001b3u;
-    }
-  }
-  void Add(const std::string& text) { Add(std::as_bytes(std::span(text))); }
-  template <typename T>
-  void AddNumber(T number) {
-    Add(std::as_bytes(std::span(&number, 1)));
-  }
-  std::string Hex() const {
-    std::string hex;
-    for (int shift = 60; shift >= 0; shift -= 4) {
-      hex += "0123456789abcdef"[state_ >> shift & 15];
-    }
-    return hex;
-  }
-
- private:
-  uint64_t state_ = 0xcbf29ce484222325u;
-};
-
-// Names, shapes and a little of the contents of every tensor.
-std::string FingerprintOf(const Model& model) {
-  Fingerprint print;
-  for (const formats::GgufTensor& tensor : model.file().tensors()) {
-    print.Add(tensor.name);
-    print.AddNumber(static_cast<uint64_t>(tensor.bytes.size()));
-    const size_t some = std::min<size_t>(256, tensor.bytes.size());
-    print.Add(tensor.bytes.first(some));
-    print.Add(tensor.bytes.last(some));
-  }
-  return print.Hex();
-}
-
-std::string FingerprintOf(const position::Stack& stack) {
-  Fingerprint print;
+std::string HashOf(const position::Stack& stack) {
+  ContentHash hash;
+  const auto add = [&](auto number) { hash.Add(BytesOfNumber(number)); };
   const auto add_map = [&](const position::PositionMap& map) {
-    print.AddNumber(static_cast<int64_t>(map.kind));
-    print.AddNumber(map.scale);
-    print.AddNumber(map.divisor);
-    print.AddNumber(map.offset);
-    print.AddNumber(map.cap);
+    add(static_cast<int64_t>(map.kind));
+    add(map.scale);
+    add(map.divisor);
+    add(map.offset);
+    add(map.cap);
   };
   for (const position::Plan& plan : stack) {
     for (const position::Band& band : plan.bands) {
-      print.AddNumber(static_cast<int64_t>(band.selector.kind));
-      print.AddNumber(band.selector.low);
-      print.AddNumber(band.selector.high);
-      print.AddNumber(band.selector.chunk);
+      add(static_cast<int64_t>(band.selector.kind));
+      add(band.selector.low);
+      add(band.selector.high);
+      add(band.selector.chunk);
       add_map(band.query);
       add_map(band.key);
-      print.AddNumber(band.table);
+      add(band.table);
     }
     for (const position::FrequencyTable& table : plan.tables) {
-      for (const double f : table.frequencies) print.AddNumber(f);
-      print.AddNumber(table.magnitude);
+      for (const double f : table.frequencies) add(f);
+      add(table.magnitude);
     }
-    print.AddNumber(static_cast<int64_t>(plan.scale.kind));
-    print.AddNumber(plan.scale.length);
+    add(static_cast<int64_t>(plan.scale.kind));
+    add(plan.scale.length);
   }
-  return print.Hex();
+  return hash.Hex();
 }
 
 // Name of the tiles of a layer: values, or those of a key store.
@@ -137,26 +108,49 @@ std::vector<KvImage::Tile> TilesOf(const SafetensorsFile& file,
   return tiles;
 }
 
-void RequireSame(const SafetensorsFile& file, const std::string& key,
-                 const std::string& want, const std::string& what) {
+const std::string& Field(const SafetensorsFile& file, const std::string& key) {
   const auto at = file.metadata().find(key);
   if (at == file.metadata().end()) {
     throw FormatError(file.path(), 0, "no '" + key + "': not a prompt cache");
   }
-  Require(at->second == want, "prompt cache '" + file.path() + "' " + what +
-                                  "; name another file, or delete it");
+  return at->second;
+}
+
+void RequireSame(const SafetensorsFile& file, const std::string& key,
+                 const std::string& want, const std::string& what) {
+  Require(Field(file, key) == want, "prompt cache '" + file.path() + "' " +
+                                        what +
+                                        "; name another file, or delete it");
+}
+
+int64_t NumberField(const SafetensorsFile& file, const std::string& key) {
+  const std::string& text = Field(file, key);
+  int64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) {
+    throw FormatError(
+        file.path(), 0,
+        "'" + key + "' is not a number: '" + Printable(text, 40) + "'");
+  }
+  return number;
 }
 
 }  // namespace
 
-void SaveSession(const std::string& path, const Model& model,
-                 const Sequence& sequence, const std::string& position) {
+void WritePromptCache(const std::string& path, Engine& engine,
+                      const CachedText& text, const model::Sequence& sequence) {
   const std::vector<KvImage> images = sequence.Images();
   formats::SafetensorsWriter writer(path);
   writer.AddMetadata("ropewalk.session", kVersion);
-  writer.AddMetadata("model", FingerprintOf(model));
-  writer.AddMetadata("plans", FingerprintOf(sequence.stack()));
-  writer.AddMetadata("position", position);
+  writer.AddMetadata("model", engine.Hash());
+  writer.AddMetadata("asked", text.asked);
+  writer.AddMetadata("scheme", text.scheme);
+  writer.AddMetadata("length", std::to_string(text.length));
+  writer.AddMetadata("train_length",
+                     std::to_string(engine.positions().train_length));
+  writer.AddMetadata("plans", HashOf(sequence.stack()));
+  writer.AddMetadata("exact", std::to_string(sequence.exact()));
   writer.AddMetadata("kv_type", std::string(InfoOf(sequence.kv_type()).name));
   const std::vector<Token> tokens(sequence.tokens().begin(),
                                   sequence.tokens().end());
@@ -204,26 +198,39 @@ void SaveSession(const std::string& path, const Model& model,
   writer.Finish();
 }
 
-void LoadSession(const std::string& path, const Model& model,
-                 Sequence& sequence) {
-  const SafetensorsFile file(path);
-  RequireSame(file, "ropewalk.session", kVersion,
-              "is of another version of this program");
-  file.VerifyChecksum();
-  RequireSame(file, "model", FingerprintOf(model), "is of another model");
-  const auto position = file.metadata().find("position");
-  RequireSame(file, "plans", FingerprintOf(sequence.stack()),
-              "was read under other positions" +
-                  (position == file.metadata().end()
-                       ? std::string()
-                       : " (" + Printable(position->second, 80) + ")"));
-  RequireSame(file, "kv_type", std::string(InfoOf(sequence.kv_type()).name),
-              "keeps keys and values in another type");
+PromptCache::PromptCache(const std::string& path, Engine& engine, DType kv_type)
+    : file_(path) {
+  RequireSame(file_, "ropewalk.session", kVersion,
+              "was written by another version of this program");
+  file_.VerifyChecksum();
+  RequireSame(file_, "model", engine.Hash(), "belongs to another model");
+  RequireSame(file_, "kv_type", std::string(InfoOf(kv_type).name),
+              "holds keys and values in " +
+                  Printable(Field(file_, "kv_type"), 20) + ", not in " +
+                  std::string(InfoOf(kv_type).name));
+  const std::string trained = std::to_string(engine.positions().train_length);
+  RequireSame(file_, "train_length", trained,
+              "was made for a trained length of " +
+                  Printable(Field(file_, "train_length"), 20) + ", not of " +
+                  trained);
+  text_ = {.asked = Field(file_, "asked"),
+           .scheme = Field(file_, "scheme"),
+           .length = NumberField(file_, "length")};
+  exact_ = NumberField(file_, "exact");
+  tokens_ = Numbers<Token>(file_, "tokens", SafeType::kI32);
+}
 
+void PromptCache::Restore(model::Sequence& sequence) const {
+  RequireSame(
+      file_, "plans", HashOf(sequence.stack()),
+      "was read under other positions (" + Printable(text_.scheme, 80) + ")");
   std::vector<KvImage> images = sequence.Images();  // for shapes
-  const auto counts = Numbers<int64_t>(file, "counts", SafeType::kI64);
+  const auto counts = Numbers<int64_t>(file_, "counts", SafeType::kI64);
   if (counts.size() != 4 * images.size()) {
-    throw FormatError(path, 0, "counts of another number of layers");
+    throw FormatError(
+        file_.path(), 0,
+        "the prompt cache has counts of " + std::to_string(counts.size() / 4) +
+            " layers, this model has " + std::to_string(images.size()));
   }
   for (size_t l = 0; l < images.size(); ++l) {
     KvImage& image = images[l];
@@ -231,14 +238,13 @@ void LoadSession(const std::string& path, const Model& model,
     image.keep = counts[4 * l + 1];
     image.taken_out = counts[4 * l + 2];
     image.frame = counts[4 * l + 3];
-    image.values = TilesOf(file, TilesName(l, -1), image.value_tile_bytes);
+    image.values = TilesOf(file_, TilesName(l, -1), image.value_tile_bytes);
     for (size_t s = 0; s < image.keys.size(); ++s) {
-      image.keys[s] = TilesOf(file, TilesName(l, static_cast<int64_t>(s)),
+      image.keys[s] = TilesOf(file_, TilesName(l, static_cast<int64_t>(s)),
                               image.key_tile_bytes);
     }
   }
-  const auto tokens = Numbers<Token>(file, "tokens", SafeType::kI32);
-  sequence.Restore(tokens, static_cast<int64_t>(tokens.size()), images);
+  sequence.Restore(tokens_, exact_, images);
 }
 
-}  // namespace ropewalk::model
+}  // namespace ropewalk::engine
