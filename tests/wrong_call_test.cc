@@ -55,7 +55,7 @@ TEST_F(WrongCallTest, NothingThatIsNeededMayMiss) {
   ExpectWrong({"convert"}, "IN is required");
   ExpectWrong({"convert", "MODEL"}, "OUT is required");
   ExpectWrong({"run", "-m", "MODEL"}, "either -p TEXT or -f FILE");
-  ExpectWrong({"run", "-m", "MODEL", "-p", "x", "-f", "IDS"}, "either -p");
+  ExpectWrong({"tokenize", "-m", "MODEL", "-p", "x", "-f", "IDS"}, "either -p");
   ExpectWrong({"measure", "-m", "MODEL"}, "-t FILE");
   ExpectWrong({"measure", "-m", "MODEL", "--ids", "IDS", "--json"}, "--json");
 }

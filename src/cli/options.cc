@@ -161,7 +161,7 @@ void TextOptions::Add(CLI::App& command, bool questions) {
       questions ? "the text; several times for several texts at once, behind "
                   "the text of -f where that is given too"
                 : "the text");
-  prompt_option->expected(1)->multi_option_policy(
+  prompt_option->expected(1)->allow_extra_args(false)->multi_option_policy(
       questions ? CLI::MultiOptionPolicy::TakeAll
                 : CLI::MultiOptionPolicy::Throw);
   file_option = command.add_option(

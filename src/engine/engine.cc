@@ -60,13 +60,13 @@ ResolvedScheme Engine::Resolve(const position::Scheme& scheme, int64_t length,
   ResolvedScheme resolved{
       .scheme = position::Resolve(scheme, positions_, length),
       .length = length};
+  const position::Stack stack = position::BuildStack(
+      resolved.scheme, positions_, length, model_.config().L);
   if (!allow_failing) {
     const auto reason =
         position::KnownToFail(resolved.scheme, positions_, length);
     Require(!reason, reason.value_or(""));
   }
-  const position::Stack stack = position::BuildStack(
-      resolved.scheme, positions_, length, model_.config().L);
   resolved.described = position::ToString(resolved.scheme);
   // A stack of a file may be another one next time: it is not shared.
   const bool shared = resolved.scheme.layers.empty();
