@@ -250,7 +250,7 @@ class Session {
     }
     if (!stopped_.empty()) throw IoError(stopped_);
     if (!failed.empty()) {
-      throw std::engine_error("reproduce: " + failed);
+      throw std::runtime_error("reproduce: " + failed);
     }
   }
 
