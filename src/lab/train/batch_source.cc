@@ -171,7 +171,7 @@ class PairSource : public BatchSource {
  public:
   PairSource(const TrainConfig& config, const std::string& folder)
       : config_(config) {
-    const auto task = data::ParsePairTask(ToString(config.data.task));
+    const std::optional<data::PairTask> task = PairTaskOf(config.data.task);
     ROPEWALK_CHECK(task.has_value());
     if (data::NeedsText(*task)) {
       text_ = std::make_unique<TextData>(config, folder);

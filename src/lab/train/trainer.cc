@@ -167,8 +167,8 @@ std::string Trainer::File(const std::string& name) const {
 
 void Trainer::InitFrom(const std::string& path) {
   const Checkpoint checkpoint = ReadCheckpoint(path);
-  if (const auto difference = FirstDifference(
-          ShapeOf(ConfigOf(checkpoint).model), ShapeOf(config_.model))) {
+  if (const auto difference =
+          FirstDifference(ShapeOf(ConfigOf(checkpoint)), ShapeOf(config_))) {
     throw std::invalid_argument("train.init_from: '" + Printable(path) +
                                 "' holds another model: " + *difference);
   }
@@ -186,8 +186,9 @@ void Trainer::InitFrom(const std::string& path) {
 
 void Trainer::Restore() {
   const Checkpoint checkpoint = ReadCheckpoint(File(kCheckpointName));
-  if (const auto difference = FirstDifference(IdentityOf(ConfigOf(checkpoint)),
-                                              IdentityOf(config_))) {
+  if (const auto difference =
+          FirstDifference(IdentityOf(ConfigOf(checkpoint), KeyEffect::kRun),
+                          IdentityOf(config_, KeyEffect::kRun))) {
     throw std::invalid_argument(
         "--resume would make this another run: " + *difference +
         "; train.init_from starts a new one from its "
@@ -211,9 +212,9 @@ void Trainer::Restore() {
 void Trainer::RequireSameRun() {
   if (group_.size() == 1) return;
   std::string settings = source_->Fingerprint();
-  for (const auto& [key, value] : IdentityOf(config_)) settings += value + "|";
-  settings += std::to_string(config_.optimizer.learning_rate) +
-              std::to_string(config_.steps);
+  for (const auto& [key, value] : IdentityOf(config_, KeyEffect::kCourse)) {
+    settings += value + "|";
+  }
   double weights = 0;
   for (const optim::Parameter& parameter : model_->parameters()) {
     weights += parameter.value.detach().to(at::kDouble).sum().item<double>();

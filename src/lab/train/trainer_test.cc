@@ -298,7 +298,11 @@ TEST_F(TrainerTest, AnotherModelIsRefusedOnResume) {
       {"model.position=nope", "model.position was rope and is nope"},
       {"seed=9", "seed was"},
       {"data.repeat_fraction=0.5", "data.repeat_fraction was 0 and is 0.5"},
-      {"optimizer.name=lion", "optimizer.name was adamw and is lion"}};
+      {"optimizer.name=lion", "optimizer.name was adamw and is lion"},
+      {"model.norm_epsilon=1e-6", "model.norm_epsilon was 1e-05 and is 1e-06"},
+      {"optimizer.beta2=0.5", "optimizer.beta2 was 0 and is 0.5"},
+      {"optimizer.lazy_rows=true",
+       "optimizer.lazy_rows was false and is true"}};
   for (const auto& [change, what] : changes) {
     const std::string message = MessageOf<std::invalid_argument>([&] {
       Run({change, "train.steps=8"}, "run", true);
