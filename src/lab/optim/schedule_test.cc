@@ -7,7 +7,7 @@
 namespace ropewalk::lab::optim {
 namespace {
 
-// L4 of methods 8.6; the points of Tiger's README.
+// The points of Tiger's README.
 TEST(ScheduleTest, PiecewiseLinearWarmsUpFromZeroWhenFirstStepIsLater) {
   const Schedule schedule = PiecewiseLinearSchedule{
       {{40000, 1}, {160000, 0.5}, {640000, 0.1}, {1280000, 0.01}}};
