@@ -51,9 +51,8 @@ TEST(ScheduleTest, WsdIsFlatBetweenWarmupAndDecay) {
   EXPECT_EQ(ScheduleFactor(wsd, 7), 0.75);
   EXPECT_EQ(ScheduleFactor(wsd, 9), 0.25);
   EXPECT_EQ(ScheduleFactor(wsd, 10), 0);
-  wsd.shape = WsdSchedule::Shape::kOneMinusSqrt;
   wsd.floor = 0.5;
-  EXPECT_EQ(ScheduleFactor(wsd, 7), 0.75);  // half way by 1 - sqrt(1 / 4)
+  EXPECT_EQ(ScheduleFactor(wsd, 8), 0.75);  // half way to the floor
   EXPECT_EQ(ScheduleFactor(ConstantSchedule{0.3}, 7), 0.3);
 }
 

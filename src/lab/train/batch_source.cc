@@ -290,8 +290,8 @@ class FormalSource : public BatchSource {
  private:
   static Batch Make(uint64_t seed, int64_t symbols, int64_t first,
                     int64_t count) {
-    const data::FormalBatch rows = data::MakeFormal(
-        data::FormalTask::kEvenPairs, seed, symbols, first, count);
+    const data::FormalBatch rows =
+        data::MakeEvenPairs(seed, symbols, first, count);
     Batch batch;
     batch.inputs.ids = Ints(rows.ids, {rows.B, rows.columns});
     at::Tensor targets = at::zeros({rows.B, rows.columns}, at::kLong);
