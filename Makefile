@@ -48,7 +48,7 @@ NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
-.PHONY: help runtime lab build demo test test-isas bench format \
+.PHONY: help runtime lab build demo test test-quick test-isas bench format \
   format-check lint asan tsan neon fuzz deps-runtime deps-test deps-bench \
   deps-demo deps-lab deps-dev deps-neon deps-fuzz install clean
 
@@ -60,6 +60,7 @@ help:
 	@echo 'make demo           build, then run it; MODEL= and TEXT= for your own;'
 	@echo '                    MODEL=smollm2 or gemma3 fetches that model first'
 	@echo 'make test           build and run the tests; lists what was skipped'
+	@echo 'make test-quick     those that take no minute each'
 	@echo 'make test-isas      the numeric tests on each instruction set there is'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
@@ -124,10 +125,10 @@ awk '/: Skipped$$/ { reason = ""; inside = 1; next } \
   $(1)/Testing/Temporary/LastTest.log
 endef
 
-# $(call run_tests,FOLDER,REGEX): the tests of FOLDER, those of REGEX alone
-# where it is given.
+# $(call run_tests,FOLDER,REGEX,LABEL): the tests of FOLDER, those of REGEX
+# alone where it is given, and none of LABEL.
 run_tests = @status=0; \
-  ctest --test-dir $(1) $(if $(2),-R '$(2)') --output-on-failure -j $(JOBS) || \
+  ctest --test-dir $(1) $(if $(2),-R '$(2)') $(if $(3),-LE '$(3)') --output-on-failure -j $(JOBS) || \
     status=$$?; \
   $(call list_skipped,$(1)); \
   exit $$status
@@ -136,6 +137,11 @@ test:
 	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
 	cmake --build $(BUILD) -j $(JOBS)
 	$(call run_tests,$(BUILD))
+
+test-quick:
+	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
+	cmake --build $(BUILD) -j $(JOBS)
+	$(call run_tests,$(BUILD),,slow)
 
 test-isas:
 	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)

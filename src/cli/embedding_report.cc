@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/row_limit.h"
 #include "base/text.h"
 #include "kernels/blocks.h"
 
@@ -11,10 +12,9 @@ namespace ropewalk::cli {
 namespace {
 
 constexpr size_t kTopRows = 5;
-// Within it a component counts as standing at the limit: a guessed one, and
-// 1/lambda, which rows only come close to.
-constexpr double kNear = 0.01;
-constexpr double kNearKnown = 0.05;
+// The limit is guessed to be the largest component where lambda is not known;
+// rows that stand there then share it more closely than 1/lambda.
+constexpr double kNearGuess = 0.01;
 // Above that many medians a row is outlying.
 constexpr double kOutlying = 10;
 // Of a row's RMS and largest component; independent normal components have 0.35
@@ -42,12 +42,6 @@ double Rms(const std::vector<float>& row) {
     if (std::isfinite(x)) squares += static_cast<double>(x) * x;
   }
   return std::sqrt(squares / static_cast<double>(row.size()));
-}
-
-int64_t CountNear(const std::vector<float>& row, double limit, double near) {
-  return std::ranges::count_if(row, [&](float x) {
-    return std::abs(std::abs(static_cast<double>(x)) - limit) <= near * limit;
-  });
 }
 
 }  // namespace
@@ -99,10 +93,8 @@ std::optional<EmbeddingReport> ExamineEmbedding(const formats::GgufFile& file,
   if (tells && report.largest >= 0.5 * limit) {
     EachRow(*tensor, [&](int64_t, const std::vector<float>& row) {
       const int64_t near =
-          CountNear(row, limit, weight_decay > 0 ? kNearKnown : kNear);
-      // A row that was driven there has many components at the limit: its signs
-      // are all that is left of it. One of them alone may have been learned.
-      if (4 * near >= static_cast<int64_t>(row.size())) {
+          CountAtLimit(row, limit, weight_decay > 0 ? kNearLimit : kNearGuess);
+      if (StandsAtLimit(near, static_cast<int64_t>(row.size()))) {
         ++report.rows_at_limit;
       } else if (Rms(row) > 0.5 * limit) {
         ++report.rows_heading;

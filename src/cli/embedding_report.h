@@ -30,7 +30,7 @@ struct EmbeddingReport {
   // Where rows stand still: 1 / lambda where that is known, else the largest
   // component, if many share it and it is far beyond what rows usually have.
   double limit = 0;                 // 0: none
-  int64_t rows_at_limit = 0;        // a quarter of the components stand there
+  int64_t rows_at_limit = 0;        // base/row_limit.h
   int64_t rows_heading = 0;         // not there, but of an RMS above half of it
   int64_t components_at_limit = 0;  // of other rows, far from the median one
   int64_t rows_outlying = 0;        // above ten times the median row

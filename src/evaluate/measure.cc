@@ -71,26 +71,26 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
     for (const bool repeated : {false, true}) {
       if (repeated && !options_.repeat) continue;
       for (const int64_t length : options_.lengths) {
-        // Refuse now rather than after hours.
-        (void)position::BuildStack(
-            position::Resolve(options_.schemes[s], scorer.positions(), length),
-            scorer.positions(), length, scorer.layers());
-        jobs_.push_back(
-            {s, length, repeated,
-             options_.by_position > 0 && !repeated && length == longest_});
+        // What is not defined is refused now rather than after hours.
+        Job job{.scheme = s,
+                .resolved = position::Resolve(options_.schemes[s],
+                                              scorer.positions(), length),
+                .length = length,
+                .repeated = repeated,
+                .by_position = options_.by_position > 0 && !repeated &&
+                               length == longest_};
+        job.stack = position::BuildStack(job.resolved, scorer.positions(),
+                                         length, scorer.layers());
+        jobs_.push_back(std::move(job));
       }
     }
   }
 }
 
 double Measurement::TotalWork() const {
-  const position::ModelPositions& positions = scorer_.positions();
   double work = 0;
   for (const Job& job : jobs_) {
-    const position::Stack stack = position::BuildStack(
-        position::Resolve(options_.schemes[job.scheme], positions, job.length),
-        positions, job.length, scorer_.layers());
-    work += scorer_.Work(stack, 0, job.length) *
+    work += scorer_.Work(job.stack, 0, job.length) *
             static_cast<double>(documents_.size());
   }
   return work;
@@ -115,16 +115,12 @@ MeasureRow Measurement::RunJob(const Job& job,
                                const MeasureCallbacks& callbacks,
                                std::vector<StretchRow>& stretches) {
   const position::ModelPositions& positions = scorer_.positions();
-  const position::Scheme resolved =
-      position::Resolve(options_.schemes[job.scheme], positions, job.length);
-  const position::Stack stack =
-      position::BuildStack(resolved, positions, job.length, scorer_.layers());
-  MeasureRow row{
-      .position = options_.spellings[job.scheme],
-      .resolved = position::ToString(resolved),
-      .set = job.repeated ? "repeated" : "natural",
-      .length = job.length,
-      .known_to_fail = position::KnownToFail(resolved, positions, job.length)};
+  MeasureRow row{.position = options_.spellings[job.scheme],
+                 .resolved = position::ToString(job.resolved),
+                 .set = job.repeated ? "repeated" : "natural",
+                 .length = job.length,
+                 .known_to_fail = position::KnownToFail(job.resolved, positions,
+                                                        job.length)};
   callbacks.on_start(row.position + " at " + std::to_string(job.length));
 
   const auto begin = std::chrono::steady_clock::now();
@@ -141,7 +137,7 @@ MeasureRow Measurement::RunJob(const Job& job,
     const int64_t first =
         job.by_position ? 1 : job.length + 1 - options_.score_last;
     const std::vector<TokenScore> scores =
-        scorer_.Score(stack, ids, first, callbacks.on_tokens);
+        scorer_.Score(job.stack, ids, first, callbacks.on_tokens);
     const std::span<const TokenScore> all(scores);
     summary.AddDocument(all.last(static_cast<size_t>(options_.score_last)));
     for (int64_t p = 0; p < count; ++p) {

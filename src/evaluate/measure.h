@@ -91,6 +91,8 @@ class Measurement {
  private:
   struct Job {
     size_t scheme = 0;
+    position::Scheme resolved;
+    position::Stack stack;
     int64_t length = 0;
     bool repeated = false;
     bool by_position = false;

@@ -52,12 +52,22 @@ struct Definition {
 
   // The scheme decides by layer where log n applies (hwfa).
   bool owns_scale = false;
+
+  // Changes the spelled scheme into the one that models are trained under,
+  // where that is another; null: they are trained as they are run.
+  //
+  //   length   of a training sequence
+  void (*train_as)(Scheme& scheme, int64_t length) = nullptr;
 };
 
 const std::vector<const Definition*>& AllDefinitions();
 
 // Throws std::invalid_argument that lists the known names.
 const Definition& DefinitionOf(std::string_view name);
+
+// The scheme that a model of `scheme` is trained under, layer by layer for a
+// stack.
+Scheme TrainingForm(Scheme scheme, int64_t length);
 
 // Helpers that definitions share.
 

@@ -76,6 +76,12 @@ Plan BuildHwfa2(const Scheme& resolved, const ModelPositions& model,
   return plan;
 }
 
+// The full layers are trained with RoPE and run with ReRoPE; ReRoPE whose
+// window is never left is RoPE.
+void TrainHwfa2As(Scheme& scheme, int64_t length) {
+  scheme.Set("rerope", static_cast<double>(length));
+}
+
 }  // namespace
 
 extern const Definition kHwfa = {
@@ -100,6 +106,7 @@ extern const Definition kHwfa2 = {
     .resolve = ResolveHwfa2,
     .build = BuildHwfa2,
     .owns_scale = true,
+    .train_as = TrainHwfa2As,
 };
 
 }  // namespace ropewalk::position

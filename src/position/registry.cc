@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -30,6 +31,17 @@ const Definition& DefinitionOf(std::string_view name) {
   throw std::invalid_argument("position scheme '" + Printable(name, 40) +
                               "' is unknown; known: " + names +
                               ", auto, @FILE.toml");
+}
+
+Scheme TrainingForm(Scheme scheme, int64_t length) {
+  for (Scheme& layer : scheme.layers) {
+    layer = TrainingForm(std::move(layer), length);
+  }
+  if (scheme.layers.empty()) {
+    const auto train_as = DefinitionOf(scheme.name).train_as;
+    if (train_as != nullptr) train_as(scheme, length);
+  }
+  return scheme;
 }
 
 void Default(Scheme& scheme, std::string_view key, double value) {

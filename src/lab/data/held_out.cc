@@ -36,18 +36,4 @@ std::vector<std::vector<Token>> HeldOutPieces(
   return pieces;
 }
 
-std::vector<Token> RepeatEnd(const std::vector<Token>& piece, int64_t period,
-                             int64_t size) {
-  const auto n = static_cast<int64_t>(piece.size());
-  Require(period > 0 && period <= n, "the period must be from 1 to " +
-                                         std::to_string(n) + ", got " +
-                                         std::to_string(period));
-  std::vector<Token> out(static_cast<size_t>(size));
-  for (int64_t back = 0; back < size; ++back) {
-    out[static_cast<size_t>(size - 1 - back)] =
-        piece[static_cast<size_t>(n - 1 - back % period)];
-  }
-  return out;
-}
-
 }  // namespace ropewalk::lab::data

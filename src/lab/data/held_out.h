@@ -20,12 +20,6 @@ std::vector<std::vector<Token>> HeldOutPieces(
     const TokenFile& tokens, const std::vector<int64_t>& documents,
     int64_t size, int64_t count);
 
-// `size` ids that end as `piece` does and repeat its last `period` ids: the
-// repeated set of evaluate/documents.h. Throws std::invalid_argument unless
-// 0 < period <= the piece's size.
-std::vector<Token> RepeatEnd(const std::vector<Token>& piece, int64_t period,
-                             int64_t size);
-
 }  // namespace ropewalk::lab::data
 
 #endif  // ROPEWALK_LAB_DATA_HELD_OUT_H_

@@ -46,13 +46,5 @@ TEST(HeldOutTest, PiecesDoNotOverlap) {
   }
 }
 
-TEST(HeldOutTest, RepeatedSetEndsAsThePieceDoes) {
-  const std::vector<Token> piece = {1, 2, 3, 4, 5};
-  EXPECT_THAT(RepeatEnd(piece, 3, 7), ElementsAre(5, 3, 4, 5, 3, 4, 5));
-  EXPECT_THAT(RepeatEnd(piece, 5, 3), ElementsAre(3, 4, 5));
-  EXPECT_THROW(RepeatEnd(piece, 6, 9), std::invalid_argument);
-  EXPECT_THROW(RepeatEnd(piece, 0, 9), std::invalid_argument);
-}
-
 }  // namespace
 }  // namespace ropewalk::lab::data

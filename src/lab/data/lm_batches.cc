@@ -8,13 +8,6 @@
 
 namespace ropewalk::lab::data {
 
-Slice SliceOf(int64_t B, int64_t rank, int64_t ranks) {
-  Require(ranks > 0 && rank >= 0 && rank < ranks,
-          "rank " + std::to_string(rank) + " is not one of " +
-              std::to_string(ranks));
-  return {B * rank / ranks, B * (rank + 1) / ranks};
-}
-
 LmSampler::LmSampler(const TokenFile& tokens,
                      const std::vector<int64_t>& documents,
                      const LmOptions& options)

@@ -31,14 +31,11 @@ struct LmBatch {
   std::vector<int64_t> ids;  // [B, N + 1]
 };
 
-// Rows of the global batch that process `rank` of `ranks` takes.
+// Rows [begin, end) of a batch.
 struct Slice {
   int64_t begin = 0;
   int64_t end = 0;
 };
-// Slices partition [0, B) and differ by at most one row. Throws
-// std::invalid_argument unless 0 <= rank < ranks.
-Slice SliceOf(int64_t B, int64_t rank, int64_t ranks);
 
 // Immutable after construction; borrows `tokens`.
 class LmSampler {

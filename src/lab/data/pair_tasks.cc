@@ -13,18 +13,6 @@
 namespace ropewalk::lab::data {
 namespace {
 
-struct NamedTask {
-  PairTask task;
-  std::string_view name;
-};
-
-constexpr NamedTask kTasks[] = {
-    {PairTask::kContinue, "continue"}, {PairTask::kFill, "fill"},
-    {PairTask::kCipher, "cipher"},     {PairTask::kCopy, "copy"},
-    {PairTask::kReverse, "reverse"},   {PairTask::kSort, "sort"},
-    {PairTask::kRecall, "recall"},
-};
-
 // `total` as a sum of `parts` numbers above 0, all such sums equally likely:
 // the gaps between parts - 1 distinct cuts.
 std::vector<int64_t> Partition(int64_t total, int64_t parts, Draws* draws) {
@@ -53,20 +41,6 @@ Removal RemovalFrom(const PairTaskOptions& options, int64_t n) {
 }
 
 }  // namespace
-
-std::optional<PairTask> ParsePairTask(std::string_view name) {
-  for (const NamedTask& named : kTasks) {
-    if (named.name == name) return named.task;
-  }
-  return std::nullopt;
-}
-
-std::string_view PairTaskName(PairTask task) {
-  for (const NamedTask& named : kTasks) {
-    if (named.task == task) return named.name;
-  }
-  return "unknown";
-}
 
 bool NeedsText(PairTask task) {
   return task == PairTask::kContinue || task == PairTask::kFill ||

@@ -29,9 +29,26 @@ enum class PairTask {
             // which the values are what is to be told (Arora et al. 2023)
 };
 
-// "continue", "fill", "cipher", "copy", "reverse", "sort", "recall".
-std::optional<PairTask> ParsePairTask(std::string_view name);
-std::string_view PairTaskName(PairTask task);
+// As configs spell it.
+constexpr std::string_view PairTaskName(PairTask task) {
+  switch (task) {
+    case PairTask::kContinue:
+      return "continue";
+    case PairTask::kFill:
+      return "fill";
+    case PairTask::kCipher:
+      return "cipher";
+    case PairTask::kCopy:
+      return "copy";
+    case PairTask::kReverse:
+      return "reverse";
+    case PairTask::kSort:
+      return "sort";
+    case PairTask::kRecall:
+      return "recall";
+  }
+  return "unknown";
+}
 bool NeedsText(PairTask task);
 
 struct PairTaskOptions {

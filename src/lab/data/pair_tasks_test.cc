@@ -97,11 +97,6 @@ TEST(PairTasksTest, ModelsTooSmallForAPairAreRefused) {
   EXPECT_THROW(PairsWithin(PairTask::kCopy, 16, 11), std::invalid_argument);
 }
 
-TEST_P(PairTaskTest, NamesAreReadBack) {
-  EXPECT_EQ(ParsePairTask(PairTaskName(GetParam())), GetParam());
-  EXPECT_EQ(ParsePairTask("copy "), std::nullopt);
-}
-
 INSTANTIATE_TEST_SUITE_P(Tasks, PairTaskTest,
                          testing::Values(PairTask::kContinue, PairTask::kFill,
                                          PairTask::kCipher, PairTask::kCopy,

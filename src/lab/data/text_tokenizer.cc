@@ -103,15 +103,6 @@ TextTokenizer TextTokenizer::Load(const std::string& path,
   return loaded;
 }
 
-std::optional<Token> TextTokenizer::FindControl(std::string_view piece) const {
-  for (Token token = 0; token < vocabulary(); ++token) {
-    if (tokenizer_->IsControl(token) && tokenizer_->Piece(token) == piece) {
-      return token;
-    }
-  }
-  return std::nullopt;
-}
-
 struct TextEncoder::Cache {
   struct Ids {
     uint32_t begin = 0;

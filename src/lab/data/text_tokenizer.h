@@ -33,8 +33,6 @@ class TextTokenizer {
   int64_t vocabulary() const { return tokenizer_->VocabularySize(); }
   // The same where the same text gives the same ids.
   uint64_t fingerprint() const { return fingerprint_; }
-  // The id of a piece of that spelling and of type control.
-  std::optional<Token> FindControl(std::string_view piece) const;
 
  private:
   friend class TextEncoder;

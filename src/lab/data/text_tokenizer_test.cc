@@ -112,9 +112,8 @@ TEST(TextTokenizerTest, SpecialAndControlPiecesHaveTheirPlaces) {
   EXPECT_EQ(tokenizer.vocabulary(), 400);
   EXPECT_EQ(tokenizer.tokenizer().bos(), 1);
   EXPECT_EQ(tokenizer.tokenizer().eos(), 2);
-  EXPECT_EQ(tokenizer.FindControl("<sep>"), 3);
-  EXPECT_EQ(tokenizer.FindControl("<x0>"), 4);
-  EXPECT_EQ(tokenizer.FindControl("<x1>"), std::nullopt);
+  EXPECT_EQ(tokenizer.tokenizer().Piece(3), "<sep>");
+  EXPECT_EQ(tokenizer.tokenizer().Piece(4), "<x0>");
   for (const Token id : Encode(tokenizer, "a <sep> b")) EXPECT_NE(id, 3);
 }
 

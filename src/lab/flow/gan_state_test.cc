@@ -200,8 +200,9 @@ TEST_F(GanStateTest, RatesFallAlongALine) {
   EXPECT_TRUE(Same(end, ValuesOf(falling->generator())));
 }
 
-// G2 and its pitfall: the K inner steps of the regression share their noise
-// and their targets. By hand, with a discriminator that has made its one step.
+// A pitfall of the regression form: the K inner steps of the regression share
+// their noise and their targets. By hand, with a discriminator that has made
+// its one step.
 TEST_F(GanStateTest, InnerStepsKeepTheirNoiseAndTheirTargets) {
   constexpr int64_t kInner = 5;
   constexpr double kEpsilon = 0.2;

@@ -47,7 +47,7 @@ double RootMeanSquare(const at::Tensor& rows) {
   return rows.square().sum(1).mean().sqrt().item<double>();
 }
 
-// G1, equations (4) and (5): at its first step the regression form has the
+// Equations (4) and (5): at its first step the regression form has the
 // gradient of the direct loss times 2 epsilon, for every h.
 TEST(GanTest, RegressionBeginsAsTheDirectLoss) {
   const Perceptron g({3, 16, 2}, kDouble);
@@ -71,7 +71,7 @@ TEST(GanTest, RegressionBeginsAsTheDirectLoss) {
   }
 }
 
-// G2: with D held still the regression form ends within epsilon |grad D| of
+// With D held still the regression form ends within epsilon |grad D| of
 // where it began (twice that where g is not linear), and the direct loss goes
 // on for ever.
 TEST(GanTest, TheRegressionStaysAndTheDirectLossRunsOn) {
@@ -224,7 +224,7 @@ TEST(GanTest, DataThatTurnNotFiniteAreNoticed) {
   EXPECT_TRUE(gan.Generate(10, 1).isfinite().all().item<bool>());
 }
 
-// G5: D at its optimum is log p/q, for Gaussians of one covariance (a plane)
+// D at its optimum is log p/q, for Gaussians of one covariance (a plane)
 // and of two (a quadric). Root mean square and the largest error over the bulk
 // of both: 0.03 +- 0.01 and 0.10 +- 0.03 over seeds.
 TEST(GanTest, ATrainedLogitIsTheLogRatio) {

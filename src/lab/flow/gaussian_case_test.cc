@@ -12,7 +12,7 @@ double MeanOf(const GaussianResult& result) {
   return result.end.mean.norm().item<double>();
 }
 
-// G3: every increasing h leads a generator to the target, and f itself, put
+// Every increasing h leads a generator to the target, and f itself, put
 // into the loss by mistake, leads away from it. The batch of 256 leaves a
 // noise of Adam's 0.01 steps below the 0.05 asked for.
 TEST(GaussianCaseTest, IncreasingLossesReachTheTarget) {
@@ -148,7 +148,7 @@ TEST(GaussianCaseTest, AnErrorOfNoNumbersIsNone) {
   EXPECT_TRUE(std::isnan(GaussianError({mean + NAN, covariance})));
 }
 
-// G3 with an estimated ratio: 0.12 on the mean and on the covariance. D is the
+// With an estimated ratio: 0.12 on the mean and on the covariance. D is the
 // smallest that stays there; with one hidden layer of 64 it circles the target
 // at 0.1 to 0.3, and the study's takes ten times as long for the same 0.03.
 // Over four seeds it is 0.034 +- 0.017 away at the end and 500 steps before.

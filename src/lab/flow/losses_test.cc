@@ -77,7 +77,7 @@ TEST(LossTest, PlugInIsMinusFAndNotMonotone) {
   }
 }
 
-// G4: the gradient of the loss in a sample is -h'(D) grad D / B.
+// The gradient of the loss in a sample is -h'(D) grad D / B.
 TEST(LossTest, SamplesMoveAlongTheFlow) {
   const Perceptron D({2, 16, 1}, {.seed = 3, .type = at::kDouble});
   const at::Tensor x = at::linspace(-2, 2, 24, at::kDouble).view({12, 2});
@@ -94,7 +94,7 @@ TEST(LossTest, SamplesMoveAlongTheFlow) {
   }
 }
 
-// G7: where D is sure of its fakes, C = 0 has no gradient left.
+// Where D is sure of its fakes, C = 0 has no gradient left.
 TEST(LossTest, VanillaVanishesWithoutAShift) {
   const at::Tensor d = at::linspace(-40, 40, 161, at::kDouble);
   const at::Tensor plain = Loss::Parse("vanilla").Slope(d);

@@ -121,7 +121,7 @@ TEST(MetricsTest, NearestDistancesAreTheLeast) {
   EXPECT_LT((found - expected).abs().max().item<double>(), 1e-6);
 }
 
-// G8: post 9467 on random linear flows and Gaussians.
+// Post 9467 on random linear flows and Gaussians.
 TEST(WassersteinBoundTest, HoldsForPerturbedLinearFlows) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     at::Generator draws = Draws(seed, Purpose::kNoise);

@@ -45,7 +45,7 @@ TEST(RatioTest, ParticlesFollowTheClosedForm) {
   }
 }
 
-// G6: KL(q_t || p) falls along the flow, here of particles.
+// KL(q_t || p) falls along the flow, here of particles.
 TEST(RatioTest, KlFallsAlongTheFlow) {
   ExactRatio field = ExactRatio::OfFlow(NotebookStart(), NotebookTarget());
   Trajectory path;

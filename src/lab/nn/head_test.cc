@@ -62,7 +62,7 @@ Start StartOf(const ModelConfig& c) {
   return {model.Logits(model.Hidden({.ids = ids})), ids.view({-1})};
 }
 
-// T1. Targets are other tokens than the input, uniformly.
+// Targets are other tokens than the input, uniformly.
 TEST_F(HeadTest, InitialLossesAreThoseOfTheFormulas) {
   for (const Head head : Heads()) {
     const ModelConfig c = NearIdentity(head, 4);
@@ -96,7 +96,7 @@ TEST_F(HeadTest, InitialLossesAreThoseOfTheFormulas) {
   }
 }
 
-// T2, with one layer: sigma = 1 / sqrt(d).
+// With one layer, sigma = 1 / sqrt(d).
 TEST_F(HeadTest, TiedStartsAsACopierAndHalfSwapDoesNot) {
   const auto copies = [](const Start& start) {
     return (start.logits.argmax(1) == start.ids)
@@ -115,7 +115,6 @@ TEST_F(HeadTest, TiedStartsAsACopierAndHalfSwapDoesNot) {
   EXPECT_GE(entropy, std::log(static_cast<double>(c.V)) - 0.5 - 0.1);
 }
 
-// T3
 TEST_F(HeadTest, ModesAddTheParametersTheyClaim) {
   const auto count = [](Head head) {
     ModelConfig c = TinyLlama();
@@ -132,7 +131,6 @@ TEST_F(HeadTest, ModesAddTheParametersTheyClaim) {
   EXPECT_EQ(count(Head::kUntied), tied + c.V * c.E);
 }
 
-// T4
 TEST_F(HeadTest, ProjectionStartsOrthogonal) {
   ModelConfig c = TinyLlama();
   c.E = 96;
@@ -143,7 +141,6 @@ TEST_F(HeadTest, ProjectionStartsOrthogonal) {
   EXPECT_GT(LargestDifference(p, at::eye(c.E)), 0.5);
 }
 
-// T6
 TEST_F(HeadTest, EmbeddingGradientIsDenseWhenTiedAndSparseWhenNot) {
   for (const Head head : Heads()) {
     ModelConfig c = TinyLlama();

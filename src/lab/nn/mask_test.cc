@@ -41,7 +41,7 @@ at::Tensor Pattern(int64_t T, const std::vector<Direction>& directions,
              .transpose(0, 1) != 0;
 }
 
-// D1, the rule of UniLM: with s = 1 for output tokens and c = cumsum(s), token
+// The rule of UniLM: with s = 1 for output tokens and c = cumsum(s), token
 // a attends to b where c_b <= c_a.
 TEST_F(MaskTest, PrefixIsTheCumulativeSumRule) {
   const int64_t T = 9;
@@ -57,7 +57,7 @@ TEST_F(MaskTest, PrefixIsTheCumulativeSumRule) {
   }
 }
 
-// D3 (a): no head sees both sides.
+// No head sees both sides.
 TEST_F(MaskTest, MixedHeadsSeeOneSideEach) {
   const int64_t T = 6;
   const at::Tensor seen =
@@ -122,7 +122,6 @@ TEST_F(MaskTest, MixedHeadsSeeBothSidesTogether) {
                         at::ones({8, 8}, at::kBool)));
 }
 
-// D3 (b)
 TEST_F(MaskTest, MixedLayersReachAllAfterTwo) {
   for (const bool gau : {false, true}) {
     EXPECT_TRUE(

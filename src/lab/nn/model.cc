@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "lab/ops/norm.h"
+#include "position/definition.h"
 #include "position/scheme.h"
 
 namespace ropewalk::lab::nn {
@@ -124,13 +125,9 @@ int64_t Model::BlockParameterCount() const {
 position::Stack Model::TrainingStack(int64_t length) const {
   position::ModelPositions positions = PositionsOf(config_);
   positions.own_spelling.clear();  // `rope` means rope in training
-  position::Scheme law = position::ParseScheme(config_.position);
-  // HWFA2 trains its full layers with RoPE and infers with ReRoPE (post 9731);
-  // ReRoPE whose window is never left is RoPE.
-  if (law.name == "hwfa2") {
-    law.Set("rerope", static_cast<double>(std::max(length, config_.N)));
-  }
-  return position::BuildStack(position::Resolve(law, positions, length),
+  const position::Scheme scheme = position::TrainingForm(
+      position::ParseScheme(config_.position), std::max(length, config_.N));
+  return position::BuildStack(position::Resolve(scheme, positions, length),
                               positions, length, config_.L);
 }
 

@@ -74,7 +74,7 @@ TEST_F(ModelTest, StacksAndOptionsChangeTheStates) {
   }
 }
 
-// I1, at the published setting.
+// At the published setting.
 TEST_F(ModelTest, InvLeakyTrainsOnItsOwnDistances) {
   ModelConfig c = TinyGau();
   c.N = 512;
@@ -90,7 +90,7 @@ TEST_F(ModelTest, InvLeakyTrainsOnItsOwnDistances) {
   }
 }
 
-// I2: the same weights under the law of inference are a RoPE model.
+// The same weights under the law of inference are a RoPE model.
 TEST_F(ModelTest, InvLeakyInfersAsPlainRope) {
   ModelConfig c = TinyGau();
   c.position = "inv-leaky:window=4,k=1/16";
@@ -233,7 +233,7 @@ ModelConfig Square() {
   return c;
 }
 
-// D5. Cross attention adds a third of a square block's 12 E^2 to the decoder.
+// Cross attention adds a third of a square block's 12 E^2 to the decoder.
 TEST_F(ModelTest, LedgerOfEncoderDecoders) {
   const ModelConfig c = Square();
   const int64_t E = c.E;

@@ -70,7 +70,6 @@ class WindowTest : public testing::TestWithParam<bool> {
   void SetUp() override { at::manual_seed(5); }
 };
 
-// H1
 TEST_P(WindowTest, ReceptiveFieldEndsWhereItShould) {
   const int64_t L = 4, w = 4, T = 24, i = 20;
   const ModelConfig c = Hwfa(GetParam(), L, w);
@@ -96,7 +95,6 @@ TEST_P(WindowTest, ReceptiveFieldEndsWhereItShould) {
   }
 }
 
-// H2
 TEST_P(WindowTest, FeaturesAreTheSameWhereverTheTextStands) {
   const int64_t L = 4, w = 4, T = 20, shift = 9;
   const int64_t field = (w - 1) * (L - 1);
@@ -117,7 +115,7 @@ TEST_P(WindowTest, FeaturesAreTheSameWhereverTheTextStands) {
             1e-5);
 }
 
-// H4, the half that is about training: a state is final once its token is
+// A state is final once its token is
 // there, so decoding token by token can only give the same.
 TEST_P(WindowTest, StatesOfABeginningAreThoseOfTheWhole) {
   for (const char* position :
@@ -164,7 +162,6 @@ INSTANTIATE_TEST_SUITE_P(Blocks, WindowTest, testing::Bool(),
                            return info.param ? "Gau" : "Llama";
                          });
 
-// H3
 TEST(ReceptiveFieldTest, LargestWindowIsThatOfThePost) {
   EXPECT_EQ(LargestWindow(512, 24), 17);
   EXPECT_EQ(ReceptiveField(16, 23), 346);

@@ -401,7 +401,7 @@ TEST_F(AttentionCallTest, ViewsAreAsGoodAsCopies) {
   }
 }
 
-// I1: with D = 2 and all queries and keys (1, 0), the score of a pair is the
+// With D = 2 and all queries and keys (1, 0), the score of a pair is the
 // cosine of its effective distance.
 TEST_F(AttentionCallTest, InvLeakyRotatesByItsTrainingDistances) {
   const int64_t N = 512;

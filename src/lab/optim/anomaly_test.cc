@@ -1,5 +1,5 @@
 // Post 9736: why embeddings run to +-1 / lambda under sign optimizers, what
-// keeps them from it (L5 to L8 of methods 8.6).
+// keeps them from it.
 
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ class FlushToZero {
   bool works_;
 };
 
-// L5 without flush-to-zero, and L7: the plateau is 1 / lambda.
+// Without flush-to-zero the plateau is 1 / lambda.
 TEST(AnomalyTest, OneOccurrencePushesForeverTowardsOneOverLambda) {
   const FlushToZero off(false);
   for (const double lambda : {0.01, 0.02}) {
@@ -72,7 +72,7 @@ TEST(AnomalyTest, OneOccurrencePushesForeverTowardsOneOverLambda) {
   }
 }
 
-// L5 with flush-to-zero: of the thread, and the optimizer's own.
+// With flush-to-zero: of the thread, and the optimizer's own.
 TEST(AnomalyTest, FlushedMomentumIsZeroAfterAbout2100Steps) {
   for (const bool of_thread : {true, false}) {
     const FlushToZero flush(of_thread);
@@ -106,7 +106,7 @@ TEST(AnomalyTest, OptimizerLeavesTheThreadsFlushFlagAlone) {
   EXPECT_NE(tiny * 0.5f, 0.0f);
 }
 
-// L5 for Adam: the drift after one gradient has a bound, and reaches it.
+// Adam: the drift after one gradient has a bound, and reaches it.
 TEST(AnomalyTest, AdamDriftsByItsBoundAndNoMore) {
   for (const auto& [beta2, bound] : {std::pair{0.999, 31.8}, {0.95, 5.84}}) {
     const double lr = 1e-3;
@@ -211,7 +211,7 @@ Outcome TrainToy(const MakeOptimizer& make) {
   return {toy.RareExtreme(), loss};
 }
 
-// L6 and L8. The anomaly needs about 4.3k updates at alpha = 2e-3. Tied heads
+// The anomaly needs about 4.3k updates at alpha = 2e-3. Tied heads
 // want a model with layers between: here the hidden state is the embedding of
 // mostly one token, and all rows run along it.
 TEST(AnomalyTest, RareEmbeddingsExplodeUnderTigerAndUnderNoRemedy) {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/row_limit.h"
 #include "lab/optim/fused.h"
 
 namespace ropewalk::lab::optim {
@@ -13,8 +15,11 @@ namespace {
 
 struct Row {
   double min = 0, max = 0, norm = 0;
-  bool at_limit = false;
+  bool at_limit = false, touching = false;
 };
+
+// Of a component that touches the limit.
+constexpr double kTouching = 0.01;
 
 Row InspectRow(const float* x, int64_t E, double limit) {
   Row row{.min = x[0], .max = x[0]};
@@ -23,10 +28,11 @@ Row InspectRow(const float* x, int64_t E, double limit) {
     const double value = x[e];
     row.min = std::min(row.min, value);
     row.max = std::max(row.max, value);
-    row.at_limit |= std::isfinite(limit) &&
-                    std::abs(std::abs(value) - limit) <= 0.01 * limit;
     squares += value * value;
   }
+  const std::span<const float> all(x, static_cast<size_t>(E));
+  row.at_limit = StandsAtLimit(CountAtLimit(all, limit), E);
+  row.touching = CountAtLimit(all, limit, kTouching) > 0;
   row.norm = std::sqrt(squares);  // not finite where any element is not
   return row;
 }
@@ -72,6 +78,7 @@ EmbeddingExtremes InspectEmbedding(const at::Tensor& embedding,
     }
     result.rows_above += max_abs > fraction * limit ? 1 : 0;
     result.rows_at_limit += row.at_limit ? 1 : 0;
+    result.rows_touching += row.touching ? 1 : 0;
     norms += row.norm;
   }
   if (V > result.bad_rows) {

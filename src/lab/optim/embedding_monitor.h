@@ -16,14 +16,17 @@ struct EmbeddingExtremes {
   double max = 0;
   int64_t extreme_row = -1;   // the first that holds max_abs
   int64_t rows_above = 0;     // rows with max|.| > fraction / lambda
-  int64_t rows_at_limit = 0;  // rows with a component within 1 % of 1 / lambda
-  int64_t bad_rows = 0;       // rows with NaN or infinity, in nothing above
-  double mean_row_norm = 0;   // L2, over the other rows
+  int64_t rows_at_limit = 0;  // rows at 1 / lambda: base/row_limit.h
+  int64_t rows_touching =
+      0;                     // rows with any component within 1 % of 1 / lambda
+  int64_t bad_rows = 0;      // rows with NaN or infinity, in nothing above
+  double mean_row_norm = 0;  // L2, over the other rows
 };
 
 // Of a [V, E] table of any floating type, on any device. With weight_decay 0
-// there is no limit and both counts are 0. Throws std::invalid_argument when
-// the table is not [V, E] or the numbers are negative.
+// there is no limit and the counts of rows there are 0. Throws
+// std::invalid_argument when the table is not [V, E] or the numbers are
+// negative.
 EmbeddingExtremes InspectEmbedding(const at::Tensor& embedding,
                                    double weight_decay, double fraction = 0.5);
 

@@ -102,23 +102,4 @@ double ClipScale(double norm, double max_norm) {
   return max_norm / norm;
 }
 
-GradientReport ClipGradients(const std::vector<Parameter>& parameters,
-                             double max_norm) {
-  const at::NoGradGuard no_grad;
-  const GradientReport report = ReportGradients(parameters);
-  const double scale = ClipScale(report.norm, max_norm);
-  if (scale == 1) return report;
-  for (const Parameter& parameter : parameters) {
-    at::Tensor gradient = parameter.value.grad();
-    if (gradient.defined()) gradient.detach().mul_(scale);
-  }
-  return report;
-}
-
-void ClearGradients(const std::vector<Parameter>& parameters) {
-  for (const Parameter& parameter : parameters) {
-    parameter.value.mutable_grad().reset();
-  }
-}
-
 }  // namespace ropewalk::lab::optim

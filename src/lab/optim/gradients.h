@@ -31,14 +31,6 @@ GradientReport ReportGradients(const std::vector<Parameter>& parameters,
 // StepInput::gradient_scale; 1 where max_norm is 0 (no clipping).
 double ClipScale(double norm, double max_norm);
 
-// Scales .grad() itself, for loops that do not go by StepInput. Gradients that
-// are not finite are left alone. Returns the report from before.
-GradientReport ClipGradients(const std::vector<Parameter>& parameters,
-                             double max_norm);
-
-// Drops .grad() of all parameters.
-void ClearGradients(const std::vector<Parameter>& parameters);
-
 // The sum of squares of any tensor. Infinite or NaN for a tensor of up to
 // float32 exactly where an element is; NaN exactly where one is NaN.
 double SumOfSquares(const at::Tensor& tensor);

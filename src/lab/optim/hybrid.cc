@@ -1,5 +1,7 @@
 #include "lab/optim/hybrid.h"
 
+#include <algorithm>
+#include <limits>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -65,6 +67,26 @@ StepReport HybridOptimizer::Step(const StepInput& input) {
 
 int64_t HybridOptimizer::accumulation() const {
   return members_.empty() ? 1 : members_.front().optimizer->accumulation();
+}
+
+bool HybridOptimizer::ConsumesMicroSteps(const Parameter& parameter) const {
+  for (const Member& member : members_) {
+    for (const Parameter& own : member.optimizer->parameters()) {
+      if (own.name == parameter.name) {
+        return member.optimizer->ConsumesMicroSteps(own);
+      }
+    }
+  }
+  ROPEWALK_CHECK(false);
+  return false;
+}
+
+int64_t HybridOptimizer::bad_steps_tolerated() const {
+  int64_t least = members_.empty() ? 0 : std::numeric_limits<int64_t>::max();
+  for (const Member& member : members_) {
+    least = std::min(least, member.optimizer->bad_steps_tolerated());
+  }
+  return least;
 }
 
 OptimizerState HybridOptimizer::ExportState() const {

@@ -37,6 +37,9 @@ class HybridOptimizer : public Optimizer {
     return parameters_;
   }
   int64_t accumulation() const override;
+  bool ConsumesMicroSteps(const Parameter& parameter) const override;
+  // As many as every member survives.
+  int64_t bad_steps_tolerated() const override;
   OptimizerState ExportState() const override;
   void CheckState(const OptimizerState& state,
                   const std::string& source) const override;

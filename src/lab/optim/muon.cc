@@ -16,12 +16,8 @@ constexpr double kA0 = 3.4445;
 constexpr double kA1 = -4.7750;
 constexpr double kA2 = 2.0315;
 
-double StepScale(MuonOptions::Scale scale, int64_t rows, int64_t columns) {
-  const auto r = static_cast<double>(rows);
-  const auto c = static_cast<double>(columns);
-  return scale == MuonOptions::Scale::kSpectral
-             ? std::sqrt(std::max(1.0, r / c))
-             : 0.2 * std::sqrt(std::max(r, c));
+double StepScale(int64_t rows, int64_t columns) {
+  return 0.2 * std::sqrt(static_cast<double>(std::max(rows, columns)));
 }
 
 }  // namespace
@@ -109,12 +105,12 @@ void Muon::Apply(const Update& update) {
                     .mul_(update.gradient_scale)
                     .add_(m, muon_.momentum);
   }
-  const Pending step{.value = update.value,
-                     .direction = direction,
-                     .rate = update.learning_rate *
-                             StepScale(muon_.scale, update.value.size(0),
-                                       update.value.size(1)),
-                     .shrink = 1 - update.learning_rate * update.weight_decay};
+  const Pending step{
+      .value = update.value,
+      .direction = direction,
+      .rate = update.learning_rate *
+              StepScale(update.value.size(0), update.value.size(1)),
+      .shrink = 1 - update.learning_rate * update.weight_decay};
   if (update.value.is_cuda()) {
     pending_.push_back(step);
   } else {

@@ -2,6 +2,10 @@
 // before it is applied. For the hidden matrices alone; embeddings, the output
 // head, gains and biases belong to another group of a HybridOptimizer.
 //
+// The orthogonal step of a [rows, columns] matrix is 0.2 sqrt(max(rows,
+// columns)) large: RMS 0.2, as AdamW's updates have, so its learning rate and
+// decay carry over (arXiv 2502.16982).
+//
 // A fused projection (queries, keys and values in one matrix) is
 // orthogonalised as the one matrix that it is.
 
@@ -16,18 +20,10 @@
 namespace ropewalk::lab::optim {
 
 struct MuonOptions {
-  // How large the orthogonal step is for a [rows, columns] matrix.
-  enum class Scale {
-    kMatchAdamW,  // 0.2 sqrt(max(rows, columns)): RMS 0.2, as AdamW's updates
-                  // have, so its learning rate and decay carry over
-                  // (arXiv 2502.16982)
-    kSpectral,    // sqrt(max(1, rows / columns)), the original; rates ~ 0.02
-  };
   CommonOptions common;
   double momentum = 0.95;
   bool nesterov = true;
-  int64_t iterations = 5;  // of Newton and Schulz
-  Scale scale = Scale::kMatchAdamW;
+  int64_t iterations = 5;                            // of Newton and Schulz
   ops::Precision precision = ops::Precision::kFull;  // of its products
 };
 

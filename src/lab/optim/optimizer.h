@@ -6,6 +6,10 @@
 // k-th; Tiger folds each into its momentum at once. Whoever uses gradients
 // also clears them, so a training loop needs no zero_grad.
 //
+// The average is the plain mean of k gradients. A loop whose micro-steps differ
+// in size divides each loss by the mean size, so that the mean is that of one
+// large batch.
+//
 // The schedule stays outside: its factor comes in through StepInput.
 
 #ifndef ROPEWALK_LAB_OPTIM_OPTIMIZER_H_
@@ -88,6 +92,14 @@ class Optimizer {
 
   // Micro-steps a group.
   virtual int64_t accumulation() const = 0;
+
+  // Whether Step uses up the gradient of `parameter`, one of parameters(), in
+  // every micro-step, rather than let it pile up until the last of the group.
+  virtual bool ConsumesMicroSteps(const Parameter& parameter) const = 0;
+
+  // Steps in a row whose gradients are not finite that the rule is made to
+  // survive.
+  virtual int64_t bad_steps_tolerated() const { return 0; }
 
   // Throws std::invalid_argument between the micro-steps of a group where
   // gradients are still in .grad(), which is not part of the state.

@@ -22,6 +22,9 @@ class ParameterwiseOptimizer : public Optimizer {
   StepReport Step(const StepInput& input) final;
   const std::vector<Parameter>& parameters() const final { return parameters_; }
   int64_t accumulation() const final { return options_.accumulation; }
+  bool ConsumesMicroSteps(const Parameter&) const final {
+    return rule_.every_micro_step;
+  }
   OptimizerState ExportState() const final;
   void CheckState(const OptimizerState& state,
                   const std::string& source) const final;

@@ -107,10 +107,8 @@ double Factor(const WsdSchedule& schedule, int64_t step) {
   if (step >= schedule.total_steps) return schedule.floor;
   const int64_t decayed = step - (schedule.total_steps - schedule.decay_steps);
   if (decayed < 0) return 1;
-  const double part =
-      static_cast<double>(decayed) / static_cast<double>(schedule.decay_steps);
   const double gone =
-      schedule.shape == WsdSchedule::Shape::kLinear ? part : std::sqrt(part);
+      static_cast<double>(decayed) / static_cast<double>(schedule.decay_steps);
   return (1 - gone) + schedule.floor * gone;
 }
 

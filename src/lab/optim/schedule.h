@@ -33,14 +33,12 @@ struct CosineSchedule {
 };
 
 // Warmup, stable, decay: 1 between the warm-up and the last decay_steps, which
-// fall to `floor` in a line, or as 1 - sqrt (arXiv 2405.18392, flatter loss).
+// fall to `floor` in a line.
 struct WsdSchedule {
-  enum class Shape { kLinear, kOneMinusSqrt };
   int64_t warmup_steps = 0;
   int64_t decay_steps = 0;
   int64_t total_steps = 0;
   double floor = 0;
-  Shape shape = Shape::kLinear;
 };
 
 using Schedule = std::variant<ConstantSchedule, PiecewiseLinearSchedule,

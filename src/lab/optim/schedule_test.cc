@@ -7,7 +7,7 @@
 namespace ropewalk::lab::optim {
 namespace {
 
-// L4 of methods 8.6; the points of Tiger's README.
+// The points of Tiger's README.
 TEST(ScheduleTest, PiecewiseLinearWarmsUpFromZeroWhenFirstStepIsLater) {
   const Schedule schedule = PiecewiseLinearSchedule{
       {{40000, 1}, {160000, 0.5}, {640000, 0.1}, {1280000, 0.01}}};
@@ -51,9 +51,8 @@ TEST(ScheduleTest, WsdIsFlatBetweenWarmupAndDecay) {
   EXPECT_EQ(ScheduleFactor(wsd, 7), 0.75);
   EXPECT_EQ(ScheduleFactor(wsd, 9), 0.25);
   EXPECT_EQ(ScheduleFactor(wsd, 10), 0);
-  wsd.shape = WsdSchedule::Shape::kOneMinusSqrt;
   wsd.floor = 0.5;
-  EXPECT_EQ(ScheduleFactor(wsd, 7), 0.75);  // half way by 1 - sqrt(1 / 4)
+  EXPECT_EQ(ScheduleFactor(wsd, 8), 0.75);  // half way to the floor
   EXPECT_EQ(ScheduleFactor(ConstantSchedule{0.3}, 7), 0.3);
 }
 

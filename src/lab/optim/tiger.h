@@ -10,7 +10,10 @@
 //
 // Accumulation over k micro-steps needs no memory: m decays on the first of a
 // group, each adds (1 - beta) / k of its gradient, x moves on the last. The
-// published schedules count micro-steps.
+// published schedules count micro-steps. Micro-steps of different sizes go by
+// the rule of optimizer.h and give the momentum of one large batch, to
+// rounding; what is taken a micro-step at a time is the caller's gradient_scale
+// and the rule for NaN below.
 //
 // A gradient that holds NaN (infinity does not count) leaves m as it is and
 // shrinks the parameter towards its centre, 1 for gains and 0 for the rest, in

@@ -54,7 +54,7 @@ class TigerCaseTest : public testing::TestWithParam<Case> {
   }
 };
 
-// L1 of methods 8.6: the change of one step, by kind.
+// The change of one step, by kind.
 TEST_P(TigerCaseTest, OneStepMovesEachKindByItsRule) {
   std::vector<Parameter> parameters = SomeParameters(1, GetParam().type);
   std::vector<std::vector<double>> before;
@@ -120,7 +120,7 @@ TEST_P(TigerCaseTest, EmbeddingRateIsByRowByMatrixOrPlain) {
   }
 }
 
-// L2: k micro-steps are one step on the mean gradient, from a state that is
+// k micro-steps are one step on the mean gradient, from a state that is
 // not zero.
 TEST_P(TigerCaseTest, MicroStepsEqualOneStepOnTheMeanGradient) {
   constexpr int64_t kMicroSteps = 4;
@@ -161,7 +161,7 @@ TEST_P(TigerCaseTest, MicroStepsEqualOneStepOnTheMeanGradient) {
   }
 }
 
-// L3: NaN in one tensor.
+// NaN in one tensor.
 TEST_P(TigerCaseTest, NanShrinksOnlyItsTensorAboutTheCentre) {
   std::vector<Parameter> parameters = SomeParameters(1, GetParam().type);
   std::vector<Parameter> clean = SomeParameters(1, GetParam().type);
@@ -237,7 +237,7 @@ TEST(TigerTest, InfinityIsNoNan) {
               0.5 - kAlpha * 0.5 * (1 + kLambda * 0.5), 0x1p-24);
 }
 
-// Pitfall of methods 8.5: without a floor zeros never move.
+// A pitfall: without a floor zeros never move.
 TEST(TigerTest, RmsFloorLetsZerosMove) {
   for (const double floor : {0.0, 1e-3}) {
     TigerOptions options = kOptions;
@@ -283,7 +283,7 @@ TEST(TigerTest, HalfPrecisionMovesByTheSign) {
   EXPECT_EQ(p.value[2].item<float>(), 0);
 }
 
-// L9: what the optimizers keep, in units of the parameters.
+// What the optimizers keep, in units of the parameters.
 TEST(TigerTest, StateIsOneSlotWithAccumulationToo) {
   const std::vector<Parameter> parameters = SomeParameters(1);
   int64_t bytes = 0;

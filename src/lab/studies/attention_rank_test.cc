@@ -1,4 +1,4 @@
-// D2 of post 9529, algebra first.
+// The ranks of attention matrices (post 9529), algebra first.
 
 #include "lab/studies/attention_rank.h"
 

@@ -14,6 +14,7 @@
 #include "lab/studies/pair_variants.h"
 #include "lab/studies/sequence_models.h"
 #include "lab/studies/studies.h"
+#include "lab/train/config.h"
 
 namespace ropewalk::lab::studies {
 namespace {
@@ -168,7 +169,7 @@ class DecoderOnlyStudy : public Study {
                           .amount = relation == kAtMost ? kNegligible : 0,
                           .paired = true});
       };
-      add("D4: bidirectional input brings nothing: GPT's loss is less than "
+      add("bidirectional input brings nothing: GPT's loss is less than "
           "0.02 above UniLM's",
           "GPT", kAtMost, "UniLM");
       add("nor does it in an encoder: the causal one is less than 0.02 above "
@@ -209,11 +210,11 @@ class DecoderOnlyStudy : public Study {
                        .length = CompactLength(s),
                        .metric = "loss"};
       };
-      claims.push_back({.text = std::string("D6: ") + kind.row +
-                                ": below full bidirectional",
-                        .left = of(kind.row),
-                        .right = of(MaskedKinds().front().row),
-                        .paired = true});
+      claims.push_back(
+          {.text = std::string(kind.row) + ": below full bidirectional",
+           .left = of(kind.row),
+           .right = of(MaskedKinds().front().row),
+           .paired = true});
       if (!s.Sweeps()) continue;
       claims.push_back(
           {.text = std::string("post 9547, question 6, it lasts: ") +
@@ -237,7 +238,7 @@ class DecoderOnlyStudy : public Study {
       }
       return CellKey{};
     };
-    claims.push_back({.text = "D5: an encoder-decoder has twice the block "
+    claims.push_back({.text = "an encoder-decoder has twice the block "
                               "weights of GPT, within 2 percent (in GPTs)",
                       .left = ledger("separate", "block weights in GPTs"),
                       .relation = kWithin,
@@ -245,21 +246,23 @@ class DecoderOnlyStudy : public Study {
                       .bound = 2,
                       .required = true});
     if (s.Sweeps()) {
-      claims.push_back({.text = "D5: the shared one does 15/13 of GPT's work, "
-                                "within 1 percent (in GPTs)",
-                        .left = ledger("shared", "work in GPTs"),
-                        .relation = kWithin,
-                        .amount = 0.01,
-                        .bound = static_cast<double>(kSharedWork[0]) /
-                                 static_cast<double>(kSharedWork[1])});
+      claims.push_back(
+          {.text = "the shared encoder-decoder does 15/13 of GPT's work, "
+                   "within 1 percent (in GPTs)",
+           .left = ledger("shared", "work in GPTs"),
+           .relation = kWithin,
+           .amount = 0.01,
+           .bound = static_cast<double>(kSharedWork[0]) /
+                    static_cast<double>(kSharedWork[1])});
     }
-    claims.push_back({.text = "D5: and the same work for a pair, within 5 "
-                              "percent (in GPTs)",
-                      .left = ledger("separate", "work in GPTs"),
-                      .relation = kWithin,
-                      .amount = 0.05,
-                      .bound = 1,
-                      .required = true});
+    claims.push_back(
+        {.text = "an encoder-decoder does GPT's work for a pair, within 5 "
+                 "percent (in GPTs)",
+         .left = ledger("separate", "work in GPTs"),
+         .relation = kWithin,
+         .amount = 0.05,
+         .bound = 1,
+         .required = true});
     return claims;
   }
 
@@ -354,7 +357,8 @@ class DecoderOnlyStudy : public Study {
         ConfigOf(s, PairModel(s, of, task, 1).overrides).model;
     const nn::Model model(config, 1);
     const auto [input, output] = data::MeanLengths(data::PairsWithin(
-        data::ParsePairTask(task.name).value(), config.N, config.V));
+        train::PairTaskOf(train::ParseTask(task.name)).value(), config.N,
+        config.V));
     return {.weights = static_cast<double>(model.ParameterCount()),
             .blocks = static_cast<double>(model.BlockParameterCount()),
             .flops = model.ForwardFlops(input, output)};
@@ -506,14 +510,13 @@ class DecoderOnlyStudy : public Study {
     };
     for (const char* suffix : {kLonger, kRotates}) {
       const PairVariant& cipher = FindPairVariant(suffix, "cipher");
-      add(std::string("D4") + suffix +
-              ": a causal encoder is less than 0.02 above the other",
+      add("a causal encoder is less than 0.02 above the other" +
+              std::string(suffix),
           TaskOf(cipher), RowOf(cipher, "causal encoder"), kAtMost,
           RowOf(cipher, "encoder-decoder"));
     }
     const PairVariant& longer = FindPairVariant(kLonger, "cipher");
-    add(std::string("D4") + kLonger +
-            ": GPT's loss is less than 0.02 above UniLM's",
+    add("GPT's loss is less than 0.02 above UniLM's" + std::string(kLonger),
         TaskOf(longer), RowOf(longer, "GPT"), kAtMost, RowOf(longer, "UniLM"));
     const PairTaskName& first = PairTasks().front();
     const std::string shared = "encoder-decoder, shared";

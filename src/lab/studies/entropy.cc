@@ -164,21 +164,24 @@ class EntropyStudy : public Study {
     const auto mlm = [&](const char* row, int64_t times) {
       return CellKey{.row = row, .set = "mlm", .length = times * short_length};
     };
-    claims.push_back({.text = "J4: MLM, E within 0.3 points of O at the "
-                              "trained length",
-                      .left = mlm("MLM Attention-E", 1),
-                      .relation = kWithin,
-                      .right = mlm("MLM Attention-O", 1),
-                      .amount = 0.3});
+    claims.push_back(
+        {.text = "MLM, Attention-E within 0.3 points of Attention-O at the "
+                 "trained length",
+         .left = mlm("MLM Attention-E", 1),
+         .relation = kWithin,
+         .right = mlm("MLM Attention-O", 1),
+         .amount = 0.3});
     for (const int64_t times : {2, 4, 8, 16}) {
-      claims.push_back({.text = "J4: MLM, O below E at " +
-                                std::to_string(times) + " times it",
+      claims.push_back({.text = "MLM, Attention-O below Attention-E at " +
+                                std::to_string(times) +
+                                " times the trained length",
                         .left = mlm("MLM Attention-O", times),
                         .right = mlm("MLM Attention-E", times)});
     }
     for (const int64_t times : {2, 4, 8}) {
-      claims.push_back({.text = "J4: LM, constant below log n at " +
-                                std::to_string(times) + " times it",
+      claims.push_back({.text = "LM, constant scale below log n at " +
+                                std::to_string(times) +
+                                " times the trained length",
                         .left = At("LM constant scale", times * short_length),
                         .right = At("LM log n", times * short_length)});
     }
@@ -196,7 +199,7 @@ class EntropyStudy : public Study {
                      .length = n,
                      .metric = "entropy"};
     };
-    claims.push_back({.text = "J2: with log n the entropy of scores of "
+    claims.push_back({.text = "with log n the entropy of scores of "
                               "deviation 3 moves less than 0.5 from 512 to "
                               "16384 keys",
                       .left = simulated(true, 512),
@@ -204,7 +207,7 @@ class EntropyStudy : public Study {
                       .right = simulated(true, 16384),
                       .amount = 0.5,
                       .required = true});
-    claims.push_back({.text = "J2: with a constant scale it rises by more than "
+    claims.push_back({.text = "with a constant scale it rises by more than "
                               "2",
                       .left = simulated(false, 512),
                       .right = simulated(false, 16384),
@@ -216,18 +219,19 @@ class EntropyStudy : public Study {
                      .length = permille,
                      .metric = metric};
     };
-    claims.push_back({.text = "J6: a factor of 4 does not move the entropy of "
+    claims.push_back({.text = "a factor of 4 does not move the entropy of "
                               "relu^2 attention",
                       .left = factor("relu^2 entropy", 1000),
                       .relation = kEqual,
                       .right = factor("relu^2 entropy", 4000),
                       .amount = 1e-9,
                       .required = true});
-    claims.push_back({.text = "J6: but that of softmax, by more than 1",
-                      .left = factor("softmax entropy", 4000),
-                      .right = factor("softmax entropy", 1000),
-                      .amount = 1,
-                      .required = true});
+    claims.push_back(
+        {.text = "it moves the entropy of softmax attention by more than 1",
+         .left = factor("softmax entropy", 4000),
+         .right = factor("softmax entropy", 1000),
+         .amount = 1,
+         .required = true});
     return claims;
   }
 

@@ -44,7 +44,7 @@ struct Cell {
   double published[3];  // n = 512, 4096, 16384
 };
 
-// J2. The table does not say how many trials it is of. Its cells for deviation
+// The table does not say how many trials it is of. Its cells for deviation
 // 5 lie up to 0.25 above the means of 6000 trials (2.561 +- 0.013 where it has
 // 2.81), so it is taken to be of no more than our 200, whose difference has
 // twice the variance of one; 0.005 is its rounding.
@@ -73,7 +73,7 @@ TEST(EntropyTest, LogNKeepsWhatAConstantLets) {
   EXPECT_GT(change(kConstant), 2);
 }
 
-// J1: ln 512 / ln 512 is 1, to the bit.
+// ln 512 / ln 512 is 1, to the bit.
 TEST(EntropyTest, ScalesAgreeAt512) {
   const EntropyEstimate a = Simulate(512, 3, kConstant);
   const EntropyEstimate b = Simulate(512, 3, kLogN);
@@ -97,7 +97,6 @@ TEST(EntropyTest, StandardErrorIsTheSpreadOfMeans) {
   EXPECT_NEAR(spread / error, 1, 0.45);
 }
 
-// J6
 TEST(EntropyTest, ReluSquaredIsInvariantToLambdaAndSoftmaxIsNot) {
   const EntropyOptions options = {.score_deviation = 3};
   const std::vector<double> lambdas = {1, 0.1, 0.7, 2, 3, 1024};

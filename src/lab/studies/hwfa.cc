@@ -149,13 +149,13 @@ class HwfaStudy : public Study {
     const int64_t N = s.N;
     const int64_t far = 8 * N;
     std::vector<Claim> claims = {
-        {.text = "H5: plain RoPE below HWFA, natural text",
+        {.text = "plain RoPE below HWFA, natural text",
          .left = At("Baseline", far),
          .right = At("HWFA", far)},
-        {.text = "H5: plain RoPE below HWFA, repeated text",
+        {.text = "plain RoPE below HWFA, repeated text",
          .left = RepeatedAt("Baseline", far),
          .right = RepeatedAt("HWFA", far)},
-        {.text = "H5: repeated above natural text, HWFA",
+        {.text = "repeated above natural text, HWFA",
          .left = At("HWFA", far),
          .right = RepeatedAt("HWFA", far)},
         {.text = "HWFA at 8N loses at most 1.5 points of its own at N",
@@ -163,7 +163,7 @@ class HwfaStudy : public Study {
          .relation = kKeeps,
          .right = At("HWFA", N),
          .amount = 1.5},
-        {.text = "H8: HWFA at N at most 1 point below full attention",
+        {.text = "HWFA at N at most 1 point below full attention",
          .left = At("HWFA", N),
          .relation = kKeeps,
          .right = At("Baseline", N),
@@ -186,7 +186,7 @@ class HwfaStudy : public Study {
           return repeated ? RepeatedAt(row, far) : At(row, far);
         };
         claims.push_back(
-            {.text = std::string("H7: ") + ablation.claim +
+            {.text = std::string("one change to HWFA: ") + ablation.claim +
                      (repeated ? ", repeated text" : ", natural text"),
              .left = at(ablation.row),
              .right = at("HWFA")});
@@ -195,20 +195,22 @@ class HwfaStudy : public Study {
     const auto pairs = [&](const char* row) {
       return CellKey{.row = row, .set = "even-pairs", .length = far};
     };
-    claims.push_back({.text = "H6: HWFA tells even pairs at 8N, 99 percent",
+    claims.push_back({.text = "HWFA tells even pairs at 8N, 99 percent",
                       .left = pairs("even pairs, HWFA"),
                       .relation = kWithin,
                       .amount = 1,
                       .bound = 100});
-    claims.push_back({.text = "H6: all windows guess, 50 percent within 3",
+    claims.push_back({.text = "all windows guess, 50 percent within 3",
                       .left = pairs("even pairs, all windows"),
                       .relation = kWithin,
                       .amount = 3,
                       .bound = 50});
     for (const char* row : {kAblations[0].row, kAblations[4].row}) {
-      claims.push_back({.text = std::string("H7: worse at N as well: ") + row,
-                        .left = At(row, N),
-                        .right = At("HWFA", N)});
+      claims.push_back(
+          {.text =
+               std::string("one change to HWFA, worse at N as well: ") + row,
+           .left = At(row, N),
+           .right = At("HWFA", N)});
     }
     claims.push_back({.text = "identity: a window of N is plain RoPE at N",
                       .left = LossAt("window N", N),

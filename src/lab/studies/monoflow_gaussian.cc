@@ -158,7 +158,7 @@ std::vector<Claim> GaussianClaims(const Setting& setting) {
     const bool exact = column.ratio == Ratio::kDetached;
     for (const Row& row : kRows) {
       if (row.increasing) {
-        claims.push_back({.text = "G3: " + RowName(row, column) +
+        claims.push_back({.text = RowName(row, column) +
                                   " reaches the target within " +
                                   (exact ? "0.05" : "0.1"),
                           .left = KeyOf(setting, row, column, "error"),
@@ -166,7 +166,7 @@ std::vector<Claim> GaussianClaims(const Setting& setting) {
                           .required = exact});
       } else {
         claims.push_back(
-            {.text = "G3: " + RowName(row, column) +
+            {.text = RowName(row, column) +
                      " ends farther from it than it began "
                      "(1.41), by 1.5 more than -log r",
              .left = KeyOf(setting, reverse_kl, column, "mean length"),

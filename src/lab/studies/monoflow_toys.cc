@@ -375,7 +375,7 @@ std::vector<Claim> ToyClaims(const Setting& setting) {
                    .length = sizes.vanilla_steps,
                    .metric = "sliced W2"};
   };
-  claims.push_back({.text = "G7: against a generator held still, the vanilla "
+  claims.push_back({.text = "against a generator held still, the vanilla "
                             "loss has less slope with C = 0 than with C = 5",
                     .left = still(0),
                     .right = still(5)});

@@ -85,7 +85,6 @@ TEST(ProjectionTest, MoreVectorsHaveAWorseWorstPair) {
   EXPECT_GT(table[3].max_error, 1.2 * table[1].max_error);
 }
 
-// J5
 TEST(ProjectionTest, IdealWidthsOfThePost) {
   EXPECT_NEAR(IdealWidth(512), 49.9, 0.05);
   EXPECT_NEAR(IdealWidth(100000), 92.1, 0.05);

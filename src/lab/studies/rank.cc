@@ -372,23 +372,24 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
   const int64_t n = std::min(kTokens, s.N);
   const std::string gaussian = GaussianRow(32);
   std::vector<Claim> claims = {
-      {.text = "D2: linear attention without a mask has rank d (32)",
+      {.text = "linear attention without a mask has rank d (32)",
        .left = Cell(gaussian, kKinds[2], kTokens, "rank at 1e-12"),
        .relation = kEqual,
        .bound = 32,
        .required = true},
-      {.text = "D2: the mask alone lifts it above 200 of 256",
+      {.text = "the causal mask alone lifts it above 200 of 256",
        .left = Cell(gaussian, kKinds[2], kTokens, "rank at 1e-12"),
        .right = Cell(gaussian, kKinds[3], kTokens, "rank at 1e-12"),
        .amount = 200 - 32,
        .required = true},
-      {.text = "D2: with the mask softmax attention has full rank: the "
+      {.text = "with the mask softmax attention has full rank: the "
                "logarithm of every determinant is finite",
        .left = Cell(gaussian, kKinds[1], kTokens, kFinite),
        .relation = kEqual,
        .bound = 1,
        .required = true},
-      {.text = "D2: and so has linear attention",
+      {.text =
+           "with the mask linear attention has full rank, in the same sense",
        .left = Cell(gaussian, kKinds[3], kTokens, kFinite),
        .relation = kEqual,
        .bound = 1,
@@ -405,7 +406,7 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
   for (const char* row : {kUntrained, kTrained}) {
     if (s.scale == Scale::kGiven && row != kTrained) continue;
     for (const char* kind : {kKinds[1], kKinds[3]}) {
-      claims.push_back({.text = std::string("D2, ") + row +
+      claims.push_back({.text = std::string(row) +
                                 ": every determinant of its attention (" +
                                 kind + ") is finite in the logarithm",
                         .left = Cell(row, kind, n, kFinite),

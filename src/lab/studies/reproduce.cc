@@ -76,8 +76,8 @@ std::string Hardware(int64_t threads, const std::string& device = "cpu") {
       break;
     }
   }
-  return std::to_string(MakeThreadPool(threads)->workers()) + " x " + name +
-         ", " + kernels::ActiveIsa();
+  return std::to_string(threads > 0 ? threads : AvailableCores()) + " x " +
+         name + ", " + kernels::ActiveIsa();
 }
 
 // Models and texts of the studies.
@@ -250,7 +250,7 @@ class Session {
     }
     if (!stopped_.empty()) throw IoError(stopped_);
     if (!failed.empty()) {
-      throw std::engine_error("reproduce: " + failed);
+      throw std::runtime_error("reproduce: " + failed);
     }
   }
 
@@ -405,10 +405,9 @@ class Session {
 
 // A text of the user's, cut as `measure` cuts it.
 std::vector<evaluate::Document> Pieces(engine::Engine& model,
+                                       const std::string& text,
                                        const std::string& path, int64_t tokens,
                                        int64_t documents) {
-  const std::string text = formats::ReadTextFile(path);
-  formats::RequireUtf8(path, text);
   const evaluate::Document ids = evaluate::EncodeText(model.tokenizer(), text);
   std::vector<evaluate::Document> pieces =
       evaluate::CutPieces(ids, tokens, documents);
@@ -489,13 +488,14 @@ void ReproduceGiven(ReproduceOptions options) {
   for (const Study* study : FindStudies(options.studies)) {
     tokens = std::max(tokens, study->GivenTokens(setting));
   }
+  const std::string text = formats::ReadTextFile(options.text);
+  formats::RequireUtf8(options.text, text);
   const std::vector<evaluate::Document> documents =
-      Pieces(model, options.text, tokens, setting.documents);
+      Pieces(model, text, options.text, tokens, setting.documents);
   setting.documents = static_cast<int64_t>(documents.size());
-  const std::string hash =
-      Sha256(formats::ReadTextFile(options.text)).substr(0, 12) + " read by " +
-      NameOf(MappedFile(options.model).bytes()) + " of N " +
-      std::to_string(setting.N);
+  const std::string hash = Sha256(text).substr(0, 12) + " read by " +
+                           NameOf(MappedFile(options.model).bytes()) +
+                           " of N " + std::to_string(setting.N);
   const std::string name = fs::path(options.model).stem().string();
   Session session(options, setting,
                   {.scale = ToString(setting.scale),

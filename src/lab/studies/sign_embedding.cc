@@ -216,20 +216,21 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
            .amount = 0.02 / lambda,
            .required = true});
     }
-    claims.push_back({.text = "L5: with denormals flushed it stops far below "
-                              "half of that" +
-                              at,
-                      .left = growth(lambda, true, "largest embedding", 8000),
-                      .relation = kBelow,
-                      .bound = 0.5 / lambda,
-                      .required = true});
+    claims.push_back(
+        {.text = "with denormals flushed the embedding stops far below "
+                 "half of that" +
+                 at,
+         .left = growth(lambda, true, "largest embedding", 8000),
+         .relation = kBelow,
+         .bound = 0.5 / lambda,
+         .required = true});
   }
   for (const bool toy : {true, false}) {
     const std::string where = toy ? "Zipf" : "text";
     const auto& all = toy ? ToyVariants() : TextVariants();
     for (const char* name : {"tiger-1", "tiger-2"}) {
       const SignVariant& variant = Find(all, name);
-      claims.push_back({.text = std::string("L6, L7: ") + variant.row +
+      claims.push_back({.text = std::string(variant.row) +
                                 ": the largest of rare ids reaches 1/lambda "
                                 "within 5 percent",
                         .left = Of(s, variant, toy, "largest of rare ids"),
@@ -238,7 +239,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                         .bound = 1 / variant.lambda});
     }
     const SignVariant& lion = Find(all, "lion");
-    claims.push_back({.text = std::string("L6: ") + lion.row +
+    claims.push_back({.text = std::string(lion.row) +
                               ": the largest of rare ids comes beyond half of "
                               "1/lambda",
                       .left = Of(s, lion, toy, "largest of rare ids"),
@@ -246,7 +247,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                       .bound = 0.5 / lion.lambda});
     for (const char* name : {"adamw", "lazy", "half-swap", "hybrid"}) {
       const SignVariant& variant = Find(all, name);
-      claims.push_back({.text = std::string("L6: ") + variant.row +
+      claims.push_back({.text = std::string(variant.row) +
                                 ": rare ids stay below 10 times the start",
                         .left = Of(s, variant, toy, kRareTimes),
                         .relation = kBelow,
@@ -275,7 +276,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                       .bound = 1});
     // The other remedies change the head or the embedding's step as well.
     for (const char* name : {"lazy", "flushed"}) {
-      claims.push_back({.text = std::string("L8: the loss hardly shows it: ") +
+      claims.push_back({.text = std::string("the loss hardly shows it: ") +
                                 Find(all, name).row +
                                 " within 0.05 of plain Tiger",
                         .left = FinalLoss(s, Find(all, name), toy),
@@ -334,7 +335,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
   const auto bytes = [&](const char* name, const char* metric, double wanted) {
     const OptimizerChoice& choice = optimizer(name);
     const bool plain = metric == kMemory;
-    claims.push_back({.text = std::string("L9: numbers held for a weight") +
+    claims.push_back({.text = std::string("numbers held for a weight") +
                               (plain ? ": " : ", accumulating: ") +
                               choice.title + ", " + FormatNumber(wanted / 4),
                       .left = MemoryCell(choice, metric),

@@ -92,7 +92,7 @@ std::vector<Measurement> EmbeddingLines(const at::Tensor& embedding,
   add("rare ids above half of 1/lambda", rare_driven);
   if (momenta.defined()) add(kGhosts, ghosts);
   add("rows above half of 1/lambda", static_cast<double>(extremes.rows_above));
-  add("rows at 1/lambda", static_cast<double>(extremes.rows_at_limit));
+  add("rows touching 1/lambda", static_cast<double>(extremes.rows_touching));
   return lines;
 }
 

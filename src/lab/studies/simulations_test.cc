@@ -40,7 +40,7 @@ TEST(HeadSimulationTest, NetworksStartWhereTheClosedFormSays) {
                             .pairs = 3072};
       const HeadStartResult result = MeasureHeadStart(start);
       const double form = ClosedFormLoss(start);
-      // T1: 2 percent where the own logit stands out, else 0.1.
+      // 2 percent where the own logit stands out, else 0.1.
       EXPECT_NEAR(result.loss, form, head == Head::kTied ? 0.02 * form : 0.1)
           << nn::ToString(head) << " " << sigma;
       EXPECT_GT(result.loss_error, 0);
@@ -66,7 +66,7 @@ TEST(SignSimulationTest, RowsGrowByTheLogisticCurveUnlessFlushed) {
         << size.update;
   }
   EXPECT_GT(grown.back().measured, 99);
-  // L5: flushed, the momentum is 0 after some 2100 updates; then decay alone.
+  // Flushed, the momentum is 0 after some 2100 updates; then decay alone.
   const auto flushed = GrowRow({.flush_denormals = true, .every = 1000});
   EXPECT_GT(flushed[2].measured, 1);
   EXPECT_LT(flushed.back().measured, flushed[3].measured);

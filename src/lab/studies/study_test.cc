@@ -133,7 +133,7 @@ TEST(StudyTest, EveryModelHasAValidConfig) {
   }
 }
 
-// D5: what is matched is matched, at the size that is trained.
+// What is matched is matched, at the size that is trained.
 TEST(StudyTest, ArchitecturesAreMatchedAsTheTablesSay) {
   const Setting small = ReadSetting(Scale::kSmall);
   for (const PairTaskName& task : PairTasks()) {
@@ -180,7 +180,7 @@ TEST(StudyTest, TrainedHeadsHaveTheEffectThatTheyStudy) {
   EXPECT_LT(SigmaOf(starts["head-tied-sigma"]), SigmaOf(tied));
 }
 
-// H3: the rule of post 9603 gives 17 on its bench.
+// The rule of post 9603 gives 17 on its bench.
 TEST(StudyTest, WindowsFollowThePosts) {
   const Setting paper = ReadSetting(Scale::kPaper);
   EXPECT_EQ(HwfaWindow(paper), 17);
@@ -222,7 +222,6 @@ TEST(StudyTest, CommittedTablesAreThoseOfTheCommittedRows) {
   }
 }
 
-// The README's front table is that of `long`.
 TEST(StudyTest, OptimizersHaveTheSeedsOfTheirBestRate) {
   const Setting small = ReadSetting(Scale::kSmall);
   const Measurements measured(
@@ -248,6 +247,7 @@ TEST(StudyTest, OptimizersHaveTheSeedsOfTheirBestRate) {
   }
 }
 
+// The README's front table is that of `long`.
 TEST(StudyTest, ReadmeShowsTheTableOfLong) {
   const std::string csv = (Root() / "studies/long/measured.csv").string();
   if (!fs::exists(csv)) GTEST_SKIP() << "no rows of long in the repository";

@@ -306,7 +306,7 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
     const double loss = ClosedFormLoss(Standard(mode.head));
     const bool own = KeepsOwnLogit(mode.head);
     claims.push_back(
-        {.text = std::string("T1: ") + mode.row +
+        {.text = std::string(mode.row) +
                  ": the initial loss is the closed form's within " +
                  (own ? "2 percent" : "0.1 nats"),
          .left = Start(mode, "initial loss"),
@@ -315,14 +315,14 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
          .amount = own ? 0.02 * loss : 0.1,
          .required = true});
   }
-  claims.push_back({.text = "T2: tied starts as a copier, of 99 percent of its "
+  claims.push_back({.text = "tied starts as a copier, of 99 percent of its "
                             "inputs",
                     .left = Start(kModes[0], "copies"),
                     .relation = kWithin,
                     .amount = 1,
                     .bound = 100,
                     .required = true});
-  claims.push_back({.text = "T2: with halves swapped it copies less than 2 "
+  claims.push_back({.text = "with halves swapped it copies less than 2 "
                             "percent",
                     .left = Start(kModes[4], "copies"),
                     .relation = kBelow,
@@ -330,7 +330,8 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                     .required = true});
   const HeadStart swapped = Standard(Head::kTiedHalfSwap);
   const double ln_n = std::log(static_cast<double>(swapped.vocabulary));
-  claims.push_back({.text = "T2: and its entropy is that of an even guess, but "
+  claims.push_back({.text = "with halves swapped the entropy at the start is "
+                            "that of an even guess, but "
                             "for d sigma^2 / 2 + 0.1",
                     .left = Start(kModes[4], "entropy"),
                     .relation = kWithin,
@@ -340,7 +341,7 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
   for (const Mode& mode : kModes) {
     const bool own = KeepsOwnLogit(mode.head);
     claims.push_back(
-        {.text = std::string("T1 at every sigma, width from 128 "
+        {.text = std::string("at every sigma, width from 128 "
                              "on and vocabulary: ") +
                  mode.row + ": the largest departure is below " +
                  (own ? "2 percent" : "0.1 nats"),
@@ -355,7 +356,7 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
   const auto whose = [](const Mode& mode) {
     const bool posts =
         mode.head != Head::kTied && mode.head != Head::kTiedRootWidth;
-    return std::string(posts ? "T5: " : "not of the post: ");
+    return std::string(posts ? "post 9698: " : "not of the post: ");
   };
   for (const Mode& mode : kModes) {
     if (mode.head == Head::kTiedSigma) continue;

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -20,6 +19,7 @@
 #include "lab/data/train_tokenizer.h"
 #include "lab/train/checkpoint.h"
 #include "lab/train/group.h"
+#include "lab/train/identity.h"
 #include "lab/train/run_log.h"
 #include "lab/train/text_source.h"
 #include "lab/train/trainer.h"
@@ -46,45 +46,17 @@ data::CorpusOptions OptionsOf(const train::TrainConfig& config) {
   return {.join_lines = config.data.join_lines};
 }
 
-// The config without what changes nothing of the model: where its texts
-// stand, how often it is logged, what it is called.
-std::string Essence(const std::string& text, const std::string& path) {
-  std::vector<std::string> overrides = {"name=model",
-                                        "data.train=[\"texts\"]",
-                                        "data.heldout=[\"texts\"]",
-                                        "data.tokenizer=",
-                                        "data.cache=",
-                                        "train.threads=0",
-                                        "train.device=cpu",
-                                        "train.init_from=",
-                                        "train.checkpoint_every=1",
-                                        "train.log_every=1",
-                                        "export.types=[]"};
-  const train::TrainConfig config =
-      train::ReadTrainConfig(text, path, overrides);
-  // Full precision is the same whether it is said or not.
-  overrides.push_back("train.precision=" +
-                      nn::ToString(config.model.precision));
-  return train::ReadTrainConfig(text, path, overrides).text;
-}
-
 // A model that stands in the cache from before its config was changed.
 void RequireSame(const train::Checkpoint& checkpoint,
                  const train::TrainConfig& config, const std::string& folder) {
-  std::istringstream was(Essence(checkpoint.state.config, checkpoint.path));
-  std::istringstream is(Essence(config.text, "config"));
-  std::string old_line;
-  std::string line;
-  while (true) {
-    const bool more_old = static_cast<bool>(std::getline(was, old_line));
-    const bool more = static_cast<bool>(std::getline(is, line));
-    if (!more_old && !more) return;
-    if (more_old && more && old_line == line) continue;
+  const train::TrainConfig was =
+      train::ReadTrainConfig(checkpoint.state.config, checkpoint.path, {});
+  if (const auto difference = train::FirstDifference(
+          train::IdentityOf(was, train::KeyEffect::kReport),
+          train::IdentityOf(config, train::KeyEffect::kReport))) {
     throw IoError("'" + Printable(folder, 200) +
-                  "' holds a model of another config ('" +
-                  Printable(more_old ? old_line : "", 60) + "', now '" +
-                  Printable(more ? line : "", 60) +
-                  "'); remove the folder to train it anew");
+                  "' holds a model of another config: " + *difference +
+                  "; remove the folder to train it anew");
   }
 }
 

@@ -171,7 +171,7 @@ class PairSource : public BatchSource {
  public:
   PairSource(const TrainConfig& config, const std::string& folder)
       : config_(config) {
-    const auto task = data::ParsePairTask(ToString(config.data.task));
+    const std::optional<data::PairTask> task = PairTaskOf(config.data.task);
     ROPEWALK_CHECK(task.has_value());
     if (data::NeedsText(*task)) {
       text_ = std::make_unique<TextData>(config, folder);
@@ -290,8 +290,8 @@ class FormalSource : public BatchSource {
  private:
   static Batch Make(uint64_t seed, int64_t symbols, int64_t first,
                     int64_t count) {
-    const data::FormalBatch rows = data::MakeFormal(
-        data::FormalTask::kEvenPairs, seed, symbols, first, count);
+    const data::FormalBatch rows =
+        data::MakeEvenPairs(seed, symbols, first, count);
     Batch batch;
     batch.inputs.ids = Ints(rows.ids, {rows.B, rows.columns});
     at::Tensor targets = at::zeros({rows.B, rows.columns}, at::kLong);

@@ -16,21 +16,34 @@ namespace {
 constexpr double kHuge = 1e30;
 constexpr int64_t kMany = int64_t{1} << 40;
 
-struct TaskName {
+struct TaskEntry {
   Task task;
   std::string_view name;
+  std::optional<data::PairTask> pairs = std::nullopt;
 };
-constexpr TaskName kTasks[] = {{Task::kText, "text"},
-                               {Task::kMlm, "mlm"},
-                               {Task::kEvenPairs, "even-pairs"},
-                               {Task::kZipf, "zipf"},
-                               {Task::kContinue, "continue"},
-                               {Task::kFill, "fill"},
-                               {Task::kCipher, "cipher"},
-                               {Task::kCopy, "copy"},
-                               {Task::kReverse, "reverse"},
-                               {Task::kSort, "sort"},
-                               {Task::kRecall, "recall"}};
+
+constexpr TaskEntry OfPairs(Task task, data::PairTask pairs) {
+  return {task, data::PairTaskName(pairs), pairs};
+}
+
+constexpr TaskEntry kTasks[] = {
+    {Task::kText, "text"},
+    {Task::kMlm, "mlm"},
+    {Task::kEvenPairs, "even-pairs"},
+    {Task::kZipf, "zipf"},
+    OfPairs(Task::kContinue, data::PairTask::kContinue),
+    OfPairs(Task::kFill, data::PairTask::kFill),
+    OfPairs(Task::kCipher, data::PairTask::kCipher),
+    OfPairs(Task::kCopy, data::PairTask::kCopy),
+    OfPairs(Task::kReverse, data::PairTask::kReverse),
+    OfPairs(Task::kSort, data::PairTask::kSort),
+    OfPairs(Task::kRecall, data::PairTask::kRecall)};
+
+const TaskEntry& EntryOf(Task task) {
+  const auto* const entry = std::ranges::find(kTasks, task, &TaskEntry::task);
+  ROPEWALK_CHECK(entry != std::end(kTasks));
+  return *entry;
+}
 
 // One of a list of names, or an error that lists them.
 std::string OneOf(ConfigReader& reader, std::string_view key,
@@ -67,6 +80,18 @@ std::string ReadDevice(ConfigReader& r) {
   return device;
 }
 
+// A spelling of a position scheme, or nothing. Two stacks of the same layers
+// are the same, whichever file they stand in.
+std::string ReadScheme(ConfigReader& r, std::string_view key,
+                       std::string_view otherwise) {
+  const std::string spelling = r.String(key, otherwise);
+  if (spelling.empty()) return spelling;
+  position::Scheme scheme = r.Choice(key, otherwise, position::ParseScheme);
+  if (!scheme.layers.empty()) scheme.name.clear();
+  r.SetValue(key, position::ToString(scheme));
+  return spelling;
+}
+
 nn::ModelConfig ReadModel(ConfigReader& r) {
   nn::ModelConfig m;
   m.block = r.Choice("model.block", "llama", nn::ParseBlock);
@@ -93,12 +118,8 @@ nn::ModelConfig ReadModel(ConfigReader& r) {
   m.key_norm = r.Bool("model.key_norm", false);
   m.causal_encoder = r.Bool("model.causal_encoder", false);
   m.rotate_cross = r.Bool("model.rotate_cross", false);
-  const auto law = [](const std::string& text) {
-    if (!text.empty()) position::ParseScheme(text);
-    return text;
-  };
-  m.position = r.Choice("model.position", "rope", law);
-  m.inference = r.Choice("model.inference", "", law);
+  m.position = ReadScheme(r, "model.position", "rope");
+  m.inference = ReadScheme(r, "model.inference", "");
   try {
     nn::Validate(m);
   } catch (const std::invalid_argument& error) {
@@ -217,7 +238,7 @@ void CheckEvaluation(ConfigReader& r, const EvaluateConfig& e,
 void CheckTask(ConfigReader& r, const nn::ModelConfig& model, Task task) {
   const bool decoder = model.architecture == nn::Architecture::kDecoder;
   const bool causal = model.mask == nn::Mask::kCausal;
-  const bool pairs = IsPairTask(task);
+  const bool pairs = PairTaskOf(task).has_value();
   if (!pairs && !decoder) {
     r.Fail("model.architecture", "task " + ToString(task) +
                                      " has one text; expected decoder, got " +
@@ -269,7 +290,7 @@ EvaluateConfig ReadEvaluate(ConfigReader& r, const nn::ModelConfig& model,
 
 Task ParseTask(const std::string& name) {
   std::string names;
-  for (const TaskName& entry : kTasks) {
+  for (const TaskEntry& entry : kTasks) {
     if (entry.name == name) return entry.task;
     names += (names.empty() ? "" : ", ") + std::string(entry.name);
   }
@@ -277,17 +298,12 @@ Task ParseTask(const std::string& name) {
                               names);
 }
 
-std::string ToString(Task task) {
-  for (const TaskName& entry : kTasks) {
-    if (entry.task == task) return std::string(entry.name);
-  }
-  ROPEWALK_CHECK(false);
-  return {};
-}
+std::string ToString(Task task) { return std::string(EntryOf(task).name); }
 
 bool NeedsCorpus(Task task) {
-  return task == Task::kText || task == Task::kMlm || task == Task::kContinue ||
-         task == Task::kFill || task == Task::kCipher;
+  const std::optional<data::PairTask> pairs = PairTaskOf(task);
+  return pairs ? data::NeedsText(*pairs)
+               : task == Task::kText || task == Task::kMlm;
 }
 
 bool JudgedByLength(Task task, const nn::ModelConfig& model) {
@@ -296,8 +312,8 @@ bool JudgedByLength(Task task, const nn::ModelConfig& model) {
          model.mask == nn::Mask::kCausal;
 }
 
-bool IsPairTask(Task task) {
-  return static_cast<int>(task) >= static_cast<int>(Task::kContinue);
+std::optional<data::PairTask> PairTaskOf(Task task) {
+  return EntryOf(task).pairs;
 }
 
 TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
@@ -336,6 +352,7 @@ TrainConfig ReadTrainConfig(std::string_view text, const std::string& source,
   }
   r.RequireAllRead();
   c.text = r.Text();
+  c.values = r.Values();
   return c;
 }
 

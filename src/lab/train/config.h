@@ -4,13 +4,15 @@
 #define ROPEWALK_LAB_TRAIN_CONFIG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "lab/data/pair_tasks.h"
 #include "lab/nn/config.h"
 #include "lab/optim/schedule.h"
+#include "lab/train/config_reader.h"
 
 namespace ropewalk::lab::train {
 
@@ -30,7 +32,8 @@ enum class Task {
 Task ParseTask(const std::string& name);
 std::string ToString(Task task);
 bool NeedsCorpus(Task task);
-bool IsPairTask(Task task);
+// Of a task with an input and an output sequence, else nothing.
+std::optional<data::PairTask> PairTaskOf(Task task);
 // By held-out text under a list of schemes; else by samples of the task.
 bool JudgedByLength(Task task, const nn::ModelConfig& model);
 
@@ -90,6 +93,7 @@ struct TrainConfig {
   std::string init_from;             // a checkpoint or run folder
   std::vector<std::string> exports;  // gguf types, "safetensors"
   std::string text;                  // the whole, as TOML
+  ConfigValues values;               // of every key, for lab/train/identity.h
 };
 
 // Throws std::invalid_argument naming file, line, key and what is allowed.

@@ -34,6 +34,12 @@ std::string ValueText(const toml::node& node) {
   return Printable(text.str(), 60);
 }
 
+std::string Joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
+  return all;
+}
+
 }  // namespace
 
 struct ConfigReader::Document {
@@ -42,6 +48,17 @@ struct ConfigReader::Document {
   toml::table root;
   std::set<std::string> asked;  // every dotted key
   std::set<std::string> overridden;
+  ConfigValues values;
+
+  void Record(std::string_view key, const std::string& text) {
+    for (auto& [name, value] : values) {
+      if (name == key) {
+        value = text;
+        return;
+      }
+    }
+    values.emplace_back(key, text);
+  }
 
   const toml::node* Find(std::string_view key) const {
     const toml::node* node = &root;
@@ -153,8 +170,15 @@ bool ConfigReader::Has(std::string_view key) {
   return document_->Find(key) != nullptr;
 }
 
+const ConfigValues& ConfigReader::Values() const { return document_->values; }
+
+void ConfigReader::SetValue(std::string_view key, const std::string& text) {
+  document_->Record(key, text);
+}
+
 int64_t ConfigReader::Int(std::string_view key, int64_t otherwise,
                           int64_t least, int64_t most) {
+  SetValue(key, std::to_string(otherwise));
   if (!Has(key)) return otherwise;
   const toml::node* node = document_->Find(key);
   const auto value = node->value_exact<int64_t>();
@@ -163,6 +187,7 @@ int64_t ConfigReader::Int(std::string_view key, int64_t otherwise,
     Fail(key, "must lie in " + std::to_string(least) + " .. " +
                   std::to_string(most) + ", got " + std::to_string(*value));
   }
+  SetValue(key, std::to_string(*value));
   return *value;
 }
 
@@ -180,6 +205,7 @@ std::optional<int64_t> LengthOf(const toml::node& node) {
 
 int64_t ConfigReader::Length(std::string_view key, int64_t otherwise,
                              int64_t least) {
+  SetValue(key, std::to_string(otherwise));
   if (!Has(key)) return otherwise;
   const toml::node* node = document_->Find(key);
   const auto value = LengthOf(*node);
@@ -190,11 +216,13 @@ int64_t ConfigReader::Length(std::string_view key, int64_t otherwise,
     Fail(key, "must be at least " + std::to_string(least) + ", got " +
                   std::to_string(*value));
   }
+  SetValue(key, std::to_string(*value));
   return *value;
 }
 
 double ConfigReader::Number(std::string_view key, double otherwise,
                             double least, double most) {
+  SetValue(key, FormatNumber(otherwise));
   if (!Has(key)) return otherwise;
   const toml::node* node = document_->Find(key);
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
@@ -203,30 +231,39 @@ double ConfigReader::Number(std::string_view key, double otherwise,
     Fail(key, "must lie in " + FormatNumber(least) + " .. " +
                   FormatNumber(most) + ", got " + FormatNumber(*value));
   }
+  SetValue(key, FormatNumber(*value));
   return *value;
 }
 
 bool ConfigReader::Bool(std::string_view key, bool otherwise) {
+  SetValue(key, otherwise ? "true" : "false");
   if (!Has(key)) return otherwise;
   const toml::node* node = document_->Find(key);
   const auto value = node->value_exact<bool>();
   if (!value) Fail(key, "expected true or false, got " + ValueText(*node));
+  SetValue(key, *value ? "true" : "false");
   return *value;
 }
 
 std::string ConfigReader::String(std::string_view key,
                                  std::string_view otherwise) {
+  SetValue(key, std::string(otherwise));
   if (!Has(key)) return std::string(otherwise);
   const toml::node* node = document_->Find(key);
   const auto value = node->value_exact<std::string>();
   if (!value) Fail(key, "expected a string, got " + ValueText(*node));
+  SetValue(key, *value);
   return *value;
 }
 
 std::vector<std::string> ConfigReader::Strings(std::string_view key) {
+  SetValue(key, "");
   if (!Has(key)) return {};
   const toml::node* node = document_->Find(key);
-  if (const auto one = node->value_exact<std::string>()) return {*one};
+  if (const auto one = node->value_exact<std::string>()) {
+    SetValue(key, *one);
+    return {*one};
+  }
   const toml::array* array = node->as_array();
   std::vector<std::string> strings;
   if (array == nullptr) {
@@ -238,10 +275,12 @@ std::vector<std::string> ConfigReader::Strings(std::string_view key) {
     if (!value) Fail(key, "expected strings, got " + ValueText(element));
     strings.push_back(*value);
   }
+  SetValue(key, Joined(strings));
   return strings;
 }
 
 std::vector<int64_t> ConfigReader::Lengths(std::string_view key) {
+  SetValue(key, "");
   if (!Has(key)) return {};
   const toml::node* node = document_->Find(key);
   std::vector<const toml::node*> nodes = {node};
@@ -250,6 +289,7 @@ std::vector<int64_t> ConfigReader::Lengths(std::string_view key) {
     for (const toml::node& element : *array) nodes.push_back(&element);
   }
   std::vector<int64_t> lengths;
+  std::vector<std::string> texts;
   for (const toml::node* element : nodes) {
     const auto value = LengthOf(*element);
     if (!value || *value < 1) {
@@ -257,12 +297,15 @@ std::vector<int64_t> ConfigReader::Lengths(std::string_view key) {
                     ValueText(*element));
     }
     lengths.push_back(*value);
+    texts.push_back(std::to_string(*value));
   }
+  SetValue(key, Joined(texts));
   return lengths;
 }
 
 std::vector<std::pair<int64_t, double>> ConfigReader::Points(
     std::string_view key) {
+  SetValue(key, "");
   if (!Has(key)) return {};
   const toml::node* node = document_->Find(key);
   const toml::array* array = node->as_array();
@@ -270,6 +313,7 @@ std::vector<std::pair<int64_t, double>> ConfigReader::Points(
     Fail(key, "expected [[step, factor], ...], got " + ValueText(*node));
   }
   std::vector<std::pair<int64_t, double>> points;
+  std::vector<std::string> texts;
   for (const toml::node& element : *array) {
     const toml::array* pair = element.as_array();
     const bool fits = pair != nullptr && pair->size() == 2 &&
@@ -279,7 +323,10 @@ std::vector<std::pair<int64_t, double>> ConfigReader::Points(
     }
     points.emplace_back(*pair->get(0)->value<int64_t>(),
                         *pair->get(1)->value<double>());
+    texts.push_back(std::to_string(points.back().first) + ": " +
+                    FormatNumber(points.back().second));
   }
+  SetValue(key, Joined(texts));
   return points;
 }
 

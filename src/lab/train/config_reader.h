@@ -10,9 +10,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ropewalk::lab::train {
+
+// Keys with their values as text.
+using ConfigValues = std::vector<std::pair<std::string, std::string>>;
 
 // A document and the keys that were asked for. One thread at a time.
 class ConfigReader {
@@ -56,6 +60,13 @@ class ConfigReader {
       Fail(key, error.what());
     }
   }
+
+  // The value of every key that was read, defaults too, in the order in which
+  // they were first read. Equal values have equal texts, however the document
+  // spells them.
+  const ConfigValues& Values() const;
+  // A value that was read has another text, by which equal ones are known.
+  void SetValue(std::string_view key, const std::string& text);
 
   // The document as TOML, overrides applied.
   std::string Text() const;

@@ -1,64 +1,98 @@
 #include "lab/train/identity.h"
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
+
 #include "base/error.h"
 #include "base/text.h"
 
 namespace ropewalk::lab::train {
 namespace {
 
-std::string Text(int64_t value) { return std::to_string(value); }
-std::string Text(double value) { return FormatNumber(value); }
-std::string Text(bool value) { return value ? "true" : "false"; }
+struct Declared {
+  std::string_view key;
+  KeyEffect effect;
+};
+
+constexpr Declared kDeclared[] = {
+    {"train.steps", KeyEffect::kCourse},
+    {"optimizer.learning_rate", KeyEffect::kCourse},
+    {"optimizer.embedding_learning_rate", KeyEffect::kCourse},
+    {"optimizer.clip", KeyEffect::kCourse},
+    {"optimizer.schedule", KeyEffect::kCourse},
+    {"optimizer.warmup", KeyEffect::kCourse},
+    {"optimizer.decay", KeyEffect::kCourse},
+    {"optimizer.floor", KeyEffect::kCourse},
+    {"optimizer.points", KeyEffect::kCourse},
+
+    {"model.inference", KeyEffect::kReport},
+    {"evaluate.every", KeyEffect::kReport},
+    {"evaluate.schemes", KeyEffect::kReport},
+    {"evaluate.lengths", KeyEffect::kReport},
+    {"evaluate.documents", KeyEffect::kReport},
+    {"evaluate.score_last", KeyEffect::kReport},
+    {"evaluate.repeat", KeyEffect::kReport},
+
+    {"name", KeyEffect::kNothing},
+    {"data.train", KeyEffect::kNothing},
+    {"data.heldout", KeyEffect::kNothing},
+    {"data.tokenizer", KeyEffect::kNothing},
+    {"data.cache", KeyEffect::kNothing},
+    {"train.init_from", KeyEffect::kNothing},
+    {"train.threads", KeyEffect::kNothing},
+    {"train.device", KeyEffect::kNothing},
+    {"train.checkpoint_every", KeyEffect::kNothing},
+    {"train.log_every", KeyEffect::kNothing},
+    {"export.types", KeyEffect::kNothing},
+};
+
+// Tensors of these fit each other.
+constexpr std::string_view kShape[] = {
+    "model.block",      "model.architecture", "model.head",    "model.layers",
+    "model.width",      "model.vocabulary",   "model.heads",   "model.kv_heads",
+    "model.head_width", "model.feed_width",   "model.key_norm"};
+
+ConfigValues ValuesWhere(const TrainConfig& config,
+                         const std::function<bool(std::string_view)>& holds) {
+  ConfigValues values;
+  for (const auto& [key, value] : config.values) {
+    if (holds(key)) values.emplace_back(key, value);
+  }
+  return values;
+}
+
+std::string Shown(const std::string& value) {
+  return value.empty() ? "empty" : Printable(value, 60);
+}
 
 }  // namespace
 
-Identity ShapeOf(const nn::ModelConfig& m) {
-  return {{"model.block", nn::ToString(m.block)},
-          {"model.architecture", nn::ToString(m.architecture)},
-          {"model.head", nn::ToString(m.head)},
-          {"model.layers", Text(m.L)},
-          {"model.width", Text(m.E)},
-          {"model.vocabulary", Text(m.V)},
-          {"model.heads", Text(m.H)},
-          {"model.kv_heads", Text(m.G)},
-          {"model.head_width", Text(m.D)},
-          {"model.feed_width", Text(m.F)},
-          {"model.key_norm", Text(m.key_norm)}};
+KeyEffect EffectOf(std::string_view key) {
+  const auto* const declared =
+      std::ranges::find(kDeclared, key, &Declared::key);
+  return declared == std::end(kDeclared) ? KeyEffect::kRun : declared->effect;
 }
 
-Identity IdentityOf(const TrainConfig& c) {
-  Identity identity = ShapeOf(c.model);
-  const nn::ModelConfig& m = c.model;
-  identity.insert(identity.end(),
-                  {{"model.mask", nn::ToString(m.mask)},
-                   {"model.causal_encoder", Text(m.causal_encoder)},
-                   {"model.rotate_cross", Text(m.rotate_cross)},
-                   {"model.length", Text(m.N)},
-                   {"model.rope_base", Text(m.rope_base)},
-                   {"model.position", m.position},
-                   {"seed", std::to_string(c.seed)},
-                   {"train.batch", Text(c.batch)},
-                   {"train.precision", nn::ToString(m.precision)},
-                   {"train.accumulation", Text(c.accumulation)},
-                   {"data.task", ToString(c.data.task)},
-                   {"data.heldout_fraction", Text(c.data.heldout_fraction)},
-                   {"data.repeat_fraction", Text(c.data.repeat_fraction)},
-                   {"data.zipf_exponent", Text(c.data.zipf_exponent)},
-                   {"data.documents", c.data.documents},
-                   {"data.join_lines", Text(c.data.join_lines)},
-                   {"data.max_bytes", Text(c.data.max_bytes)},
-                   {"optimizer.name", c.optimizer.name},
-                   {"optimizer.embedding", c.optimizer.embedding}});
-  return identity;
+ConfigValues IdentityOf(const TrainConfig& config, KeyEffect least) {
+  return ValuesWhere(
+      config, [least](std::string_view key) { return EffectOf(key) <= least; });
 }
 
-std::optional<std::string> FirstDifference(const Identity& was,
-                                           const Identity& is) {
+ConfigValues ShapeOf(const TrainConfig& config) {
+  return ValuesWhere(config, [](std::string_view key) {
+    return std::ranges::find(kShape, key) != std::end(kShape);
+  });
+}
+
+std::optional<std::string> FirstDifference(const ConfigValues& was,
+                                           const ConfigValues& is) {
   ROPEWALK_CHECK(was.size() == is.size());
   for (size_t i = 0; i < was.size(); ++i) {
+    ROPEWALK_CHECK(was[i].first == is[i].first);
     if (was[i].second == is[i].second) continue;
-    return is[i].first + " was " + Printable(was[i].second, 60) + " and is " +
-           Printable(is[i].second, 60);
+    return is[i].first + " was " + Shown(was[i].second) + " and is " +
+           Shown(is[i].second);
   }
   return std::nullopt;
 }

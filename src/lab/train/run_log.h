@@ -20,7 +20,7 @@ struct StepRecord {
   double seconds = 0;            // of training, from its start
   double tokens_per_second = 0;  // since the last record
   double largest_embedding = 0;  // max |E|
-  int64_t rows_at_limit = 0;     // rows of E near 1 / weight decay (post 9736)
+  int64_t rows_at_limit = 0;     // of E: base/row_limit.h
 };
 
 struct EvaluationRecord {

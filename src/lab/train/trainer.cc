@@ -32,10 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// Steps without a usable loss in a row before a run is given up. Tiger
-// survives a few by shrinking what went wrong (post 9512).
-constexpr int64_t kBadSteps = 10;
-
 double Since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -109,6 +105,10 @@ Trainer::Trainer(TrainConfig config, std::string folder, bool resume,
   model_->To(device_.str());
 
   optimizer_ = MakeOptimizer(config_, *model_);
+  for (const optim::Parameter& parameter : model_->parameters()) {
+    (optimizer_->ConsumesMicroSteps(parameter) ? used_at_once_ : piled_up_)
+        .push_back(parameter);
+  }
   if (exists) Restore();
   RequireSameRun();
   if (group_.IsFirst()) {
@@ -167,8 +167,8 @@ std::string Trainer::File(const std::string& name) const {
 
 void Trainer::InitFrom(const std::string& path) {
   const Checkpoint checkpoint = ReadCheckpoint(path);
-  if (const auto difference = FirstDifference(
-          ShapeOf(ConfigOf(checkpoint).model), ShapeOf(config_.model))) {
+  if (const auto difference =
+          FirstDifference(ShapeOf(ConfigOf(checkpoint)), ShapeOf(config_))) {
     throw std::invalid_argument("train.init_from: '" + Printable(path) +
                                 "' holds another model: " + *difference);
   }
@@ -186,8 +186,9 @@ void Trainer::InitFrom(const std::string& path) {
 
 void Trainer::Restore() {
   const Checkpoint checkpoint = ReadCheckpoint(File(kCheckpointName));
-  if (const auto difference = FirstDifference(IdentityOf(ConfigOf(checkpoint)),
-                                              IdentityOf(config_))) {
+  if (const auto difference =
+          FirstDifference(IdentityOf(ConfigOf(checkpoint), KeyEffect::kRun),
+                          IdentityOf(config_, KeyEffect::kRun))) {
     throw std::invalid_argument(
         "--resume would make this another run: " + *difference +
         "; train.init_from starts a new one from its "
@@ -211,9 +212,9 @@ void Trainer::Restore() {
 void Trainer::RequireSameRun() {
   if (group_.size() == 1) return;
   std::string settings = source_->Fingerprint();
-  for (const auto& [key, value] : IdentityOf(config_)) settings += value + "|";
-  settings += std::to_string(config_.optimizer.learning_rate) +
-              std::to_string(config_.steps);
+  for (const auto& [key, value] : IdentityOf(config_, KeyEffect::kCourse)) {
+    settings += value + "|";
+  }
   double weights = 0;
   for (const optim::Parameter& parameter : model_->parameters()) {
     weights += parameter.value.detach().to(at::kDouble).sum().item<double>();
@@ -280,58 +281,55 @@ Trainer::StepResult Trainer::Advance() {
   const Clock::time_point start = Clock::now();
   const int64_t micro = config_.batch / config_.accumulation;
   const int64_t share = micro / group_.size();
-  const double factor =
-      optim::ScheduleFactor(config_.optimizer.schedule, step_);
-  const bool clips = config_.optimizer.clip > 0;
+  const auto micro_steps = static_cast<double>(config_.accumulation);
+  std::vector<Batch> batches;
+  double targets = 0;
+  for (int64_t m = 0; m < config_.accumulation; ++m) {
+    const int64_t begin = m * micro + group_.rank() * share;
+    batches.push_back(source_->Get(step_, begin, begin + share));
+    targets += batches.back().tokens;
+  }
+  targets = OverProcesses({targets}).front();
+  Require(targets > 0,
+          "a batch without targets at step " + std::to_string(step_));
+  // The optimizer takes the mean of the micro-steps. Divided by the targets of
+  // a mean micro-step, each counts by its own targets, and the mean is that of
+  // one large batch.
+  const double normaliser = targets / micro_steps;
   // The products of attention, which has float32 queries and keys.
   const ops::TensorFloatScope floats(
       device_.is_cuda() && config_.model.precision == ops::Precision::kBf16);
   StepResult result;
+  double loss = 0;
   for (int64_t m = 0; m < config_.accumulation; ++m) {
-    const int64_t begin = m * micro + group_.rank() * share;
-    const Batch batch = source_->Get(step_, begin, begin + share);
-    double tokens = batch.tokens;
-    if (group_.size() > 1) {
-      std::vector<at::Tensor> sum = {at::full({1}, tokens, at::kDouble)};
-      group_.Sum(sum);
-      tokens = sum.front().item<double>();
-    }
-    Require(tokens > 0,
-            "a batch without targets at step " + std::to_string(step_));
+    const Batch& batch = batches[static_cast<size_t>(m)];
+    const bool last = m + 1 == config_.accumulation;
     const at::Tensor weights =
         batch.weights.defined() ? batch.weights.to(device_) : at::Tensor();
-    // Tiger takes its gradients a micro-step at a time, the others pile up
-    // and meet those of the other processes once.
-    const bool last = m + 1 == config_.accumulation;
-    const bool exchanges = last || UsesTiger();
-    const std::vector<at::Tensor> piled = group_.size() > 1 && UsesTiger()
-                                              ? TakeGradients()
-                                              : std::vector<at::Tensor>{};
     const at::Tensor hidden = model_->Hidden(OnDevice(batch.inputs));
-    const at::Tensor loss =
-        model_->Loss(hidden, batch.targets.to(device_), weights, tokens);
-    loss.backward();
-    optim::StepInput input{.lr_factor = factor};
+    const at::Tensor micro_loss =
+        model_->Loss(hidden, batch.targets.to(device_), weights, normaliser);
+    micro_loss.backward();
+    loss += micro_loss.item<double>() / micro_steps;
+    optim::StepInput input{
+        .lr_factor = optim::ScheduleFactor(config_.optimizer.schedule, step_)};
     if (config_.optimizer.lazy_rows) input.occurrence = Occurred(batch);
-    const at::Tensor total = Exchange(loss, exchanges);
-    AddGradients(piled);
-    result.loss +=
-        total.item<double>() / static_cast<double>(config_.accumulation);
-    tokens_ += static_cast<int64_t>(tokens);
-    const bool tiger = config_.optimizer.name == "tiger";
-    const double share_of_step =
-        tiger || !last ? 1 : 1 / static_cast<double>(config_.accumulation);
-    const optim::GradientReport report =
-        optim::ReportGradients(model_->parameters(), share_of_step);
+    const optim::GradientReport report = ExchangeGradients(last);
     result.norm = report.norm;
     if (result.bad.empty()) result.bad = report.first_bad;
     input.gradients_are_finite = report.finite;
-    if (clips && (last || tiger)) {
+    if (config_.optimizer.clip > 0) {
       input.gradient_scale =
           optim::ClipScale(report.norm, config_.optimizer.clip);
     }
     optimizer_->Step(input);
   }
+  // One process that was told to stop stops all, after the same step.
+  const std::vector<double> sums =
+      OverProcesses({loss, PendingInterrupt() != 0 ? 1.0 : 0.0});
+  result.loss = sums[0];
+  stopping_ = sums[1] > 0;
+  tokens_ += static_cast<int64_t>(targets);
   ++step_;
   seconds_ += Since(start);
   return result;
@@ -349,49 +347,36 @@ at::Tensor Trainer::Occurred(const Batch& batch) const {
   return (sum.front() > 0).to(device_);
 }
 
-bool Trainer::UsesTiger() const {
-  return config_.optimizer.name == "tiger" ||
-         config_.optimizer.embedding == "tiger";
+std::vector<double> Trainer::OverProcesses(std::vector<double> values) const {
+  if (group_.size() == 1) return values;
+  std::vector<at::Tensor> sums = {at::tensor(values, at::kDouble)};
+  group_.Sum(sums);
+  const double* data = sums.front().data_ptr<double>();
+  return {data, data + values.size()};
 }
 
-// What has piled up is a sum over the processes already, and must not be
-// summed again.
-std::vector<at::Tensor> Trainer::TakeGradients() {
-  std::vector<at::Tensor> piled;
-  for (const optim::Parameter& parameter : model_->parameters()) {
-    piled.push_back(std::exchange(parameter.value.mutable_grad(), {}));
+optim::GradientReport Trainer::ExchangeGradients(bool last) {
+  if (group_.size() > 1) {
+    std::vector<at::Tensor> gradients;
+    const auto add = [&](const std::vector<optim::Parameter>& parameters) {
+      for (const optim::Parameter& parameter : parameters) {
+        at::Tensor& gradient = parameter.value.mutable_grad();
+        if (!gradient.defined()) gradient = at::zeros_like(parameter.value);
+        gradients.push_back(gradient);
+      }
+    };
+    add(used_at_once_);
+    if (last) add(piled_up_);
+    if (!gradients.empty()) group_.Sum(gradients);
   }
-  return piled;
-}
-
-void Trainer::AddGradients(const std::vector<at::Tensor>& piled) {
-  for (size_t i = 0; i < piled.size(); ++i) {
-    if (!piled[i].defined()) continue;
-    at::Tensor& gradient = model_->parameters()[i].value.mutable_grad();
-    gradient = gradient.defined() ? piled[i] + gradient : piled[i];
-  }
-}
-
-at::Tensor Trainer::Exchange(const at::Tensor& loss, bool with_gradients) {
-  const double stop = PendingInterrupt() != 0 ? 1 : 0;
-  if (group_.size() == 1) {
-    stopping_ = stop > 0;
-    return loss.detach();
-  }
-  // One process that was told to stop stops all, after the same step.
-  std::vector<at::Tensor> tensors = {
-      at::tensor({loss.item<double>(), stop}, at::kDouble)};
-  group_.Sum(tensors);
-  stopping_ = tensors.front()[1].item<double>() > 0;
-  if (!with_gradients) return tensors.front()[0];
-  std::vector<at::Tensor> gradients;
-  for (const optim::Parameter& parameter : model_->parameters()) {
-    at::Tensor& gradient = parameter.value.mutable_grad();
-    if (!gradient.defined()) gradient = at::zeros_like(parameter.value);
-    gradients.push_back(gradient);
-  }
-  group_.Sum(gradients);
-  return tensors.front()[0];
+  optim::GradientReport report = optim::ReportGradients(used_at_once_);
+  if (!last) return report;
+  const optim::GradientReport piled = optim::ReportGradients(
+      piled_up_, 1 / static_cast<double>(config_.accumulation));
+  report.norm = std::hypot(report.norm, piled.norm);
+  report.finite = report.finite && piled.finite;
+  if (report.first_bad.empty()) report.first_bad = piled.first_bad;
+  return report;
 }
 
 void Trainer::Log(const StepResult& last) {
@@ -473,7 +458,7 @@ void Trainer::Run() {
         ++loss_count_;
         progress.SetLabel(config_.name + " loss " +
                           FormatNumber(std::round(result.loss * 1000) / 1000));
-      } else if (++bad_steps_ >= BadStepsAllowed()) {
+      } else if (++bad_steps_ > optimizer_->bad_steps_tolerated()) {
         GiveUp((std::isfinite(result.loss)
                     ? "the gradient of '" + result.bad + "'"
                     : std::string("the loss")) +
@@ -499,10 +484,6 @@ void Trainer::Run() {
   }
   WritePage();
   Export();
-}
-
-int64_t Trainer::BadStepsAllowed() const {
-  return config_.optimizer.name == "tiger" ? kBadSteps : 1;
 }
 
 }  // namespace ropewalk::lab::train

@@ -7,8 +7,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lab/nn/model.h"
+#include "lab/optim/gradients.h"
 #include "lab/optim/optimizer.h"
 #include "lab/train/batch_source.h"
 #include "lab/train/config.h"
@@ -27,7 +29,13 @@ void CheckRun(const TrainConfig& config, const std::string& folder, bool resume,
 std::unique_ptr<optim::Optimizer> MakeOptimizer(const TrainConfig& config,
                                                 const nn::Model& model);
 
-// One run. Everything it needs to go on stands in its folder:
+// One run. A step is one batch, cut into train.accumulation micro-steps and
+// over the processes. Each part counts by its targets, so that the loss and
+// what the optimizer gets are those of the whole batch, to rounding, however it
+// is cut. Two things go by the micro-step where the optimizer consumes them
+// (Tiger, as post 9512 has it): the clip, and what a NaN does.
+//
+// Everything it needs to go on stands in its folder:
 //
 //   config.toml               the config, overrides applied
 //   tokenizer.model           where one was trained
@@ -65,14 +73,13 @@ class Trainer {
   nn::Inputs OnDevice(const nn::Inputs& inputs) const;
   // bool [V]: the tokens of a batch, over all processes.
   at::Tensor Occurred(const Batch& batch) const;
-  // Sums loss and, where asked, gradients over the processes; returns the
-  // loss.
-  at::Tensor Exchange(const at::Tensor& loss, bool with_gradients);
-  std::vector<at::Tensor> TakeGradients();
-  void AddGradients(const std::vector<at::Tensor>& piled);
-  bool UsesTiger() const;
+  // Each value summed over the processes.
+  std::vector<double> OverProcesses(std::vector<double> values) const;
+  // Sums over the processes the gradients that the optimizer is about to use:
+  // in the last micro-step all of them, before it those of used_at_once_. The
+  // report is about the same gradients.
+  optim::GradientReport ExchangeGradients(bool last);
   void PrepareFolder(bool exists);
-  int64_t BadStepsAllowed() const;
   void InitFrom(const std::string& path);
   void Restore();
   void RequireSameRun();
@@ -99,6 +106,9 @@ class Trainer {
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<nn::Model> model_;
   std::unique_ptr<optim::Optimizer> optimizer_;
+  // The model's parameters by Optimizer::ConsumesMicroSteps.
+  std::vector<optim::Parameter> used_at_once_;
+  std::vector<optim::Parameter> piled_up_;
   std::unique_ptr<RunLog> log_;
   int64_t step_ = 0;
   int64_t tokens_ = 0;

@@ -124,24 +124,119 @@ TEST_F(TrainerTest, AnEvaluationThatIsMissingIsDoneOnResume) {
   EXPECT_EQ(Records(Path("run")), records);
 }
 
-TEST_F(TrainerTest, AccumulationEqualsOneBigBatch) {
-  const auto losses = [&](const Overrides& set, const std::string& name) {
-    const auto trainer =
-        Start(set + Overrides{"data.task=zipf", "train.batch=8"}, name);
-    std::vector<double> all;
-    for (int step = 0; step < 6; ++step) all.push_back(trainer->Step());
-    return all;
+class AccumulationTest : public RunTest {
+ protected:
+  struct Result {
+    std::vector<double> losses;
+    std::vector<at::Tensor> parameters;
+    int64_t tokens = 0;
   };
-  for (const Overrides& settings :
-       {Overrides{}, Overrides{"optimizer.clip=0.3"},
-        Overrides{"optimizer.name=muon"}, Overrides{"optimizer.name=lamb"}}) {
-    const std::string name = settings.empty() ? "adamw" : settings[0];
-    const auto one = losses(settings, name + "1");
-    const auto four =
-        losses(settings + Overrides{"train.accumulation=4"}, name + "4");
-    for (size_t i = 0; i < one.size(); ++i) {
-      EXPECT_NEAR(four[i], one[i], 1e-5 * one[i]) << name << " step " << i;
+
+  Result Train(const Overrides& set, int64_t accumulation) {
+    const std::string name = std::to_string(++runs_);
+    const auto trainer = Start(
+        set + Overrides{"train.batch=8", "train.log_every=1",
+                        "train.accumulation=" + std::to_string(accumulation)},
+        name);
+    Result result;
+    for (int step = 0; step < kSteps; ++step) {
+      result.losses.push_back(trainer->Step());
     }
+    for (const optim::Parameter& parameter : trainer->model().parameters()) {
+      result.parameters.push_back(parameter.value.detach().clone());
+    }
+    return result;
+  }
+
+  static constexpr int kSteps = 6;
+
+ private:
+  int runs_ = 0;
+};
+
+// Rows of "mlm" and pairs differ in how many targets they have, so the parts of
+// a batch do. Epsilon 1 makes AdamW's step nearly proportional to the gradient,
+// where small differences stay small.
+//
+// A gradient is the sum of at most 8 x 16 terms, one a token. In another order
+// it differs by at most 128 x 2^-24 of the sum of their magnitudes, which is
+// below 1 here (the norm of whole gradients is), and each of 6 steps moves by
+// at most the rate, 1, times the gradient: together 6 x 128 x 2^-24 = 4.6e-5. A
+// loss is a mean of as many terms. Counted by micro-steps instead, losses
+// differ by up to 0.25 here.
+TEST_F(AccumulationTest, EveryCutOfABatchTrainsAsTheWholeBatch) {
+  const Overrides smooth = {"optimizer.epsilon=1", "optimizer.learning_rate=1"};
+  const std::pair<std::string, Overrides> tasks[] = {
+      {"text", Text()},
+      {"mlm", Text() + Overrides{"data.task=mlm", "model.mask=bidirectional"}},
+      {"copy", {}},
+      {"copy, encoder and decoder", {"model.architecture=encoder-decoder"}}};
+  constexpr double kTolerance = kSteps * 8 * 16 * 0x1p-24;
+  for (const auto& [task, settings] : tasks) {
+    const Result whole = Train(settings + smooth, 1);
+    for (const int64_t accumulation : {2, 8}) {
+      const Result cut = Train(settings + smooth, accumulation);
+      for (size_t i = 0; i < whole.losses.size(); ++i) {
+        EXPECT_NEAR(cut.losses[i], whole.losses[i],
+                    kTolerance * whole.losses[i])
+            << task << ", " << accumulation << " micro-steps, step " << i;
+      }
+      for (size_t i = 0; i < whole.parameters.size(); ++i) {
+        EXPECT_LT((cut.parameters[i] - whole.parameters[i])
+                      .abs()
+                      .max()
+                      .item<double>(),
+                  kTolerance)
+            << task << ", " << accumulation << " micro-steps, tensor " << i;
+      }
+    }
+  }
+}
+
+TEST_F(AccumulationTest, EveryOptimizerLosesWhatItLosesOnTheWholeBatch) {
+  for (const Overrides& settings :
+       {Overrides{"optimizer.clip=0.3"}, Overrides{"optimizer.name=muon"},
+        Overrides{"optimizer.name=lamb"}}) {
+    const Result whole = Train(settings, 1);
+    const Result cut = Train(settings, 4);
+    for (size_t i = 0; i < whole.losses.size(); ++i) {
+      EXPECT_NEAR(cut.losses[i], whole.losses[i], 1e-5 * whole.losses[i])
+          << settings[0] << " step " << i;
+    }
+  }
+}
+
+// Tiger's sign makes a whole step of a rounding, so what is compared is the
+// momentum before it: (1 - beta) = 0.035 of the gradient, which differs by
+// 128 x 2^-24 at most (see above).
+TEST_F(AccumulationTest, TigerCountsMicroStepsByTheirTargetsToo) {
+  const Overrides tiger = {"optimizer.name=tiger", "train.steps=1",
+                           "train.batch=8"};
+  Run(tiger, "whole");
+  Run(tiger + Overrides{"train.accumulation=8"}, "cut");
+  EXPECT_NEAR(Losses(Path("cut")).at(0), Losses(Path("whole")).at(0), 1e-5);
+  const Checkpoint whole = ReadCheckpoint(Path("whole"));
+  const Checkpoint cut = ReadCheckpoint(Path("cut"));
+  ASSERT_FALSE(whole.optimizer.tensors.empty());
+  for (size_t i = 0; i < whole.optimizer.tensors.size(); ++i) {
+    const auto& [name, momentum] = whole.optimizer.tensors[i];
+    EXPECT_LT(
+        (cut.optimizer.tensors[i].second - momentum).abs().max().item<double>(),
+        0.035 * 128 * 0x1p-24)
+        << name;
+    EXPECT_GT(momentum.abs().max().item<double>(), 0) << name;
+  }
+}
+
+// One row has no masked token now and then.
+TEST_F(AccumulationTest, AMicroStepWithoutTargetsCountsNothing) {
+  const Overrides mlm =
+      Text() + Overrides{"data.task=mlm", "model.mask=bidirectional",
+                         "model.length=4", "evaluate.lengths=[4]"};
+  const Result whole = Train(mlm, 1);
+  const Result cut = Train(mlm, 8);
+  for (size_t i = 0; i < whole.losses.size(); ++i) {
+    EXPECT_NEAR(cut.losses[i], whole.losses[i], 1e-5 * whole.losses[i]) << i;
   }
 }
 
@@ -203,7 +298,11 @@ TEST_F(TrainerTest, AnotherModelIsRefusedOnResume) {
       {"model.position=nope", "model.position was rope and is nope"},
       {"seed=9", "seed was"},
       {"data.repeat_fraction=0.5", "data.repeat_fraction was 0 and is 0.5"},
-      {"optimizer.name=lion", "optimizer.name was adamw and is lion"}};
+      {"optimizer.name=lion", "optimizer.name was adamw and is lion"},
+      {"model.norm_epsilon=1e-6", "model.norm_epsilon was 1e-05 and is 1e-06"},
+      {"optimizer.beta2=0.5", "optimizer.beta2 was 0 and is 0.5"},
+      {"optimizer.lazy_rows=true",
+       "optimizer.lazy_rows was false and is true"}};
   for (const auto& [change, what] : changes) {
     const std::string message = MessageOf<std::invalid_argument>([&] {
       Run({change, "train.steps=8"}, "run", true);
