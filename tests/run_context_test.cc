@@ -47,7 +47,8 @@ TEST_F(RunContextTest, ACacheOfSomethingElseIsRefusedAndKept) {
   };
   EXPECT_TRUE(Worked(call("rope", "f32")));
   const std::string before = ReadAll(cache);
-  EXPECT_TRUE(Refused(call("rerope", "f32"), 2, "other positions (rope, this run has rerope"));
+  EXPECT_TRUE(Refused(call("rerope", "f32"), 2,
+                      "other positions (rope, this run has rerope"));
   EXPECT_TRUE(Refused(call("rope", "q8_0"), 2, "in f32, not in q8_0"));
   EXPECT_EQ(ReadAll(cache), before);
   WriteAll(cache, "{}");

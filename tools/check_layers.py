@@ -2,7 +2,8 @@
 
 A folder is the first part of a path below src/, or the first two below lab/
 and attention/.
-The headers of LibTorch are for lab/ alone. Tests (*_test.cc) may include
+tools/layers.txt names what each may include: whole folders, or a
+single header. The headers of LibTorch are for lab/ alone. Tests (*_test.cc) may include
 anything. Usage: check_layers.py REPOSITORY
 """
 import pathlib
@@ -30,7 +31,8 @@ def read_layers(path):
             continue
         folder, _, below = line.partition(":")
         for name in below.split():
-            if name not in layers:
+            if folder_of(name) not in layers if name.endswith(".h") else (
+                    name not in layers):
                 errors.append(f"{path}:{number}: '{folder}' stands above "
                               f"'{name}', which is not listed before it")
         layers[folder.strip()] = set(below.split())
@@ -53,7 +55,8 @@ def check_file(src, path, layers):
         # Other libraries' headers ("hwy/highway.h") are not our layers.
         if other not in layers and not (src / other).is_dir():
             continue
-        if other != folder and other not in layers[folder]:
+        allowed = layers[folder]
+        if other != folder and not {other, match[1]} & allowed:
             errors.append(f"{path}:{number}: {folder} may not include {other}")
     return errors
 

@@ -16,7 +16,7 @@
 #include "base/interrupt.h"
 #include "base/text.h"
 #include "cli/commands.h"
-#include "kernels/cpu/isa.h"
+#include "engine/machine.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -134,7 +134,7 @@ int Run(int argc, const char* const* argv) {
   std::vector<std::string> arguments = Rewrite(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
-    kernels::ChooseIsaFromEnvironment();
+    engine::ChooseInstructionSet();
     app.parse(arguments);
     return Flush();
   } catch (const CLI::Success& done) {  // --help, --version

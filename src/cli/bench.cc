@@ -16,9 +16,9 @@
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "engine/engine.h"
+#include "engine/machine.h"
+#include "engine/session.h"
 #include "evaluate/statistics.h"
-#include "kernels/cpu/isa.h"
-#include "model/context.h"
 #include "report/json.h"
 #include "report/table.h"
 
@@ -50,20 +50,20 @@ struct BenchRow {
   std::optional<std::string> known_to_fail;
 };
 
-// Feeds `count` made-up ids. Which ones does not matter to the time, so they
+// Reads `count` made-up ids. Which ones does not matter to the time, so they
 // come from the position alone and nothing of their number is kept.
-void Feed(model::Context& context, int64_t count, int64_t vocabulary,
+void Feed(engine::Session& session, int64_t count, int64_t vocabulary,
           Progress& progress) {
   std::vector<Token> ids;
   while (count > 0) {
-    const int64_t T = std::min(context.chunk(), count);
+    const int64_t T = std::min(engine::kPromptChunk, count);
     ids.clear();
     for (int64_t t = 0; t < T; ++t) {
       // A large prime steps through the vocabulary in no order of its own.
       ids.push_back(
-          static_cast<Token>((context.size() + t) * 1000003 % vocabulary));
+          static_cast<Token>((session.size() + t) * 1000003 % vocabulary));
     }
-    context.Forward(ids);
+    session.Read(ids);
     progress.Add(T);
     ThrowIfInterrupted();
     count -= T;
@@ -72,43 +72,38 @@ void Feed(model::Context& context, int64_t count, int64_t vocabulary,
 
 // Prefill: the prompt after `depth` tokens are cached. Decode: one token after
 // another behind that.
-void RunOnce(Engine& engine, const position::Scheme& scheme, DType kv_type,
-             int64_t decode, BenchRow& row, Progress& progress) {
-  const int64_t V = engine.model().config().V;
-  const position::ModelPositions& positions = engine.positions();
+void RunOnce(const std::shared_ptr<Engine>& engine, const std::string& spelling,
+             DType kv_type, int64_t decode, BenchRow& row, Progress& progress) {
+  const int64_t V = engine->model().config().V;
   const int64_t length = row.depth + row.prompt + decode;
-  const position::Scheme resolved =
-      position::Resolve(scheme, positions, length);
+  engine::Session session(engine, {.length = length,
+                                   .position = spelling,
+                                   .kv_type = kv_type,
+                                   .allow_failing = true});
+  const position::Scheme& resolved = session.scheme().scheme;
   row.resolved = position::ToString(resolved);
-  row.known_to_fail = position::KnownToFail(resolved, positions, length);
-  model::Context context(engine.model(),
-                         position::BuildStack(resolved, positions, length,
-                                              engine.model().config().L),
-                         {.length = length, .kv_type = kv_type},
-                         engine.threads());
+  row.known_to_fail =
+      position::KnownToFail(resolved, engine->positions(), length);
   const auto seconds_of = [](const auto& work) {
     const Clock::time_point begin = Clock::now();
     work();
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
-  Feed(context, row.depth, V, progress);
+  Feed(session, row.depth, V, progress);
   if (row.prompt > 0) {
-    const double seconds = seconds_of([&] {
-      Feed(context, row.prompt, V, progress);
-      context.Logits((row.prompt - 1) % context.chunk(), 1);
-    });
+    const double seconds =
+        seconds_of([&] { Feed(session, row.prompt, V, progress); });
     row.prefill.push_back(static_cast<double>(row.prompt) / seconds);
   }
   if (decode > 0) {
     const double seconds = seconds_of([&] {
       for (int64_t t = 0; t < decode; ++t) {
-        Feed(context, 1, V, progress);
-        context.Logits(0, 1);
+        Feed(session, 1, V, progress);
       }
     });
     row.decode.push_back(static_cast<double>(decode) / seconds);
   }
-  row.kv_bytes = context.sequence().KvBytes();
+  row.kv_bytes = session.sequence().KvBytes();
 }
 
 report::Table ToTable(const std::vector<BenchRow>& rows) {
@@ -135,7 +130,7 @@ std::string ToJson(const std::vector<BenchRow>& rows, Engine& engine,
   nlohmann::ordered_json json;
   json["model"] = engine.model().config().name;
   json["threads"] = engine.threads().workers();
-  json["isa"] = kernels::ActiveIsa();
+  json["isa"] = engine::InstructionSet();
   json["kv_type"] = InfoOf(kv_type).name;
   json["rounds"] = rounds;
   json["rows"] = nlohmann::ordered_json::array();
@@ -156,7 +151,7 @@ std::string ToJson(const std::vector<BenchRow>& rows, Engine& engine,
 
 void RunCommand(const BenchJob& job) {
   const auto spellings = job.position.Spellings({"rope", "rerope+logn-clip"});
-  const auto schemes = ParseSchemes(spellings);
+  ParseSchemes(spellings);  // a wrong one is found at once
   const DType kv_type = job.kv.Type();
   std::vector<int64_t> depths;
   for (const std::string& depth : job.depths) {
@@ -174,7 +169,8 @@ void RunCommand(const BenchJob& job) {
   Require(prompt + job.tokens > 0, "bench: one of -p and -n must be above 0");
   CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
-  Engine engine(job.model.ForEngine());
+  const auto shared = std::make_shared<Engine>(job.model.ForEngine());
+  Engine& engine = *shared;
   std::vector<BenchRow> rows;
   int64_t total = 0;
   for (const int64_t depth : depths) {
@@ -190,8 +186,8 @@ void RunCommand(const BenchJob& job) {
     // machine's moods.
     for (int64_t round = 0; round < job.rounds; ++round) {
       for (size_t r = 0; r < rows.size(); ++r) {
-        RunOnce(engine, schemes[r % schemes.size()], kv_type, job.tokens,
-                rows[r], progress);
+        RunOnce(shared, rows[r].position, kv_type, job.tokens, rows[r],
+                progress);
       }
     }
   } catch (const Interrupted&) {
@@ -204,7 +200,7 @@ void RunCommand(const BenchJob& job) {
       "%s; %lld threads, %s; %s of weights a token; keys and values in %s\n",
       engine.Describe().c_str(),
       static_cast<long long>(engine.threads().workers()),
-      kernels::ActiveIsa().c_str(),
+      engine::InstructionSet().c_str(),
       FormatBytes(engine.model().WeightBytes()).c_str(),
       std::string(InfoOf(kv_type).name).c_str());
   std::printf("%s", report::ToText(ToTable(rows)).c_str());

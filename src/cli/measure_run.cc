@@ -10,10 +10,10 @@
 #include "cli/measure_report.h"
 #include "cli/outputs.h"
 #include "engine/engine.h"
+#include "engine/machine.h"
 #include "evaluate/measure.h"
 #include "evaluate/model_scorer.h"
 #include "formats/text_file.h"
-#include "kernels/cpu/isa.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -114,7 +114,7 @@ void RunMeasure(const MeasureJob& job) {
       .source = Sources(job),
       .command = job.command,
       .more = {{"threads", std::to_string(engine.threads().workers()) + ", " +
-                               kernels::ActiveIsa()},
+                               engine::InstructionSet()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},
       .vocabulary = engine.model().config().V};
   const std::string changed = position::ChangedLayers(engine.positions());

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/machine.h"
 #include "formats/text_file.h"
-#include "kernels/stored.h"
 
 namespace ropewalk::cli {
 
@@ -109,7 +109,7 @@ void KvOptions::AddMemory(CLI::App& command) {
 
 DType KvOptions::Type() const {
   const std::optional<DType> parsed = ParseDType(type);
-  Require(parsed && kernels::CanStore(*parsed),
+  Require(parsed && engine::CanStoreKeys(*parsed),
           "--kv-type must be f32, f16, bf16 or q8_0, got '" +
               Printable(type, 40) + "'");
   return *parsed;

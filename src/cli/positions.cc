@@ -119,8 +119,8 @@ void ShowScheme(const PositionsJob& job) {
                   turns ? MapText(band.query, "i") : "nothing",
                   turns ? MapText(band.key, "j") : "nothing"});
   }
-  const TileMap map = MapTiles(plan, length, job.group);
-  using Kind = TileMap::Kind;
+  const evaluate::TileMap map = evaluate::MapTiles(plan, length, job.group);
+  using Kind = evaluate::TileMap::Kind;
   std::printf(
       "%s, for a model trained to %lld\n\n%s\nA prompt of %lld: blocks of %lld "
       "keys by %lld queries; %lld in one band, %lld partly\nmasked, %lld in "
