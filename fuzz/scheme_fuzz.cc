@@ -57,11 +57,11 @@ ModelPositions MakeModel(Numbers& numbers, int64_t L) {
   if (kind & 64) {
     model.layers.resize(static_cast<size_t>(L));
     for (position::LayerPositions& layer : model.layers) {
-      const auto law = numbers.Next<uint8_t>();
-      if (law & 1) layer.window = numbers.Below(1 << 20);
-      layer.rotates = !(law & 2);
-      if (law & 4) layer.base = numbers.Next<float>();
-      layer.scaled = !(law & 8);
+      const auto bits = numbers.Next<uint8_t>();
+      if (bits & 1) layer.window = numbers.Below(1 << 20);
+      layer.rotates = !(bits & 2);
+      if (bits & 4) layer.base = numbers.Next<float>();
+      layer.scaled = !(bits & 8);
     }
   }
   if (kind & 16) model.own_spelling = {"rerope:window=8+logn"};
