@@ -106,7 +106,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
        {{"--length", "64,-3"}, "-3"},
        {{"--length", "1g"}, "'1g'"},
        {{"--length", "1099511627776"}, "'1099511627776'"},
-       {{"--length", "1048576k"}, "no document holds the 1073741825 ids"},
+       {{"--length", "1048576k"}, "no document has the 1073741825 ids"},
        {{"--length", "64", "--score-last", "65"}, "does not fit"},
        {{"--length", "64", "--score-last", "0"}, "--score-last"},
        {{"--documents", "0"}, "--documents must be above 0, got 0"},
