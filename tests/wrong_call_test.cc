@@ -198,7 +198,7 @@ TEST_F(WrongCallTest, StackFilesMustHoldOneSchemeALayer) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "layers"},
       {"layers = []\n", "layers"},
-      {"layers = [\"rope\"]\n", "1 layers given, the model has 2"},
+      {"layers = [\"rope\"]\n", "1 layers given, but the model has 2"},
       {"layers = [\"rope\", \"rope\", \"rope\"]\n", "3 layers given"},
       {"layers = [\"rope\", \"robe\"]\n", "'robe' is unknown"},
       {"layers = [\"rope\", 3]\n", "layers"},
