@@ -1,13 +1,13 @@
-// What a position scheme costs: attention alone, prefill and decode, against
-// plain rope and against the machine's own limits.
+// The cost of position schemes in attention alone, for prefill and decode,
+// relative to plain rope and to the limits of the machine.
 //
 //   make bench BENCH=attention
 //   build/bench/attention --benchmark_filter='^prefill/.*/D:64/n:16384'
 //   ROPEWALK_ISA=avx2 build/bench/attention
 //
-// Every benchmark is a pair, whose two sides take turns within each iteration;
-// `ratio` is the median over the iterations of the one time over the other, so
-// that a machine whose speed drifts favours neither.
+// Every benchmark has two sides, which take turns within each iteration.
+// `ratio` is the median over the iterations of one time over the other, so that
+// a machine whose speed drifts favours neither side.
 //
 //   prefill/SCHEME   time of the scheme over that of rope
 //   sgemm/SCHEME     useful FLOP/s over those of OpenBLAS sgemm, n = 2048
@@ -16,8 +16,9 @@
 //                    over those of a plain loop that reads memory
 //   store/TYPE       time of a token at the depth over that with f32
 //
-// Useful work is 4 (n^2 / 2) D H. Decoding goes round so many layers that keys
-// and values are four times the last-level cache, or as much as --kv-mib says.
+// Useful work is 4 (n^2 / 2) D H. Decoding cycles through so many layers that
+// their keys and values are four times as large as the last-level cache, or as
+// large as --kv-mib says.
 // 8 query and 2 key heads; prompts in chunks of 512 tokens.
 
 #include "attention/serving/attention.h"
@@ -50,7 +51,7 @@ constexpr int64_t kHeads = 8;
 constexpr int64_t kKeyHeads = 2;
 constexpr int64_t kDepth = 16384;
 
-int64_t kv_bytes = 0;  // that decoding goes round
+int64_t kv_bytes = 0;  // keys and values that decoding cycles through
 
 std::vector<float> Normals(int64_t size) {
   Rng rng(1);
@@ -77,8 +78,8 @@ position::Plan MakePlan(const std::string& spelling, int64_t D, int64_t n) {
       .front();
 }
 
-// Layers that share a scheme, and inputs for a chunk. Every layer is given the
-// same keys and values.
+// Layers under one scheme, and inputs for a chunk. All layers get the same keys
+// and values.
 class Layers {
  public:
   Layers(const std::string& spelling, int64_t D, int64_t n, int64_t count = 1,
@@ -101,7 +102,7 @@ class Layers {
     return sum;
   }
 
-  // T tokens through every layer; without queries they are only stored.
+  // Passes T tokens through every layer; without queries they are only stored.
   void Feed(int64_t T, bool attend = true) {
     tables_.Begin(size(), T);
     for (attention::KvStore& store : stores_) {
@@ -198,7 +199,7 @@ void CompareSgemm(benchmark::State& state, const std::string& scheme, int64_t D,
   const double sgemm_flops = 2e-9 * static_cast<double>(side) *
                              static_cast<double>(side) *
                              static_cast<double>(side);
-  // As many products as take about as long.
+  // As many products as take about the same time.
   const int64_t products = std::max<int64_t>(
       1, static_cast<int64_t>(1e-9 * PrefillFlops(D, n) / sgemm_flops));
   const auto sgemm = [&] {
@@ -247,7 +248,8 @@ void CompareDecode(benchmark::State& state, const std::string& scheme,
       static_cast<double>(ours.bytes()) / static_cast<double>(rope.bytes());
 }
 
-// A token through one layer; both sides go round the same amount of memory.
+// Passes a token through one layer; both sides cycle through the same amount of
+// memory.
 void CompareStore(benchmark::State& state, int64_t D, DType type) {
   Layers ours("rope", D, kDepth + 1024, LayersFor(D, type), type);
   Layers f32("rope", D, kDepth + 1024, LayersFor(D, DType::kF32));
@@ -268,7 +270,7 @@ void CompareRead(benchmark::State& state, int64_t D, DType type) {
   Layers ours("rope", D, kDepth + 1024, LayersFor(D, type), type);
   ours.FillTo(kDepth);
   const int64_t bytes = ours.bytes();
-  // The plain loop: every worker adds up a share of as much memory.
+  // The plain loop: every worker sums a part of the same amount of memory.
   const auto threads = MakeThreadPool(0);
   const int64_t share =
       bytes / threads->workers() / static_cast<int64_t>(sizeof(float));
@@ -310,7 +312,7 @@ void Register() {
     bool prefill_64k;
   };
   const std::vector<Named> schemes = {
-      {"rope", false},  // against itself: what the machine's noise is
+      {"rope", false},  // against itself, which shows the noise
       {"rerope:window=512", true},
       {"rerope:window=1024+logn-clip", false},
       {"leaky-rerope:window=512,k=16", false},

@@ -1,12 +1,13 @@
-// Products of training in bfloat16 on tiles beside sgemm: the three of a
-// projection of R tokens (forward, gradient of the input, gradient of the
-// weight), for the shapes of a small model and of a large one.
+// Matrix products of training in bfloat16 on AMX tiles, compared with sgemm:
+// the three products of a projection of R tokens (forward, gradient of the
+// input, gradient of the weight), for the shapes of a small and of a large
+// model.
 //
 //   make bench BENCH=bf16_gemm
 //   build/bench/bf16_gemm --benchmark_filter=640
 //
-// Both with one thread; runs are interleaved. `x sgemm` in the table is how
-// many times faster the tiles are.
+// Both use one thread, and runs are interleaved. The column `x sgemm` is the
+// speed of the tiles over that of sgemm.
 
 #include "kernels/cpu/bf16_gemm.h"
 

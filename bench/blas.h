@@ -1,9 +1,9 @@
-// OpenBLAS for the programs of bench/: sgemm to compare with, and its rate as
-// this machine's limit.
+// OpenBLAS for the programs of bench/: sgemm for comparisons, and its rate as
+// the limit of this machine.
 //
-// A header, because each file of bench/ is a program of its own. Without
-// OpenBLAS, kHasBlas is false and nothing here may be called but
-// ChooseBlasKernels, which then does nothing.
+// This is a header, because each file of bench/ is a program of its own.
+// Without OpenBLAS, kHasBlas is false and only ChooseBlasKernels may be called,
+// which then does nothing.
 
 #ifndef ROPEWALK_BENCH_BLAS_H_
 #define ROPEWALK_BENCH_BLAS_H_
@@ -23,8 +23,8 @@
 
 namespace ropewalk::bench {
 
-// c[m, n] = alpha sum_k op(a)[m, k] op(b)[k, n] + beta c[m, n], over all
-// threads; op transposes where it is asked to. Strides from row to row.
+// c[m, n] = alpha sum_k op(a)[m, k] op(b)[k, n] + beta c[m, n], with all
+// threads; op may transpose. Strides count elements from row to row.
 struct SgemmArgs {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -52,10 +52,10 @@ inline std::string BlasName() {
 
 inline void UseBlasThreads(int count) { openblas_set_num_threads(count); }
 
-// Runs the program anew where OpenBLAS does not know the processor and has
-// picked kernels for a much older one, as an OpenBLAS does that is older than
-// the processor; with ROPEWALK_ISA=avx2 on those for AVX2, as ours are then.
-// Its threads sleep between calls, so that they take no core from ours.
+// Starts the program again with other kernels, if OpenBLAS is older than the
+// processor and has chosen kernels for a much older one. With ROPEWALK_ISA=avx2
+// it chooses those for AVX2, as our kernels do. Threads of OpenBLAS sleep
+// between calls, so that they take no core from ours.
 inline void ChooseBlasKernels(char** argv) {
 #if defined(__x86_64__)
   constexpr const char* kCoreType = "OPENBLAS_CORETYPE";
@@ -104,7 +104,7 @@ inline void Sgemm(const SgemmArgs&) { std::abort(); }
 
 #endif
 
-// A square product of n = 2048: what the machine gives.
+// The rate of a square product of n = 2048, the limit of the machine.
 inline void SgemmPeak(benchmark::State& state) {
   const int64_t n = 2048;
   const std::vector<float> a(static_cast<size_t>(n * n), 0.5f);

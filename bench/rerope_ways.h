@@ -1,11 +1,13 @@
 // Three ways to compute rerope with its gradient, for one head.
 //
-// ours     attention/training/training.h, which asks the bands for every block
-// of keys twice    two flash passes, near by a window and far on shifted rows,
-// merged
-//          by their log-sum-exp; each pass is ours, over a plan of one band
-// classic  two full score matrices, a selection, softmax and one product, over
-//          OpenBLAS; backward with the stored weights
+//   ours     attention/training/training.h, which finds the bands of every
+//            block of keys
+//   twice    two flash passes, the near one with a window and the far one on
+//            shifted rows, merged by their log-sum-exp; each pass is our kernel
+//            over a plan of one band
+//   classic  two full score matrices, a selection, softmax and one product,
+//   with
+//            OpenBLAS; backward uses the stored weights
 
 #ifndef ROPEWALK_BENCH_REROPE_WAYS_H_
 #define ROPEWALK_BENCH_REROPE_WAYS_H_
@@ -55,7 +57,7 @@ inline Floats Normals(int64_t size, uint64_t seed) {
   return out;
 }
 
-// One head of n tokens, and what it gives.
+// One head of n tokens, with its results.
 struct Head {
   int64_t n;
   int64_t D;
@@ -65,7 +67,7 @@ struct Head {
   Floats d_q{n * D}, d_k{n * D}, d_v{n * D};
 };
 
-// A way to compute a head. Backward follows Forward.
+// A way to compute a head. Backward must follow Forward.
 class Way {
  public:
   virtual ~Way() = default;
@@ -78,7 +80,7 @@ inline ParallelFor& Threads() {
   return *pool;
 }
 
-// body(first, last) over [0, n) in runs.
+// Calls body(first, last) for runs that cover [0, n).
 inline void ForRows(int64_t n, int64_t run,
                     const std::function<void(int64_t, int64_t)>& body) {
   Threads().Run((n + run - 1) / run, [&](int64_t task, int64_t) {
@@ -205,8 +207,9 @@ class Twice : public Way {
   Floats out_, lse_, d_q_, d_k_, d_v_;
 };
 
-// Full matrices. All that is not a product is in one pass over the rows, and
-// what the mask hides is not computed there: the reference does no better.
+// Full matrices. All work except the products is one pass over the rows,
+// without masked pairs, so this way is no slower than a common implementation
+// of it.
 class Classic : public Way {
  public:
   Classic(int64_t n, int64_t D)
@@ -295,7 +298,7 @@ class Classic : public Way {
     Floats q, k, d_q, d_k;
   };
 
-  // The matrices, three at most, are shared by all lengths.
+  // All lengths share the matrices, of which there are at most three.
   void Reserve(int64_t n) {
     static Floats matrices[3];
     for (Floats& matrix : matrices) matrix.EnsureSize(n * n);
@@ -350,7 +353,7 @@ class Classic : public Way {
            .turn_b = true,
            .alpha = alpha});
   }
-  // c [n, D] = a b for an a of [n, n], turned or not.
+  // c [n, D] = a b for a [n, n], transposed or not.
   static void Product(const Head& head, const Floats& a, bool turn,
                       const Floats& b, Floats& c) {
     Sgemm({.a = a.data(),

@@ -1,5 +1,6 @@
-// Text to ids: megabytes a second, on a novel and on texts of one kind, by the
-// vocabularies below $ROPEWALK_TEST_DATA and, for Gemma 3, below
+// Encoding speed in megabytes a second, on a novel and on texts that repeat one
+// piece, with the vocabularies below $ROPEWALK_TEST_DATA and, for Gemma 3,
+// below
 // ~/.cache/ropewalk/models.
 //
 //   ROPEWALK_TEST_DATA=../shared/data build/bench/tokenizer
@@ -21,7 +22,7 @@ namespace {
 
 struct Vocabulary {
   const char* name;
-  std::string path;  // empty: not there
+  std::string path;  // empty if there is no such file
 };
 
 std::string GemmaPath() {

@@ -1,5 +1,5 @@
-// What rerope costs to train with: forward and backward of one head, three
-// ways, and plain rope beside them.
+// The cost of training with rerope: forward and backward of one head in three
+// ways, and plain rope for comparison.
 //
 //   make bench BENCH=training_attention
 //   build/bench/training_attention --benchmark_filter='D:64/n:4096'
@@ -7,8 +7,8 @@
 // The ways are those of bench/rerope_ways.h.
 //
 // Runs are interleaved, and the table at the end compares medians, so that a
-// machine whose speed drifts favours none. GFLOP/s counts useful work, 4 D
-// n^2 / 2 forward and 10 D n^2 / 2 backward, however much a way computes.
+// machine whose speed drifts favours no way. GFLOP/s counts useful work, 4 D
+// n^2 / 2 forward and 10 D n^2 / 2 backward, not the operations of each way.
 
 #include <benchmark/benchmark.h>
 
@@ -31,7 +31,7 @@ namespace {
 using bench::Floats;
 using bench::Head;
 
-// Largest difference over largest entry.
+// The largest difference divided by the largest entry.
 double Apart(const Floats& got, const Floats& want) {
   double apart = 0;
   double most = 0;
@@ -42,8 +42,9 @@ double Apart(const Floats& got, const Floats& want) {
   return apart / most;
 }
 
-// The ways compute the same: else their times say nothing. Sums of up to n
-// float32 products in another order: n 2^-24, of the largest entry.
+// Checks that the ways compute the same; else their times could not be
+// compared. They sum up to n float32 products in different orders, so the
+// tolerance is n 2^-24 of the largest entry.
 void CheckThatWaysAgree() {
   const int64_t n = 1200;
   Head want{n, 64};
@@ -74,7 +75,7 @@ void Run(benchmark::State& state, const std::string& name, int64_t n, int64_t D,
          bool back) {
   Head head{n, D};
   const auto way = bench::MakeWay(name, n, D);
-  way->Forward(head);  // and its tables and scratch
+  way->Forward(head);  // also makes tables and scratch
   if (back) way->Backward(head);
   for (auto _ : state) {
     if (back) {
@@ -94,7 +95,7 @@ class TableReporter : public benchmark::ConsoleReporter {
     ConsoleReporter::ReportRuns(runs);
     for (const Run& run : runs) {
       if (run.aggregate_name != "median") continue;
-      // In the run's own unit, and of one iteration.
+      // In the unit of the run, for one iteration.
       seconds_[run.run_name.function_name] = 1e-3 * run.GetAdjustedRealTime();
     }
   }
@@ -157,7 +158,7 @@ void Register() {
   for (const int64_t D : {64, 128}) {
     for (const int64_t n : {1024, 4096, 16384}) {
       for (const char* way : bench::kWays) {
-        // It is sgemm or nothing.
+        // This way needs sgemm.
         if (std::string(way) == "classic" && !bench::kHasBlas) continue;
         const std::string tail = std::string("/") + way +
                                  "/D:" + std::to_string(D) +

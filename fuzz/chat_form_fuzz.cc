@@ -1,4 +1,5 @@
-// Chat templates: the input is one. What is taken is used for a question.
+// Chat templates: the input is a template. If it is accepted, the target asks a
+// question in its form.
 
 #include "engine/chat_form.h"
 #include "formats/gguf_metadata.h"
@@ -24,7 +25,7 @@ constexpr std::string_view kMarks[] = {"<|im_start|>",
                                        "<bos>",
                                        "<|endoftext|>"};
 
-// A vocabulary of bytes that has every mark of the families.
+// A vocabulary of bytes with the marks of all families.
 formats::Metadata Keys() {
   formats::Metadata keys;
   SetTinyVocabulary(keys, 260);
@@ -51,16 +52,16 @@ void Ask(const engine::ChatForm& form, std::string_view user,
   const auto pieces = form.Render(user, system);
   for (size_t i = 1; i < pieces.size(); ++i) {
     fuzz::Claim(pieces[i - 1].is_mark || pieces[i].is_mark,
-                "two texts never stand side by side");
+                "two texts are never adjacent");
   }
   fuzz::Claim(JoinPieces(pieces).find(user) != std::string::npos,
-              "the question is in what the model reads");
+              "the prompt contains the question");
   try {
     form.Encode(Vocabulary(), user, system);
   } catch (const std::invalid_argument&) {
     // A mark in the question.
   } catch (const std::runtime_error&) {
-    // A mark that is no token.
+    // A mark that is not a token.
   }
 }
 

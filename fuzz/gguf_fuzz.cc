@@ -1,5 +1,4 @@
-// GGUF files: header, keys, tensors; every question that can be asked of a
-// key.
+// GGUF files: header, keys, tensors, and every Find function on every key.
 
 #include "formats/gguf.h"
 #include "fuzz/gguf_hooks.h"
@@ -23,13 +22,13 @@ void Use(const formats::GgufFile& file) {
   for (const formats::Metadata::Entry& entry : file.metadata().entries()) {
     Ask(file.metadata(), entry.key);
     fuzz::Claim(entry.value.ShortValue().find('\n') == std::string::npos,
-                "a value is shown on one line");
+                "a value prints on one line");
     entry.value.TypeName();
   }
   unsigned sum = 0;
   for (const formats::GgufTensor& tensor : file.tensors()) {
     fuzz::Claim(tensor.Rows() * tensor.Columns() == tensor.Elements(),
-                "a shape is its rows and columns");
+                "a shape is rows times columns");
     fuzz::Claim(file.Find(tensor.name) == &tensor, "a tensor is found by name");
     for (const std::byte byte : tensor.bytes)
       sum += static_cast<unsigned>(byte);

@@ -1,5 +1,5 @@
-// Makes MutateGguf and CrossGguf those of the target that includes this file,
-// and none else.
+// Makes MutateGguf and CrossGguf the mutators of the target that includes this
+// file. No other file may include it.
 
 #ifndef FUZZ_GGUF_HOOKS_H_
 #define FUZZ_GGUF_HOOKS_H_

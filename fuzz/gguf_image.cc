@@ -15,7 +15,7 @@ constexpr auto kString = static_cast<uint32_t>(GgufType::kString);
 constexpr auto kArray = static_cast<uint32_t>(GgufType::kArray);
 constexpr auto kLastType = static_cast<uint32_t>(GgufType::kFloat64);
 
-// Every Take fails for good once one has failed.
+// After one Take has failed, every later one fails too.
 class Cursor {
  public:
   explicit Cursor(std::string_view bytes) : bytes_(bytes) {}

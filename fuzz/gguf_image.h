@@ -1,5 +1,5 @@
-// A GGUF file taken apart, so that a mutator can change a key or a tensor and
-// put together a file that is broken in that place alone.
+// The parts of a GGUF file. A mutator changes one key or tensor and joins the
+// parts to a file that is broken in that place only.
 
 #ifndef FUZZ_GGUF_IMAGE_H_
 #define FUZZ_GGUF_IMAGE_H_
@@ -13,7 +13,7 @@
 
 namespace ropewalk::fuzz {
 
-// Numbers are as the file has them and may be nonsense.
+// Numbers are unchecked copies of those in the file.
 struct GgufImage {
   struct Key {
     std::string name;
@@ -32,20 +32,20 @@ struct GgufImage {
   uint32_t version = 3;
   std::vector<Key> keys;
   std::vector<Tensor> tensors;
-  std::string data;  // behind the padding that follows the tensors' entries
+  std::string data;  // after the padding that follows the tensor entries
 
-  // Nothing unless every key and tensor entry can be told apart.
+  // Returns nullopt if some key or tensor entry cannot be read.
   static std::optional<GgufImage> Parse(std::string_view bytes);
 
-  // `lengths` gets the place of each 64-bit count and length.
+  // `lengths` receives the place of each 64-bit count and length.
   std::string Bytes(std::vector<size_t>* lengths = nullptr) const;
 
-  // 32, or what general.alignment says where that is sensible.
+  // general.alignment if its value is allowed, else 32.
   size_t Alignment() const;
-  // Where the last tensor ends within `data`, by its shape and type. Nothing
-  // where that overflows, or a type is unknown.
+  // The end of the last tensor within `data`, from its shape and type; nullopt
+  // if that overflows or a type is unknown.
   std::optional<uint64_t> DataEnd() const;
-  // Moves the tensors one behind the other.
+  // Moves the tensors so that they follow each other without gaps.
   void PlaceTensors();
 
   Key* Find(std::string_view name);

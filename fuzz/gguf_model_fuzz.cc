@@ -1,8 +1,8 @@
-// Whole models: a file's config and weights, and where it is small a forward
-// pass under some scheme.
+// Whole models: the config and the weights of a file and, if it is small, a
+// forward pass under some scheme.
 //
-// Inputs are headers. The bytes of the tensors are made up behind them, so that
-// a mutation hits a key or a shape and not one of thousands of weights.
+// Inputs are headers. The target makes up the bytes of the tensors, so that a
+// mutation changes a key or a shape and not one of thousands of weights.
 
 #include <cmath>
 
@@ -48,7 +48,7 @@ bool IsSmall(const model::Model& model) {
   return model.WeightBytes() <= kMostWeights && config.L <= 16;
 }
 
-// Reads a few tokens in two parts, as prompt and answer are read.
+// Reads a few tokens in two parts, like a prompt and an answer.
 void Read(const model::Model& model, const std::string& spelling) {
   const auto& positions = model.config().positions;
   const position::Scheme scheme =
@@ -61,7 +61,7 @@ void Read(const model::Model& model, const std::string& spelling) {
   const Token last = static_cast<Token>(V - 1);
   context.Forward(std::vector<Token>{0, last, last / 2});
   fuzz::Claim(context.Logits(2, 1).size() == static_cast<size_t>(V),
-              "a row of logits has the vocabulary's size");
+              "a row of logits has the size of the vocabulary");
   context.Forward(std::vector<Token>{last});
   context.Logits(0, 1);
 }

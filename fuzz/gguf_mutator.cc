@@ -12,7 +12,7 @@
 #include "formats/gguf_metadata.h"
 #include "fuzz/gguf_image.h"
 
-// libFuzzer's own mutation; linked from its runtime.
+// The mutation of libFuzzer, from its runtime.
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
 namespace ropewalk::fuzz {
@@ -25,8 +25,8 @@ using Tensor = GgufImage::Tensor;
 constexpr auto kString = static_cast<uint32_t>(GgufType::kString);
 constexpr auto kArray = static_cast<uint32_t>(GgufType::kArray);
 
-// Keys that readers of models look for; behind the architecture's name where
-// they begin with a dot.
+// Keys that readers of models look for. Those that begin with a dot follow the
+// name of the architecture.
 constexpr std::string_view kKeys[] = {
     ".attention.causal",
     ".attention.clamp_kqv",
@@ -244,7 +244,7 @@ class Mutator {
     if (!OneIn(4)) image.PlaceTensors();
   }
 
-  // A count or a length that is not so.
+  // Makes a count or a length wrong.
   void Lie(std::string& bytes, const std::vector<size_t>& lengths) {
     if (lengths.empty()) return;
     const size_t at = Any(lengths);
@@ -344,7 +344,7 @@ class Mutator {
       if (type == GgufType::kFloat64) {
         Store(bytes, at, value);
       } else {
-        // 1e308 would be undefined as a float.
+        // Converting 1e308 to float would be undefined.
         Store(bytes, at,
               static_cast<float>(
                   std::clamp(value, -double{std::numeric_limits<float>::max()},
@@ -402,7 +402,7 @@ class Mutator {
                       static_cast<std::ptrdiff_t>(Below(key.strings.size())));
   }
 
-  // A value of `type` for a key that had none of that type.
+  // Makes a value of `type` for a key that had another type.
   void NewValue(Key& key, uint32_t type) {
     key.type = type;
     key.element_type = type;
@@ -465,7 +465,7 @@ class Mutator {
     }
   }
 
-  // Another architecture with the same keys and tensors.
+  // Changes the architecture and keeps keys and tensors.
   void ChangeArchitecture(GgufImage& image) {
     const std::string from = Architecture(image);
     const std::string to(Any(kStrings));
@@ -508,8 +508,8 @@ class Mutator {
     }
   }
 
-  // Every size `from` becomes `to`, in keys and in tensors: a model of another
-  // width that fits together.
+  // Changes every size `from` to `to`, in keys and in tensors, which gives a
+  // consistent model of another width.
   void ChangeShapesTogether(GgufImage& image) {
     const Tensor& model = Any(image.tensors);
     if (model.ne.empty()) return;

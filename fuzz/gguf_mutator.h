@@ -1,6 +1,6 @@
-// Changes GGUF files as a careless or hostile author would: a key, a shape or
-// a count at a time. Plain byte mutation hardly ever gets behind the header.
-// One mutation in sixteen is libFuzzer's own.
+// Changes GGUF files as a careless or hostile author would, one key, shape or
+// count at a time. Plain mutation of bytes seldom passes the header.
+// One mutation in sixteen is that of libFuzzer.
 
 #ifndef FUZZ_GGUF_MUTATOR_H_
 #define FUZZ_GGUF_MUTATOR_H_
@@ -12,7 +12,7 @@ namespace ropewalk::fuzz {
 
 size_t MutateGguf(uint8_t* data, size_t size, size_t max_size, unsigned seed);
 
-// Keys and tensors of `other` join those of `data`.
+// Adds keys and tensors of `other` to those of `data`.
 size_t CrossGguf(const uint8_t* data, size_t size, const uint8_t* other,
                  size_t other_size, uint8_t* out, size_t max_size,
                  unsigned seed);

@@ -1,4 +1,4 @@
-// Models in several files: the input is their parts, with a line between them.
+// Models in several files: the input is the parts, separated by a line.
 
 #include <unistd.h>
 
@@ -31,7 +31,7 @@ std::vector<std::string> PartsOf(std::string_view input) {
   return parts;
 }
 
-// A folder in memory where there is one; emptied for each input.
+// A folder, in memory if possible, that is emptied for each input.
 const std::filesystem::path& Folder() {
   static const std::filesystem::path folder = [] {
     const std::filesystem::path memory = "/dev/shm";

@@ -30,7 +30,7 @@ std::string_view TakeLine(std::string_view& text) {
 
 void Claim(bool holds, const std::string& what) {
   if (holds) return;
-  std::fprintf(stderr, "claim broken: %s\n", what.c_str());
+  std::fprintf(stderr, "this claim does not hold: %s\n", what.c_str());
   std::abort();
 }
 

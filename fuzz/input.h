@@ -1,5 +1,5 @@
-// What every fuzz target needs: an input as a file, and the errors that a
-// broken input may end with.
+// Shared by all fuzz targets: an input as a file, and the check of the errors
+// by which a parser may refuse an input.
 
 #ifndef FUZZ_INPUT_H_
 #define FUZZ_INPUT_H_
@@ -15,7 +15,7 @@
 
 namespace ropewalk::fuzz {
 
-// A file that lives in memory and dies with the object.
+// A file in memory that is removed with the object.
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view bytes);
@@ -23,7 +23,7 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
   ~MemoryFile();
 
-  // Opens as any other path does.
+  // A path that can be opened like any other.
   const std::string& path() const { return path_; }
 
  private:
@@ -35,16 +35,16 @@ inline std::string_view View(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// The first line of the input that ends in '\n', or all of it; `text` is then
-// what follows.
+// Returns the first line of `text`, which ends at '\n' or at the end, and sets
+// `text` to the rest.
 std::string_view TakeLine(std::string_view& text);
 
-// Ends the process, and so makes the input a finding, unless `holds`.
+// Unless `holds`, aborts the process, which makes the input a finding.
 void Claim(bool holds, const std::string& what);
 
-// Runs `action`. The errors by which the project refuses an input are the
-// right end of a broken one; every other exception flies on and is a finding.
-// Returns whether the input was taken.
+// Runs `action` and returns true if it accepts the input. It returns false for
+// the errors by which the project refuses an input; every other exception
+// propagates and is a finding.
 template <typename Action>
 bool Accepts(const Action& action) {
   const auto claim_one_line = [](const std::exception& error) {

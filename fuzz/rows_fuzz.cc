@@ -1,6 +1,6 @@
-// Rows of weights in every stored type: the bytes of a file become numbers and
-// products. The first byte is the type, the second says how many rows and
-// tokens there are, the rest is the matrix.
+// Rows of weights in every stored type, unpacked and multiplied. The first byte
+// of the input is the type, the second gives the numbers of rows and tokens,
+// and the rest is the matrix.
 
 #include <cmath>
 #include <cstring>
@@ -16,7 +16,7 @@
 namespace ropewalk {
 namespace {
 
-// The same number, or neither is one.
+// True if both are the same number or both are NaN.
 bool Same(float a, float b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0 ||
          (std::isnan(a) && std::isnan(b));

@@ -3,17 +3,17 @@
 #
 #   run.sh FOLDER SECONDS JOBS [TARGET...]
 #
-# FOLDER is the build folder; JOBS targets run at a time, all of them where none
-# is named. What a run adds to the corpus is kept in FOLDER/corpus, so that the
-# next one goes on from there; inputs that were findings lie in FOLDER/findings.
-# One line a target; the report of a finding, and exit code 1, when there is one.
+# FOLDER is the build folder. JOBS targets run at a time; without names, all
+# targets run. New inputs are kept in FOLDER/corpus, from which the next run
+# starts; inputs that were findings are in FOLDER/findings. Prints one line for
+# each target, and the report of each finding; the exit code is then 1.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 folder=$1 seconds=$2 jobs=$3
 shift 3
 
-# An input may cost 20 s, 256 MiB at once and 2 GiB in all; all of them are some
-# KiB, so whatever needs more is a length that was not checked.
+# An input may take 20 s, 256 MiB at once and 2 GiB in all. Inputs have some KiB,
+# so an input that needs more shows a length that was not checked.
 run_one() {
   target=$1
   program=$folder/fuzz/$target

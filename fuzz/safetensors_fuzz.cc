@@ -7,7 +7,7 @@
 namespace ropewalk {
 namespace {
 
-// Reads every byte that a tensor claims to have.
+// Reads every byte of a tensor.
 void Use(const formats::SafetensorsFile& file) {
   unsigned sum = 0;
   for (const formats::SafeTensor& tensor : file.tensors()) {

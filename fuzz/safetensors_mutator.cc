@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-// libFuzzer's own mutation; linked from its runtime.
+// The mutation of libFuzzer, from its runtime.
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
 namespace ropewalk::fuzz {

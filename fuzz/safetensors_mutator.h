@@ -1,6 +1,6 @@
-// Changes safetensors files in their header or in their data, and keeps the
-// length of the header, and the checksum where there is one, right most of the
-// time: else nothing behind them would ever be reached.
+// Changes safetensors files in their header or in their data. Most of the time
+// it corrects the length of the header and any checksum, because otherwise the
+// code behind these checks would never run.
 
 #ifndef FUZZ_SAFETENSORS_MUTATOR_H_
 #define FUZZ_SAFETENSORS_MUTATOR_H_

@@ -1,5 +1,5 @@
-// Spellings of position schemes: the first line is one, the bytes behind it
-// are the model and the length that it meets.
+// Spellings of position schemes: the first line is a spelling, and the bytes
+// behind it make the model and the length.
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +14,7 @@ namespace {
 using position::ModelPositions;
 using position::Scheme;
 
-// Numbers out of what is left of the input; zeros at its end.
+// Numbers from the rest of the input; zeros after its end.
 class Numbers {
  public:
   explicit Numbers(std::string_view bytes) : bytes_(bytes) {}
@@ -57,11 +57,11 @@ ModelPositions MakeModel(Numbers& numbers, int64_t L) {
   if (kind & 64) {
     model.layers.resize(static_cast<size_t>(L));
     for (position::LayerPositions& layer : model.layers) {
-      const auto law = numbers.Next<uint8_t>();
-      if (law & 1) layer.window = numbers.Below(1 << 20);
-      layer.rotates = !(law & 2);
-      if (law & 4) layer.base = numbers.Next<float>();
-      layer.scaled = !(law & 8);
+      const auto bits = numbers.Next<uint8_t>();
+      if (bits & 1) layer.window = numbers.Below(1 << 20);
+      layer.rotates = !(bits & 2);
+      if (bits & 4) layer.base = numbers.Next<float>();
+      layer.scaled = !(bits & 8);
     }
   }
   if (kind & 16) model.own_spelling = {"rerope:window=8+logn"};
@@ -69,7 +69,7 @@ ModelPositions MakeModel(Numbers& numbers, int64_t L) {
   return model;
 }
 
-// A plan answers for any pair, also at the end of what lengths may be.
+// A plan must answer for any pair, also at the largest lengths.
 void Ask(const position::Plan& plan, int64_t length) {
   std::vector<int64_t> store_of;
   const auto stores = plan.KeyStores(&store_of);
@@ -79,7 +79,7 @@ void Ask(const position::Plan& plan, int64_t length) {
       if (j < 0 || j > i) continue;
       const auto band = plan.BandOf(i, j);
       fuzz::Claim(band.has_value() == plan.EffectiveDistance(i, j).has_value(),
-                  "a pair that is read has a distance");
+                  "a visible pair has a distance");
     }
     plan.scale(i);
   }
@@ -92,7 +92,7 @@ void Use(std::string_view spelling, Numbers numbers) {
   const Scheme scheme = position::ParseScheme(spelling);
   const std::string text = ToString(scheme);
   fuzz::Claim(ToString(position::ParseScheme(text)) == text,
-              "a canonical spelling is its own: " + text);
+              "a canonical spelling parses to itself: " + text);
   const int64_t length = numbers.Next<int32_t>();
   const int64_t L = 1 + numbers.Below(5);
   const ModelPositions model = MakeModel(numbers, L);
@@ -100,7 +100,7 @@ void Use(std::string_view spelling, Numbers numbers) {
   const Scheme resolved = position::Resolve(scheme, model, length);
   const std::string full = ToString(resolved);
   fuzz::Claim(ToString(position::ParseScheme(full)) == full,
-              "a resolved spelling is its own: " + full);
+              "a resolved spelling parses to itself: " + full);
   for (const position::Plan& plan :
        position::BuildStack(resolved, model, length, L)) {
     Ask(plan, length);
@@ -117,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
   std::string_view rest = fuzz::View(data, size);
   const std::string_view spelling = fuzz::TakeLine(rest);
-  if (spelling.starts_with('@')) return 0;  // a file; stack_file has those
+  if (spelling.starts_with('@')) return 0;  // a file; see stack_file_fuzz.cc
   fuzz::Accepts([&] { Use(spelling, Numbers(rest)); });
   return 0;
 }

@@ -21,8 +21,8 @@ namespace {
 
 constexpr int64_t kLength = 300;  // tokens: three tiles
 
-// Schemes that keep different things: all, a near store beside it, the newest
-// keys, and these with the first.
+// Schemes that keep different keys: all keys, also a near ring, the newest
+// keys, and the newest and the first keys.
 const std::vector<std::string> kSpellings = {
     "rope", "rerope:window=5", "window:size=3", "sink-window:size=4,sinks=2"};
 
@@ -49,7 +49,7 @@ engine::Session NewSession(const std::string& spelling) {
           {.length = kLength, .position = spelling, .allow_failing = true}};
 }
 
-// A session of `tokens` tokens, as it is saved.
+// A saved session of `tokens` tokens.
 std::string Saved(const std::string& spelling, int64_t tokens) {
   engine::Session session = NewSession(spelling);
   std::vector<Token> ids;
@@ -109,7 +109,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size,
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
   const fuzz::MemoryFile file(fuzz::View(data, size));
-  // A file names its scheme; contexts of the others would refuse it at once.
+  // The context must have the scheme that the file names, or it would refuse
+  // the file at once.
   bool named = false;
   for (const std::string& spelling : kSpellings) {
     if (fuzz::View(data, size).find(spelling) == std::string_view::npos)

@@ -1,4 +1,5 @@
-// Text files, plain and gzip, files of ids, and CSV. The first byte chooses.
+// Text files, plain and gzip, files of ids, and CSV files. The first byte
+// chooses the format.
 
 #include "formats/text_file.h"
 #include "fuzz/input.h"

@@ -1,5 +1,5 @@
-// Vocabularies, and text under them. The text is the string of the key
-// fuzz.text.
+// Vocabularies, and the encoding of a text with them. The key fuzz.text has the
+// text.
 
 #include "fuzz/gguf_hooks.h"
 #include "fuzz/input.h"
@@ -23,8 +23,7 @@ std::string DecodeStream(const Tokenizer& tokenizer,
   return text + decoder.Finish();
 }
 
-// Whether every single byte comes back from its tokens: then so must every
-// text.
+// Whether every single byte round-trips; if so, every text must.
 bool KeepsBytes(const Tokenizer& tokenizer) {
   for (int byte = 0; byte < 256; ++byte) {
     const std::string text(1, static_cast<char>(byte));
@@ -44,11 +43,12 @@ void Use(const Tokenizer& tokenizer, std::string_view text) {
   }
   const std::string back = tokenizer.Decode(tokens);
   fuzz::Claim(DecodeStream(tokenizer, tokens) == back,
-              "a stream decodes as the whole does");
-  // A space is U+2581 in some vocabularies, and that letter is then a space.
+              "a stream decodes like the whole text");
+  // Some vocabularies spell a space as U+2581, and then U+2581 decodes to a
+  // space.
   if (text.find("\xe2\x96\x81") == std::string_view::npos && back != text) {
     fuzz::Claim(!KeepsBytes(tokenizer),
-                "text comes back where every byte does");
+                "a text round-trips if every byte does");
   }
   const std::vector<Token> special =
       tokenizer.Encode(text, {.parse_special = true});

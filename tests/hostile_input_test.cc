@@ -66,7 +66,7 @@ TEST_F(HostileTextTest, TooShortATextSaysWhatItHas) {
   const int64_t count = std::ranges::count(ids.out, ' ') + 1;
   EXPECT_TRUE(RefusedAtOnce(
       RunProgram({"measure", "-m", model, "-t", text, "--length", "64"}), 2,
-      "no document holds the 65 ids that length 64 needs; the longest of 1 "
+      "no document has the 65 ids that length 64 needs; the longest of 1 "
       "has " +
           std::to_string(count)));
   EXPECT_TRUE(RefusedAtOnce(

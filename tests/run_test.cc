@@ -189,8 +189,8 @@ TEST_F(RunTest, WhatIsKnownToFailNeedsForce) {
                                    "512", "-n",         "2"};
   EXPECT_TRUE(RefusedAtOnce(
       RunProgram(call), 2,
-      "rope: this model was trained to 64; at 512 expect noise; try --position "
-      "rerope:window=32+logn-clip (or --force)"));
+      "rope: this model was trained on 64 tokens; at 512 expect noise; choose "
+      "the scheme rerope:window=32+logn-clip (or --force)"));
   call.push_back("--force");
   const ProgramResult forced = RunProgram(call);
   EXPECT_TRUE(Worked(forced));

@@ -106,7 +106,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
        {{"--length", "64,-3"}, "-3"},
        {{"--length", "1g"}, "'1g'"},
        {{"--length", "1099511627776"}, "'1099511627776'"},
-       {{"--length", "1048576k"}, "no document holds the 1073741825 ids"},
+       {{"--length", "1048576k"}, "no document has the 1073741825 ids"},
        {{"--length", "64", "--score-last", "65"}, "does not fit"},
        {{"--length", "64", "--score-last", "0"}, "--score-last"},
        {{"--documents", "0"}, "--documents must be above 0, got 0"},
@@ -198,7 +198,7 @@ TEST_F(WrongCallTest, StackFilesMustHoldOneSchemeALayer) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "layers"},
       {"layers = []\n", "layers"},
-      {"layers = [\"rope\"]\n", "1 layers given, the model has 2"},
+      {"layers = [\"rope\"]\n", "1 layers given, but the model has 2"},
       {"layers = [\"rope\", \"rope\", \"rope\"]\n", "3 layers given"},
       {"layers = [\"rope\", \"robe\"]\n", "'robe' is unknown"},
       {"layers = [\"rope\", 3]\n", "layers"},

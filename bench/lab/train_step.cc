@@ -1,12 +1,13 @@
-// One training step of a 6M-parameter Llama, ours against the same model in
-// plain LibTorch modules, beside what this machine's BLAS can do at its best.
+// One training step of a 6M-parameter Llama, compared with the same model in
+// plain LibTorch modules and with the best rate of this machine's BLAS.
 //
 //   build/bench/train_step [ROUNDS]
 //
 // Both models start from the same weights and see the same batches under
 // AdamW, and their first losses must agree. The plain model runs alone first,
-// in the process as it starts; then memory is kept as in the lab, which helps
-// the plain model too, and steps alternate. Medians; ratios last.
+// with the default settings of the process. Then freed memory is kept as in the
+// lab, which helps the plain model too, and steps of both alternate. Prints
+// medians, then ratios.
 
 #include <torch/torch.h>
 
@@ -43,7 +44,7 @@ nn::ModelConfig Config() {
 }
 constexpr int64_t kBatch = 16;
 
-// The block as one would write it down.
+// The block in plain modules.
 struct PlainBlockImpl : tn::Module {
   explicit PlainBlockImpl(const nn::ModelConfig& c) : H(c.H), D(c.D) {
     const auto linear = [&](const char* name, int64_t in, int64_t out) {

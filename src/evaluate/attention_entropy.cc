@@ -23,14 +23,15 @@ struct Job {
 
 std::vector<Job> MakeJobs(const engine::Engine& engine,
                           const EntropyOptions& options) {
-  Require(!options.lengths.empty(), "entropy: no lengths");
-  Require(!options.schemes.empty(), "entropy: no position schemes");
+  Require(!options.lengths.empty(), "entropy: one length at least is needed");
+  Require(!options.schemes.empty(),
+          "entropy: one position scheme at least is needed");
   Require(options.spellings.size() == options.schemes.size(),
-          "entropy: " + std::to_string(options.spellings.size()) +
-              " spellings of " + std::to_string(options.schemes.size()) +
-              " schemes");
+          "entropy: one spelling is needed for each of " +
+              std::to_string(options.schemes.size()) + " schemes, got " +
+              std::to_string(options.spellings.size()));
   Require(options.last_queries > 0,
-          "entropy: the queries asked must be above 0, got " +
+          "entropy: the number of queries must be above 0, got " +
               std::to_string(options.last_queries));
   for (const int64_t length : options.lengths) {
     Require(length > 0,
@@ -53,7 +54,7 @@ std::vector<Job> MakeJobs(const engine::Engine& engine,
   return jobs;
 }
 
-// Mean entropy of each layer, [L], over the queries and heads of a document.
+// The mean entropy of each layer [L] over the queries and heads of a document.
 std::vector<double> EntropyOf(engine::Engine& engine, const Job& job,
                               std::span<const Token> ids,
                               const OnTokens& on_tokens) {
@@ -83,7 +84,7 @@ std::vector<double> EntropyOf(engine::Engine& engine, const Job& job,
   return layers;
 }
 
-// Mean of ln(keys seen) over the queries asked.
+// The mean of ln(keys seen) over the measured queries.
 double UpperBound(const position::Plan& plan, const Job& job) {
   double sum = 0;
   for (int64_t i = job.length - job.queries; i < job.length; ++i) {
@@ -107,13 +108,13 @@ std::vector<EntropyRow> MeasureAttentionEntropy(
     }
   }
   Require(!texts.empty(),
-          "entropy: none of " + std::to_string(documents.size()) +
-              " documents holds the " + std::to_string(longest) +
-              " ids of the longest length");
+          "entropy: a document of at least " + std::to_string(longest) +
+              " ids is needed for the longest length, got " +
+              std::to_string(documents.size()) + " shorter documents");
   std::vector<EntropyRow> rows;
   for (const Job& job : jobs) {
     const size_t L = job.stack.size();
-    // Of each document: the mean over layers, then layer by layer.
+    // For each document: the mean over layers, then each layer.
     std::vector<std::vector<double>> samples(L + 1);
     for (const std::span<const Token> text : texts) {
       const std::vector<double> layers = EntropyOf(

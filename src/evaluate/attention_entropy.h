@@ -1,10 +1,10 @@
 // Attention entropy of a model by length and position scheme.
 //
-// Of each document the last L ids are read, and the last S of them ask: the
-// same tokens at every length, so that only the number of keys before them
-// grows. Scores are formed anew in float64 (attention/definition/entropy.h)
-// from what each layer's attention was given; what it was given, being made by
-// the layers below, comes of the fast kernels.
+// The model reads the last L ids of each document, and entropy is measured for
+// the last S queries. These are the same tokens at every length, so that only
+// the number of keys before them grows. Scores are computed again in float64
+// (attention/definition/entropy.h). The inputs of each layer still come from
+// the fast float32 kernels.
 
 #ifndef ROPEWALK_EVALUATE_ATTENTION_ENTROPY_H_
 #define ROPEWALK_EVALUATE_ATTENTION_ENTROPY_H_
@@ -22,12 +22,12 @@ namespace ropewalk::evaluate {
 
 struct EntropyOptions {
   std::vector<position::Scheme> schemes;
-  std::vector<std::string> spellings;  // of the schemes, as they were given
+  std::vector<std::string> spellings;  // of the schemes, as given
   std::vector<int64_t> lengths;        // tokens read
-  int64_t last_queries = 16;           // S; a shorter length asks with all
+  int64_t last_queries = 16;           // S; a shorter length takes all queries
 };
 
-// One layer, or all of them, of one scheme at one length.
+// One layer, or the mean over all layers, of one scheme at one length.
 struct EntropyRow {
   std::string position;  // as given
   std::string resolved;  // with every parameter
@@ -35,25 +35,26 @@ struct EntropyRow {
   int64_t layer = -1;         // -1: the mean over the layers
   int64_t documents = 0;      // read
   double entropy = 0;         // nats, mean over queries, heads, documents
-  double entropy_stderr = 0;  // documents are the sample; 0 for one alone
+  double entropy_stderr = 0;  // documents are the sample; 0 for one document
   double upper = 0;           // nats, mean of ln(keys seen) over the queries
 };
 
-// For every scheme, then every length: the mean over the layers, then layer by
-// layer. Documents shorter than the longest length are left out, so that all
-// rows are of the same ones.
+// Returns, for every scheme and then every length, the mean over the layers and
+// then each layer. Documents shorter than the longest length are skipped, so
+// that all rows have the same documents.
 //
 //   on_tokens   called as Scorer calls it, with the tokens read and
 //               the work of ModelScorer::Work; may throw (Interrupted)
 //
-// Keys of one document are held in f32 for all layers, as large as the key half
-// of a context. Each length is read afresh: a stack may depend on it. Beyond
-// reading it costs S * L * H * D products and S * L * D / 2 sines a layer.
+// Keeps the keys of one document in f32 for all layers, which takes as much
+// memory as the keys of an f32 store. Each length is read from the start,
+// because a stack may depend on it. In addition to reading it costs S * L * H *
+// D products and S * L * D / 2 sines for each layer.
 //
-// Throws std::invalid_argument, before anything is read: no lengths or
-// schemes, a length or S below 1, no document long enough, a scheme that is
-// not defined for the model; and while reading, for an id outside the
-// vocabulary.
+// Throws std::invalid_argument before anything is read if there are no lengths
+// or schemes, if a length or S is below 1, if no document is long enough, or if
+// a scheme is not defined for the model; and while reading for an id outside
+// the vocabulary.
 std::vector<EntropyRow> MeasureAttentionEntropy(
     engine::Engine& engine, const std::vector<Document>& documents,
     const EntropyOptions& options,

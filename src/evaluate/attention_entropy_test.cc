@@ -19,7 +19,7 @@
 namespace ropewalk::evaluate {
 namespace {
 
-constexpr int64_t kTrained = 64;  // of the tiny models
+constexpr int64_t kTrained = 64;  // trained length of the tiny models
 
 EntropyOptions Options(const std::vector<std::string>& spellings,
                        const std::vector<int64_t>& lengths,
@@ -32,7 +32,7 @@ EntropyOptions Options(const std::vector<std::string>& spellings,
   return options;
 }
 
-// The row of a scheme, a length and a layer; empty where there is none.
+// The row of a scheme, a length and a layer. Fails if there is no such row.
 EntropyRow Find(const std::vector<EntropyRow>& rows,
                 const std::string& spelling, int64_t length,
                 int64_t layer = -1) {
@@ -46,8 +46,8 @@ EntropyRow Find(const std::vector<EntropyRow>& rows,
   return {};
 }
 
-// Mean entropy of the last queries of layer `layer`, from the weights of the
-// reference attention over what one undivided pass shows.
+// The mean entropy of the last queries of layer `layer`, from the weights of
+// the reference attention over the inputs of one undivided pass.
 class Definition : public model::AttentionProbe {
  public:
   Definition(engine::Engine& engine, const position::Stack& stack,
@@ -103,8 +103,8 @@ class Definition : public model::AttentionProbe {
   std::vector<std::vector<double>> queries_, keys_, scales_;
 };
 
-// 520 tokens are two chunks of a context, and the last queries lie in both.
-TEST(AttentionEntropyTest, IsThatOfTheReferenceWeights) {
+// 520 tokens are two chunks of a context, and the last queries are in both.
+TEST(AttentionEntropyTest, MatchesTheReferenceWeights) {
   engine::Engine engine(
       {.path = model::TinyPath(
            "entropy.gguf",
@@ -122,8 +122,8 @@ TEST(AttentionEntropyTest, IsThatOfTheReferenceWeights) {
         engine, model::MakeStack(engine.model(), spelling, 520), read);
     double sum = 0;
     for (const int64_t layer : {0, 1}) {
-      // Queries of the second layer come of float32 sums that other chunks
-      // group in another way.
+      // Queries of the second layer depend on float32 sums, which other chunks
+      // group differently.
       const double want = definition.Entropy(layer, 16);
       EXPECT_NEAR(Find(rows, spelling, 520, layer).entropy, want, 1e-5)
           << spelling << " layer " << layer;
@@ -133,7 +133,7 @@ TEST(AttentionEntropyTest, IsThatOfTheReferenceWeights) {
   }
 }
 
-TEST(AttentionEntropyTest, RowsSayWhatWasAsked) {
+TEST(AttentionEntropyTest, RowsNameSchemeLengthLayerAndDocuments) {
   engine::Engine engine(
       {.path = model::TinyPath("entropy_rows.gguf"), .threads = 1});
   const auto first = model::RandomTokens(engine.model(), 130, 1);
@@ -177,14 +177,15 @@ TEST(AttentionEntropyTest, RowsSayWhatWasAsked) {
   const auto b = MeasureAttentionEntropy(engine, {second}, options);
   for (size_t r = 0; r < rows.size(); ++r) {
     EXPECT_DOUBLE_EQ(rows[r].entropy, (a[r].entropy + b[r].entropy) / 2);
-    // A difference of squares: half the digits.
+    // The error comes from a difference of squares, which keeps half the
+    // digits.
     EXPECT_NEAR(rows[r].entropy_stderr,
                 std::abs(a[r].entropy - b[r].entropy) / 2, 1e-6);
     EXPECT_EQ(a[r].entropy_stderr, 0);
   }
 }
 
-TEST(AttentionEntropyTest, OneTokenHasNone) {
+TEST(AttentionEntropyTest, EntropyOfOneTokenIsZero) {
   engine::Engine engine(
       {.path = model::TinyPath("entropy_one.gguf"), .threads = 1});
   for (const EntropyRow& row : MeasureAttentionEntropy(
@@ -193,14 +194,14 @@ TEST(AttentionEntropyTest, OneTokenHasNone) {
       EXPECT_EQ(row.entropy, 0);
       EXPECT_EQ(row.upper, 0);
     } else {
-      // Both queries ask: ln 1 and ln 2.
+      // Both queries count: ln 1 and ln 2.
       EXPECT_DOUBLE_EQ(row.upper, std::log(2.0) / 2);
       EXPECT_GT(row.entropy, 0);
     }
   }
 }
 
-TEST(AttentionEntropyTest, SchemesDifferWhereTheyShould) {
+TEST(AttentionEntropyTest, SchemesDifferOnlyBeyondWindowAndTrainedLength) {
   engine::Engine engine(
       {.path = model::TinyPath("entropy_schemes.gguf"), .threads = 2});
   const auto ids = model::RandomTokens(engine.model(), 256, 4);
@@ -218,7 +219,7 @@ TEST(AttentionEntropyTest, SchemesDifferWhereTheyShould) {
       EXPECT_DOUBLE_EQ(Find(rows, window, length, layer).upper, std::log(8.0));
     }
     EXPECT_EQ(entropy("rope+logn-clip", kTrained), entropy("rope", kTrained));
-    // Within the window no kernel sees a far key.
+    // Within the window there are no far keys.
     EXPECT_NEAR(entropy("rerope:window=32", 32), entropy("rope", 32), 1e-5);
     EXPECT_GT(std::abs(entropy("rerope:window=32", 256) - entropy("rope", 256)),
               1e-4);
@@ -254,7 +255,7 @@ TEST(AttentionEntropyTest, RefusesBeforeReading) {
   refused(Options({"rope"}, {3}), {{300, 1, 2}});  // outside the vocabulary
 }
 
-TEST(AttentionEntropyTest, TheCallerMayStopIt) {
+TEST(AttentionEntropyTest, AnExceptionOfTheCallbackStopsIt) {
   struct Stop {};
   engine::Engine engine(
       {.path = model::TinyPath("entropy_stop.gguf"), .threads = 1});
@@ -265,7 +266,7 @@ TEST(AttentionEntropyTest, TheCallerMayStopIt) {
       Stop);
 }
 
-TEST(AttentionEntropyTest, OfATrainedModelGrowsLessUnderLogN) {
+TEST(AttentionEntropyTest, EntropyOfATrainedModelGrowsLessUnderLogN) {
   ROPEWALK_NEED_DATA(path, "models/llama2xs270K/llama2xs270K.gguf");
   ROPEWALK_NEED_DATA(ids, "ids/stories.ids");
   engine::Engine engine({.path = path, .threads = 2});
@@ -288,8 +289,8 @@ TEST(AttentionEntropyTest, OfATrainedModelGrowsLessUnderLogN) {
   EXPECT_NEAR(entropy(rerope, 128), entropy("rope", 128), 1e-5);
   EXPECT_EQ(entropy(logn, 128), entropy(rerope, 128));
   EXPECT_EQ(entropy(logn, 256), entropy(rerope, 256));
-  // Far keys are all read at the distance of the window, so each new one takes
-  // its share; the scale holds some of it back.
+  // All far keys have the distance of the window, so each new key gets some
+  // weight; the scale reduces it.
   EXPECT_GT(entropy(rerope, 1024), entropy(rerope, 256) + 0.1);
   EXPECT_LT(entropy(logn, 1024), entropy(rerope, 1024) - 0.02);
   EXPECT_GT(entropy(logn, 1024), entropy(logn, 256));

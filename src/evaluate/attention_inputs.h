@@ -1,4 +1,4 @@
-// What the attention of every layer was given while a text was read.
+// The inputs of the attention of every layer, collected while a text is read.
 
 #ifndef ROPEWALK_EVALUATE_ATTENTION_INPUTS_H_
 #define ROPEWALK_EVALUATE_ATTENTION_INPUTS_H_
@@ -14,16 +14,15 @@
 
 namespace ropewalk::evaluate {
 
-// Of one layer.
+// The inputs of one layer.
 struct AttentionSeen {
   std::vector<float> queries;     // [asked, H, D], not rotated
-  std::vector<float> keys;        // [n, G, D], not rotated, behind key norm
-  std::vector<float> head_scale;  // [H] of a learned log n scale, or empty
+  std::vector<float> keys;        // [n, G, D], not rotated, after any key norm
+  std::vector<float> head_scale;  // [H], of a learned log n scale; else empty
 };
 
-// Reads `ids` in a context of its own, [L] layers. Keys are those of all ids,
-// in f32, as large as the key half of a context; queries those from
-// `first_query` on.
+// Reads `ids` in a context of its own and returns the inputs of [L] layers: the
+// keys of all ids in f32, and the queries from `first_query` on.
 //
 //   on_tokens   called as Scorer calls it, with the tokens read and
 //               the work of ModelScorer::Work; may throw (Interrupted)

@@ -19,8 +19,8 @@ std::string BibleText() {
   const int status = pclose(pipe);
   if (status != 0 || text.size() < 100000) {
     throw IoError(
-        "no text; install the Debian package bible-kjv, or name a text of "
-        "yours");
+        "no text: the program 'bible' is missing; install the Debian package "
+        "bible-kjv, or give a text of your own");
   }
   return text;
 }

@@ -1,4 +1,4 @@
-// The text that Debian packages: what demo and smoke runs read.
+// The text of the Debian package bible-kjv, which demo and smoke runs read.
 
 #ifndef ROPEWALK_EVALUATE_BIBLE_TEXT_H_
 #define ROPEWALK_EVALUATE_BIBLE_TEXT_H_
@@ -7,8 +7,8 @@
 
 namespace ropewalk::evaluate {
 
-// All verses of the King James Bible, one a line, as bible(1) of the package
-// bible-kjv prints them, without "Gen1:1 " in front. Throws IoError where the
+// All verses of the King James Bible, one on each line, as the program bible(1)
+// of the package prints them, without "Gen1:1 " in front. Throws IoError if the
 // program is missing.
 std::string BibleText();
 

@@ -37,7 +37,7 @@ std::vector<Document> CutPieces(const Document& ids, int64_t size,
   const int64_t pieces = std::min(documents, n / size);
   std::vector<Document> out;
   for (int64_t p = 0; p < pieces; ++p) {
-    // Starts at equal steps from the first to the last possible one.
+    // Pieces start at equal steps, from the first to the last possible start.
     const int64_t start = pieces == 1 ? 0 : (n - size) * p / (pieces - 1);
     out.emplace_back(ids.begin() + start, ids.begin() + start + size);
   }

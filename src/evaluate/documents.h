@@ -15,17 +15,18 @@ namespace ropewalk::evaluate {
 
 using Document = std::vector<Token>;
 
-// The ids of a whole text, without a leading BOS; each `<|endoftext|>` and the
-// line ends around it become one BOS (or nothing where there is none).
+// The ids of a whole text, without a leading BOS. Each `<|endoftext|>`, with
+// the line ends around it, becomes one BOS if the vocabulary has one; else it
+// is dropped.
 Document EncodeText(const tokenizer::Tokenizer& tokenizer,
                     std::string_view text);
 
-// At most `documents` pieces of `size` ids, evenly spread over `ids`; fewer
-// where the text holds no more whole ones, none where it is too short.
+// At most `documents` pieces of `size` ids, evenly spread over `ids`; fewer, or
+// an empty list, if the text is too short for so many.
 std::vector<Document> CutPieces(const Document& ids, int64_t size,
                                 int64_t documents);
 
-// `size` ids that end as `document` does and repeat its last `period` ids.
+// `size` ids that repeat the last `period` ids of `document` and end with them.
 Document Repeated(const Document& document, int64_t period, int64_t size);
 
 }  // namespace ropewalk::evaluate

@@ -18,8 +18,8 @@
 namespace ropewalk::evaluate {
 namespace {
 
-// Foresees a target well exactly when the same id stands `period` places
-// before it in what was read: loss 1 if so, 5 otherwise.
+// Gives a target the loss 1 if the same id stands `period` places before it in
+// the ids that were read, and 5 otherwise.
 class RepeatScorer : public Scorer {
  public:
   explicit RepeatScorer(int64_t train_length) {
@@ -77,14 +77,14 @@ MeasureOptions Options(std::vector<int64_t> lengths) {
   return options;
 }
 
-TEST(MedianTest, TakesTheMiddleOrTheMeanOfTwo) {
+TEST(MedianTest, TakesTheMiddleOrTheMeanOfTheMiddleTwo) {
   EXPECT_EQ(Median({}), 0);
   EXPECT_EQ(Median({3}), 3);
   EXPECT_EQ(Median({5, 1, 2}), 2);
   EXPECT_EQ(Median({9, 1, 4, 2}), 3);
 }
 
-TEST(MeanTest, IsTheSumOverTheNumber) {
+TEST(MeanTest, IsTheSumDividedByTheSize) {
   EXPECT_EQ(Mean(std::vector<double>{3}), 3);
   EXPECT_EQ(Mean(std::vector<double>{1, 2, 6}), 3);
 }
@@ -95,14 +95,14 @@ TEST(ScoreLogitsTest, IsTheNegativeLogSoftmax) {
   for (const float l : logits) sum += std::exp(static_cast<double>(l));
   EXPECT_NEAR(ScoreLogits(logits, 2).loss, std::log(sum) + 2, 1e-12);
   EXPECT_FALSE(ScoreLogits(logits, 2).correct);
-  EXPECT_TRUE(ScoreLogits(logits, 1).correct);  // of equals the first
+  EXPECT_TRUE(ScoreLogits(logits, 1).correct);  // the first of equal logits
   EXPECT_FALSE(ScoreLogits(logits, 3).correct);
   const std::vector<float> huge = {1e4f, -1e4f};
   EXPECT_EQ(ScoreLogits(huge, 0).loss, 0);
   EXPECT_EQ(ScoreLogits(huge, 1).loss, 2e4);
 }
 
-TEST(StatisticsTest, ErrorsComeFromDocuments) {
+TEST(StatisticsTest, StandardErrorIsThatOfDocumentMeans) {
   ScoreSummary summary;
   EXPECT_TRUE(std::isnan(summary.loss()));
   const std::vector<TokenScore> first = {{1, true}, {3, false}};
@@ -186,7 +186,7 @@ TEST(MeasureTest, ScoresTheSameLastTargetsAtEveryLength) {
   EXPECT_FALSE(result.rows[4].known_to_fail.has_value());  // rerope at 16
 }
 
-TEST(MeasureTest, RepeatedRowsCanBeForeseen) {
+TEST(MeasureTest, RepeatedRowsHaveTheLossOfRepetition) {
   RepeatScorer scorer(8);
   auto options = Options({16});
   options.repeat = true;
@@ -206,7 +206,7 @@ TEST(MeasureTest, StretchesCoverTheLongestLength) {
   auto options = Options({8, 20});
   options.by_position = 6;
   options.score_last = 2;
-  // The last 9 ids repeat those 8 before: targets 12 to 20 are foreseen.
+  // The last 9 ids repeat those 8 places before: targets 12 to 20 have loss 1.
   Document ids = Counting(30);
   for (size_t t = 21; t < 30; ++t) ids[t] = ids[t - 8];
   Measurement measurement(scorer, {ids}, options);
@@ -222,7 +222,7 @@ TEST(MeasureTest, StretchesCoverTheLongestLength) {
   EXPECT_EQ(result.rows[1].tokens, 2);  // the row itself scores S targets
 }
 
-TEST(MeasureTest, WhatWasFinishedStaysWhenACallbackThrows) {
+TEST(MeasureTest, FinishedRowsStayIfACallbackThrows) {
   RepeatScorer scorer(8);
   Measurement measurement(scorer, {Counting(40)}, Options({8, 16}));
   MeasureResult result;
@@ -257,7 +257,7 @@ TEST(MeasureTest, RefusesBeforeAnyTokenIsRead) {
   expect(refusal({}, Options({8})), "no document");
   expect(refusal({{0, 1, 2, 100, 4, 5, 6, 7, 8}}, Options({8})),
          "id 100 is outside");
-  expect(refusal({Counting(40)}, Options({})), "no lengths");
+  expect(refusal({Counting(40)}, Options({})), "one length at least");
   expect(refusal({Counting(40)}, Options({0})), "above 0");
   auto options = Options({8});
   options.score_last = 9;
@@ -270,7 +270,8 @@ TEST(MeasureTest, RefusesBeforeAnyTokenIsRead) {
   options.spellings.emplace_back("longrope");
   expect(refusal({Counting(40)}, options), "longrope");
   EXPECT_TRUE(scorer.seen.empty());
-  // Too short for the longest length: out at every length, and counted.
+  // A document too short for the longest length is skipped at every length and
+  // counted.
   Measurement some(scorer, {Counting(10), Counting(40)}, Options({8, 16}));
   MeasureResult result;
   some.Run({}, result);
@@ -284,7 +285,7 @@ tokenizer::Tokenizer TinyTokenizer() {
   return tokenizer::Tokenizer::FromMetadata(keys);
 }
 
-TEST(NeedleTest, PromptsFillTheLengthAndHideTheNumberWhereAsked) {
+TEST(NeedleTest, PromptsFillTheLengthAndHideTheNumberAtThePlace) {
   const auto tokenizer = TinyTokenizer();
   for (const int64_t length : {400, 1000, 3000}) {
     double before = -1;
@@ -292,7 +293,7 @@ TEST(NeedleTest, PromptsFillTheLengthAndHideTheNumberWhereAsked) {
       const NeedlePrompt prompt = MakeNeedle(tokenizer, length, at, 48213);
       const auto size = static_cast<int64_t>(prompt.ids.size());
       EXPECT_LE(size, length + 1);
-      EXPECT_GT(size, length + 1 - 60);  // one sentence short at most
+      EXPECT_GT(size, length + 1 - 60);  // at most one sentence short
       const std::string text = tokenizer.Decode(prompt.ids);
       const auto place = static_cast<double>(text.find("48213"));
       EXPECT_GT(place, before);
@@ -307,8 +308,8 @@ TEST(NeedleTest, PromptsFillTheLengthAndHideTheNumberWhereAsked) {
   EXPECT_THROW(MakeNeedle(tokenizer, 50, 0, 48213), std::invalid_argument);
 }
 
-// Says every number right at places up to 50 %, and misses the last token
-// of it beyond.
+// Predicts all tokens of a number at places up to 50 %, and all but the last
+// beyond.
 class HalfBlindScorer : public RepeatScorer {
  public:
   HalfBlindScorer() : RepeatScorer(512) {}
@@ -331,7 +332,7 @@ class HalfBlindScorer : public RepeatScorer {
   std::set<std::string> numbers;
 };
 
-TEST(NeedleTest, CellsCountWholeNumbers) {
+TEST(NeedleTest, AccuracyCountsWholeNumbers) {
   HalfBlindScorer scorer;
   const auto tokenizer = TinyTokenizer();
   NeedleOptions options{.schemes = {position::ParseScheme("rope")},

@@ -28,8 +28,9 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
                          MeasureOptions options)
     : scorer_(scorer), options_(std::move(options)) {
   const int64_t N = scorer.positions().train_length;
-  Require(!options_.lengths.empty(), "measure: no lengths");
-  Require(!options_.schemes.empty(), "measure: no position schemes");
+  Require(!options_.lengths.empty(), "measure: one length at least is needed");
+  Require(!options_.schemes.empty(),
+          "measure: one position scheme at least is needed");
   for (const int64_t length : options_.lengths) {
     Require(length > 0,
             "measure: lengths must be above 0, got " + std::to_string(length));
@@ -47,7 +48,7 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
               " tokens do not fit the longest length " +
               std::to_string(longest_));
 
-  // The last N ids are what the repeated set repeats.
+  // The repeated set repeats the last N ids.
   const int64_t needed =
       std::max(longest_ + 1, options_.repeat ? N : int64_t{0});
   int64_t largest = 0;
@@ -61,7 +62,7 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
     }
   }
   Require(!documents_.empty(),
-          "measure: no document holds the " + std::to_string(needed) +
+          "measure: no document has the " + std::to_string(needed) +
               " ids that length " + std::to_string(longest_) +
               " needs; the longest of " + std::to_string(skipped_) + " has " +
               std::to_string(largest));
@@ -71,7 +72,7 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
     for (const bool repeated : {false, true}) {
       if (repeated && !options_.repeat) continue;
       for (const int64_t length : options_.lengths) {
-        // What is not defined is refused now rather than after hours.
+        // Resolved here, because Run may take hours before it gets here.
         Job job{.scheme = s,
                 .resolved = position::Resolve(options_.schemes[s],
                                               scorer.positions(), length),

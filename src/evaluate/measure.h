@@ -1,8 +1,8 @@
-// Loss and accuracy by length and position scheme, the strict protocol.
+// Loss and accuracy by length and position scheme.
 //
-// Of each document the last L + 1 ids are taken, the first L read and only the
-// last S targets scored: the same targets at every length, so that a longer
-// context can only help a model that uses it.
+// The protocol takes the last L + 1 ids of each document, reads the first L of
+// them, and scores only the last S targets. These are the same targets at every
+// length, so that a longer context can only help a model that uses it.
 
 #ifndef ROPEWALK_EVALUATE_MEASURE_H_
 #define ROPEWALK_EVALUATE_MEASURE_H_
@@ -21,12 +21,12 @@ namespace ropewalk::evaluate {
 
 struct MeasureOptions {
   std::vector<position::Scheme> schemes;
-  std::vector<std::string> spellings;  // of the schemes, as they were given
+  std::vector<std::string> spellings;  // of the schemes, as given
   std::vector<int64_t> lengths;        // tokens read
-  int64_t score_last = 0;   // S; 0: the trained length or the least length
-  bool repeat = false;      // also the last N ids repeated to every length
-  int64_t by_position = 0;  // also the loss of each stretch of so many tokens
-                            // of the longest length; 0: not
+  int64_t score_last = 0;   // S; 0: the smaller of trained and least length
+  bool repeat = false;      // also measure the last N ids repeated
+  int64_t by_position = 0;  // also give the loss of each stretch of so many
+                            // tokens of the longest length; 0: do not
 };
 
 struct MeasureRow {
@@ -40,11 +40,11 @@ struct MeasureRow {
   double accuracy = 0;
   double accuracy_stderr = 0;
   double seconds = 0;
-  std::vector<double> document_losses;  // mean loss of each, in their order
-  std::optional<std::string> known_to_fail;  // the reason, where one is known
+  std::vector<double> document_losses;       // mean loss of each document
+  std::optional<std::string> known_to_fail;  // the reason, if there is one
 };
 
-// Mean loss of the targets (from, to] of the longest length.
+// The mean loss of the targets (from, to] of the longest length.
 struct StretchRow {
   std::string position;
   int64_t length = 0;
@@ -72,20 +72,19 @@ struct MeasureCallbacks {
       [](const std::string&) {};
 };
 
-// Checks the options against model and documents and resolves what is needed,
-// without reading a token. Throws std::invalid_argument: no documents long
-// enough, an id outside the vocabulary, a length of 0, S above a length, a
-// scheme that is not defined for the model.
+// Checks the options against model and documents and resolves the schemes,
+// before the model reads anything. Throws std::invalid_argument if no document
+// is long enough, an id is outside the vocabulary, a length is 0, S is above a
+// length, or a scheme is not defined for the model.
 class Measurement {
  public:
   Measurement(Scorer& scorer, std::vector<Document> documents,
               MeasureOptions options);
 
-  // What Run will do, in the scorer's unit of work.
+  // The work of Run, in the scorer's unit.
   double TotalWork() const;
 
-  // Fills `result` row by row; what was finished stays in it when a callback
-  // throws.
+  // Fills `result` row by row. If a callback throws, the finished rows stay.
   void Run(const MeasureCallbacks& callbacks, MeasureResult& result);
 
  private:

@@ -8,8 +8,8 @@
 namespace ropewalk::evaluate {
 namespace {
 
-// Rows of logits at once: enough for the threads, few enough that a
-// vocabulary of 128k does not need hundreds of megabytes.
+// Rows of logits that are computed together: enough to use all threads, but few
+// enough that a vocabulary of 128k does not need hundreds of megabytes.
 constexpr int64_t kLogitRows = 64;
 
 }  // namespace
@@ -31,7 +31,7 @@ std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
     const int64_t T = std::min(context.chunk(), inputs - first);
     context.Forward(
         ids.subspan(static_cast<size_t>(first), static_cast<size_t>(T)));
-    // Token `first + t` answers target `first + t + 1`.
+    // The logits of token `first + t` predict target `first + t + 1`.
     int64_t row = std::max<int64_t>(0, first_target - 1 - first);
     while (row < T) {
       const int64_t rows = std::min(kLogitRows, T - row);
@@ -55,8 +55,8 @@ double ModelScorer::Work(const position::Stack& stack, int64_t first,
   const model::Config& config = engine_.model().config();
   const attention::HeadShape& heads = config.heads;
   const auto weights = static_cast<double>(engine_.model().MatrixElements());
-  // Half way through the chunk a query looks back on first + T / 2 keys, with
-  // two products each. An exponential costs about 16 multiplications.
+  // On average a query of the chunk reads first + T / 2 keys, with two products
+  // for each. An exponential costs about 16 multiplications.
   double looks = 0;
   for (const position::Plan& plan : stack) {
     const auto back = static_cast<double>(first) + static_cast<double>(T) / 2;

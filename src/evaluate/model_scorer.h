@@ -1,4 +1,4 @@
-// The model of an engine as evaluations see it.
+// The model of an engine as a Scorer.
 
 #ifndef ROPEWALK_EVALUATE_MODEL_SCORER_H_
 #define ROPEWALK_EVALUATE_MODEL_SCORER_H_

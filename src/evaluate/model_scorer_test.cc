@@ -11,7 +11,7 @@
 namespace ropewalk::evaluate {
 namespace {
 
-TEST(ModelScorerTest, ScoresAreThoseOfTheLogits) {
+TEST(ModelScorerTest, ScoresMatchTheLogitsOfTheModel) {
   engine::Engine engine({.path = model::TinyPath("scorer.gguf"), .threads = 2});
   const std::vector<Token> ids = model::RandomTokens(engine.model(), 101, 6);
   const std::vector<Token> inputs(ids.begin(), ids.end() - 1);
@@ -36,7 +36,7 @@ TEST(ModelScorerTest, ScoresAreThoseOfTheLogits) {
     const auto want = ScoreLogits(
         std::span(logits).subspan((target - 1) * V, V), ids[target]);
     ASSERT_EQ(scores[s].correct, want.correct) << target;
-    // Logits of one row come of the same products, in other groups of rows.
+    // Logits of one row are sums of the same products, in other groups of rows.
     ASSERT_NEAR(scores[s].loss, want.loss, 1e-5) << target;
   }
 }

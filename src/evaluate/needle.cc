@@ -39,8 +39,8 @@ std::vector<Token> Encode(const tokenizer::Tokenizer& tokenizer,
 NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
                         double at_percent, int64_t number) {
   const std::string answer = " " + std::to_string(number);
-  // Sentence by sentence, so that the count of tokens is known before the
-  // text is put together; the whole is then encoded as one text.
+  // Encodes sentence by sentence, so that the number of tokens is known before
+  // the text is complete; in the end the whole text is encoded.
   std::vector<int64_t> costs;
   costs.reserve(kFiller.size());
   for (const char* sentence : kFiller) {
@@ -60,7 +60,8 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
     NeedlePrompt prompt;
     prompt.ids = Encode(tokenizer, text, true);
     const std::vector<Token> whole = Encode(tokenizer, text + answer, true);
-    // The answer's tokens are those behind what both encodings share.
+    // The tokens of the answer are those after the common beginning of both
+    // encodings.
     const auto shared = std::ranges::mismatch(prompt.ids, whole).in2;
     prompt.answer_first = shared - whole.begin();
     prompt.ids = whole;
@@ -69,13 +70,15 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
   const auto size = [&](int64_t sentences) {
     return static_cast<int64_t>(build(sentences).ids.size());
   };
-  // ids hold one token more than are read: the last is only a target.
+  // `ids` has one token more than the model reads: the last is only a target.
   const int64_t room = length + 1;
   const int64_t least = size(0);
-  Require(least <= room,
-          "needle: the question alone takes " + std::to_string(least - 1) +
-              " tokens, got a length of " + std::to_string(length));
-  // More sentences make more tokens: look for the largest number that fits.
+  Require(least <= room, "needle: a length must be at least " +
+                             std::to_string(least - 1) +
+                             ", which number and question take, got " +
+                             std::to_string(length));
+  // More sentences make more tokens, so this searches the largest number that
+  // fits.
   int64_t low = 0;
   int64_t high = 2 + (room - least) / *std::ranges::min_element(costs) * 2;
   while (low + 1 < high) {
@@ -92,17 +95,17 @@ void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
   const position::ModelPositions& positions = scorer.positions();
   Require(options.trials > 0, "needle: trials must be above 0, got " +
                                   std::to_string(options.trials));
-  // The prompt is one text in memory.
+  // A limit, because the prompt is one text in memory.
   constexpr int64_t kLongest = int64_t{1} << 24;
   for (const int64_t length : options.lengths) {
-    Require(length <= kLongest, "needle: lengths go up to " +
+    Require(length <= kLongest, "needle: a length must be at most " +
                                     std::to_string(kLongest) + ", got " +
                                     std::to_string(length));
   }
   for (const double at : options.at) {
-    Require(
-        at >= 0 && at <= 100,
-        "needle: places are percent from 0 to 100, got " + FormatNumber(at));
+    Require(at >= 0 && at <= 100,
+            "needle: a place must be from 0 to 100 percent, got " +
+                FormatNumber(at));
   }
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {

@@ -1,4 +1,4 @@
-// Passkey retrieval: a number hidden in filler text, asked for at the end.
+// Passkey retrieval: filler text hides a number, and the end asks for it.
 
 #ifndef ROPEWALK_EVALUATE_NEEDLE_H_
 #define ROPEWALK_EVALUATE_NEEDLE_H_
@@ -19,8 +19,8 @@ struct NeedleOptions {
   std::vector<position::Scheme> schemes;
   std::vector<std::string> spellings;
   std::vector<int64_t> lengths;  // tokens of prompt and answer together
-  std::vector<double> at;        // where the number stands, percent
-  int64_t trials = 5;            // numbers a cell
+  std::vector<double> at;        // place of the number in the text, percent
+  int64_t trials = 5;            // numbers in a cell
   uint64_t seed = 1;
 };
 
@@ -31,9 +31,9 @@ struct NeedleRow {
   int64_t length = 0;
   double at = 0;  // percent
   int64_t trials = 0;
-  double accuracy = 0;        // of whole numbers, as greedy decoding would give
-  double digit_accuracy = 0;  // of tokens of the number
-  double loss = 0;            // nats a token of the number
+  double accuracy = 0;        // of whole numbers under greedy decoding
+  double digit_accuracy = 0;  // of the tokens of the number
+  double loss = 0;            // nats, mean over the tokens of the number
   double seconds = 0;
   std::optional<std::string> known_to_fail;
 };
@@ -43,14 +43,14 @@ struct NeedlePrompt {
   int64_t answer_first = 0;  // index of the answer's first token
 };
 
-// A prompt of `length` tokens at most, as close to it as whole filler
-// sentences allow. Throws std::invalid_argument when `length` cannot even hold
-// the number and the question, naming the least that can.
+// A prompt of at most `length` tokens, with as many whole filler sentences as
+// fit. Throws std::invalid_argument, with the least possible length, if
+// `length` is too small for the number and the question.
 NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
                         double at_percent, int64_t number);
 
-// Whether all tokens of the number are the most likely ones, each after the
-// right ones before: exactly when greedy decoding would say the number.
+// True if each token of the number is the most likely one after the correct
+// tokens before it, which means that greedy decoding gives the number.
 void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
                const NeedleOptions& options, const OnTokens& on_tokens,
                const std::function<void(const NeedleRow&)>& on_row);

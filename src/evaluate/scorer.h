@@ -1,4 +1,10 @@
-// What an evaluation needs of a model: either wing's models give this.
+// The interface through which evaluations use a model.
+//
+// The folder evaluate/ measures models: loss by length (measure.h), passkeys
+// (needle.h), attention entropy (attention_entropy.h). Measurements see a model
+// only as a Scorer, which the runtime (model_scorer.h) and the lab implement,
+// so that both give the same numbers. The protocols define published numbers; a
+// change of one needs new measurements.
 
 #ifndef ROPEWALK_EVALUATE_SCORER_H_
 #define ROPEWALK_EVALUATE_SCORER_H_
@@ -14,14 +20,14 @@
 
 namespace ropewalk::evaluate {
 
-// How well one token was foreseen.
+// How well the model predicted one token.
 struct TokenScore {
   double loss = 0;       // -ln p(token), nats
   bool correct = false;  // the token was the most likely one
 };
 
-// `logits` [V] against the token that came. Of equal logits the first counts
-// as the most likely. Sums run in float64.
+// Scores `logits` [V] against the token that follows. Of equal logits the first
+// counts as the most likely. Sums are formed in float64.
 TokenScore ScoreLogits(std::span<const float> logits, Token target);
 
 using OnTokens = std::function<void(int64_t tokens, double work)>;
@@ -34,26 +40,26 @@ class Scorer {
   virtual int64_t layers() const = 0;
   virtual int64_t vocabulary() const = 0;
 
-  // Reads ids[0 .. n-2] afresh under `stack`, whose plans hold for n - 1
-  // tokens, and scores the targets ids[first_target .. n-1], each from what
-  // stands before it.
+  // Reads ids[0 .. n-2] from the start under `stack`, whose plans hold for n -
+  // 1 tokens, and scores the targets ids[first_target .. n-1], each from the
+  // ids before it.
   //
   //   1 <= first_target < n; every id within the vocabulary
-  //   on_tokens   called with the tokens read since the last call and the
-  //               work they were, in the unit of Work; may throw
-  //               (Interrupted) to stop
+  //   on_tokens   called with the number of tokens read since the last call and
+  //               their work, in the unit of Work; may throw (Interrupted) to
+  //               stop
   virtual std::vector<TokenScore> Score(const position::Stack& stack,
                                         std::span<const Token> ids,
                                         int64_t first_target,
                                         const OnTokens& on_tokens) = 0;
 
-  // About what reading tokens [first, first + T) costs, in multiplications:
-  // for progress bars, since later tokens of a text look back on more.
+  // The approximate cost of reading tokens [first, first + T), in
+  // multiplications. For progress bars, because later tokens read more keys.
   virtual double Work(const position::Stack& stack, int64_t first,
                       int64_t T) const = 0;
 
-  // Keys and values that the last Score held at its end; the least that its
-  // laws need where nothing is kept.
+  // Bytes of the keys and values that the last Score had stored at its end. A
+  // model that stores nothing gives the least that its plans need.
   virtual int64_t kv_bytes() const = 0;
 };
 

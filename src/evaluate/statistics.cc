@@ -11,7 +11,7 @@ namespace {
 double StandardError(double sum, double squares, double n) {
   if (n < 2) return 0;
   const double mean = sum / n;
-  // Rounding may leave a variance of 0 a hair below it.
+  // Rounding may turn a variance of 0 into a small negative number.
   const double variance = std::max(0.0, (squares - n * mean * mean) / (n - 1));
   return std::sqrt(variance / n);
 }

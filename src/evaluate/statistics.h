@@ -1,5 +1,4 @@
-// Means, standard errors and medians; a mean with its error, from tokens
-// grouped in documents.
+// Means, standard errors and medians, also of tokens grouped in documents.
 
 #ifndef ROPEWALK_EVALUATE_STATISTICS_H_
 #define ROPEWALK_EVALUATE_STATISTICS_H_
@@ -12,33 +11,34 @@
 
 namespace ropewalk::evaluate {
 
-// Of a sample that is not empty.
+// The mean of a sample, which must not be empty.
 double Mean(std::span<const double> sample);
 
-// Standard error of the mean of a sample; 0 for fewer than two.
+// The standard error of the mean of a sample; 0 for fewer than two numbers.
 double StandardError(std::span<const double> sample);
 
-// Of an even number the mean of the middle two; 0 of none.
+// The median; the mean of the middle two for an even number, 0 for an empty
+// sample.
 double Median(std::vector<double> values);
 
 class ScoreSummary {
  public:
-  // The scores of one document.
+  // Adds the scores of one document.
   void AddDocument(std::span<const TokenScore> scores);
 
   int64_t tokens() const { return tokens_; }
-  // The mean of each document that has scores, in their order.
+  // The mean loss of each document that has scores, in their order.
   const std::vector<double>& document_losses() const {
     return document_losses_;
   }
   double loss() const;      // mean over tokens; NaN without any
   double accuracy() const;  // in [0, 1]
 
-  // Of the loss. Tokens of one document hang together, so the documents'
-  // means are the sample; a single document leaves only its tokens, whose
-  // standard error is too small.
+  // The standard error of the loss. Tokens of one document depend on each
+  // other, so the sample is the means of the documents. With one document it is
+  // the tokens, whose standard error is too small.
   double loss_stderr() const;
-  // The same, of the accuracy.
+  // The same for the accuracy.
   double accuracy_stderr() const;
 
  private:

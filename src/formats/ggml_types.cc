@@ -69,12 +69,14 @@ std::span<const GgmlType> AllGgmlTypes() { return kTypes; }
 
 std::string UnreadType(std::string_view type_name) {
   return "is of type " + std::string(type_name) +
-         ", which is not read; take the q4_K_M file of the same model, or "
-         "rewrite it with llama.cpp's llama-quantize --allow-requantize";
+         ", which Ropewalk cannot read; take the q4_K_M file of the same "
+         "model, "
+         "or rewrite it with llama.cpp's llama-quantize --allow-requantize";
 }
 
-// llama.cpp's enum llama_ftype. It has no number for q8_K, which llama.cpp
-// only computes with, nor for nothing but mxfp4: 38 is its mix for experts.
+// The numbers are llama.cpp's enum llama_ftype. It has no number for q8_K,
+// which llama.cpp uses for intermediate results only, and none for files that
+// are mxfp4 throughout (38 means mxfp4 in the experts only).
 int64_t FileTypeOf(DType type) {
   switch (type) {
     case DType::kF32:

@@ -13,7 +13,7 @@
 namespace ropewalk::formats {
 namespace {
 
-// The key split.count of a file that is whole is absent, 0 or 1.
+// In a file that is not split the key split.count is absent, 0 or 1.
 int64_t SplitCount(const Metadata& metadata) {
   const int64_t count = metadata.FindInt("split.count").value_or(1);
   if (count < 0 || count > kGgufMaxParts) {
@@ -37,8 +37,8 @@ std::string PartOf(int64_t part, int64_t count) {
   return "part " + std::to_string(part + 1) + " of " + std::to_string(count);
 }
 
-// The path of a split model's first part without its suffix; refuses a file
-// that is another part, or that is not named as parts are.
+// The path of a split model's first part without its suffix. Throws FormatError
+// if the file is another part or does not have the name of a part.
 std::string SplitPrefix(const GgufPart& first, int64_t count) {
   const std::string& path = first.map.path();
   const auto number = first.metadata.FindInt("split.no");

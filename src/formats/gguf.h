@@ -1,9 +1,12 @@
 // GGUF model files, versions 2 and 3, read through a memory map.
 //
-// A file is not trusted: every count, length, type and offset is checked
-// against the file before it is used, and memory beyond the map stays within
-// a small multiple of the file's own size. Version 1 and big-endian files are
-// refused; both are rare and easily converted.
+// The folder formats/ reads and writes files: GGUF, safetensors, text and token
+// ids. It knows no model: what a key or a tensor means is decided above it. A
+// file is not trusted: every count, length, type and offset is checked against
+// the file before it is used, and memory beyond the map stays within a small
+// multiple of the file's own size. Keep both rules when you change a reader,
+// and run its fuzz target (docs/reliability.md). Version 1 and big-endian files
+// are refused; both are rare and easily converted.
 
 #ifndef ROPEWALK_FORMATS_GGUF_H_
 #define ROPEWALK_FORMATS_GGUF_H_
@@ -25,27 +28,27 @@ namespace ropewalk::formats {
 
 inline constexpr std::string_view kGgufMagic = "GGUF";
 inline constexpr int64_t kGgufMaxDimensions = 4;
-// Where the key general.alignment is absent, and what it may be.
+// The alignment if the key general.alignment is absent, and its limits.
 inline constexpr int64_t kGgufDefaultAlignment = 32;
 inline constexpr int64_t kGgufMinAlignment = 8;
 inline constexpr int64_t kGgufMaxAlignment = 1 << 16;
-// Real files have about 50 keys of about 40 bytes; a spare factor of 1000
-// still keeps a hostile index of keys small.
+// Real files have about 50 keys of about 40 bytes. 1000 times as many keys
+// still make a small index.
 inline constexpr int64_t kGgufMaxKeys = 1 << 16;
-inline constexpr int64_t kGgufMaxKeyBytes = (1 << 16) - 1;  // as specified
+inline constexpr int64_t kGgufMaxKeyBytes = (1 << 16) - 1;  // of the format
 
-// Parts of a split model have five digits in their names.
+// The name of a part of a split model has five digits for its number.
 inline constexpr int64_t kGgufMaxParts = 99999;
 
-// A view into the file's map; lives no longer than its GgufFile.
+// A view into the map of a file. Its GgufFile must outlive it.
 struct GgufTensor {
   std::string name;
   std::string type_name;             // ggml's: "f32", "q4_K"
-  std::optional<DType> type;         // nothing: our kernels cannot read it
+  std::optional<DType> type;         // empty if our kernels cannot read it
   std::vector<int64_t> shape;        // slowest first: [rows, columns]; 1 to 4
-  std::string path;                  // of the file, or the part, it is in
+  std::string path;                  // the file, or the part, that has it
   int64_t file_offset = 0;           // of `bytes` in that file
-  std::span<const std::byte> bytes;  // exactly the tensor's
+  std::span<const std::byte> bytes;  // exactly those of the tensor
 
   int64_t Elements() const;
   int64_t Rows() const { return Elements() / Columns(); }
@@ -56,13 +59,13 @@ struct GgufPart;
 
 // Movable, immutable after construction; owns the map.
 //
-// A split model (key split.count above 1) is opened by its first part, named
-// PREFIX-00001-of-0000N.gguf. Its keys are the model's, its tensors those of
-// all parts in order.
+// To open a split model (key split.count above 1), give the path of its first
+// part, PREFIX-00001-of-0000N.gguf. The keys are those of the first part, the
+// tensors those of all parts in order.
 class GgufFile {
  public:
-  // Throws IoError, also for a part that is missing, and FormatError for
-  // anything the format does not allow.
+  // Throws IoError, also if a part is missing, and FormatError for anything
+  // that the format does not allow.
   explicit GgufFile(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -72,7 +75,7 @@ class GgufFile {
   int64_t parts() const { return static_cast<int64_t>(maps_.size()); }
   const Metadata& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
-  // Nothing when there is no such tensor.
+  // Null if there is no such tensor.
   const GgufTensor* Find(std::string_view name) const;
 
  private:

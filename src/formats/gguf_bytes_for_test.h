@@ -1,5 +1,5 @@
-// GGUF files made byte by byte, so that tests of the reader do not lean on
-// our own writer and can say what no writer would.
+// GGUF files made byte by byte, so that tests of the reader do not depend on
+// our own writer and can have contents that no writer would write.
 
 #ifndef ROPEWALK_FORMATS_GGUF_BYTES_FOR_TEST_H_
 #define ROPEWALK_FORMATS_GGUF_BYTES_FOR_TEST_H_
@@ -67,7 +67,7 @@ class GgufBytes {
   std::string bytes_;
 };
 
-// A folder of this process alone, removed when it ends.
+// A folder that only this process uses, removed when it ends.
 class TestFolder {
  public:
   TestFolder()

@@ -11,7 +11,7 @@
 namespace ropewalk::formats {
 namespace {
 
-// GGUF is little-endian, and values are copied as they lie.
+// GGUF is little-endian, and values are copied without conversion.
 static_assert(std::endian::native == std::endian::little);
 
 bool IsInteger(GgufType type) {
@@ -49,7 +49,7 @@ std::string Store(T value) {
   return bytes;
 }
 
-// Element i of an integer value. Nothing for a u64 above int64's maximum.
+// Element i of an integer value; nullopt for a u64 above the largest int64.
 std::optional<int64_t> IntAt(const MetadataValue& value, int64_t i) {
   switch (value.element_type) {
     case GgufType::kUint8:
@@ -131,7 +131,7 @@ std::string ElementText(const MetadataValue& value, int64_t i, size_t limit) {
                                       : std::string_view(value.bytes);
     return '"' + Printable(text, limit) + '"';
   }
-  // A float32 is shown with the digits that a float32 has: 1e-05, not
+  // A float32 is printed with the digits of a float32: 1e-05, not
   // 9.999999747378752e-06.
   if (value.element_type == GgufType::kFloat32) {
     char text[32];

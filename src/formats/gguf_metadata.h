@@ -1,8 +1,8 @@
 // The key-value part of a GGUF file.
 //
-// Numbers stay as the bytes that the file holds and are widened when asked
-// for: an array of 100 million bytes costs 100 MB here, not 1.6 GB of
-// variants, and writing returns exactly what was read.
+// Numbers are kept as the bytes of the file and are widened on access. So an
+// array of 100 million bytes costs 100 MB, not 1.6 GB of variants, and writing
+// gives exactly the bytes that were read.
 
 #ifndef ROPEWALK_FORMATS_GGUF_METADATA_H_
 #define ROPEWALK_FORMATS_GGUF_METADATA_H_
@@ -40,12 +40,12 @@ enum class GgufType : uint32_t {
 // "u32", "f32", "bool", "string", "array".
 std::string_view GgufTypeName(GgufType type);
 
-// Bytes of one number or bool; 0 for strings and arrays.
+// The size in bytes of one number or bool; 0 for strings and arrays.
 int64_t GgufTypeBytes(GgufType type);
 
 struct MetadataValue {
   GgufType type = GgufType::kUint32;
-  GgufType element_type = GgufType::kUint32;  // of an array; else as `type`
+  GgufType element_type = GgufType::kUint32;  // of an array; else equals type
   int64_t count = 1;                          // elements
   std::string bytes;   // numbers and bools little-endian; or a string's bytes
   StringList strings;  // of an array of strings
@@ -60,14 +60,15 @@ struct MetadataValue {
 };
 
 // Keys with values, in order. Strings are bytes and need not be UTF-8 (tokens
-// are not). A Find throws FormatError, naming key, kind expected and kind
-// found, when the key is there with another kind; absence is an answer.
+// often are not). A Find function returns nullopt for an absent key. If the key
+// has a value of another kind, it throws a FormatError that names the key, the
+// kind expected and the kind found.
 class Metadata {
  public:
   struct Entry {
     std::string key;
     MetadataValue value;
-    int64_t offset = 0;  // of the key in the file; 0 when made in memory
+    int64_t offset = 0;  // of the key in the file; 0 if it was set in memory
   };
 
   // `source` names the file in errors.
@@ -79,29 +80,29 @@ class Metadata {
   bool Has(std::string_view key) const { return Find(key) != nullptr; }
   bool IsArray(std::string_view key) const;
 
-  // Any integer type that fits int64; not a bool, not a float.
+  // Takes any integer type if the value fits int64, but no bool and no float.
   std::optional<int64_t> FindInt(std::string_view key) const;
-  // Floats and integers; finite, or FormatError.
+  // Takes floats and integers. Throws FormatError if the value is not finite.
   std::optional<double> FindFloat(std::string_view key) const;
   std::optional<bool> FindBool(std::string_view key) const;
   std::optional<std::string> FindString(std::string_view key) const;
-  // Arrays, under the same rules for each element. An empty array of any
-  // element type is an empty list.
+  // Arrays, with the same rules for each element. An empty array of any element
+  // type gives an empty list.
   std::optional<std::vector<int64_t>> FindInts(std::string_view key) const;
   std::optional<std::vector<double>> FindFloats(std::string_view key) const;
   std::optional<std::vector<bool>> FindBools(std::string_view key) const;
   std::optional<std::vector<std::string>> FindStrings(
       std::string_view key) const;
-  // The same without a copy, for vocabularies; null: no such key. Lives until
-  // the key is set anew.
+  // The same without a copy, for vocabularies; null if there is no such key.
+  // The pointer is valid until the key is set again.
   const StringList* FindStringList(std::string_view key) const;
 
-  // A FormatError at `key`: "FILE: byte N: key 'KEY': WHAT". For rules that
-  // the reader of the value knows ("must be above 0, got 0").
+  // Makes a FormatError at `key`, "FILE: byte N: key 'KEY': WHAT", for callers
+  // that check a value against rules of their own ("must be above 0, got 0").
   FormatError Error(std::string_view key, const std::string& what) const;
 
-  // A key that is there keeps its place and gets the new value. Throw
-  // std::invalid_argument when the key is empty or a number does not fit.
+  // The Set functions add a key, or replace its value and keep its place. They
+  // throw std::invalid_argument if the key is empty or a number does not fit.
   void Set(std::string_view key, MetadataValue value, int64_t offset = 0);
   void SetInt(std::string_view key, int64_t value,
               GgufType type = GgufType::kUint32);

@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TEST(MetadataTest, AbsenceIsAnAnswer) {
+TEST(MetadataTest, FindReturnsNulloptForAnAbsentKey) {
   const Metadata metadata;
   EXPECT_EQ(metadata.FindInt("k"), std::nullopt);
   EXPECT_EQ(metadata.FindFloat("k"), std::nullopt);
@@ -27,7 +27,7 @@ TEST(MetadataTest, AbsenceIsAnAnswer) {
   EXPECT_FALSE(metadata.IsArray("k"));
 }
 
-TEST(MetadataTest, EveryIntegerTypeIsAnInt) {
+TEST(MetadataTest, FindIntTakesEveryIntegerType) {
   using enum GgufType;
   for (const GgufType type :
        {kUint8, kInt8, kUint16, kInt16, kUint32, kInt32, kUint64, kInt64}) {
@@ -55,7 +55,7 @@ TEST(MetadataTest, EveryIntegerTypeIsAnInt) {
   EXPECT_THROW(metadata.SetInt("", 1), std::invalid_argument);
 }
 
-TEST(MetadataTest, AnIntAboveInt64IsRefused) {
+TEST(MetadataTest, IntegersAboveInt64AreRefused) {
   const GgufFile file = ReadBytesAsGguf(GgufBytes(3, 0, 2)
                                             .Key("k", GgufType::kUint64)
                                             .U64(uint64_t{1} << 63)
@@ -71,7 +71,7 @@ TEST(MetadataTest, AnIntAboveInt64IsRefused) {
   EXPECT_EQ(file.metadata().FindFloat("k"), 0x1p63);
 }
 
-TEST(MetadataTest, AWrongKindNamesKeyExpectedAndFound) {
+TEST(MetadataTest, ErrorOfAWrongKindNamesKeyExpectedAndFound) {
   const GgufFile file = ReadBytesAsGguf(GgufBytes(3, 0, 4)
                                             .Key("b", GgufType::kBool)
                                             .U8(1)
@@ -120,7 +120,7 @@ TEST(MetadataTest, FloatsMustBeFinite) {
               HasSubstr("element 1 must be finite, got inf"));
 }
 
-TEST(MetadataTest, AListOfStringsIsReadWithoutACopy) {
+TEST(MetadataTest, ListsOfStringsCanBeReadWithoutACopy) {
   Metadata metadata("f");
   metadata.SetStrings("s", {"a", "", "long enough to need an allocation"});
   metadata.SetInts("i", std::vector<int64_t>{1});
@@ -138,7 +138,7 @@ TEST(MetadataTest, AListOfStringsIsReadWithoutACopy) {
   EXPECT_FALSE(StringList({"ab", ""}) == StringList({"a", "b"}));
 }
 
-TEST(MetadataTest, SettingAgainKeepsThePlace) {
+TEST(MetadataTest, SettingAKeyAgainKeepsItsPlace) {
   Metadata metadata;
   metadata.SetInt("a", 1);
   metadata.SetString("b", "two");
@@ -153,7 +153,7 @@ TEST(MetadataTest, SettingAgainKeepsThePlace) {
   EXPECT_FALSE(metadata.Has("b"));
 }
 
-TEST(MetadataTest, ValuesAreShownShort) {
+TEST(MetadataTest, ShortValueCutsLongArraysAndEscapesBytes) {
   Metadata metadata;
   metadata.SetFloat("eps", 1e-5);
   metadata.SetString("name", "two\nlines");

@@ -13,13 +13,13 @@
 namespace ropewalk::formats {
 namespace {
 
-// The least bytes that one key with its value, or one tensor entry, can take:
-// length, one byte of name, type, one byte of value; and length, one byte of
-// name, dimension count, one dimension, type, offset.
+// The least size in bytes of one key with its value (length, one byte of name,
+// type, one byte of value) and of one tensor entry (length, one byte of name,
+// dimension count, one dimension, type, offset).
 constexpr int64_t kLeastKeyBytes = 8 + 1 + 4 + 1;
 constexpr int64_t kLeastTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
-// Walks the file; no read goes past the end.
+// Reads the file from front to back, and never past its end.
 class Reader {
  public:
   Reader(const std::string& path, std::span<const std::byte> bytes)
@@ -36,7 +36,7 @@ class Reader {
     return ErrorAt(offset_, what);
   }
 
-  // `what` is named when the file ends too early.
+  // `what` names the field in the error if the file ends too early.
   std::string_view Take(int64_t count, std::string_view what) {
     if (count > left()) {
       throw Error(std::string(what) + " needs " + std::to_string(count) +
@@ -55,8 +55,9 @@ class Reader {
     return value;
   }
 
-  // A count of things that take at least `least_bytes` each: more than the
-  // rest of the file can hold is refused before anything is reserved.
+  // Reads a count of items that take at least `least_bytes` each. Throws
+  // FormatError, before any memory is reserved, if the rest of the file cannot
+  // hold so many.
   int64_t Count(int64_t least_bytes, std::string_view what) {
     const int64_t start = offset_;
     const auto count = Number<uint64_t>(what);
@@ -135,7 +136,7 @@ MetadataValue ReadArray(Reader& reader, std::string_view key) {
   }
   const std::string what = "key " + Quoted(key) + ": array length";
   if (value.element_type == GgufType::kString) {
-    value.count = reader.Count(8, what);  // each has its own length
+    value.count = reader.Count(8, what);  // each begins with its length
     value.strings.Reserve(static_cast<size_t>(value.count), 0);
     for (int64_t i = 0; i < value.count; ++i) {
       value.strings.Add(reader.String("string in an array"));
@@ -199,8 +200,8 @@ int64_t ReadAlignment(const Metadata& metadata) {
   return alignment;
 }
 
-// Where a tensor lies; its bytes are cut from the map once all entries, and
-// so the start of the data, are known.
+// The place of a tensor. Its bytes are taken from the map when all entries are
+// read, because only then the start of the data is known.
 struct Place {
   int64_t entry = 0;   // byte of its entry, for errors
   int64_t offset = 0;  // from the start of the data
@@ -285,7 +286,7 @@ std::pair<GgufTensor, Place> ReadTensor(Reader& reader, int64_t alignment) {
   return {std::move(tensor), place};
 }
 
-// Fills in bytes and file_offset.
+// Sets `bytes` and `file_offset` of every tensor.
 void PlaceTensors(const Reader& reader, std::span<const std::byte> file,
                   int64_t data, const std::vector<Place>& places,
                   std::vector<GgufTensor>* tensors) {

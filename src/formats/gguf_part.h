@@ -1,4 +1,4 @@
-// One file of a GGUF model: the whole of it, or a part of a split one.
+// One file of a GGUF model: the whole model, or one part of a split model.
 
 #ifndef ROPEWALK_FORMATS_GGUF_PART_H_
 #define ROPEWALK_FORMATS_GGUF_PART_H_
@@ -15,7 +15,8 @@ namespace ropewalk::formats {
 
 // Movable; owns the map that the tensors point into.
 struct GgufPart {
-  // Throws IoError, and FormatError for anything the format does not allow.
+  // Throws IoError, and FormatError for anything that the format does not
+  // allow.
   explicit GgufPart(const std::string& path);
 
   MappedFile map;

@@ -1,4 +1,5 @@
-// Split models: opened by their first part, refused with a reason otherwise.
+// Split models: the first part opens the model, anything else is refused with a
+// reason.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,14 +76,14 @@ TEST_F(SplitTest, OpensByItsFirstPart) {
                                  std::filesystem::file_size(third_)));
 }
 
-TEST_F(SplitTest, AnotherPartNamesTheFirst) {
+TEST_F(SplitTest, ErrorOfAnotherPartNamesTheFirst) {
   EXPECT_THAT(ErrorOf(second_),
               HasSubstr("this is part 2 of 3 of a split model; open the first, "
                         "'" +
                         first_ + "'"));
 }
 
-TEST_F(SplitTest, NamesTheMissingPart) {
+TEST_F(SplitTest, ErrorNamesTheMissingPart) {
   std::filesystem::remove(third_);
   EXPECT_THAT(ErrorOf(first_), HasSubstr("part 3 of 3 of this split model is "
                                          "missing: '" +
@@ -100,13 +101,13 @@ TEST_F(SplitTest, RefusesAPartOfAnotherSplit) {
   EXPECT_THAT(ErrorOf(first_), HasSubstr("key 'split.count': must be 3"));
 }
 
-TEST_F(SplitTest, RefusesPartsThatHoldOtherNumbersOfTensors) {
+TEST_F(SplitTest, RefusesAWrongTotalOfTensors) {
   WritePart("m-00001-of-00003.gguf", {.no = 0, .tensors = 4}, "a", 1);
   EXPECT_THAT(ErrorOf(first_), HasSubstr("key 'split.tensors.count': is 4 but "
                                          "the 3 parts have 3 tensors"));
 }
 
-TEST_F(SplitTest, RefusesATensorThatTwoPartsHold) {
+TEST_F(SplitTest, RefusesATensorThatIsInTwoParts) {
   WritePart("m-00003-of-00003.gguf", {.no = 2}, "a", 3);
   EXPECT_THAT(ErrorOf(first_),
               HasSubstr("tensor 'a' appears in an earlier part too"));
@@ -119,7 +120,7 @@ TEST_F(SplitTest, RefusesPartsUnderAnotherName) {
                                          "'-00001-of-00003.gguf'"));
 }
 
-TEST_F(SplitTest, RefusesKeysThatAreNoPart) {
+TEST_F(SplitTest, RefusesSplitKeysOutOfRange) {
   WritePart("m-00001-of-00003.gguf", {.no = 3}, "a", 1);
   EXPECT_THAT(ErrorOf(first_), HasSubstr("must be below split.count = 3"));
   EXPECT_THAT(GgufErrorOf(GgufBytes(3, 0, 1)
@@ -134,7 +135,7 @@ TEST_F(SplitTest, RefusesKeysThatAreNoPart) {
               HasSubstr("must be from 0 to 99999"));
 }
 
-TEST_F(SplitTest, OnePartAloneIsAWholeFile) {
+TEST_F(SplitTest, ASplitOfOnePartIsAWholeFile) {
   EXPECT_EQ(GgufFile(WritePart("one.gguf", {.no = 0, .count = 1, .tensors = 1},
                                "a", 1))
                 .parts(),

@@ -36,7 +36,7 @@ std::string SmallFile(uint32_t version = 3) {
   return file.Raw(std::string(66, 'k')).bytes();
 }
 
-// A file of one tensor entry as given and `data` bytes behind it.
+// A file with the given tensor entry and `data` bytes behind it.
 std::string OneTensor(const std::vector<uint64_t>& ne, uint64_t offset,
                       uint32_t type, size_t data) {
   return GgufBytes(3, 1)
@@ -46,7 +46,7 @@ std::string OneTensor(const std::vector<uint64_t>& ne, uint64_t offset,
       .bytes();
 }
 
-TEST(GgmlTypesTest, EveryTypeOfOursHasTheSameBlocks) {
+TEST(GgmlTypesTest, EveryDTypeHasItsBlockSizeInTheTable) {
   for (const DTypeInfo& info : AllDTypes()) {
     const GgmlType& type = GgmlTypeOf(info.type);
     EXPECT_EQ(type.name, info.name);
@@ -73,10 +73,10 @@ TEST(GgufTest, ReadsVersionsTwoAndThree) {
   }
 }
 
-TEST(GgufTest, TensorsAreRowMajorAndExactlyTheirBytes) {
+TEST(GgufTest, TensorsAreRowMajorAndHaveExactlyTheirBytes) {
   const std::string bytes = SmallFile();
   GgufFile opened = ReadBytesAsGguf(bytes);
-  const GgufFile file = std::move(opened);  // the map moves along
+  const GgufFile file = std::move(opened);  // the map must move too
   const GgufTensor* first = file.Find("first");
   ASSERT_NE(first, nullptr);
   EXPECT_THAT(first->shape, ElementsAre(2, 3));
@@ -110,7 +110,7 @@ TEST(GgufTest, EveryTruncationIsFormatError) {
   }
 }
 
-TEST(GgufTest, ACutModelNamesTensorSizeAndCause) {
+TEST(GgufTest, ErrorOfACutModelNamesTensorSizeAndCause) {
   const std::string bytes = SmallFile();
   EXPECT_THAT(GgufErrorOf(std::string_view(bytes).substr(0, bytes.size() - 1)),
               MatchesRegex(".*made.gguf: byte [0-9]+: tensor 'third' ends at "
@@ -148,7 +148,7 @@ TEST(GgufTest, RandomDamageParsesOrIsFormatError) {
   EXPECT_LT(refused, 4000);
 }
 
-TEST(GgufTest, HugeCountsAreRefusedBeforeMemoryIsTaken) {
+TEST(GgufTest, HugeCountsAreRefusedBeforeMemoryIsReserved) {
   rusage before{};
   getrusage(RUSAGE_SELF, &before);
   for (const uint64_t huge :
@@ -174,7 +174,7 @@ TEST(GgufTest, HugeCountsAreRefusedBeforeMemoryIsTaken) {
   EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 << 10);  // KiB
 }
 
-TEST(GgufTest, RefusesWhatIsNotGguf) {
+TEST(GgufTest, RefusesOtherFormatsAndVersions) {
   EXPECT_THAT(GgufErrorOf(""), HasSubstr("not a GGUF file"));
   EXPECT_THAT(GgufErrorOf("PK\x03\x04 some zip file"),
               HasSubstr("byte 0: not a GGUF file"));

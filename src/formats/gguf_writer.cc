@@ -103,7 +103,8 @@ void GgufWriter::WriteTensor(std::span<const std::byte> bytes) {
               std::to_string(bytes.size()));
   file_.Write(std::string_view(reinterpret_cast<const char*>(bytes.data()),
                                bytes.size()));
-  WritePadding();  // after the last one too: some readers map whole blocks
+  // Also after the last tensor, because some readers map whole blocks.
+  WritePadding();
   ++written_;
 }
 

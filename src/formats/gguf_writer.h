@@ -1,7 +1,7 @@
-// Writes GGUF version 3, whole or not at all.
+// Writes GGUF files of version 3. A file appears complete or not at all.
 //
-// The header names every tensor's place, so all tensors are declared first;
-// their bytes then stream through, one tensor in memory at a time.
+// The header has the place of every tensor, so the caller declares all tensors
+// first and then passes their bytes, one tensor after another.
 
 #ifndef ROPEWALK_FORMATS_GGUF_WRITER_H_
 #define ROPEWALK_FORMATS_GGUF_WRITER_H_
@@ -21,27 +21,30 @@
 
 namespace ropewalk::formats {
 
-// One thread at a time. Without Finish nothing is left behind.
+// For one thread at a time. Without Finish no file is left behind.
 class GgufWriter {
  public:
-  // Throws IoError when `path` cannot be written, std::invalid_argument when
-  // the key general.alignment is not what gguf.h allows.
+  // Throws IoError if `path` cannot be written, and std::invalid_argument if
+  // the key general.alignment is outside the limits in gguf.h.
   GgufWriter(const std::string& path, Metadata metadata);
 
-  // Declares the next tensor. `shape` is slowest first, 1 to 4 dimensions, the
-  // last one whole blocks of the type. Throws std::invalid_argument otherwise,
-  // for a name used twice, and after the first WriteTensor.
+  // Declares the next tensor. `shape` has 1 to 4 dimensions, slowest first; the
+  // last one must be a whole number of blocks of the type. Throws
+  // std::invalid_argument if it is not, if the name is used twice, and after
+  // the first WriteTensor.
   void AddTensor(const std::string& name, DType type,
                  std::vector<int64_t> shape);
-  // The same by ggml's name ("q4_K"), for tensors that are only passed on.
+  // The same with ggml's name of the type ("q4_K"), for tensors that are copied
+  // without reading them.
   void AddTensor(const std::string& name, std::string_view type_name,
                  std::vector<int64_t> shape);
 
-  // The bytes of the next declared tensor, in order. Throws
-  // std::invalid_argument when their number is not the tensor's; IoError.
+  // Writes the bytes of the next declared tensor. Throws std::invalid_argument
+  // if their number is not that of the tensor, and IoError.
   void WriteTensor(std::span<const std::byte> bytes);
 
-  // Commits. Throws std::invalid_argument when tensors are missing; IoError.
+  // Puts the file in place. Throws std::invalid_argument if tensors are
+  // missing, and IoError.
   void Finish();
 
  private:

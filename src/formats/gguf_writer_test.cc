@@ -60,7 +60,7 @@ void Copy(const GgufFile& from, const std::string& path) {
   writer.Finish();
 }
 
-TEST(GgufWriterTest, WhatIsWrittenReadsBack) {
+TEST(GgufWriterTest, WrittenKeysAndTensorsReadBack) {
   for (const int64_t alignment : {0, 8, 32, 4096}) {
     Metadata metadata;
     metadata.SetString("general.architecture", "ropewalk");
@@ -104,7 +104,7 @@ TEST(GgufWriterTest, WhatIsWrittenReadsBack) {
   }
 }
 
-TEST(GgufWriterTest, CopiesOfTheSharedFilesHoldTheSame) {
+TEST(GgufWriterTest, CopiesOfTheSharedFilesHaveTheSameBytes) {
   for (const char* name : {"models/stories260K/stories260K.gguf",
                            "tokenizers/ggml-vocab-phi-3.gguf"}) {
     ROPEWALK_NEED_DATA(path, name);
@@ -112,7 +112,7 @@ TEST(GgufWriterTest, CopiesOfTheSharedFilesHoldTheSame) {
     const std::string copy = TestPath("copy.gguf");
     Copy(original, copy);
     ExpectSameContents(original, GgufFile(copy));
-    EXPECT_EQ(ReadAll(path), ReadAll(copy));  // both pad in the usual way
+    EXPECT_EQ(ReadAll(path), ReadAll(copy));  // both have the same padding
   }
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kAlignment = 8;
 constexpr std::string_view kMetadataName = "__metadata__";
@@ -42,8 +42,8 @@ const SafeTypeInfo* FindType(std::string_view name) {
   return nullptr;
 }
 
-// The product of `shape` times `bytes`, or nothing where it passes int64. A
-// zero anywhere makes the whole zero, however large the rest.
+// The product of `shape` and `bytes`, or nullopt if it passes int64. With a
+// zero anywhere the product is zero, however large the other sizes are.
 std::optional<int64_t> ByteCount(std::span<const int64_t> shape,
                                  int64_t bytes) {
   int64_t product = bytes;
@@ -57,7 +57,7 @@ std::optional<int64_t> ByteCount(std::span<const int64_t> shape,
 }
 
 uint32_t Crc32(uint32_t crc, const void* bytes, size_t size) {
-  if (size == 0) return crc;  // zlib takes a null pointer for a fresh start
+  if (size == 0) return crc;  // for a null pointer zlib would start again
   return static_cast<uint32_t>(
       crc32_z(crc, static_cast<const Bytef*>(bytes), size));
 }
@@ -74,7 +74,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
   const std::span<const std::byte> bytes = file_.bytes();
   if (bytes.size() < kLengthBytes) {
     throw FormatError(path, 0,
-                      "a safetensors file has at least 8 bytes, this one " +
+                      "a safetensors file has at least 8 bytes, this one has " +
                           std::to_string(bytes.size()) +
                           " (interrupted download?)");
   }
@@ -83,11 +83,11 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
   const uint64_t limit =
       std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - kLengthBytes);
   if (header_bytes > limit) {
-    throw FormatError(
-        path, 0,
-        "the header claims " + std::to_string(header_bytes) +
-            " bytes but at most " + std::to_string(limit) +
-            " are possible (not a safetensors file, or cut short?)");
+    throw FormatError(path, 0,
+                      "the header claims " + std::to_string(header_bytes) +
+                          " bytes but can have at most " +
+                          std::to_string(limit) +
+                          " (not a safetensors file, or cut short?)");
   }
   const std::string_view json(
       reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
@@ -131,8 +131,8 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(path) {
   }
 }
 
-// Sorts the tensors, requires that they fill the data section, and takes the
-// checksum from behind them.
+// Sorts the tensors, requires that they fill the data section without gaps, and
+// moves the checksum out of the list.
 void SafetensorsFile::CheckLayout(size_t data_begin) {
   std::stable_sort(tensors_.begin(), tensors_.end(),
                    [](const SafeTensor& a, const SafeTensor& b) {
@@ -148,15 +148,15 @@ void SafetensorsFile::CheckLayout(size_t data_begin) {
       throw FormatError(
           path(), next - file,
           "tensor '" + Printable(tensor.name) + "' " +
-              (tensor.bytes.data() < next ? "overlaps the one in front of it"
-                                          : "leaves a hole in front of it"));
+              (tensor.bytes.data() < next ? "overlaps the tensor before it"
+                                          : "leaves a hole before it"));
     }
     next += tensor.bytes.size();
   }
   if (next != file + file_.bytes().size()) {
     throw FormatError(path(), next - file,
                       std::to_string(file + file_.bytes().size() - next) +
-                          " bytes belong to no tensor");
+                          " bytes at the end belong to no tensor");
   }
   if (tensors_.empty() || tensors_.back().name != kChecksumName) return;
   const SafeTensor& last = tensors_.back();
@@ -186,7 +186,7 @@ const SafeTensor& SafetensorsFile::Get(std::string_view name) const {
 
 void SafetensorsFile::VerifyChecksum() const {
   if (!has_checksum_) {
-    throw FormatError(path(), 0, "the file carries no checksum");
+    throw FormatError(path(), 0, "the file has no checksum (tensor __crc32__)");
   }
   const uint32_t crc = Crc32(0, file_.bytes().data(), checked_bytes_);
   if (crc != checksum_) {
@@ -203,7 +203,9 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, Options options)
 
 void SafetensorsWriter::AddMetadata(const std::string& key,
                                     const std::string& value) {
-  Require(!header_written_, "AddMetadata comes before the first WriteTensor");
+  Require(!header_written_,
+          "AddMetadata must come before the first WriteTensor: key '" +
+              Printable(key) + "'");
   Require(!FindInvalidUtf8(key) && !FindInvalidUtf8(value),
           "safetensors metadata '" + Printable(key) + "' must be UTF-8");
   Require(metadata_.emplace(key, value).second,
@@ -230,7 +232,7 @@ void SafetensorsWriter::AddTensor(const std::string& name, SafeType type,
 
 void SafetensorsWriter::WriteHeader() {
   header_written_ = true;
-  // Ordered by hand: nlohmann's map would sort the tensors by name.
+  // Written by hand, because nlohmann's map would sort the tensors by name.
   std::string json = "{";
   const auto quoted = [](const std::string& text) {
     return nlohmann::json(text).dump();
@@ -262,7 +264,7 @@ void SafetensorsWriter::WriteHeader() {
   json += '}';
   while ((json.size() + kLengthBytes) % kAlignment != 0) json += ' ';
   Require(json.size() <= kMaxHeaderBytes,
-          "a safetensors header has at most 100 MB, this one " +
+          "a safetensors header has at most 100 MB, this one has " +
               std::to_string(json.size()) + " bytes");
   const uint64_t length = json.size();
   Write({reinterpret_cast<const char*>(&length), sizeof(length)});

@@ -14,12 +14,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-// No tensor has as many; a header full of brackets must not fill memory.
+// More than any tensor has. The limit keeps a hostile header from filling
+// memory.
 constexpr size_t kMaxDimensions = 32;
 constexpr size_t kMaxNameBytes = 64 << 10;
 
-// Receives the parser's events. Each returns false to stop, with the reason in
-// `problem`. Names are told apart before anything of theirs is stored.
+// Receives the events of the parser. Each function returns false to stop, with
+// the reason in `problem`. A name that is used twice is refused before anything
+// of it is stored.
 class Reader : public nlohmann::json_sax<Json> {
  public:
   bool null() override { return Unexpected("null"); }
@@ -161,7 +163,7 @@ class Reader : public nlohmann::json_sax<Json> {
     return false;
   }
   bool Unexpected(const std::string& what) {
-    return Fail(what + " where the format has none" +
+    return Fail(what + " is not allowed here" +
                 (place_ == Place::kOutside
                      ? std::string()
                      : " (at '" + Printable(key_, 60) + "')"));

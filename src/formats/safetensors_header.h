@@ -1,7 +1,8 @@
 // The JSON header of a safetensors file, read event by event.
 //
-// A document tree would lose names used twice and cost far more memory than
-// the text; this keeps only what the format knows and stops at anything else.
+// A document tree would lose names that are used twice and take far more memory
+// than the text. This reader keeps only what the format defines and stops at
+// anything else.
 
 #ifndef ROPEWALK_FORMATS_SAFETENSORS_HEADER_H_
 #define ROPEWALK_FORMATS_SAFETENSORS_HEADER_H_
@@ -27,8 +28,9 @@ struct SafetensorsHeader {
   std::map<std::string, std::string, std::less<>> metadata;
 };
 
-// `json` begins at byte `offset` of `path`. Numbers are non-negative int64;
-// nothing else about them has been checked. Throws FormatError.
+// Parses `json`, which begins at byte `offset` of `path`. Numbers in the result
+// are non-negative; the caller must check everything else about them. Throws
+// FormatError.
 SafetensorsHeader ParseSafetensorsHeader(const std::string& path,
                                          int64_t offset, std::string_view json);
 

@@ -26,7 +26,7 @@ std::string ReadAll(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The file of a header and data as they are.
+// The bytes of a file with the given header and data.
 std::string Raw(const std::string& json, size_t data_bytes) {
   const uint64_t length = json.size();
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof(length));
@@ -56,7 +56,7 @@ std::string WriteSmall(const std::string& name) {
   const float a[] = {0, 1, 2, 3, 4, 5};
   const int64_t step = 7;
   const auto whole = std::as_bytes(std::span(a));
-  writer.WriteTensor(whole.first(10));  // pieces of any size
+  writer.WriteTensor(whole.first(10));  // a tensor in pieces of any size
   writer.WriteTensor(whole.subspan(10));
   writer.WriteTensor(std::as_bytes(std::span(&step, 1)));
   writer.WriteTensor(Bytes(std::string_view("\1\0\1", 3)));
@@ -66,7 +66,7 @@ std::string WriteSmall(const std::string& name) {
 
 TEST(SafetensorsTest, ReadsBackWhatWasWritten) {
   SafetensorsFile opened(WriteSmall("small.safetensors"));
-  const SafetensorsFile file = std::move(opened);  // the views move along
+  const SafetensorsFile file = std::move(opened);  // the map must move too
   ASSERT_EQ(file.tensors().size(), 4u);
   const SafeTensor& a = file.Get("a.weight");
   EXPECT_EQ(a.type, SafeType::kF32);
@@ -101,7 +101,7 @@ TEST(SafetensorsTest, DataBeginsAtAMultipleOfEight) {
   }
 }
 
-TEST(SafetensorsTest, ReadsTheFormatOfOthers) {
+TEST(SafetensorsTest, ReadsFilesOfOtherWriters) {
   const std::string json = "{" + Tensor("b", "F16", "[2]", "[4,8]") +
                            ",\"__metadata__\":{\"format\":\"pt\"}," +
                            Tensor("a", "U8", "[4]", "[0,4]") + "}  ";
@@ -113,7 +113,7 @@ TEST(SafetensorsTest, ReadsTheFormatOfOthers) {
   EXPECT_THROW(file.VerifyChecksum(), FormatError);
 }
 
-TEST(SafetensorsTest, AFileWithoutTensorsIsAFile) {
+TEST(SafetensorsTest, AFileWithoutTensorsIsAllowed) {
   const std::string path = TestPath("nothing.safetensors");
   SafetensorsWriter(path, {.checksum = false}).Finish();
   EXPECT_TRUE(SafetensorsFile(path).tensors().empty());
@@ -128,7 +128,7 @@ TEST(SafetensorsTest, EveryTruncationIsFormatError) {
   EXPECT_EQ(ErrorOf(bytes), "");
 }
 
-TEST(SafetensorsTest, EveryFlippedBitIsSeen) {
+TEST(SafetensorsTest, EveryFlippedBitIsDetected) {
   const std::string bytes = ReadAll(WriteSmall("unflipped.safetensors"));
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string damaged = bytes;
@@ -153,7 +153,7 @@ TEST(SafetensorsTest, RandomHeadersNeverCrash) {
   }
 }
 
-TEST(SafetensorsTest, LayoutMustFillTheFileOnce) {
+TEST(SafetensorsTest, TensorsMustFillTheFileWithoutOverlap) {
   const std::string a = Tensor("a", "U8", "[4]", "[0,4]");
   const auto error = [&](const std::string& b, size_t data) {
     return ErrorOf(Raw("{" + a + "," + b + "}", data));
@@ -173,7 +173,7 @@ TEST(SafetensorsTest, LayoutMustFillTheFileOnce) {
   EXPECT_THAT(error(Tensor("a", "U8", "[4]", "[4,8]"), 8), HasSubstr("twice"));
 }
 
-TEST(SafetensorsTest, ShapesAreMultipliedWithCare) {
+TEST(SafetensorsTest, ShapesWhoseProductOverflowsAreRefused) {
   const auto error = [](const std::string& shape, const std::string& type) {
     return ErrorOf(Raw("{" + Tensor("a", type, shape, "[0,8]") + "}", 8));
   };
@@ -190,7 +190,7 @@ TEST(SafetensorsTest, ShapesAreMultipliedWithCare) {
   EXPECT_THAT(error("[[2]]", "F32"), HasSubstr("array"));
 }
 
-TEST(SafetensorsTest, OtherJsonIsRefused) {
+TEST(SafetensorsTest, JsonOfAnotherFormIsRefused) {
   const auto error = [](const std::string& json) {
     return ErrorOf(Raw(json, 0));
   };
@@ -212,7 +212,7 @@ TEST(SafetensorsTest, OtherJsonIsRefused) {
   }
 }
 
-TEST(SafetensorsTest, DeepNestingAndHugeLengthsCostNothing) {
+TEST(SafetensorsTest, DeepNestingAndHugeLengthsTakeNoMemory) {
   EXPECT_NE(ErrorOf(Raw(std::string(10'000'000, '['), 0)), "");
   EXPECT_NE(ErrorOf(Raw("{\"a\":" + std::string(5'000'000, '['), 0)), "");
   std::string objects;

@@ -16,12 +16,12 @@ namespace ropewalk::formats {
 namespace {
 
 constexpr size_t kChunkBytes = 1 << 20;
-// Deflate reaches 1032 times on a run of one byte, text 3 to 20 times; below
-// 256 MiB nobody is hurt by an odd file.
+// Deflate packs a run of one byte 1032 times and text 3 to 20 times. Files that
+// unpack to less than 256 MiB are harmless at any ratio.
 constexpr size_t kMaxExpansion = 200;
 constexpr size_t kFreeBytes = size_t{256} << 20;
 
-// Not mapped: a pipe, as in <(zcat ...), is a fine source of text.
+// Read, not mapped, so that the text can come from a pipe such as <(zcat ...).
 std::string ReadBytes(std::FILE* file, const std::string& name) {
   std::string bytes;
   for (;;) {
@@ -40,13 +40,13 @@ bool IsGzip(std::string_view bytes) {
   return bytes.size() >= 2 && bytes.substr(0, 2) == "\x1f\x8b";
 }
 
-// zlib's state over `bytes`. Its counters have 32 bits, so input and output
-// are handed over in chunks and counted here.
+// The state of zlib over `bytes`. zlib's counters have 32 bits, so input and
+// output are passed in chunks and counted here.
 class Inflater {
  public:
   Inflater(const std::string& path, std::string_view bytes)
       : path_(path), bytes_(bytes) {
-    // 15: the largest window; + 16: gzip framing, checksum included.
+    // 15 is the largest window; + 16 means gzip framing with its checksum.
     ROPEWALK_CHECK(inflateInit2(&stream_, 15 + 16) == Z_OK);
   }
   Inflater(const Inflater&) = delete;
@@ -91,7 +91,8 @@ class Inflater {
     }
   }
 
-  // True when another member begins here; zeros after the last are padding.
+  // True if another member begins here. Zeros after the last member are
+  // padding.
   bool NextMember() {
     const std::string_view rest = bytes_.substr(used_);
     if (IsGzip(rest)) {
@@ -105,7 +106,7 @@ class Inflater {
   void Grow() {
     if (filled_ > kFreeBytes && filled_ / kMaxExpansion > used_) {
       throw Error("unpacks to more than " + std::to_string(kMaxExpansion) +
-                  " times its size; this is not a text");
+                  " times its size, which a text does not");
     }
     text_.resize(filled_ + std::max(kChunkBytes, filled_ / 2));
   }

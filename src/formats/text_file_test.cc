@@ -35,7 +35,7 @@ std::string Letters(size_t count, uint64_t seed) {
   return text;
 }
 
-TEST(TextFileTest, ReadsPlainAndGzipAlike) {
+TEST(TextFileTest, ReadsPlainTextAndGzip) {
   for (const size_t size : {size_t{0}, size_t{1}, (size_t{1} << 20) - 1,
                             size_t{1} << 20, size_t{5'000'001}}) {
     const std::string text = Letters(size, size);
@@ -54,7 +54,7 @@ TEST(TextFileTest, EveryTruncationOfGzipIsFormatError) {
   const std::string packed = Gzip(Letters(300, 1)) + Gzip("tail");
   const size_t border = packed.size() - Gzip("tail").size();
   for (size_t size = 2; size < packed.size(); ++size) {
-    if (size == border) continue;  // a whole member
+    if (size == border) continue;  // the first member is complete
     const std::string path = WriteBytes("cut", packed.substr(0, size));
     ASSERT_NE(FormatErrorOf([&] { ReadTextFile(path); }), "") << size;
   }
@@ -72,7 +72,7 @@ TEST(TextFileTest, DamagedGzipIsFormatErrorOrText) {
     bytes[static_cast<size_t>(rng.Below(static_cast<int64_t>(bytes.size())))] ^=
         static_cast<char>(1 + rng.Below(255));
     const std::string path = WriteBytes("damaged", bytes);
-    FormatErrorOf([&] { ReadTextFile(path); });  // anything else fails here
+    FormatErrorOf([&] { ReadTextFile(path); });  // fails for other exceptions
   }
   const std::string path = WriteBytes("junk", packed + "junk");
   EXPECT_THAT(FormatErrorOf([&] { ReadTextFile(path); }),
@@ -94,7 +94,7 @@ TEST(TextFileTest, MissingFilesAndFoldersAreIoErrors) {
   EXPECT_THROW(ReadIdsFile(TestPath("missing")), IoError);
 }
 
-TEST(TextFileTest, NamesTheFirstByteThatIsNotUtf8) {
+TEST(TextFileTest, ErrorNamesTheFirstByteThatIsNotUtf8) {
   RequireUtf8("t", "plain, ü, 文");
   EXPECT_THAT(FormatErrorOf([] { RequireUtf8("t", "caf\xe9 noir"); }),
               HasSubstr("t: byte 3: not UTF-8 text: '\\xe9 no' (another"));
@@ -106,7 +106,7 @@ TEST(TextFileTest, NamesTheFirstByteThatIsNotUtf8) {
               HasSubstr("looks like UTF-16"));
 }
 
-TEST(IdsFileTest, OneDocumentALine) {
+TEST(IdsFileTest, EachLineIsADocument) {
   const std::string text = "1 2  3\n\n \r\n4\t5\r\n2147483647";
   for (const std::string& bytes : {text, Gzip(text)}) {
     EXPECT_THAT(ReadIdsFile(WriteBytes("ids", bytes)),
@@ -116,7 +116,7 @@ TEST(IdsFileTest, OneDocumentALine) {
   EXPECT_TRUE(ReadIdsFile(WriteBytes("ids", "")).empty());
 }
 
-TEST(IdsFileTest, JunkNamesLineAndByte) {
+TEST(IdsFileTest, ErrorNamesLineAndByte) {
   for (const std::string word : {"x", "-1", "1.5", "2147483648",
                                  "99999999999999999999", "+1", "0x10", "1,2"}) {
     const std::string path = WriteBytes("ids", "1 2\n\n3 " + word + " 4\n");

@@ -53,7 +53,7 @@ TEST_P(ActivationTest, TanhIsAccurateAtEverySize) {
   SoftCap(1, Size(y), y.data());  // a cap of 1 divides and multiplies exactly
   for (size_t i = 0; i < x.size(); ++i) {
     const double exact = std::tanh(static_cast<double>(x[i]));
-    // Half of the smallest subnormal besides.
+    // Plus half of the smallest subnormal.
     ASSERT_NEAR(y[i], exact, 3e-7 * std::abs(exact) + 0x1p-149) << x[i];
     ASSERT_EQ(std::signbit(y[i]), std::signbit(x[i])) << x[i];
   }
@@ -67,8 +67,7 @@ TEST_P(ActivationTest, SoftCapMatchesFloat64) {
     std::vector<double> exact = Doubles(x);
     reference::SoftCap(cap, Size(y), exact.data());
     for (size_t i = 0; i < x.size(); ++i) {
-      // The quotient may be subnormal where x / cap is: a step of it is cap
-      // steps of the result.
+      // If x / cap is subnormal, one of its steps is cap steps of the result.
       ASSERT_NEAR(y[i], exact[i],
                   5e-7 * std::abs(exact[i]) + 0x1p-149 * (1 + cap))
           << x[i] << " cap " << cap;
@@ -94,12 +93,12 @@ TEST_P(ActivationTest, ActivationsMatchFloat64FromTinyToHuge) {
           << x[i] << " activation " << static_cast<int>(kind);
     }
     EXPECT_EQ(y[1], kLargest);
-    EXPECT_EQ(y[x.size() / 2 + 1], 0) << "of the least float";
+    EXPECT_EQ(y[x.size() / 2 + 1], 0) << "for the smallest float";
   }
 }
 
-// They differ by less than 5e-4 anywhere.
-TEST_P(ActivationTest, TheTwoGelusAreToldApart) {
+// The two forms of GELU differ by less than 5e-4 everywhere.
+TEST_P(ActivationTest, GeluAndGeluTanhDiffer) {
   const float x = -2.5f;
   float exact = 0;
   float by_tanh = 0;
@@ -109,7 +108,7 @@ TEST_P(ActivationTest, TheTwoGelusAreToldApart) {
   EXPECT_NEAR(by_tanh, -0.0150842661, 1e-7);
 }
 
-TEST_P(ActivationTest, InfinityAndNotANumberPass) {
+TEST_P(ActivationTest, InfinityAndNanPassThrough) {
   const std::vector<float> x = {kInfinity, std::nanf(""), -std::nanf("")};
   std::vector<float> y(x.size());
   for (const Activation kind : kAll) {
@@ -119,7 +118,7 @@ TEST_P(ActivationTest, InfinityAndNotANumberPass) {
   }
 }
 
-TEST_P(ActivationTest, AGatedActivationIsTheActivationTimesUp) {
+TEST_P(ActivationTest, GatedActivationIsActivationTimesUp) {
   Rng rng(30);
   for (const Activation kind : kAll) {
     for (const int64_t size : kSizes) {
@@ -150,7 +149,7 @@ TEST_P(ActivationTest, AGatedActivationIsTheActivationTimesUp) {
   }
 }
 
-// Rows around an offset and of a scale, each with and without weight and bias.
+// Rows of several scales and offsets, each with and without weight and bias.
 TEST_P(ActivationTest, NormsMatchFloat64AtEveryScale) {
   Rng rng(31);
   for (const int64_t size : kSizes) {
@@ -220,7 +219,7 @@ TEST_P(ActivationTest, NormsMatchFloat64AtEveryScale) {
   }
 }
 
-TEST_P(ActivationTest, ANormOfNotANumberIsNotANumber) {
+TEST_P(ActivationTest, NormOfARowWithNanIsNan) {
   for (const size_t bad : {0, 7, 18}) {
     std::vector<float> x(19, 1.0f);
     x[bad] = std::nanf("");
@@ -230,7 +229,7 @@ TEST_P(ActivationTest, ANormOfNotANumberIsNotANumber) {
     LayerNorm(x.data(), nullptr, nullptr, 1e-5f, 19, y.data());
     for (const float v : y) ASSERT_TRUE(std::isnan(v));
   }
-  // A row without variance is the bias.
+  // A row without variance gives the bias.
   const std::vector<float> same(19, 1e4f);
   const std::vector<float> bias(19, 0.5f);
   std::vector<float> y(19);
@@ -238,7 +237,7 @@ TEST_P(ActivationTest, ANormOfNotANumberIsNotANumber) {
   EXPECT_EQ(y, bias);
 }
 
-TEST_P(ActivationTest, AddScaledAndScaleRoundOnceAStep) {
+TEST_P(ActivationTest, AddScaledAndScaleRoundOnceForEachOperation) {
   Rng rng(32);
   for (const int64_t size : kSizes) {
     const auto x = Normals(rng, size);

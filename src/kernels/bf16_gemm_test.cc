@@ -1,4 +1,4 @@
-// Products on tiles against float64 products of the rounded operands.
+// Products on AMX tiles against float64 products of the rounded operands.
 
 #include "kernels/cpu/bf16_gemm.h"
 
@@ -17,8 +17,8 @@ namespace {
 
 double Rounded(float x) { return Bf16ToFloat(FloatToBf16(x)); }
 
-// [rows, cols] with three unused numbers behind each row, which are NaN: what
-// is read beyond the matrix shows.
+// [rows, cols] with three NaNs behind each row, which show up in the product if
+// they are read.
 struct Matrix {
   Matrix(int64_t rows, int64_t cols, uint64_t seed)
       : stride(cols + 3),
@@ -66,11 +66,12 @@ void ExpectProduct(const Case& t, ParallelFor& parallel, Bf16Scratch& scratch) {
         sum += product;
         size += std::abs(product);
       }
-      // K + 1 additions in float32, each off by half a unit of the sum so far.
+      // K + 1 additions in float32, each with an error of half a unit in the
+      // last place of the sum so far.
       const double bound = static_cast<double>(t.K + 1) * 0x1p-24 * size;
       ASSERT_NEAR(c.At(i, j), sum, bound) << i << " " << j;
     }
-    // What lies between the rows is nobody's.
+    // The product must not write between the rows.
     for (int64_t j = t.N; j < c.stride; ++j) {
       ASSERT_TRUE(std::isnan(c.At(i, j)));
     }
@@ -80,17 +81,19 @@ void ExpectProduct(const Case& t, ParallelFor& parallel, Bf16Scratch& scratch) {
 class Bf16GemmTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!HasBf16Tiles()) GTEST_SKIP() << "no AMX tiles for bfloat16 here";
+    if (!HasBf16Tiles()) {
+      GTEST_SKIP() << "this processor has no AMX tiles for bfloat16";
+    }
   }
 };
 
-TEST_F(Bf16GemmTest, ProductsAreThoseOfRoundedOperands) {
+TEST_F(Bf16GemmTest, ProductsMatchFloat64OfRoundedOperands) {
   const auto threads = MakeThreadPool(2);
   Bf16Scratch scratch;
   for (const bool a : {false, true}) {
     for (const bool b : {false, true}) {
       for (const bool add : {false, true}) {
-        // Edges of a tile, of a block, of a pair of rows; one; none.
+        // Sizes 0 and 1, and sizes around tiles, blocks and pairs of rows.
         for (const int64_t M : {1, 15, 16, 17, 32, 33, 64}) {
           for (const int64_t N : {1, 16, 31, 32, 48, 65}) {
             ExpectProduct({M, N, 33, a, b, add}, *threads, scratch);
@@ -106,8 +109,7 @@ TEST_F(Bf16GemmTest, ProductsAreThoseOfRoundedOperands) {
   ExpectProduct({0, 5, 7, false, false, false}, *threads, scratch);
 }
 
-// The same bits with any number of threads.
-TEST_F(Bf16GemmTest, ThreadsDoNotShow) {
+TEST_F(Bf16GemmTest, BitsDoNotDependOnTheNumberOfThreads) {
   const Matrix a(100, 70, 1), b(70, 90, 2);
   std::vector<std::vector<float>> results;
   for (const int64_t workers : {1, 2, 3}) {
@@ -122,8 +124,7 @@ TEST_F(Bf16GemmTest, ThreadsDoNotShow) {
   EXPECT_EQ(results[0], results[2]);
 }
 
-// A number that is none stays one, and stays in its row and column.
-TEST_F(Bf16GemmTest, NotANumberIsNotLost) {
+TEST_F(Bf16GemmTest, NanStaysInItsRowAndColumn) {
   const auto threads = MakeThreadPool(1);
   Bf16Scratch scratch;
   std::vector<float> a(20 * 40, 1), b(40 * 20, 1), c(20 * 20);

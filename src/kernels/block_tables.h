@@ -10,11 +10,12 @@ namespace ropewalk::kernels {
 inline constexpr int64_t kSmallBlock = 32;
 inline constexpr int64_t kSuperBlock = 256;
 
-// What the nibbles of iq4_nl and iq4_xs stand for, in steps.
+// The value of each nibble of iq4_nl and iq4_xs, in units of the scale.
 inline constexpr int8_t kIq4Steps[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-// Twice what the nibbles of mxfp4 (e2m1 floats) stand for; the scale is halved.
+// Twice the value of each nibble of mxfp4 (an e2m1 float). The scale is halved
+// to match.
 inline constexpr int8_t kMxfp4Steps[16] = {0, 1,  2,  3,  4,  6,  8,  12,
                                            0, -1, -2, -3, -4, -6, -8, -12};
 

@@ -1,7 +1,8 @@
-// Stored rows to and from float32, as loading, prefill and convert use them.
+// Conversion of stored rows to and from float32, for loading, prefill and the
+// command convert.
 //
-// The layouts are ggml's. What each stored number means is defined by
-// kernels/reference/blocks.h.
+// The layouts are those of ggml. kernels/reference/blocks.h defines what each
+// stored number means.
 
 #ifndef ROPEWALK_KERNELS_BLOCKS_H_
 #define ROPEWALK_KERNELS_BLOCKS_H_
@@ -12,20 +13,21 @@
 
 namespace ropewalk::kernels {
 
-// `size` elements of a stored row as float32, bit for bit what
-// reference::UnpackRow gives, on every instruction set. `size` is whole
-// blocks.
+// Unpacks `size` elements, a whole number of blocks, of a stored row to
+// float32. On every instruction set the result has the same bits as
+// reference::UnpackRow.
 void UnpackRow(DType type, const void* row, int64_t size, float* out) noexcept;
 
-// Rounds to nearest. Types of 32 elements take their scale from the block's
-// extremes, as ggml's reference packing does:
+// Packs `size` elements, a whole number of blocks, rounded to nearest. Types
+// with blocks of 32 take their scale from the extremes of the block, as ggml's
+// reference packing does:
 //
 //   q8_0         max |x| / 127
 //   q4_0, q5_0   the largest-magnitude element / -8, / -16
 //   q4_1, q5_1   (max - min) / 15, / 31, with min stored beside it
 //
-// q4_K, q5_K and q6_K search scales that make the squared error small. Types
-// that InfoOf(type).packed does not name abort.
+// For q4_K, q5_K and q6_K it searches scales with a small squared error. Aborts
+// for types that InfoOf(type).packed excludes.
 void PackRow(DType type, const float* x, int64_t size, void* row) noexcept;
 
 }  // namespace ropewalk::kernels

@@ -1,5 +1,5 @@
-// Element types: unpacking against golden blocks, packing against ggml's
-// bytes and within a step, dot products against float64.
+// Element types: unpacking against golden blocks, packing against the bytes of
+// ggml and to within a step, dot products against float64.
 
 #include "kernels/blocks.h"
 
@@ -30,7 +30,7 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, BlocksTest,
                          testing::ValuesIn(AvailableIsas()),
                          [](const auto& info) { return info.param; });
 
-// Bytes of a golden file, taken from the front.
+// The bytes of a golden file, read from the front.
 class Golden {
  public:
   explicit Golden(const std::string& name) {
@@ -62,14 +62,14 @@ void ExpectSameFloats(const std::vector<float>& got,
       ASSERT_TRUE(std::isnan(got[i])) << InfoOf(type).name << " " << i;
       continue;
     }
-    // By bits, so that -0 is not 0.
+    // Compared by bits, so that -0 differs from 0.
     ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(want[i]))
         << InfoOf(type).name << " " << i << ": " << got[i] << ", want "
         << want[i];
   }
 }
 
-TEST_P(BlocksTest, UnpackedBlocksEqualThoseOfGguf) {
+TEST_P(BlocksTest, UnpackedBlocksMatchThePythonPackageGguf) {
   Golden golden("unpacked_blocks.bin");
   int64_t types = 0;
   for (; !golden.empty(); ++types) {
@@ -108,7 +108,7 @@ TEST_P(BlocksTest, UnpackingEqualsItsDefinitionOnRandomBytes) {
   }
 }
 
-TEST(PackTest, BlocksOf32HaveTheBytesOfGguf) {
+TEST(PackTest, BlocksOf32HaveTheBytesOfThePythonPackageGguf) {
   Golden golden("packed_blocks.bin");
   const size_t size = golden.Count();
   const auto x = golden.Take<float>(size);
@@ -124,7 +124,7 @@ TEST(PackTest, BlocksOf32HaveTheBytesOfGguf) {
   EXPECT_EQ(types, 5);
 }
 
-TEST(PackTest, BlocksOf32ComeBackWithinTheirStep) {
+TEST(PackTest, BlocksOf32ReadBackWithinOneStep) {
   Rng rng(9);
   const int64_t size = 320;
   auto x = Normals(rng, size);
@@ -140,9 +140,9 @@ TEST(PackTest, BlocksOf32ComeBackWithinTheirStep) {
           std::minmax_element(x.begin() + b, x.begin() + b + 32);
       const float largest = std::max(-*least, *most);
       const float range = *most - *least;
-      // Half a step; the f16 scale adds 2^-11 of the value itself, that of an
-      // offset too. The side of q4_0 and q5_0 away from the extreme is cut one
-      // step early: a whole step.
+      // Half a step. The f16 scale adds 2^-11 of the value, and so does an f16
+      // offset. In q4_0 and q5_0 the codes of the sign opposite to the extreme
+      // end one step early, so that the error may be a whole step.
       const double rounding = 0x1p-11 * largest;
       const std::map<DType, double> steps = {
           {DType::kF32, 0},
@@ -158,7 +158,7 @@ TEST(PackTest, BlocksOf32ComeBackWithinTheirStep) {
         ASSERT_NEAR(y[at], x[at], steps.at(info.type) * 1.001) << info.name;
       }
     }
-    // Packing what was unpacked gives the same row again for plain types.
+    // For plain types, packing the unpacked row gives the same row again.
     if (info.block_elements == 1) {
       std::vector<uint8_t> again(row.size());
       PackRow(info.type, y.data(), size, again.data());
@@ -167,7 +167,7 @@ TEST(PackTest, BlocksOf32ComeBackWithinTheirStep) {
   }
 }
 
-TEST(PackTest, Q4KeepsItsExtremeAndLayout) {
+TEST(PackTest, Q4KeepsTheExtremeAndTheOrderOfNibbles) {
   std::vector<float> x(32, 0.0f);
   x[3] = -4.0f;
   x[17] = 2.0f;
@@ -182,8 +182,8 @@ TEST(PackTest, Q4KeepsItsExtremeAndLayout) {
   EXPECT_EQ(y[0], 0.0f);
 }
 
-// The squared error that rounding to `levels` even steps over each group's
-// range would cost, zero counted in: step^2 / 12 for each element.
+// The squared error of rounding to `levels` even steps over the range of each
+// group and zero: step^2 / 12 for each element.
 double EvenError(const std::vector<float>& x, int64_t group, double levels,
                  bool centred) {
   double sum = 0;
@@ -215,8 +215,8 @@ double SquaredError(DType type, const std::vector<float>& x) {
   return sum;
 }
 
-// The column "error" of docs/formats.md: of normal numbers, in percent.
-TEST(PackTest, ErrorsAreThoseThatTheFormatsPageStates) {
+// The column "error" of docs/formats.md, in percent, for normal numbers.
+TEST(PackTest, ErrorsAreThoseInTheFormatsPage) {
   Rng rng(12);
   const auto x = Normals(rng, 256 * 200);
   double squares = 0;
@@ -227,7 +227,7 @@ TEST(PackTest, ErrorsAreThoseThatTheFormatsPageStates) {
       {DType::kQ5K, 3.5},   {DType::kQ4_1, 7.8}, {DType::kQ4_0, 8.6},
       {DType::kQ4K, 7.1}};
   for (const auto& [type, percent] : stated) {
-    // The last digit of the page, and what 51200 numbers leave open.
+    // Half of the last digit in the page, and the spread of 51200 numbers.
     EXPECT_NEAR(100 * std::sqrt(SquaredError(type, x) / squares), percent,
                 0.02 * percent + 0.005)
         << InfoOf(type).name;
@@ -239,14 +239,14 @@ TEST(PackTest, BlocksOf256AreNoWorseThanEvenStepsOverTheRange) {
   for (const double sigma : {1.0, 1e-3, 1e3}) {
     auto x = Normals(rng, 256 * 40);
     for (float& value : x) value *= static_cast<float>(sigma);
-    // Super-blocks that are all zero, all of one sign, and constant.
+    // Blocks that are all zero, all of one sign, and constant.
     for (size_t i = 0; i < 256; ++i) {
       x[i] = 0;
       x[256 + i] = std::abs(x[256 + i]);
       x[512 + i] = -std::abs(x[512 + i]);
       x[768 + i] = static_cast<float>(sigma);
     }
-    // A searched scale gains what the rounding of scales to 6 or 8 bits loses.
+    // The search gains as much as the rounding of scales to 6 or 8 bits loses.
     EXPECT_LT(SquaredError(DType::kQ4K, x), EvenError(x, 32, 15, false));
     EXPECT_LT(SquaredError(DType::kQ5K, x), EvenError(x, 32, 31, false));
     EXPECT_LT(SquaredError(DType::kQ6K, x), EvenError(x, 16, 64, true));
@@ -256,7 +256,7 @@ TEST(PackTest, BlocksOf256AreNoWorseThanEvenStepsOverTheRange) {
   }
 }
 
-TEST(PackTest, NumbersThatAreNoneDoNotCrash) {
+TEST(PackTest, NanAndInfinityDoNotCrash) {
   for (const float bad : {INFINITY, -INFINITY, NAN, 3e38f}) {
     for (const DTypeInfo& info : AllDTypes()) {
       if (!info.packed) continue;
@@ -273,7 +273,7 @@ TEST(PackTest, NumbersThatAreNoneDoNotCrash) {
   }
 }
 
-TEST(PackRangeTest, TellsWhatF16ScalesCannotHold) {
+TEST(PackRangeTest, HoldsIsFalseBeyondTheRangeOfF16Scales) {
   Rng rng(12);
   const auto normals = Normals(rng, 512);
   for (const DTypeInfo& info : AllDTypes()) {
@@ -291,14 +291,14 @@ TEST(PackRangeTest, TellsWhatF16ScalesCannotHold) {
     EXPECT_EQ(holds(1e9f), wide) << info.name;
     EXPECT_EQ(holds(1e-9f), wide) << info.name;
   }
-  // A tiny row among ordinary ones costs nothing that counts.
+  // A tiny row among ordinary ones does not matter.
   auto x = normals;
   for (size_t i = 0; i < 256; ++i) x[i] *= 1e-9f;
   EXPECT_TRUE(RangeLossOf(DType::kQ8_0, x.data(), 512).Holds());
 }
 
-// Where a block keeps f16 scales; other bytes may be anything. q8_K has a
-// float there.
+// The offsets of f16 scales in a block (a float in q8_K). Other bytes may be
+// random.
 std::vector<int64_t> ScalePlaces(DType type) {
   switch (type) {
     case DType::kQ4_1:
@@ -342,7 +342,7 @@ std::vector<uint8_t> RandomRow(const DTypeInfo& info, int64_t size, Rng& rng) {
       continue;
     }
     for (const int64_t place : ScalePlaces(info.type)) {
-      // f16 of 2^-7 to 2^-5, the sign in bit 15.
+      // An f16 from 2^-7 to 2^-5 with its sign in bit 15.
       block[place + 1] = static_cast<uint8_t>((block[place + 1] & 0x87) | 0x20);
     }
   }
@@ -360,8 +360,8 @@ TEST_P(BlocksTest, DotMatchesFloat64OfTheUnpackedRow) {
       const auto x = Normals(rng, size);
       std::vector<float> unpacked(x.size());
       reference::UnpackRow(info.type, row.data(), size, unpacked.data());
-      // Values are differences scale * q - offset: rounding grows with their
-      // parts, each below the range of its block.
+      // Values are differences scale * q - offset, so that rounding grows with
+      // both parts, each of which is below the range of its block.
       const int64_t block = std::max<int64_t>(32, info.block_elements);
       double expected = 0;
       double magnitude = 0;

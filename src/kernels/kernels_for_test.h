@@ -1,4 +1,4 @@
-// What the kernel tests share: a fixture that runs once for every instruction
+// Shared by the kernel tests: a fixture that runs once for every instruction
 // set, and random rows.
 
 #ifndef ROPEWALK_KERNELS_KERNELS_FOR_TEST_H_

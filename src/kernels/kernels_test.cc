@@ -34,7 +34,7 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, KernelTest,
                          testing::ValuesIn(AvailableIsas()),
                          [](const auto& info) { return info.param; });
 
-TEST(IsaTest, NamesWhatThereIs) {
+TEST(IsaTest, ChooseIsaTakesAvailableSetsAndRefusesOthers) {
   const std::vector<std::string> all = AvailableIsas();
   const std::string before = ActiveIsa();
   EXPECT_EQ(all.back(), "scalar");
@@ -47,14 +47,14 @@ TEST(IsaTest, NamesWhatThereIs) {
   ChooseIsa(before);
 }
 
-TEST(IsaTest, TestsRunOnTheSetOfTheEnvironmentAndElseOnTheBest) {
+TEST(IsaTest, TestsUseTheSetOfTheEnvironmentOrElseTheBest) {
   const char* name = std::getenv("ROPEWALK_ISA");
   EXPECT_EQ(ActiveIsa(), name != nullptr && *name != '\0'
                              ? std::string(name)
                              : AvailableIsas().front());
 }
 
-TEST_P(KernelTest, GemmMatchesFloat64AndKeepsItsBorders) {
+TEST_P(KernelTest, GemmMatchesFloat64AndWritesOnlyItsOutput) {
   Rng rng(1);
   for (const int64_t rows : {1, 2, 5, 6, 7, 12, 13, 25}) {
     for (const int64_t columns : {1, 3, 4, 8, 9, 16, 31, 32, 33, 64, 80}) {
@@ -90,7 +90,7 @@ TEST_P(KernelTest, GemmMatchesFloat64AndKeepsItsBorders) {
               sum += term;
               size += std::abs(term);
             }
-            // depth additions, each within 2^-24 of the running sum
+            // `depth` additions, each within 2^-24 of the running sum
             const double tolerance =
                 static_cast<double>(depth + 1) * 0x1p-24 * size;
             ASSERT_NEAR(value, sum, tolerance) << rows << " " << columns;
@@ -159,12 +159,12 @@ TEST_P(KernelTest, ExpIsAccurateAndSaturates) {
   EXPECT_TRUE(std::isfinite(y[3]));
 }
 
-TEST_P(KernelTest, NotANumberStaysVisible) {
+TEST_P(KernelTest, NanScoreMakesTheSumNan) {
   const float nan = std::nanf("");
   std::vector<float> x(19, nan);
   Exp(x.data(), 19, x.data());
   for (const float y : x) ASSERT_TRUE(std::isnan(y));
-  // One bad score, or a row of nothing else, spoils the sum for all to see.
+  // One NaN score, or a row of NaN scores, makes the sum NaN.
   for (const bool all : {false, true}) {
     for (const int64_t bad : {0, 5, 18}) {
       std::vector<float> scores(19, all ? nan : 1.0f);
@@ -186,8 +186,8 @@ TEST_P(KernelTest, NotANumberStaysVisible) {
   }
 }
 
-// Scores walk through the tiles; the weighted mean of the values is compared
-// with the softmax of the whole row.
+// Passes the scores of a row tile by tile and compares the weighted mean of the
+// values with the softmax of the whole row.
 TEST_P(KernelTest, OnlineSoftmaxOverTilesIsSoftmax) {
   Rng rng(3);
   for (const int64_t size : {1, 15, 16, 17, 63, 64, 65, 200}) {
@@ -237,7 +237,7 @@ TEST_P(KernelTest, OnlineSoftmaxOverTilesIsSoftmax) {
   }
 }
 
-TEST_P(KernelTest, OnlineSoftmaxLeavesAllMaskedRowsAlone) {
+TEST_P(KernelTest, OnlineSoftmaxKeepsTheStateOfAllMaskedRows) {
   std::vector<float> scores(20, kMasked);
   float running_max = kMasked;
   double running_sum = 0;
@@ -255,7 +255,7 @@ TEST_P(KernelTest, OnlineSoftmaxLeavesAllMaskedRowsAlone) {
   EXPECT_EQ(scores, std::vector<float>(20, 0.0f));
   EXPECT_EQ(running_max, kMasked);
   EXPECT_EQ(running_sum, 0);
-  // And after a row that had something, a masked tile changes nothing.
+  // After a tile with visible pairs, a masked tile changes nothing.
   scores.assign(20, 1.0f);
   OnlineSoftmax(args);
   EXPECT_NEAR(running_sum, 20, 20 * 0x1p-22);  // the error of 2^0
@@ -299,7 +299,7 @@ TEST_P(KernelTest, RotateMatchesFloat64) {
         std::vector<double> out(in.size());
         reference::Rotate(in.data(), angle.data(), pairs, D, out.data());
         for (int64_t i = 0; i < D; ++i) {
-          // two products, one sum, rounded cos and sin: 4 half-ulps of |x|
+          // Two products, one sum, rounded cos and sin: 4 half-ulps of |x|.
           ASSERT_NEAR(y[static_cast<size_t>(h * D + i)],
                       0.5 * out[static_cast<size_t>(i)], 4 * 0x1p-24 * 6);
         }

@@ -10,8 +10,8 @@ namespace {
 
 constexpr int64_t kPanelRows = 32;    // weight rows: two AVX-512 vectors
 constexpr int64_t kPanelDepth = 512;  // 32 x 512 floats: 64 KiB, half an L2
-constexpr int64_t kDotRows = 16;      // weight rows a task of few tokens takes
-constexpr int64_t kTileTokens = 3;    // from here on rows are unpacked first
+constexpr int64_t kDotRows = 16;      // weight rows in a task of few tokens
+constexpr int64_t kTileTokens = 3;    // from this T on rows are unpacked first
 constexpr int64_t kTileFloats = 32 << 10;  // of unpacked rows: 128 KiB
 
 // panel[c, r] = W[row + r, column + c] for a block of the matrix.
@@ -28,7 +28,8 @@ void Transpose(const Matrix& weights, int64_t row, int64_t rows, int64_t column,
   }
 }
 
-// Weight rows that are unpacked at once for a tile of dot products.
+// The number of weight rows that are unpacked together for a tile of dot
+// products.
 int64_t TileRows(const Matrix& weights) {
   return std::clamp<int64_t>(kTileFloats / weights.columns, 1, kDotRows);
 }
@@ -38,7 +39,7 @@ int64_t TileScratch(int64_t T, const Matrix& weights) {
   return unpacks ? TileRows(weights) * weights.columns : 0;
 }
 
-// y[:, row .. row + rows) of few tokens.
+// Computes y[:, row .. row + rows) of few tokens.
 void MultiplyByDots(const float* x, int64_t T, const Matrix& weights,
                     int64_t row, int64_t rows, float* y, float* unpacked) {
   if (T < kTileTokens) {

@@ -1,4 +1,13 @@
-// y = x W^T over threads, for weights as a model file stores them.
+// Matrix products y = x W^T over threads, for weights in the types of a model
+// file.
+//
+// The folder kernels/ is arithmetic on raw pointers; it knows no model and
+// makes no threads of its own (functions that run in parallel take a
+// ParallelFor). Each kernel has a float64 definition in kernels/reference/,
+// which only tests and other definitions include, and a fast form on Highway
+// in kernels/cpu/, compiled once for each instruction set. Change the fast
+// form freely as long as its test against the definition holds on every
+// instruction set; change a definition only together with what it defines.
 
 #ifndef ROPEWALK_KERNELS_MATMUL_H_
 #define ROPEWALK_KERNELS_MATMUL_H_
@@ -11,7 +20,7 @@
 
 namespace ropewalk::kernels {
 
-// A stored matrix [rows, columns], rows dense and one after another.
+// A stored matrix [rows, columns], row-major without gaps.
 struct Matrix {
   DType type = DType::kF32;
   const void* data = nullptr;
@@ -41,9 +50,9 @@ class MatMulScratch {
   int64_t workers_ = 0;
 };
 
-// How many rows of x belong to few tokens of their text, and how many to many.
-// The few come first; each kind has its own order of sums, so that a token has
-// the same bits whatever else is in its batch.
+// The numbers of rows of x that belong to slices of few tokens and to slices of
+// many tokens. Rows of few tokens come first. Each kind has its own order of
+// sums, so that the bits of a token do not depend on the rest of its batch.
 struct BatchRows {
   int64_t few = 0;
   int64_t many = 0;
@@ -51,10 +60,11 @@ struct BatchRows {
   int64_t total() const { return few + many; }
 };
 
-// A text's share of a batch counts as few up to here: dot products are faster.
+// A slice of at most so many tokens counts as few, because dot products are
+// faster for it.
 inline constexpr int64_t kFewTokens = 4;
 
-// The rows of T tokens of one text.
+// The rows of a slice of T tokens.
 inline BatchRows RowsOf(int64_t T) {
   return T <= kFewTokens ? BatchRows{.few = T} : BatchRows{.many = T};
 }

@@ -19,8 +19,8 @@ void StoreHalf(float value, uint8_t* bytes) {
   std::memcpy(bytes, &half, sizeof(half));
 }
 
-// Stores the scale and returns the inverse of what it was before f16 rounded
-// it, as ggml does: 0 for a block of zeros.
+// Stores the scale as f16 and returns the inverse of the unrounded scale, as
+// ggml does; 0 for a block of zeros.
 float StoreScale(float scale, uint8_t* block) {
   StoreHalf(scale, block);
   return scale != 0 ? 1 / scale : 0;
@@ -46,8 +46,9 @@ void PackQ80(const float* x, uint8_t* block) {
   }
 }
 
-// Codes of 32 elements: the low nibbles of 16 bytes are elements 0-15, the
-// high ones 16-31, and bit 4 of each goes to `high` where codes have five.
+// Stores the codes of 32 elements: elements 0-15 in the low nibbles of 16
+// bytes, elements 16-31 in the high nibbles. Where codes have five bits, bit 4
+// of each goes to `high`.
 void StoreCodes(const int* codes, uint8_t* nibbles, uint8_t* high) {
   for (int64_t i = 0; i < 16; ++i) {
     nibbles[i] =
@@ -63,7 +64,7 @@ void StoreCodes(const int* codes, uint8_t* nibbles, uint8_t* high) {
   }
 }
 
-// The extreme element becomes -zero, which the codes reach and +zero not.
+// The extreme becomes -zero: codes reach -zero but not +zero.
 void PackCentred(const float* x, int zero, uint8_t* block, uint8_t* nibbles,
                  uint8_t* high) {
   float extreme = 0;

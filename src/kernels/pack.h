@@ -1,4 +1,4 @@
-// Packing of blocks of 256: searches for scales.
+// Packing of blocks of 256 elements, with a search for good scales.
 
 #ifndef ROPEWALK_KERNELS_PACK_H_
 #define ROPEWALK_KERNELS_PACK_H_
@@ -7,17 +7,18 @@
 
 namespace ropewalk::kernels {
 
-// One block of 256 elements. Squared errors are weighted: an element that is
-// large beside its block's root mean square, as those that matter in a matrix
-// are, counts more. On normal rows the root mean square errors are about 7.1 %
-// (q4_K), 3.5 % (q5_K) and 1.8 % (q6_K) of the elements' own; pack_k_test has
-// them as bounds.
+// Each packs one block of 256 elements. The search weights squared errors:
+// elements that are large compared with the root mean square of their block
+// count more. For normally distributed elements the root mean square error is
+// about 7.1 % (q4_K), 3.5 % (q5_K) and 1.8 % (q6_K) of that of the elements;
+// blocks_test holds the packing to this.
 void PackQ4K(const float* x, uint8_t* block) noexcept;
 void PackQ5K(const float* x, uint8_t* block) noexcept;
 void PackQ6K(const float* x, uint8_t* block) noexcept;
 
-// A float32 scale, the largest-magnitude element at -127, and the sums of 16
-// quants. An intermediate type of llama.cpp: no model file has it.
+// Stores a float32 scale, quants with the largest-magnitude element at -127,
+// and the sums of 16 quants each. llama.cpp uses this type for intermediate
+// results; model files do not contain it.
 void PackQ8K(const float* x, uint8_t* block) noexcept;
 
 }  // namespace ropewalk::kernels

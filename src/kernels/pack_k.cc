@@ -2,9 +2,9 @@
 //
 // A group's best scale and offset for given codes is a least-squares problem
 // of two unknowns, and the best codes for a given scale and offset are the
-// nearest. The search takes turns between the two from several first guesses
-// and keeps the best. Then the groups' scales are rounded to the few bits that
-// a block has for them, and the codes are chosen anew for the rounded ones.
+// nearest. The search alternates between the two from several first guesses
+// and keeps the best. Then the scales of the groups are rounded to the few bits
+// that a block has for them, and codes are chosen for the rounded scales.
 
 #include <algorithm>
 #include <cmath>
@@ -28,8 +28,8 @@ float StoreHalf(float value, uint8_t* bytes) {
   return F16ToFloat(half);
 }
 
-// To the nearest integer within [least, most]; `least` for NaN. Stays a float:
-// the searches below do little else.
+// Rounds to the nearest integer within [least, most]; `least` for NaN. The
+// result stays a float because conversions would slow down the searches below.
 inline float Nearest(float value, float least, float most) {
   const float inside = value > least ? (value < most ? value : most) : least;
   return RoundToEven(inside);
@@ -40,7 +40,7 @@ int NearestCode(float value, int least, int most) {
       Nearest(value, static_cast<float>(least), static_cast<float>(most)));
 }
 
-// What an element's squared error counts, for a group of `size` of them.
+// The weight of each element's squared error in a group of `size` elements.
 void WeighBySize(const float* x, int64_t size, float* weights) {
   float squares = 0;
   for (int64_t i = 0; i < size; ++i) squares += x[i] * x[i];
@@ -48,7 +48,7 @@ void WeighBySize(const float* x, int64_t size, float* weights) {
   for (int64_t i = 0; i < size; ++i) weights[i] = rms + std::abs(x[i]);
 }
 
-// value = scale * code - least, with both at or above 0.
+// value = scale * code - least, with scale and least at least 0.
 struct Line {
   float scale = 0;
   float least = 0;
@@ -69,7 +69,7 @@ float Encode(const float* x, const float* weights, Line line, Range range,
     codes[i] =
         Nearest((x[i] + line.least) * inverse, range.lowest, range.highest);
   }
-  float errors[4] = {};  // four sums: additions that wait for one another
+  float errors[4] = {};  // four sums, so that additions need not wait
   for (int64_t i = 0; i < kCount; i += 4) {
     for (int64_t k = 0; k < 4; ++k) {
       const float miss = line.scale * codes[i + k] - line.least - x[i + k];
@@ -79,8 +79,8 @@ float Encode(const float* x, const float* weights, Line line, Range range,
   return (errors[0] + errors[1]) + (errors[2] + errors[3]);
 }
 
-// The line that fits given codes best. An offset that would be above 0 cannot
-// be stored: then it is 0.
+// The line that fits given codes best. An offset above 0 cannot be stored and
+// is replaced by 0.
 Line Fit(const float* x, const float* weights, const float* codes) {
   double w = 0;
   double wc = 0;
@@ -107,7 +107,7 @@ Line Fit(const float* x, const float* weights, const float* codes) {
   return {static_cast<float>(std::max(scale, 0.0)), static_cast<float>(least)};
 }
 
-// The best line for a group that has the codes 0 to `most`.
+// The best line for a group whose codes are 0 to `most`.
 Line SearchLine(const float* x, const float* weights, float most) {
   const auto [low, high] = std::minmax_element(x, x + kGroup);
   const float bottom = std::min(*low, 0.0f);
@@ -133,8 +133,8 @@ Line SearchLine(const float* x, const float* weights, float most) {
   return best;
 }
 
-// The 12 bytes of eight 6-bit scales and eight 6-bit minima; see
-// ScaleOf in reference/blocks.cc.
+// Packs eight 6-bit scales and eight 6-bit minima into 12 bytes; see ScaleOf in
+// reference/blocks.cc.
 void StoreScalesOfK(const int* scales, const int* leasts, uint8_t* bytes) {
   for (int64_t s = 0; s < 4; ++s) {
     bytes[s] = static_cast<uint8_t>(scales[s] | (scales[s + 4] >> 4 << 6));
@@ -144,7 +144,8 @@ void StoreScalesOfK(const int* scales, const int* leasts, uint8_t* bytes) {
   }
 }
 
-// Scales and minima to `block` [16 bytes], codes 0 to `most` to `codes` [256].
+// Writes scales and minima to `block` [16 bytes] and codes from 0 to `most` to
+// `codes` [256].
 void PackLines(const float* x, float most, uint8_t* block, float* codes) {
   float weights[kSuperBlock];
   Line lines[8];
@@ -161,7 +162,8 @@ void PackLines(const float* x, float most, uint8_t* block, float* codes) {
   int scales[8];
   int leasts[8];
   for (int64_t s = 0; s < 8; ++s) {
-    // Of the neighbours of each rounded pair, the one with the least error.
+    // Takes the pair with the least error among the neighbours of each rounded
+    // pair.
     const int scale =
         step > 0 ? NearestCode(lines[s].scale / step, 0, kScaleCodes) : 0;
     const int least = least_step > 0 ? NearestCode(lines[s].least / least_step,
@@ -185,7 +187,7 @@ void PackLines(const float* x, float most, uint8_t* block, float* codes) {
         }
       }
     }
-    if (best == INFINITY) {  // not a number among the elements
+    if (best == INFINITY) {  // the elements have a NaN or an infinity
       scales[s] = scale;
       leasts[s] = least;
       std::fill(codes + s * kGroup, codes + (s + 1) * kGroup, 0);
@@ -194,7 +196,7 @@ void PackLines(const float* x, float most, uint8_t* block, float* codes) {
   StoreScalesOfK(scales, leasts, block + 4);
 }
 
-// Nibbles of 256 codes: each 32 bytes hold 64 of them, the lower first.
+// Stores 256 codes as nibbles: each 32 bytes hold 64 of them, low ones first.
 void StoreNibblesOf64(const float* codes, uint8_t* nibbles) {
   for (int64_t i = 0; i < 128; ++i) {
     const float* pair = codes + i / 32 * 64 + i % 32;
@@ -216,7 +218,7 @@ float SearchScale(const float* x, const float* weights) {
   float best_error = INFINITY;
   float codes[kSmallGroup];
   for (int guess = -6; guess <= 6; ++guess) {
-    // The extreme at -32, which the codes reach and +32 not.
+    // The extreme becomes -32, because codes reach -32 but not +32.
     float scale = extreme / (-32 + 0.1f * static_cast<float>(guess));
     for (int turn = 0; turn < 2; ++turn) {
       const float error =
@@ -269,7 +271,7 @@ void PackQ6K(const float* x, uint8_t* block) noexcept {
     if (std::abs(scales[s]) > std::abs(extreme)) extreme = scales[s];
   }
   std::memset(block, 0, 208);
-  // The extreme scale at -128: signed bytes for the scales of the groups.
+  // Scales of the groups are signed bytes; the extreme one becomes -128.
   const float step = StoreHalf(extreme / -128, block + 208);
   for (int64_t s = 0; s < 16; ++s) {
     const float* at = x + s * kSmallGroup;

@@ -8,10 +8,10 @@
 namespace ropewalk::kernels {
 namespace {
 
-// How a type divides the numbers of a group.
+// How a type spaces the numbers of a group.
 struct Scheme {
   int64_t group;     // numbers that share a scale
-  float levels;      // steps from 0 to the largest, or from least to largest
+  float levels;      // steps from 0, or from the least number, to the largest
   bool from_least;   // an offset is stored beside the scale
   float scale_unit;  // the stored f16 is scale / scale_unit
 };
@@ -47,7 +47,7 @@ double HalfError(float value) {
 
 // `x` is one group.
 RangeLoss LossOf(const Scheme& scheme, const float* x) {
-  // Offsets of super-blocks are at or below 0; those of 32 may be anything.
+  // In blocks of 256 an offset is at most 0; in blocks of 32 it has any sign.
   float least = scheme.group == 32 ? x[0] : 0;
   float largest = least;
   float magnitude = 0;

@@ -1,7 +1,7 @@
-// Whether the range of an element type suffices for given numbers.
+// Whether an element type has enough range for given numbers.
 //
-// f16 holds nothing above 65504 and little below 6e-5, and block types keep
-// their scales as f16. Numbers beyond turn into infinities or zeros.
+// f16 has no numbers above 65504 and few below 6e-5, and block types keep their
+// scales as f16. Numbers outside this range become infinities or zeros.
 
 #ifndef ROPEWALK_KERNELS_PACK_RANGE_H_
 #define ROPEWALK_KERNELS_PACK_RANGE_H_
@@ -14,21 +14,21 @@ namespace ropewalk::kernels {
 
 // Sums of squared errors over the rows that were added.
 struct RangeLoss {
-  double range = 0;  // what limits of range cost; not finite on overflow
-  double steps = 0;  // what rounding within the range costs, step^2 / 12 each
+  double range = 0;  // error by lack of range; not finite on overflow
+  double steps = 0;  // error by rounding within the range, step^2 / 12 each
 
   void operator+=(const RangeLoss& other) {
     range += other.range;
     steps += other.steps;
   }
-  // False when limits of range cost more than four times the rounding that
-  // was agreed to: that is, the type does not hold these numbers. A few tiny
-  // rows among ordinary ones do not matter.
+  // True if the type can hold these numbers: the error by lack of range is at
+  // most four times the error by rounding. A few tiny rows among ordinary ones
+  // do not matter.
   bool Holds() const { return range <= 4 * steps; }
 };
 
-// For a packed type; `size` is whole blocks. Numbers that are not finite cost
-// an infinity in every type but f32.
+// The loss of packing `size` elements, a whole number of blocks, in `type`. An
+// element that is not finite gives an infinite loss in every type except f32.
 RangeLoss RangeLossOf(DType type, const float* x, int64_t size) noexcept;
 
 }  // namespace ropewalk::kernels

@@ -1,5 +1,5 @@
-// Rows of queries and weights against float64 loops over what is stored, for
-// every type and instruction set.
+// Rows of queries and weights against float64 loops over the stored keys and
+// values, for every type and instruction set.
 
 #include "kernels/cpu/rows.h"
 
@@ -32,7 +32,7 @@ void ForTypesAndWidths(const Body& body) {
   }
 }
 
-// Panels of random keys, as they are stored and as they read back.
+// Panels of random keys, stored and read back.
 struct Keys {
   DType type;
   int64_t D;
@@ -76,7 +76,7 @@ struct Values {
   }
 };
 
-// Queries with their 16-bit form.
+// Queries and their 16-bit form.
 struct Queries {
   int64_t count;
   int64_t D;
@@ -98,9 +98,9 @@ struct Queries {
   }
 };
 
-// The score of a query and a key, and how far a kernel may be from it: D
-// rounded additions; or, in integers, three roundings a block and half a 16-bit
-// step of the query, and a bit for the rounding of the step itself.
+// The score of a query and a key, and the tolerance of a kernel: D rounded
+// additions, or for q8_0 three roundings for each block, half a 16-bit step of
+// the query, and the rounding of that step.
 struct Score {
   double exact = 0;
   double tolerance = 0;
@@ -129,7 +129,7 @@ Score ScoreOf(const Queries& q, const Keys& keys, int64_t row, int64_t key) {
   return score;
 }
 
-TEST_P(RowsTest, ScoresMatchFloat64AndKeepTheirBorders) {
+TEST_P(RowsTest, ScoresMatchFloat64AndWriteOnlyTheirPanels) {
   Rng rng(1);
   constexpr int64_t kPanels = 5;
   constexpr int64_t kStride = kPanels * kKeyPanel + 3;
@@ -157,7 +157,7 @@ TEST_P(RowsTest, ScoresMatchFloat64AndKeepTheirBorders) {
   });
 }
 
-// Batches of other sizes take a row through other loops.
+// With another number of rows a row goes through other loops.
 TEST_P(RowsTest, ScoresOfARowDoNotDependOnItsNeighbours) {
   Rng rng(2);
   for (const DType type : kStorable) {
@@ -178,7 +178,7 @@ TEST_P(RowsTest, ScoresOfARowDoNotDependOnItsNeighbours) {
   }
 }
 
-TEST_P(RowsTest, NotANumberStaysInItsRowAndItsKey) {
+TEST_P(RowsTest, NanStaysInItsRowAndItsKey) {
   Rng rng(3);
   for (const DType type : kStorable) {
     for (const float bad : {std::nanf(""), kMasked}) {
@@ -200,8 +200,8 @@ TEST_P(RowsTest, NotANumberStaysInItsRowAndItsKey) {
   }
 }
 
-// 32767 over a block's largest component may be beyond float32.
-TEST(QuantiseQueriesTest, AreHalfAStepOffWhateverTheirSize) {
+// 32767 / (largest component of a block) may be beyond float32.
+TEST(QuantiseQueriesTest, ErrorIsHalfAStepAtEveryScale) {
   Rng rng(4);
   for (const float size : {1e-45f, 1e-40f, 1e-36f, 1e-30f, 1.0f, 1e36f}) {
     auto x = Normals(rng, 35);
@@ -214,16 +214,16 @@ TEST(QuantiseQueriesTest, AreHalfAStepOffWhateverTheirSize) {
            ++k) {
         largest = std::max(largest, std::abs(x[k]));
       }
-      // A step that is subnormal is half of 2^-149 off, 32767 times.
+      // A subnormal step has an error of half of 2^-149, times 32767.
       ASSERT_NEAR(static_cast<double>(q.quants[d]) * q.scales[d / 32], x[d],
                   0.51 * largest / 32767 + 32767 * 0x1p-150)
           << size;
     }
-    ASSERT_EQ(q.quants[35], 0);  // beside an odd last one
+    ASSERT_EQ(q.quants[35], 0);  // the partner of an odd last component
   }
 }
 
-TEST_P(RowsTest, ValuesMatchFloat64AndKeepTheirBorders) {
+TEST_P(RowsTest, ValuesMatchFloat64AndWriteOnlyTheirOutput) {
   Rng rng(5);
   constexpr int64_t kKeys = 50;
   ForTypesAndWidths([&](DType type, int64_t columns) {
@@ -251,7 +251,7 @@ TEST_P(RowsTest, ValuesMatchFloat64AndKeepTheirBorders) {
           want += term;
           size += std::abs(term);
         }
-        // One rounding a key, and one of the weight times the step.
+        // One rounding for each key, and one of the weight times the step.
         const double roundings = first < end ? double(end - first) + 2 : 0;
         ASSERT_NEAR(output[static_cast<size_t>(at)], want,
                     roundings * 0x1p-24 * size)
@@ -315,8 +315,8 @@ TEST_P(RowsTest, UnpackedValuesHaveTheBitsOfSingleRows) {
   });
 }
 
-// Every pattern of 16 bits, NaNs and subnormal numbers among them.
-TEST_P(RowsTest, HalvesOfEveryPatternAreWidenedExactly) {
+// Every pattern of 16 bits, including NaNs and subnormal numbers.
+TEST_P(RowsTest, EverySixteenBitPatternIsWidenedExactly) {
   std::vector<uint16_t> bits(1 << 16);
   for (size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
   std::vector<float> out(bits.size());

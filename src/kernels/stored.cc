@@ -23,7 +23,7 @@ void WithPlain(DType type, const Body& body) {
   }
 }
 
-// Scale of a block as f16, and its inverse.
+// The scale of a block as f16, and its inverse.
 struct Scale {
   uint16_t bits = 0;
   float inverse = 0;
@@ -166,9 +166,10 @@ void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
         largest = std::max(largest, std::abs(queries[r * D + i]));
         finite = finite && std::isfinite(queries[r * D + i]);
       }
-      // In float64: of a block of tiny numbers it is beyond float32.
+      // In float64, because for a block of tiny numbers the inverse of the
+      // scale overflows float32.
       const double inverse = finite && largest > 0 ? 32767.0 / largest : 0;
-      // A query that is no number spoils its scores for all to see.
+      // A query with a NaN gives scores that are NaN.
       scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
       for (int64_t i = b * kQuantBlock; i < end; ++i) {
         const double x = inverse == 0 ? 0 : queries[r * D + i] * inverse;

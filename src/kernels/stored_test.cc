@@ -1,5 +1,5 @@
-// What is stored reads back, to the step of its type, and leaves its
-// neighbours alone.
+// Stored keys and values read back to within a step of their type, and writing
+// one does not change its neighbours.
 
 #include "kernels/stored.h"
 
@@ -22,7 +22,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr uint8_t kByte = 0xa5;
 constexpr int64_t kSlack = 64;  // canaries before and behind
 
-// Memory of a panel or of values, between canaries.
+// Memory of a panel or of values, with canaries before and behind.
 class Guarded {
  public:
   explicit Guarded(int64_t bytes)
@@ -41,7 +41,7 @@ class Guarded {
   std::vector<uint8_t> memory_;
 };
 
-// Keys and values behind one face: row `row` of `rows`.
+// One interface to keys and values: row `row` of `rows`.
 struct Place {
   bool key = false;
   DType type = DType::kF32;
@@ -94,8 +94,8 @@ double HalfStep(DType type, float x, float largest) {
     case DType::kBf16:
       return std::abs(x) * 0x1p-8;
     default:
-      // A step is largest / 127 as f16. Where that is subnormal it is 2^-25
-      // off at most, 127 of which are missing when quants are clamped.
+      // A step is largest / 127 as f16. A subnormal step has an error of at
+      // most 2^-25, which is multiplied by 127 where quants are clamped.
       return largest / 254.0 * (1 + 0x1p-10) + 128 * 0x1p-25;
   }
 }
@@ -116,14 +116,14 @@ void ExpectNear(DType type, const std::vector<float>& x,
   }
 }
 
-TEST(StoredTest, EveryRowReadsBackToHalfAStep) {
+TEST(StoredTest, EveryRowReadsBackWithinHalfAStep) {
   Rng rng(1);
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
     std::vector<std::vector<float>> rows;
     for (int64_t r = 0; r < place.rows; ++r) {
       rows.push_back(Normals(rng, place.width));
-      // Blocks of very different sizes side by side, down to subnormal steps.
+      // Neighbouring blocks of very different scales, down to subnormal steps.
       for (size_t i = 0; i < rows.back().size(); ++i) {
         rows.back()[i] *=
             std::exp2(static_cast<float>(8 - r * 2 - int64_t(i) / 32 * 3));
@@ -165,7 +165,7 @@ TEST(StoredTest, WritingARowLeavesTheOthersAlone) {
   });
 }
 
-TEST(StoredTest, WhatWasReadIsStoredAgainWithTheSameBits) {
+TEST(StoredTest, StoringAReadRowAgainGivesTheSameBits) {
   Rng rng(3);
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
@@ -180,7 +180,7 @@ TEST(StoredTest, WhatWasReadIsStoredAgainWithTheSameBits) {
   });
 }
 
-TEST(StoredTest, ZerosAreZeros) {
+TEST(StoredTest, ZerosReadBackAsZeros) {
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
     place.Pack(std::vector<float>(static_cast<size_t>(place.width)),
@@ -189,7 +189,7 @@ TEST(StoredTest, ZerosAreZeros) {
   });
 }
 
-TEST(StoredTest, NotANumberSpoilsItsBlockAndNoOther) {
+TEST(StoredTest, NanSpoilsOnlyItsBlock) {
   Rng rng(4);
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
@@ -218,8 +218,8 @@ TEST(StoredTest, NotANumberSpoilsItsBlockAndNoOther) {
   });
 }
 
-// Beyond the range of f16 nothing is clamped in silence.
-TEST(StoredTest, HugeValuesAreKeptOrVisible) {
+// Values beyond the range of f16 are not clamped silently.
+TEST(StoredTest, HugeValuesAreKeptOrBecomeNotFinite) {
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
     for (const float huge : {60000.0f, 7e4f, 8e6f, 9e6f, 1e38f}) {
@@ -240,7 +240,7 @@ TEST(StoredTest, HugeValuesAreKeptOrVisible) {
   });
 }
 
-TEST(StoredTest, TinyValuesGoToZeroAndNoFarther) {
+TEST(StoredTest, TinyValuesReadBackWithinASubnormalStep) {
   Rng rng(5);
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
@@ -250,7 +250,7 @@ TEST(StoredTest, TinyValuesGoToZeroAndNoFarther) {
       place.Pack(x, memory.data(), 1);
       const auto got = place.Unpack(memory.data(), 1);
       for (size_t i = 0; i < x.size(); ++i) {
-        // bf16 has the exponents of f32: a subnormal one is 2^-134 off.
+        // bf16 has the exponents of f32; a subnormal has an error of 2^-134.
         ASSERT_NEAR(got[i], x[i],
                     HalfStep(place.type, x[i], LargestOfBlock(x, i)) +
                         (place.type == DType::kBf16 ? 0x1p-134 : 0));
@@ -259,7 +259,7 @@ TEST(StoredTest, TinyValuesGoToZeroAndNoFarther) {
   });
 }
 
-TEST(StoredTest, LiesInMemoryAsTheHeaderSays) {
+TEST(StoredTest, LayoutIsThatOfTheHeader) {
   constexpr int64_t D = 33;
   std::vector<float> x(D);
   for (size_t d = 0; d < x.size(); ++d) x[d] = static_cast<float>(d) - 20;
@@ -271,7 +271,8 @@ TEST(StoredTest, LiesInMemoryAsTheHeaderSays) {
     ASSERT_EQ(quants[(d / 2 * 16 + 9) * 2 + d % 2], x[static_cast<size_t>(d)]);
   }
   EXPECT_EQ(quants[(16 * 16 + 9) * 2], 127);
-  EXPECT_EQ(quants[(16 * 16 + 9) * 2 + 1], 0);  // beside an odd last one
+  // The partner of an odd last component.
+  EXPECT_EQ(quants[(16 * 16 + 9) * 2 + 1], 0);
   const auto* scales = reinterpret_cast<const uint16_t*>(quants + 17 * 16 * 2);
   EXPECT_EQ(F16ToFloat(scales[9]), 1);
   EXPECT_NEAR(F16ToFloat(scales[16 + 9]), 12.0 / 127, 12.0 / 127 * 0x1p-11);
@@ -296,7 +297,7 @@ TEST(StoredTest, LiesInMemoryAsTheHeaderSays) {
   EXPECT_EQ(rows[6 * D + 5], x[5]);
 }
 
-TEST(StoredTest, FourBitsAreNotStored) {
+TEST(StoredTest, StoresDoNotTakeFourBitTypes) {
   EXPECT_FALSE(CanStore(DType::kQ4_0));
   for (const DType type : kStorable) EXPECT_TRUE(CanStore(type));
 }

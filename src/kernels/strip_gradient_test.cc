@@ -1,4 +1,4 @@
-// The way back through attention on strips against its formula in float64, on
+// The backward pass of attention on strips against its formula in float64, on
 // every instruction set.
 
 #include "kernels/cpu/strip_gradient.h"
@@ -32,8 +32,8 @@ constexpr int64_t kEnd = 40;
 constexpr int32_t kOffset = 100;
 constexpr int64_t kPieces = 2;
 
-// Lane l sees keys of the tile [l % 11, 30) through piece 1 and, decided
-// before it, [20 + l % 3, 37 - l % 5) through piece 0; lane 1 sees nothing.
+// Lane l sees keys [20 + l % 3, 37 - l % 5) of the tile through piece 0, and
+// others of [l % 11, 30) through piece 1. Lane 1 sees no key.
 struct Problem {
   int64_t D, Dv;
   int64_t lanes = StripLanes();
@@ -67,7 +67,7 @@ struct Problem {
     return (key / kKeyPanel * width + column) * kKeyPanel + key % kKeyPanel;
   }
 
-  // The piece that shows key j of the tile to a lane.
+  // The piece that decides key j of the tile for a lane.
   std::optional<int64_t> PieceOf(int64_t j, int64_t l, bool whole) const {
     if (whole) return 0;
     for (int64_t p = 0; p < kPieces; ++p) {
@@ -100,7 +100,7 @@ struct Problem {
   }
 };
 
-// A sum of products of floats, and of their sizes.
+// The sum of products of floats, and the sum of their magnitudes.
 struct Sum {
   double value = 0;
   double size = 0;
@@ -140,8 +140,8 @@ TEST_P(StripGradientTest, MatchesFloat64) {
             d_weight.Add(p.d_output[d * p.lanes + l],
                          p.values[Problem::At(j, Dv, d)]);
           }
-          // Sums of D + 1 and Dv + 1 fused products; the exponential is good
-          // to 4 times 2^-24, and there is one more product.
+          // Sums of D + 1 and Dv + 1 fused products, an exponential within
+          // 4 times 2^-24, and one more product.
           const double weight = std::exp2(score.value);
           const double error =
               (static_cast<double>(D + 1) * score.size + 4) * 0x1p-24;
@@ -156,10 +156,10 @@ TEST_P(StripGradientTest, MatchesFloat64) {
   }
 }
 
-TEST_P(StripGradientTest, HiddenPairsAreZeroWhateverTheyHold) {
+TEST_P(StripGradientTest, GradientsOfHiddenPairsAreZeroEvenForNan) {
   Problem p(8, 8);
   const float nan = std::nanf("");
-  for (const int64_t d : {0, 5}) {  // key 39 is seen by nobody
+  for (const int64_t d : {0, 5}) {  // no lane sees key 39
     p.keys[Problem::At(39, 8, d)] = nan;
     p.keys[kKeys * 8 + Problem::At(39, 8, d)] = nan;
     p.values[Problem::At(39, 8, d)] = nan;
@@ -173,7 +173,7 @@ TEST_P(StripGradientTest, HiddenPairsAreZeroWhateverTheyHold) {
   }
 }
 
-TEST_P(StripGradientTest, QueriesGatherWhatTheKeysSay) {
+TEST_P(StripGradientTest, GradientOfQueriesIsASumOverKeys) {
   for (const int64_t D : {8, 20, 33}) {
     Problem p(D, 1);
     Rng rng(31);
@@ -203,7 +203,7 @@ TEST_P(StripGradientTest, QueriesGatherWhatTheKeysSay) {
   }
 }
 
-TEST_P(StripGradientTest, KeysGatherWhatTheQueriesSay) {
+TEST_P(StripGradientTest, GradientOfKeysIsASumOverQueries) {
   Rng rng(32);
   for (const int64_t columns : {8, 64, 100}) {
     const int64_t lanes = StripLanes();

@@ -1,5 +1,5 @@
-// Strips against a float64 softmax, on every instruction set: scores that rise
-// from key to key, so that tops move in the middle of a call.
+// Strips against a float64 softmax, on every instruction set. Scores rise from
+// key to key, so that tops rise in the middle of a call.
 
 #include <gtest/gtest.h>
 
@@ -29,8 +29,8 @@ constexpr int64_t kKeys = 32;  // of a tile
 constexpr int64_t D = 4;
 constexpr int64_t kWidth = 11;
 
-// One strip that meets two tiles of keys. Lane l sees the keys [l % 5, last)
-// through the first piece, those before through the second.
+// One strip and two tiles of keys. Lane l sees keys [l % 5, last) through the
+// first piece and the keys before through the second.
 struct Strip {
   int64_t lanes = StripLanes();
   AlignedBuffer<float> queries{2 * D * lanes};  // of each piece
@@ -130,11 +130,11 @@ void ExpectMatchesFloat64(Rng& rng, float softcap) {
       for (const double score : scores) sum += std::exp(score - most);
       std::vector<double> weights(scores.size());
       reference::Softmax(scores.data(), 2 * kKeys, weights.data());
-      // A score is D + 2 rounded sums of at most twice its terms, the top
-      // among them; it moves a weight by that times ln 2, and once more
-      // through the sum. Each move of a top costs an exponential and a
-      // product: at most 6 of 2^-24, and tops move by more than 8, at most
-      // once a block. A cap is 5e-7 of itself off, and so may a top be.
+      // A score is D + 2 rounded sums of at most twice its terms, including the
+      // top. Its error times ln 2 is the relative error of a weight, which also
+      // enters through the sum. Each rise of a top costs an exponential and a
+      // product, at most 6 times 2^-24; tops rise by more than 8, at most once
+      // for each block. A cap has a relative error of 5e-7, and so may a top.
       const double error =
           (2 * (D + 2) * 2 * size + 6 * 2 * kKeys / 4 + 2 * kKeys + 16) *
               0x1p-24 +
@@ -159,20 +159,19 @@ void ExpectMatchesFloat64(Rng& rng, float softcap) {
   }
 }
 
-TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsMove) {
+TEST_P(StripSoftmaxTest, MatchesFloat64WhileTopsRise) {
   Rng rng(20);
   ExpectMatchesFloat64(rng, 0);
 }
 
-TEST_P(StripSoftmaxTest, CappedScoresMatchFloat64WhileTopsMove) {
+TEST_P(StripSoftmaxTest, CappedScoresMatchFloat64WhileTopsRise) {
   Rng rng(22);
   for (const float softcap : {3.0f, 30.0f, 200.0f}) {
     ExpectMatchesFloat64(rng, softcap);
   }
 }
 
-// A top that moves in one lane must not touch its neighbours' bits.
-TEST_P(StripSoftmaxTest, LanesDoNotTouchEachOther) {
+TEST_P(StripSoftmaxTest, ATopThatRisesDoesNotChangeOtherLanes) {
   Rng one(21);
   Rng same(21);
   Strip before(one, 0.4f);

@@ -1,6 +1,6 @@
-// Strips piece by piece, on every instruction set: blocks whole and mixed,
-// lanes that see nothing, scores that are no numbers, sums and values.
-// (strip_softmax_test.cc has tops that move between tiles.)
+// The parts of strips, on every instruction set: whole and mixed blocks, lanes
+// that see no key, NaN scores, sums and values. (strip_softmax_test.cc has tops
+// that rise between tiles.)
 
 #include "kernels/cpu/strip.h"
 
@@ -74,12 +74,12 @@ struct Strip {
   }
 };
 
-TEST_P(StripTest, LanesAreThreeVectors) {
+TEST_P(StripTest, AStripHasTheLanesOfThreeVectors) {
   EXPECT_EQ(StripLanes() % 3, 0);
   EXPECT_LE(StripLanes(), kMostStripLanes);
 }
 
-TEST_P(StripTest, ABlockThatAllSeeHasTheSameBitsWholeAndMixed) {
+TEST_P(StripTest, AFullyVisibleBlockHasTheSameBitsWholeAndMixed) {
   Rng rng(1);
   for (const int64_t D : {1, 2, 33, 64}) {
     for (const auto& [begin, end] : std::vector<std::pair<int64_t, int64_t>>{
@@ -100,7 +100,8 @@ TEST_P(StripTest, ABlockThatAllSeeHasTheSameBitsWholeAndMixed) {
         for (int64_t j = 0; j < kKeys; ++j) {
           const int64_t at = j * whole.lanes + l;
           ASSERT_EQ(whole.weights[at], mixed.weights[at]);
-          // Weights before are only scaled; those behind are not touched.
+          // Weights of earlier keys are only scaled; those of later keys do not
+          // change.
           if (j >= end) {
             ASSERT_EQ(whole.weights[at], kCanary);
           }
@@ -110,7 +111,7 @@ TEST_P(StripTest, ABlockThatAllSeeHasTheSameBitsWholeAndMixed) {
   }
 }
 
-TEST_P(StripTest, WeightsAndSumsAreThoseOfTheSeenKeys) {
+TEST_P(StripTest, WeightsAndSumsCoverVisibleKeysOnly) {
   Rng rng(2);
   for (const float size : {1.0f, 30.0f, 1000.0f}) {
     for (const int32_t offset : {0, -300, 70000}) {
@@ -144,9 +145,8 @@ TEST_P(StripTest, WeightsAndSumsAreThoseOfTheSeenKeys) {
           ASSERT_LE(score, kSlack + 1e-3 * terms);
           const double want = std::exp2(score);
           sum += want;
-          // A score's roundings, its share of those of the tops that moved
-          // (one a block at most), and 2^x itself to 3 half-ulps; weights
-          // below 2^-64 are 0.
+          // The rounding of the score and of tops that rose (at most once for
+          // each block), and 3 half-ulps of 2^x. Weights below 2^-64 are 0.
           const double error =
               0x1p-24 * (terms * 2 * (5 + kKeys / kKeyBlock) + 4 + 6 * 16);
           ASSERT_NEAR(got, want, error * want + 0x1p-64) << l << " " << j;
@@ -160,7 +160,7 @@ TEST_P(StripTest, WeightsAndSumsAreThoseOfTheSeenKeys) {
   }
 }
 
-TEST_P(StripTest, LanesThatSeeNothingStayAsTheyBegan) {
+TEST_P(StripTest, LanesThatSeeNoKeyKeepTheirState) {
   Rng rng(3);
   Strip strip(4);
   strip.Fill(rng, 100);
@@ -188,7 +188,7 @@ TEST_P(StripTest, LanesThatSeeNothingStayAsTheyBegan) {
   }
 }
 
-TEST_P(StripTest, MinusInfinityWeighsNothing) {
+TEST_P(StripTest, AScoreOfMinusInfinityHasWeightZero) {
   Strip strip(1);
   std::fill_n(strip.queries.data(), strip.lanes, 1.0f);
   for (int64_t j = 0; j < kKeys; ++j) {
@@ -206,7 +206,7 @@ TEST_P(StripTest, MinusInfinityWeighsNothing) {
   }
 }
 
-TEST_P(StripTest, NotANumberSpoilsItsLaneAndNoOther) {
+TEST_P(StripTest, NanSpoilsOnlyItsLane) {
   for (const float bad : {std::nanf(""), kInfinity}) {
     for (const int64_t lane :
          {int64_t{0}, StripLanes() / 2, StripLanes() - 1}) {
@@ -234,8 +234,8 @@ TEST_P(StripTest, NotANumberSpoilsItsLaneAndNoOther) {
   }
 }
 
-// A key that is NaN for all, and masked for some: these do not see it.
-TEST_P(StripTest, AMaskedKeyMayHoldAnything) {
+// One key is NaN and masked for some lanes, which must not see it.
+TEST_P(StripTest, AMaskedKeyMayBeNan) {
   Rng rng(5);
   Strip strip(4);
   strip.Fill(rng);
@@ -250,7 +250,7 @@ TEST_P(StripTest, AMaskedKeyMayHoldAnything) {
   }
 }
 
-// FastExp2, by scores that are one product, below a top of 0.
+// Measures FastExp2 with scores that are one product, below a top of 0.
 TEST_P(StripTest, ExponentialsAreAccurate) {
   for (float x = -140; x < 8; x += 0.00137f * kKeys) {
     Strip strip(1);
@@ -266,8 +266,8 @@ TEST_P(StripTest, ExponentialsAreAccurate) {
       for (int64_t j = 0; j < kKeys; ++j) {
         const float got = strip.weights[j * strip.lanes + l];
         const double want = std::exp2(static_cast<double>(strip.Key(j, 0)));
-        // What is lost to rounding beside a weight of 1 is 0, so that no
-        // product with it is subnormal.
+        // Weights that are lost to rounding beside a weight of 1 are 0, so that
+        // their products are not subnormal.
         if (strip.Key(j, 0) < -64) {
           ASSERT_EQ(got, 0) << strip.Key(j, 0);
         } else {
@@ -278,7 +278,7 @@ TEST_P(StripTest, ExponentialsAreAccurate) {
   }
 }
 
-TEST_P(StripTest, ValuesMatchFloat64AndKeepTheirBorders) {
+TEST_P(StripTest, ValuesMatchFloat64AndWriteOnlyTheirOutput) {
   Rng rng(6);
   const int64_t lanes = StripLanes();
   for (const int64_t columns : {1, 2, 3, 4, 5, 7, 8, 9, 16, 33, 128}) {
@@ -315,7 +315,7 @@ TEST_P(StripTest, ValuesMatchFloat64AndKeepTheirBorders) {
   }
 }
 
-TEST_P(StripTest, FoldingAddsInFloat64AndClearingForgets) {
+TEST_P(StripTest, FoldAddsInFloat64AndClearResets) {
   Strip strip(1);
   for (int64_t l = 0; l < strip.lanes; ++l) {
     strip.sum[l] = 0x1p30;

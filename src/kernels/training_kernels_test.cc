@@ -1,4 +1,4 @@
-// The kernels that training attention adds, on every instruction set.
+// The kernels that only training attention uses, on every instruction set.
 
 #include <gtest/gtest.h>
 
@@ -56,7 +56,7 @@ TEST_P(TrainingKernelTest, GemmReadsATransposedMatrixInPlace) {
   }
 }
 
-TEST_P(TrainingKernelTest, RotateRowsIsRotateRowByRow) {
+TEST_P(TrainingKernelTest, RotateRowsEqualsRotateOfEachRow) {
   Rng rng(11);
   const int64_t rows = 5;
   for (const int64_t D : {2, 16, 80}) {
@@ -108,7 +108,7 @@ TEST_P(TrainingKernelTest, RotateRowsIsRotateRowByRow) {
   }
 }
 
-TEST_P(TrainingKernelTest, TransposeMovesEveryElementAndNoOther) {
+TEST_P(TrainingKernelTest, TransposeWritesEveryElementOnce) {
   Rng rng(12);
   for (const int64_t rows : {0, 1, 3, 4, 9, 16, 64}) {
     for (const int64_t columns : {1, 4, 7, 20, 64}) {

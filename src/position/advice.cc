@@ -1,4 +1,5 @@
-// What is known to fail beyond the trained length, and what to do instead.
+// Which schemes are known to fail beyond the trained length, and which scheme
+// to choose instead.
 
 #include <algorithm>
 #include <string>
@@ -10,9 +11,9 @@
 namespace ropewalk::position {
 namespace {
 
-// Largest effective distance of query i. Within a band it falls from the first
-// key on; where key positions start again with every chunk, from the first
-// chunk that lies within the band on.
+// Largest effective distance of query i. Within a band the distance falls from
+// the first key on; where key positions start again with every chunk, it falls
+// from the first chunk that lies wholly within the band.
 double LargestDistance(const Plan& plan, int64_t i) {
   double largest = 0;
   for (const Band& band : plan.bands) {
@@ -25,19 +26,19 @@ double LargestDistance(const Plan& plan, int64_t i) {
   return largest;
 }
 
-// Distances that training showed: those of its whole length, or what the law
-// of training made of them (inv-leaky stretches them).
+// The largest effective distance that the model met in training. It is N - 1
+// unless the model was trained with a scheme that reaches further (inv-leaky).
 double TrainedDistance(const ModelPositions& model) {
   double largest = static_cast<double>(model.train_length - 1);
   if (model.trained_spelling.empty()) return largest;
   ModelPositions bare = model;
   bare.own_spelling.clear();
-  bare.layers.clear();  // what counts is how far the law reaches on any
+  bare.layers.clear();  // any layer that reads the whole text will do
   for (const std::string& spelling : model.trained_spelling) {
-    Scheme law = ParseScheme(spelling);
-    law.logn = ScoreScale::Kind::kNone;  // no matter to distances
-    law = Resolve(law, bare, model.train_length);
-    for (const Plan& plan : BuildStack(law, bare, model.train_length, 1)) {
+    Scheme trained = ParseScheme(spelling);
+    trained.logn = ScoreScale::Kind::kNone;  // it does not change distances
+    trained = Resolve(trained, bare, model.train_length);
+    for (const Plan& plan : BuildStack(trained, bare, model.train_length, 1)) {
       if (plan.tables.front() != OwnTable(bare, model.train_length)) continue;
       largest =
           std::max(largest, LargestDistance(plan, model.train_length - 1));
@@ -46,16 +47,15 @@ double TrainedDistance(const ModelPositions& model) {
   return largest;
 }
 
-// Layers that a scheme of this model tells apart; one stands for all of them
-// where they are alike.
+// How many layers to look at: 1 where scheme and model treat all layers alike.
 int64_t LayersToLookAt(const Scheme& resolved, const ModelPositions& model) {
   return static_cast<int64_t>(
       std::max({resolved.layers.size(), model.layers.size(), size_t{1}}));
 }
 
-// The largest distance at which the last query of `length` asks for angles of
-// the model's own frequencies. Where frequencies are changed, a distance
-// beyond the trained ones does not mean an angle never seen.
+// The largest distance at which the last query of `length` uses the model's
+// own frequencies. Plans with changed frequencies do not count: there a
+// distance beyond training need not be an angle beyond training.
 double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
                           int64_t length) {
   const int64_t count = LayersToLookAt(resolved, model);
@@ -64,7 +64,7 @@ double LargestOwnDistance(const Scheme& resolved, const ModelPositions& model,
   for (int64_t layer = 0; layer < count; ++layer) {
     const Plan& plan = stack[static_cast<size_t>(layer)];
     const FrequencyTable own = OwnTable(PositionsOfLayer(model, layer), length);
-    // Without rotation no distance is an angle.
+    // Without rotation a distance makes no angle.
     if (own.frequencies.empty() || plan.tables.front() != own) continue;
     largest = std::max(largest, LargestDistance(plan, length - 1));
   }
@@ -82,18 +82,18 @@ bool SpellsNope(const Scheme& scheme) {
          std::any_of(scheme.layers.begin(), scheme.layers.end(), SpellsNope);
 }
 
-// The model's own law is `rope`, whatever it resolves to.
-Scheme OwnLaw(const ModelPositions& model, int64_t length) {
+// `rope` always means the model's own scheme.
+Scheme OwnScheme(const ModelPositions& model, int64_t length) {
   return Resolve(ParseScheme("rope"), model, length);
 }
 
-bool OwnLawHolds(const ModelPositions& model, int64_t length) {
+bool OwnSchemeHolds(const ModelPositions& model, int64_t length) {
   if (length <= model.train_length) return true;
-  return LargestOwnDistance(OwnLaw(model, length), model, length) <=
+  return LargestOwnDistance(OwnScheme(model, length), model, length) <=
          TrainedDistance(model);
 }
 
-// A log n scale that the model was trained with belongs to every law of it.
+// A model that was trained with a log n scale needs it under any scheme.
 std::string AdvisedScale(const ModelPositions& model) {
   if (model.own_spelling.size() == 1) {
     const std::string& own = model.own_spelling.front();
@@ -106,7 +106,7 @@ std::string AdvisedScale(const ModelPositions& model) {
 }  // namespace
 
 std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
-  if (OwnLawHolds(model, length)) return "rope";
+  if (OwnSchemeHolds(model, length)) return "rope";
   return "rerope:window=" +
          std::to_string(std::max<int64_t>(1, model.train_length / 2)) +
          AdvisedScale(model);
@@ -115,7 +115,7 @@ std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
 std::optional<std::string> KnownToFail(const Scheme& resolved,
                                        const ModelPositions& model,
                                        int64_t length) {
-  const Scheme own = OwnLaw(model, length);
+  const Scheme own = OwnScheme(model, length);
   const bool is_own = ToString(own) == ToString(resolved);
   if (SpellsNope(resolved) && !is_own) {
     if (Rotates(BuildStack(own, model, length, LayersToLookAt(own, model)))) {
@@ -128,13 +128,15 @@ std::optional<std::string> KnownToFail(const Scheme& resolved,
   if (largest <= trained) return std::nullopt;
   const std::string advice = AdvisedSpelling(model, length);
   if (resolved.name == "rope") {
-    return "rope: this model was trained to " +
-           std::to_string(model.train_length) + "; at " +
-           std::to_string(length) + " expect noise; try --position " + advice;
+    return "rope: this model was trained on " +
+           std::to_string(model.train_length) + " tokens; at " +
+           std::to_string(length) + " expect noise; choose the scheme " +
+           advice;
   }
   return ToString(resolved) + ": at " + std::to_string(length) +
-         " distances reach " + FormatNumber(largest) + ", beyond the trained " +
-         FormatNumber(trained) + "; expect noise; try --position " + advice;
+         " tokens distances reach " + FormatNumber(largest) +
+         ", beyond the largest in training, " + FormatNumber(trained) +
+         "; expect noise; choose the scheme " + advice;
 }
 
 }  // namespace ropewalk::position

@@ -1,5 +1,6 @@
-// Dual chunk attention (arXiv 2402.17463): keys count from the start of their
-// chunk; the query's position tells same, previous and earlier chunks apart.
+// Dual chunk attention (arXiv 2402.17463): the position of a key counts from
+// the start of its chunk. The position of a query depends on whether the key is
+// in the same chunk, in the one before, or in an earlier one.
 
 #include <algorithm>
 #include <string>
@@ -49,7 +50,7 @@ extern const Definition kDca = {
     .summary = "dual chunk attention: positions counted within chunks",
     .source = "arXiv 2402.17463",
     .parameters = {{"chunk", Parameter::Kind::kLength,
-                    "tokens a chunk, below N; default 3N/4"}},
+                    "tokens in a chunk, below N; default 3N/4"}},
     .resolve = ResolveDca,
     .build = BuildDca,
 };

@@ -1,5 +1,5 @@
-// What a scheme has to say of itself. One file in this folder defines one
-// scheme or one family; registry.cc lists them all.
+// The definition of a scheme. One file in this folder defines one scheme or
+// one family of schemes; registry.cc lists them all.
 
 #ifndef ROPEWALK_POSITION_DEFINITION_H_
 #define ROPEWALK_POSITION_DEFINITION_H_
@@ -41,16 +41,16 @@ struct Definition {
   std::string_view source;  // post or paper
   std::vector<Parameter> parameters;
 
-  // Gives every parameter that the spelling left out, and throws
+  // Sets every parameter that the spelling left out. Throws
   // std::invalid_argument where the scheme is not defined.
   void (*resolve)(Scheme& scheme, const ModelPositions& model, int64_t length);
 
-  // Bands and tables of one layer. The caller puts the scale of the
-  // spelling's +logn on top unless `owns_scale`.
+  // Builds bands and tables of one layer. The caller adds the scale that the
+  // spelling's suffix asks for, unless `owns_scale`.
   Plan (*build)(const Scheme& resolved, const ModelPositions& model,
                 int64_t length, Layer layer);
 
-  // The scheme decides by layer where log n applies (hwfa).
+  // `build` sets the scale itself, because it differs by layer (hwfa).
   bool owns_scale = false;
 
   // Changes the spelled scheme into the one that models are trained under,
@@ -74,24 +74,26 @@ Scheme TrainingForm(Scheme scheme, int64_t length);
 // Sets `key` unless the spelling gave it.
 void Default(Scheme& scheme, std::string_view key, double value);
 
-// The trained length over `divisor`, at least 1, unless given.
-void DefaultShare(Scheme& scheme, std::string_view key,
-                  const ModelPositions& model, int64_t divisor);
+// Sets `key` to the trained length / `divisor`, at least 1, unless the
+// spelling gave it.
+void DefaultFraction(Scheme& scheme, std::string_view key,
+                     const ModelPositions& model, int64_t divisor);
 
-// factor = max(1, L / N) unless given.
+// Sets factor to max(1, L / N) unless the spelling gave it.
 void DefaultFactor(Scheme& scheme, const ModelPositions& model, int64_t length);
 
-// One band over all distances, both sides rotated by their own id.
+// One band over all distances; queries and keys are rotated by their ids.
 Plan OneBand(FrequencyTable table);
 
-// The model's own table: a `build` for schemes that change nothing of it.
+// A `build` for schemes that use the model's own table unchanged.
 Plan BuildOwn(const Scheme& resolved, const ModelPositions& model,
               int64_t length, Layer layer);
 
 // The scale that `resolved` spells.
 ScoreScale ScaleOf(const Scheme& resolved, const ModelPositions& model);
 
-// Throws std::invalid_argument "NAME: WHAT" unless `holds`.
+// Throws std::invalid_argument "NAME: WHAT" unless `holds`; NAME is the
+// scheme's.
 void RequireFor(const Scheme& scheme, bool holds, const std::string& what);
 
 }  // namespace ropewalk::position

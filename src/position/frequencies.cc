@@ -9,7 +9,7 @@
 namespace ropewalk::position {
 namespace {
 
-// theta_m times scale(m), m counted from 0.
+// Multiplies theta_m by scale(m); m counts from 0.
 template <typename Scale>
 Frequencies Scaled(std::span<const double> theta, const Scale& scale) {
   Frequencies out(theta.begin(), theta.end());
@@ -40,7 +40,7 @@ Frequencies NtkFixedFrequencies(std::span<const double> theta, double factor) {
 
 Frequencies NtkMixedFrequencies(std::span<const double> theta, double factor,
                                 double b) {
-  // a (m+1)^b with a (d/2)^b = ln factor, as a ratio: no power overflows.
+  // a (m+1)^b = ln factor * ((m+1) / (d/2))^b, in which no power overflows.
   const auto pairs = static_cast<double>(theta.size());
   return Scaled(theta, [&](double m) {
     return std::exp(-std::log(factor) * std::pow((m + 1) / pairs, b));
@@ -66,7 +66,7 @@ Frequencies YarnFrequencies(std::span<const double> theta,
                             const YarnOptions& options) {
   if (options.factor == 1) return {theta.begin(), theta.end()};
   const double d = RotaryWidth(theta);
-  // The pair whose frequency makes `turns` turns within the original length.
+  // The pair whose frequency makes `turns` turns in original_length tokens.
   const auto pair_of = [&](double turns) {
     return d *
            std::log(static_cast<double>(options.original_length) /
@@ -109,8 +109,8 @@ Frequencies CopeFrequencies(std::span<const double> theta, int64_t clip) {
   return Scaled(theta, [&](double m) {
     const int64_t i = static_cast<int64_t>(m) - (size - clip);
     if (i < 0) return 1.0;
-    // The end of the taper is written out: cos(pi) in floating point leaves
-    // the last factor exact, and clip = 1 has no taper at all.
+    // The last factor is 0 by definition; the formula would divide by 0 for
+    // clip = 1.
     if (i == clip - 1) return 0.0;
     return 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(i) /
                                static_cast<double>(clip - 1)));

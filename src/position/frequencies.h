@@ -1,7 +1,7 @@
 // Frequency tables of the schemes that change frequencies, as functions of
-// the table they start from. float64 throughout.
+// the table `theta` that they start from, in float64.
 //
-// d = 2 * table size is the rotary width and m = 0 .. d/2 - 1 its pairs.
+// The rotary width is d = 2 * table size; m = 0 .. d/2 - 1 counts its pairs.
 
 #ifndef ROPEWALK_POSITION_FREQUENCIES_H_
 #define ROPEWALK_POSITION_FREQUENCIES_H_
@@ -17,11 +17,11 @@ using Frequencies = std::vector<double>;
 // Position interpolation (arXiv 2306.15595): theta_m / factor.
 Frequencies PiFrequencies(std::span<const double> theta, double factor);
 
-// Post 9675, lambda = factor^(2/d): theta_m / lambda^m. The lowest frequency
-// but for one step is interpolated in full.
+// Post 9675: theta_m / lambda^m with lambda = factor^(2/d). The lowest
+// frequency is divided by factor / lambda, a little less than `factor`.
 Frequencies NtkOldFrequencies(std::span<const double> theta, double factor);
 
-// Post 9706: theta_m / lambda^(m+1), so that the last one is interpolated by
+// Post 9706: theta_m / lambda^(m+1), so that the lowest frequency is divided by
 // exactly `factor`.
 Frequencies NtkFixedFrequencies(std::span<const double> theta, double factor);
 
@@ -36,12 +36,13 @@ Frequencies NtkMixedFrequencies(std::span<const double> theta, double factor,
 Frequencies DynamicNtkFrequencies(std::span<const double> theta, double factor,
                                   int64_t length, int64_t train_length);
 
-// YaRN (arXiv 2309.00071), the ramp over pair indices that Hugging Face and
-// llama.cpp share. `base` and `original_length` place the ramp.
+// YaRN (arXiv 2309.00071) with the ramp over pair indices that Hugging Face
+// and llama.cpp use. `base` and `original_length` place the ramp.
 struct YarnOptions {
   double factor = 1;
-  double fast = 32;  // turns within original_length that are left alone
-  double slow = 1;   // turns at or below which theta is interpolated in full
+  // Turns that a pair makes in original_length tokens.
+  double fast = 32;  // pairs with at least as many are kept
+  double slow = 1;   // pairs with at most as many are divided by factor
   double base = 10000;
   int64_t original_length = 0;
 };
@@ -49,8 +50,9 @@ Frequencies YarnFrequencies(std::span<const double> theta,
                             const YarnOptions& options);
 double YarnMagnitude(double factor);  // 0.1 ln factor + 1, 1 for factor <= 1
 
-// Llama 3: wavelengths below original_length / high are kept, those above
-// original_length / low divided by factor, a linear blend in between.
+// Llama 3: frequencies of wavelengths below original_length / high are kept,
+// those of wavelengths above original_length / low are divided by factor, and
+// those in between are a linear blend.
 struct Llama3Options {
   double factor = 8;
   double low = 1;
@@ -60,12 +62,13 @@ struct Llama3Options {
 Frequencies Llama3Frequencies(std::span<const double> theta,
                               const Llama3Options& options);
 
-// CoPE, clipped RoPE (arXiv 2602.05258): the last `clip` frequencies times
-// 0.5 (1 + cos(pi i / (clip - 1))), i = 0 .. clip - 1; clip = 1 times 0.
+// CoPE, clipped RoPE (arXiv 2602.05258): the last `clip` frequencies are
+// multiplied by 0.5 (1 + cos(pi i / (clip - 1))), i = 0 .. clip - 1; with
+// clip = 1 the last frequency becomes 0.
 Frequencies CopeFrequencies(std::span<const double> theta, int64_t clip);
 
-// Our default for `clip`: pairs whose period 2 pi / theta_m exceeds the
-// trained length, so that training never showed a whole turn of them.
+// Our default for `clip`: the number of pairs whose period 2 pi / theta_m
+// exceeds the trained length, so that they never made a whole turn in training.
 int64_t CopeDefaultClip(std::span<const double> theta, int64_t train_length);
 
 }  // namespace ropewalk::position

@@ -11,7 +11,7 @@
 namespace ropewalk::position {
 namespace {
 
-// theta / changed, pair by pair: how much slower each one turns.
+// theta / changed for each pair: by how much it turns more slowly.
 std::vector<double> Stretch(const Frequencies& theta,
                             const Frequencies& changed) {
   std::vector<double> out;
@@ -42,7 +42,7 @@ TEST(NtkTest, FixedMatchesPublishedVector) {
   }
 }
 
-TEST(NtkTest, MixedEndsAreFixedAndPi) {
+TEST(NtkTest, MixedIsFixedAtBOneAndPiAtBZero) {
   const Frequencies theta = GeometricFrequencies(64, 10000);
   const Frequencies fixed = NtkFixedFrequencies(theta, 8);
   const Frequencies mixed = NtkMixedFrequencies(theta, 8, 1);
@@ -53,13 +53,13 @@ TEST(NtkTest, MixedEndsAreFixedAndPi) {
   for (size_t m = 0; m < theta.size(); ++m) {
     EXPECT_DOUBLE_EQ(mixed[m], fixed[m]);
     EXPECT_NEAR(flat[m] / pi[m], 1, 1e-14);
-    // fixed is old with every period enlarged once more
+    // fixed divides every frequency of old by lambda once more
     EXPECT_NEAR(old[m] / fixed[m], lambda, 1e-13);
   }
   EXPECT_DOUBLE_EQ(old[0], 1);
 }
 
-TEST(NtkTest, DynamicAtOneLengthIsTheBaseOfBloc97) {
+TEST(NtkTest, DynamicGivesThePublishedBaseAtEightTimesTheLength) {
   // s = 1 and L = 8 N: base 10000 * 8^(128/126) = 82684.6
   const Frequencies theta = GeometricFrequencies(128, 10000);
   const Frequencies dynamic = DynamicNtkFrequencies(theta, 1, 8 * 512, 512);
@@ -107,9 +107,9 @@ TEST(YarnTest, FollowsTheRampOverPairs) {
   EXPECT_EQ(YarnMagnitude(0.5), 1);
 }
 
-TEST(Llama3Test, KeepsShortDividesLongBlendsBetween) {
-  // Wavelength = 2 pi / theta; N_orig = 8192, so kept below 2048, divided
-  // above 8192.
+TEST(Llama3Test, KeepsShortWavesDividesLongOnesBlendsBetween) {
+  // Wavelength = 2 pi / theta. With N_orig = 8192 waves below 2048 are kept and
+  // waves above 8192 are divided.
   const auto of = [](double wavelength) {
     const std::vector<double> theta = {2 * std::numbers::pi / wavelength};
     return theta[0] /
@@ -178,11 +178,11 @@ TEST(OwnTableTest, AppliesDivisorsAndScaling) {
   EXPECT_TRUE(OwnTable(model, 64).frequencies.empty());
 }
 
-TEST(OwnTableTest, LongRopeLooksAtTheFileAndNotAtTheOverride) {
+TEST(OwnTableTest, LongRopeMagnitudeIgnoresAnOverriddenTrainLength) {
   ModelPositions model = LongRopeModel();
   model.declared_length = 4096;
   const double magnitude = OwnTable(model, 100).magnitude;
-  model.train_length = 64;  // --train-length, or the file's own claim
+  model.train_length = 64;
   EXPECT_EQ(OwnTable(model, 100).magnitude, magnitude);
 }
 
@@ -201,7 +201,7 @@ TEST(OwnTableTest, YarnTakesItsRampFromTheFile) {
                             {.factor = 8, .fast = 8, .original_length = 512}));
 }
 
-TEST(ValidateTest, NamesWhatIsWrong) {
+TEST(ValidateTest, RefusesFieldsOutOfRange) {
   EXPECT_NO_THROW(Validate(LongRopeModel()));
   const auto broken = [](auto change) {
     ModelPositions model = LongRopeModel();

@@ -1,6 +1,6 @@
 // Hybrid window-full attention (post 9603) and its successor (post 9731).
 //
-// Most layers see a window with RoPE; the full layers gather over all of it,
+// Most layers read a window with RoPE. The full layers read the whole text,
 // without rotation (hwfa) or under ReRoPE (hwfa2), with the log n scale.
 
 #include <algorithm>
@@ -48,14 +48,15 @@ Plan BuildHwfa(const Scheme& resolved, const ModelPositions& model,
 void ResolveHwfa2(Scheme& scheme, const ModelPositions& model, int64_t) {
   Default(scheme, "window", 64);
   Default(scheme, "full", 2);
-  DefaultShare(scheme, "rerope", model, 2);
+  DefaultFraction(scheme, "rerope", model, 2);
 }
 
-// Full layers stand at i L / (f + 1), i = 1 .. f: L/2 for one, L/3 and 2L/3
-// for two, counted from 1 as the post does.
+// Of L layers, counted from 1 as in the post, the f full layers are those at
+// i L / (f + 1), i = 1 .. f: L/2 for f = 1, L/3 and 2L/3 for f = 2.
 bool IsFullLayer(int64_t full, Layer layer) {
   const auto stands_at = [&](int64_t number) {
-    // The first i with i L / (f + 1) >= number, and whether it is not above.
+    // The first i with i L / (f + 1) >= number; the layer is full if the
+    // rounded quotient equals its number.
     const int64_t i = std::max<int64_t>(
         1, (number * (full + 1) + layer.count - 1) / layer.count);
     return i <= full && i * layer.count / (full + 1) == number;
@@ -86,7 +87,8 @@ void TrainHwfa2As(Scheme& scheme, int64_t length) {
 
 extern const Definition kHwfa = {
     .name = "hwfa",
-    .summary = "windows with RoPE, then one full layer without, log n on it",
+    .summary =
+        "windows with RoPE, then one full layer without rotation, with log n",
     .source = "post 9603",
     .parameters = {{"window", Kind::kLength,
                     "keys seen by the window layers; default 16"}},

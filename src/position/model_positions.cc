@@ -14,7 +14,7 @@ namespace {
 void RequireFactors(const std::vector<double>& factors, int64_t pairs,
                     const std::string& what) {
   Require(static_cast<int64_t>(factors.size()) == pairs,
-          what + ": needs one factor for each of " + std::to_string(pairs) +
+          what + ": one factor is needed for each of " + std::to_string(pairs) +
               " pairs, got " + std::to_string(factors.size()));
   for (const double factor : factors) {
     Require(std::isfinite(factor) && factor > 0,
@@ -134,7 +134,7 @@ void Validate(const ModelPositions& model) {
               FormatNumber(model.yarn_fast) + " and " +
               FormatNumber(model.yarn_slow));
   if (model.scaling == ModelPositions::Scaling::kLongRope) {
-    // Its magnitude divides by the logarithm.
+    // The magnitude divides by ln N_orig.
     Require(model.has_attention_factor || model.OriginalLength() > 1,
             "longrope needs an original length above 1, got " +
                 std::to_string(model.OriginalLength()));

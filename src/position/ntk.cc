@@ -1,4 +1,4 @@
-// Schemes that stretch the whole frequency table: position interpolation and
+// Schemes that slow down the whole frequency table: position interpolation and
 // the NTK family of posts 9675 and 9706.
 
 #include <string>
@@ -13,9 +13,9 @@ namespace {
 using Kind = Parameter::Kind;
 
 constexpr std::string_view kFactorMeaning =
-    "how many times the trained length; default L / N";
+    "length wanted over trained length; default L / N";
 
-// The model's own table with its frequencies passed through `change`.
+// One band over the model's own table, its frequencies replaced by `change`.
 template <typename Change>
 Plan Changed(const ModelPositions& model, int64_t length,
              const Change& change) {
@@ -94,7 +94,7 @@ extern const Definition kNtkOld = {
 
 extern const Definition kNtkFixed = {
     .name = "ntk-fixed",
-    .summary = "NTK with the lowest frequency interpolated in full",
+    .summary = "NTK whose lowest frequency is divided by exactly factor",
     .source = "post 9706",
     .parameters = {{"factor", Kind::kPositive, kFactorMeaning}},
     .resolve = DefaultFactor,
@@ -103,7 +103,7 @@ extern const Definition kNtkFixed = {
 
 extern const Definition kNtkMixed = {
     .name = "ntk-mixed",
-    .summary = "mixed-base NTK: high frequencies share more of the stretch",
+    .summary = "mixed-base NTK: slows high frequencies more than ntk-fixed",
     .source = "post 9706",
     .parameters = {{"factor", Kind::kPositive, kFactorMeaning},
                    {"b", Kind::kNumber,

@@ -14,7 +14,7 @@ int64_t FloorDivide(int64_t a, int64_t b) {
   return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
 }
 
-// The same f(i), offset and cap aside.
+// True if both maps have the same f(i) and no cap.
 bool SamePace(const PositionMap& a, const PositionMap& b) {
   return a.kind == b.kind && a.scale == b.scale && a.divisor == b.divisor &&
          std::isinf(a.cap) && std::isinf(b.cap);
@@ -30,7 +30,7 @@ KeyRange Selector::KeysOf(int64_t i) const {
       return {0, high};
     case Kind::kChunkStep: {
       const int64_t own = FloorDivide(i, chunk);
-      // high may be kUnbounded; a million chunks back is far enough.
+      // `high` may be kUnbounded; stopping at chunk 0 keeps the product small.
       const int64_t back = std::min<int64_t>(high - 1, own);
       return {(own - back) * chunk, (own - low + 1) * chunk};
     }
@@ -61,8 +61,8 @@ double ScoreScale::operator()(int64_t i) const {
     case Kind::kNone:
       return 1;
     case Kind::kLogN:
-      // Below 16 tokens the factor would flatten the row; bert4keras clips
-      // there, and so do we.
+      // Below 16 tokens the factor would flatten the scores. bert4keras clips
+      // at 16, and so do we.
       return std::log(std::max(n, 16.0)) / std::log(base);
     case Kind::kClip:
       return std::max(1.0, std::log(n) / std::log(base));
@@ -92,11 +92,11 @@ std::vector<Band> Plan::Mirror() const {
   std::vector<Band> mirror;
   for (const Band& band : bands) {
     Require(band.selector.kind == Selector::Kind::kDistance,
-            "position: keys after the query mirror those before it, which is "
-            "defined for schemes that select by distance alone; dca counts in "
-            "chunks, and sinks are the first tokens");
+            "position: bidirectional attention needs a scheme whose bands "
+            "select keys by distance; dca selects by chunk, and sink-window "
+            "selects the first tokens");
     Band back = band;
-    // low <= j - i < high; the query itself is not counted twice.
+    // low <= j - i < high, without j = i, which `bands` already serve.
     back.selector.low = 1 - band.selector.high;
     back.selector.high = std::min<int64_t>(0, 1 - band.selector.low);
     if (back.selector.low >= back.selector.high) continue;
@@ -137,7 +137,8 @@ std::vector<KeyStore> Plan::KeyStores(std::vector<int64_t>* store_of) const {
         store.first_kept = std::max(store.first_kept, band.selector.high);
         break;
       case Selector::Kind::kChunkStep:
-        // Bounded steps could bound the reach; no scheme has them alone.
+        // A bounded step could bound the reach, but no scheme consists of
+        // bounded steps alone.
         store.reach = kUnbounded;
         break;
     }
@@ -166,12 +167,12 @@ std::optional<std::string> Plan::WhyNotShift(int64_t shift,
     if (selector.kind == Selector::Kind::kChunkStep &&
         shift % selector.chunk != 0) {
       return "positions count in chunks of " + std::to_string(selector.chunk) +
-             ", of which " + std::to_string(shift) + " is no multiple";
+             ", and " + std::to_string(shift) + " is not a multiple of that";
     }
     if (selector.kind == Selector::Kind::kKeyBelow && fixed < selector.high) {
       return "the first " + std::to_string(selector.high) +
-             " tokens have a band of their own, and only " +
-             std::to_string(fixed) + " are kept";
+             " tokens have a band of their own, but only " +
+             std::to_string(fixed) + " tokens are kept";
     }
     double moves[2];
     const PositionMap* maps[2] = {&band.query, &band.key};
@@ -179,19 +180,18 @@ std::optional<std::string> Plan::WhyNotShift(int64_t shift,
       const PositionMap& map = *maps[side];
       if (map.kind != PositionMap::Kind::kScaled && shift % map.divisor != 0) {
         return "positions count in groups of " + std::to_string(map.divisor) +
-               ", of which " + std::to_string(shift) + " is no multiple";
+               ", and " + std::to_string(shift) + " is not a multiple of that";
       }
       if (map.kind != PositionMap::Kind::kModulo && !std::isinf(map.cap)) {
-        return "queries see the first keys from a fixed position, however far "
-               "they are: nothing has to be taken out, and nothing can be "
-               "closed up";
+        return "queries see the first keys from a fixed position, so that "
+               "tokens need not be taken out and ids cannot be closed up";
       }
       PositionMap plain = map;
       plain.cap = std::numeric_limits<double>::infinity();
       moves[side] = plain(shift) - plain(0);
     }
     if (moves[0] != moves[1]) {
-      return "the positions of queries and keys do not move at one pace";
+      return "the positions of queries and keys grow at different rates";
     }
   }
   return std::nullopt;

@@ -1,11 +1,12 @@
-// A plan: what a position scheme comes to once model and length are known.
+// A plan: what a position scheme gives one layer once model and length are
+// known.
 //
-// Every scheme says by which effective distance the score of query i and key
-// j is rotated, which pairs it masks, and how it scales the score. All of them
-// are piecewise, and within a piece the query's angle depends on i alone and
-// the key's on j alone. A piece is a Band; a Plan is a short list of them, and
-// the first band that selects a pair decides. The attention loops read plans
-// and never learn a scheme's name.
+// A scheme says by which effective distance query i and key j are rotated
+// against each other, which pairs are masked, and how scores are scaled. Every
+// scheme is piecewise, and within a piece the query's angle depends on i alone
+// and the key's angle on j alone. A piece is a Band, and a Plan is a short
+// list of bands; the first band that selects a pair decides it. The attention
+// loops read plans and do not know the names of schemes.
 //
 // i and j are position ids (0 is the first token of the sequence, padding not
 // counted), not tensor indices. Attention is causal: pairs with j > i are
@@ -22,17 +23,18 @@
 
 namespace ropewalk::position {
 
-// Larger than any position, small enough to add to one.
+// Larger than any position, and still small enough that adding a position to
+// it does not overflow.
 inline constexpr int64_t kUnbounded = int64_t{1} << 60;
 
-// Position ids [first, last), not clipped to those that exist.
+// Position ids [first, last); they may lie outside the sequence.
 struct KeyRange {
   int64_t first = 0;
   int64_t last = 0;
 };
 
-// Which keys a band serves. KeysOf is an interval for every query, and both of
-// its ends never fall as the query moves on; tiles rely on both facts.
+// Which keys a band serves. KeysOf gives an interval for every query, and
+// neither end of it falls as i grows. The attention loops rely on both facts.
 struct Selector {
   enum class Kind {
     kDistance,   // low <= i - j < high
@@ -48,8 +50,8 @@ struct Selector {
   bool operator==(const Selector&) const = default;
 };
 
-// The position at which a query or key of id i is rotated:
-// min(cap, offset + f(i)), f chosen by kind.
+// The position by which a query or key of id i is rotated:
+// min(cap, offset + f(i)), where `kind` chooses f.
 struct PositionMap {
   enum class Kind {
     kScaled,  // scale * i; scale 0 is a constant position
@@ -63,10 +65,10 @@ struct PositionMap {
   double cap = std::numeric_limits<double>::infinity();
 
   double operator()(int64_t i) const;
-  // By how much the position grows from one id to the next where it grows
-  // evenly: short of the cap, within a floor's or a modulo's step.
+  // The growth of f from one id to the next, or from one step to the next
+  // where f is a floor.
   double Pace() const { return kind == Kind::kScaled ? scale : 1; }
-  // Rotation by 0 for every id: such keys are stored as they are.
+  // True if every id is rotated by 0, so that keys are stored unrotated.
   bool IsZero() const {
     return kind == Kind::kScaled && scale == 0 && offset == 0;
   }
@@ -78,9 +80,9 @@ inline PositionMap Constant(double position) {
   return {.scale = 0, .offset = position};
 }
 
-// Pair m of a head is rotated by position * frequencies[m]; pairs beyond the
-// table, if any, are left alone (partial rotary). An empty table rotates
-// nothing. `magnitude` multiplies cos and sin on both sides.
+// Pair m of a head is rotated by position * frequencies[m]. Pairs beyond the
+// table are not rotated (partial rotary), so an empty table rotates nothing.
+// `magnitude` multiplies the cos and sin of queries and of keys.
 struct FrequencyTable {
   std::vector<double> frequencies;  // radians per token
   double magnitude = 1;
@@ -95,30 +97,32 @@ struct Band {
   bool operator==(const Band&) const = default;
 };
 
-// The factor s(i) on the score of query i, beside 1/sqrt(D); n = i + 1.
+// The factor s(i) that multiplies the scores of query i in addition to
+// 1/sqrt(D); n = i + 1.
 struct ScoreScale {
   enum class Kind {
     kNone,     // 1
     kLogN,     // ln max(n, 16) / ln base           (posts 8823, 9588)
     kClip,     // max(1, ln n / ln train_length)    (post 9706)
-    kLearned,  // ln n, times a learned scalar a head (arXiv 2501.19399)
+    kLearned,  // ln n, times a learned scalar for each head (arXiv 2501.19399)
   };
   Kind kind = Kind::kNone;
-  int64_t length = 512;  // the base, or the train length
+  int64_t length = 512;  // the base of kLogN, the train length of kClip
 
   double operator()(int64_t i) const;
   bool operator==(const ScoreScale&) const = default;
 };
 
-// One way in which keys are stored: which rotation they carry, and for how
-// long they are needed.
+// One of the rotations in which a plan reads its keys, and how long keys in
+// this rotation must be kept.
 struct KeyStore {
   PositionMap key;
   int64_t table = 0;
   int64_t reach = 0;       // keys with i - j < reach are needed by query i
-  int64_t first_kept = 0;  // keys j < first_kept are needed for ever
+  int64_t first_kept = 0;  // keys j < first_kept are always needed
 
-  // Oldest key that query i, or any later one, reads; but for those kept.
+  // The oldest key that query i or a later query reads, apart from those
+  // below first_kept.
   int64_t OldestNeeded(int64_t i) const {
     return i - reach + 1 > 0 ? i - reach + 1 : 0;
   }
@@ -130,38 +134,39 @@ struct Plan {
   ScoreScale scale;
   bool operator==(const Plan&) const = default;
 
-  // Index of the band that decides the pair, or nothing where it is masked.
+  // Index of the band that decides the pair; nullopt if the pair is masked.
   std::optional<int64_t> BandOf(int64_t i, int64_t j) const;
 
-  // Distance r by which the pair is rotated against each other, in the units
-  // of its band's table; nothing where the pair is masked.
+  // Distance r by which query and key are rotated against each other, in
+  // positions; nullopt if the pair is masked.
   std::optional<double> EffectiveDistance(int64_t i, int64_t j) const;
 
-  // The bands that decide pairs with j > i where attention looks both ways, in
-  // order; nobody but the training attention does. They mirror those above in
-  // the diagonal: selection by |i - j|, and r(i, j) = -r(j, i). A far band's
-  // query offset turns round, so that its keys are rotated as they were:
-  // rerope (-w, 0), leaky-rerope ((i + w) / k - w, j / k).
+  // The bands that decide pairs with j > i in bidirectional attention, in
+  // order. Only training attention uses them. They mirror `bands` in the
+  // diagonal: they select by |i - j|, and r(i, j) = -r(j, i). Where possible
+  // only the query's offset changes, so that keys keep their rotation. The far
+  // bands (query, key) become (-w, 0) for rerope and
+  // ((i + w) / k - w, j / k) for leaky-rerope.
   //
   // Throws std::invalid_argument where a band does not select by distance.
   std::vector<Band> Mirror() const;
 
-  // The distinct key rotations, the longest-reaching first: one main store,
-  // and a near ring beside it where the plan needs one. store_of[b] is the
-  // store that band b reads.
+  // The distinct key rotations, the one with the longest reach first: a main
+  // store, and a near ring beside it where near keys are rotated differently.
+  // store_of[b] is the index of the store that band b reads; `store_of` may be
+  // null.
   std::vector<KeyStore> KeyStores(std::vector<int64_t>* store_of) const;
 
-  // Why scores change when every id of queries and keys, and every position,
-  // moves by `shift`; nothing where they stay. Keys below `fixed` keep their
-  // ids.
+  // The reason why scores would change if all ids of queries and keys moved by
+  // `shift`, while keys below `fixed` keep their ids; nullopt if scores stay.
   std::optional<std::string> WhyNotShift(int64_t shift, int64_t fixed) const;
 
-  // Distance i - j at or beyond which no key is read but those kept for ever;
-  // kUnbounded for none.
+  // The distance i - j from which on keys are not read, apart from those that
+  // are always kept; kUnbounded if there is no such distance.
   int64_t Reach() const;
 };
 
-// One plan a layer.
+// One plan for each layer.
 using Stack = std::vector<Plan>;
 
 }  // namespace ropewalk::position

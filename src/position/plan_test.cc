@@ -30,12 +30,12 @@ Plan MakePlan(const std::string& spelling, int64_t N, int64_t length,
       .front();
 }
 
-// Effective distance where the pair is seen, -1 where it is masked.
+// Effective distance of the pair; -1 if it is masked.
 double R(const Plan& plan, int64_t i, int64_t j) {
   return plan.EffectiveDistance(i, j).value_or(-1);
 }
 
-TEST(PlanTest, RerRopeClipsAtTheWindow) {
+TEST(PlanTest, ReRopeClipsDistancesAtTheWindow) {
   const Plan plan = MakePlan("rerope:window=16", 64, 256);
   for (const int64_t i : {15, 16, 17, 18, 255}) {
     for (int64_t j = 0; j <= i; ++j) {
@@ -46,7 +46,7 @@ TEST(PlanTest, RerRopeClipsAtTheWindow) {
 }
 
 TEST(PlanTest, InvLeakyMatchesTheTrainingMatrix) {
-  // I1: N = 512, w = 128, k = 1/16
+  // N = 512, w = 128, k = 1/16
   const Plan plan = MakePlan("inv-leaky:window=128,k=1/16", 512, 512);
   EXPECT_EQ(R(plan, 127, 0), 127);
   EXPECT_EQ(R(plan, 128, 0), 128);
@@ -67,7 +67,7 @@ TEST(PlanTest, LeakyFollowsItsFormulaAtTheBorder) {
   }
 }
 
-TEST(PlanTest, LeakyIsRopeAtOneAndReRopeAtInfinity) {  // R3
+TEST(PlanTest, LeakyIsRopeAtKOneAndReRopeAtKInfinity) {
   const Plan one = MakePlan("leaky-rerope:window=32,k=1", 128, 512);
   const Plan huge = MakePlan("leaky-rerope:window=32,k=1e9", 128, 512);
   const Plan rerope = MakePlan("rerope:window=32", 128, 512);
@@ -118,7 +118,7 @@ TEST(PlanTest, DcaFollowsThePaper) {
   }
 }
 
-TEST(PlanTest, WindowWithoutRotationMasksAlike) {
+TEST(PlanTest, WindowWithoutRotationMasksTheSamePairs) {
   const Plan rotated = MakePlan("window:size=5", 64, 64);
   const Plan plain = MakePlan("window:size=5,rotate=0", 64, 64);
   EXPECT_FALSE(rotated.tables[0].frequencies.empty());
@@ -132,7 +132,7 @@ TEST(PlanTest, WindowWithoutRotationMasksAlike) {
             "window:size=5");
 }
 
-TEST(PlanTest, WindowsSeeThemselvesAndTheTokensBefore) {
+TEST(PlanTest, WindowQueriesSeeThemselvesAndTheTokensBefore) {
   const Plan plan = MakePlan("window:size=16", 64, 256);
   EXPECT_EQ(R(plan, 100, 100), 0);
   EXPECT_EQ(R(plan, 100, 85), 15);
@@ -151,7 +151,7 @@ TEST(PlanTest, SinksKeepCachePositions) {
         continue;
       }
       ++seen;
-      // Position in a cache of sinks and window, the query standing last.
+      // The query's position in a cache of sinks and window, where it is last.
       const int64_t query = std::min<int64_t>(i, 15);
       ASSERT_EQ(R(plan, i, j), sink ? query - j : i - j) << i << " " << j;
     }
@@ -163,7 +163,7 @@ TEST(PlanTest, SinksKeepCachePositions) {
   EXPECT_EQ(far.KeyStores(nullptr)[0].first_kept, 4);
 }
 
-TEST(PlanTest, DistanceMatricesAreToeplitz) {  // R4
+TEST(PlanTest, DistanceMatricesAreToeplitz) {
   for (const char* spelling :
        {"rope", "pi", "rerope:window=20", "leaky-rerope:window=20,k=3",
         "inv-leaky:window=20", "window:size=20", "yarn",
@@ -201,7 +201,7 @@ TEST(PlanTest, ScoresDependOnDistanceOnlyUpToAMillion) {
         norm_q += (q[c] = rng.Normal()) * q[c];
         norm_k += (k[c] = rng.Normal()) * k[c];
       }
-      // As the kernels do it: float64 angles, cos and sin rounded to float32.
+      // As in the kernels: float64 angles, cos and sin rounded to float32.
       const auto score = [&](int64_t i, int64_t j) {
         const Band& band = plan.bands[static_cast<size_t>(*plan.BandOf(i, j))];
         const auto& theta =
@@ -233,9 +233,9 @@ TEST(PlanTest, ScoresDependOnDistanceOnlyUpToAMillion) {
   }
 }
 
-TEST(PlanTest, LogNIsOneAtItsBaseAndClipBelowTheTrainedLength) {  // J1, J3
+TEST(PlanTest, LogNIsOneAtItsBaseAndClipIsOneUpToTheTrainedLength) {
   const Plan logn = MakePlan("rope+logn", 256, 1024);
-  EXPECT_EQ(logn.scale(511), 1.0);  // to the bit
+  EXPECT_EQ(logn.scale(511), 1.0);
   EXPECT_NEAR(logn.scale(0), std::log(16) / std::log(512), 1e-15);
   EXPECT_NEAR(logn.scale(15), std::log(16) / std::log(512), 1e-15);
   EXPECT_NEAR(logn.scale(63), 2.0 / 3, 1e-12);
@@ -248,7 +248,7 @@ TEST(PlanTest, LogNIsOneAtItsBaseAndClipBelowTheTrainedLength) {  // J1, J3
   EXPECT_EQ(MakePlan("rope", 256, 1024).scale(9999), 1.0);
 }
 
-// r(i, j) of any pair under the plan and its mirror; nothing where masked.
+// r(i, j) of any pair under the plan and its mirror; nullopt if masked.
 std::optional<double> TwoSided(const Plan& plan, int64_t i, int64_t j) {
   if (j <= i) return plan.EffectiveDistance(i, j);
   for (const Band& band : plan.Mirror()) {
@@ -258,7 +258,7 @@ std::optional<double> TwoSided(const Plan& plan, int64_t i, int64_t j) {
   return std::nullopt;
 }
 
-TEST(PlanTest, MirrorTurnsEveryDistanceRound) {
+TEST(PlanTest, MirrorNegatesEveryDistance) {
   for (const char* spelling :
        {"rope", "pi:factor=8", "yarn:factor=8", "nope", "rerope:window=16",
         "rerope:window=1", "leaky-rerope:window=16,k=4",
@@ -278,30 +278,30 @@ TEST(PlanTest, MirrorTurnsEveryDistanceRound) {
   }
 }
 
-TEST(PlanTest, MirrorKeepsTheKeysWhereItCan) {
+TEST(PlanTest, MirrorKeepsTheRotationOfKeysWhereMapsAllowIt) {
   const Plan rerope = MakePlan("rerope:window=16", 64, 100);
   EXPECT_EQ(rerope.Mirror()[1].query, Constant(-16));
   EXPECT_EQ(rerope.Mirror()[1].key, Constant(0));
   const Plan leaky = MakePlan("leaky-rerope:window=16,k=4", 64, 100);
   EXPECT_EQ(leaky.Mirror()[1].query(3), (3 + 16) / 4.0 - 16);
   EXPECT_EQ(leaky.Mirror()[1].key, leaky.bands[1].key);
-  // Where the two sides go at different paces they change places.
+  // If queries and keys grow at different rates, their maps are exchanged.
   Plan capped = rerope;
   capped.bands[0].query.cap = 10;
   EXPECT_EQ(capped.Mirror()[0].key, capped.bands[0].query);
   EXPECT_EQ(TwoSided(capped, 2, 14), -*capped.EffectiveDistance(14, 2));
-  // No key after the query lies at distance 0.
+  // A window of 1 holds distance 0 only, at which there is no later key.
   EXPECT_TRUE(MakePlan("window:size=1", 64, 100).Mirror().empty());
 }
 
-TEST(PlanTest, MirrorRefusesWhatDoesNotSelectByDistance) {
+TEST(PlanTest, MirrorRefusesPlansThatDoNotSelectByDistance) {
   EXPECT_THROW(MakePlan("dca:chunk=48", 64, 100).Mirror(),
                std::invalid_argument);
   EXPECT_THROW(MakePlan("sink-window:size=12,sinks=4", 64, 100).Mirror(),
                std::invalid_argument);
 }
 
-TEST(PlanTest, KeyStoresAreOneOrAMainAndARing) {
+TEST(PlanTest, TwoKeyRotationsGiveAMainStoreAndARing) {
   const auto stores = [](const char* spelling) {
     return MakePlan(spelling, 64, 1024).KeyStores(nullptr);
   };
@@ -346,7 +346,7 @@ TEST(HwfaTest, LastLayerIsFullWithoutRotation) {
   }
 }
 
-TEST(SelectorTest, KeyIntervalsNeverStepBack) {
+TEST(SelectorTest, EndsOfKeyIntervalsNeverFall) {
   for (const char* spelling :
        {"rope", "rerope:window=20", "dca:chunk=48", "self-extend",
         "sink-window:size=12,sinks=4", "window:size=9"}) {

@@ -48,10 +48,10 @@ void Default(Scheme& scheme, std::string_view key, double value) {
   if (!scheme.Find(key)) scheme.Set(key, value);
 }
 
-void DefaultShare(Scheme& scheme, std::string_view key,
-                  const ModelPositions& model, int64_t divisor) {
-  const int64_t share = std::max<int64_t>(1, model.train_length / divisor);
-  Default(scheme, key, static_cast<double>(share));
+void DefaultFraction(Scheme& scheme, std::string_view key,
+                     const ModelPositions& model, int64_t divisor) {
+  const int64_t fraction = std::max<int64_t>(1, model.train_length / divisor);
+  Default(scheme, key, static_cast<double>(fraction));
 }
 
 void DefaultFactor(Scheme& scheme, const ModelPositions& model,

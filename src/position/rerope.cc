@@ -1,7 +1,7 @@
 // ReRoPE, Leaky ReRoPE (post 9708) and InvLeaky ReRoPE (post 9728).
 //
-// Near keys (i - j < w) keep their true distance. Beyond, ReRoPE rotates every
-// pair by w, and Leaky ReRoPE lets the distance grow at 1/k of its pace.
+// Near keys (i - j < w) keep their true distance. Beyond w, ReRoPE gives every
+// key the distance w, and Leaky ReRoPE lets the distance grow 1/k as fast.
 
 #include <algorithm>
 #include <cmath>
@@ -26,7 +26,7 @@ Plan NearAndFar(FrequencyTable table, int64_t window, PositionMap far_query,
 }
 
 void ResolveReRope(Scheme& scheme, const ModelPositions& model, int64_t) {
-  DefaultShare(scheme, "window", model, 2);
+  DefaultFraction(scheme, "window", model, 2);
 }
 
 Plan BuildReRope(const Scheme& resolved, const ModelPositions& model,
@@ -36,18 +36,18 @@ Plan BuildReRope(const Scheme& resolved, const ModelPositions& model,
                     Constant(static_cast<double>(window)), Constant(0));
 }
 
-// Default k: the least integer that keeps the largest position,
-// window + (L - 1 - window) / k, at most 3N/4.
+// The default k is the least integer for which the largest distance,
+// window + (L - 1 - window) / k, is at most 3N/4.
 void ResolveLeaky(Scheme& scheme, const ModelPositions& model, int64_t length) {
   const int64_t N = model.train_length;
-  DefaultShare(scheme, "window", model, 4);
+  DefaultFraction(scheme, "window", model, 4);
   const double window = scheme.Get("window");
   if (scheme.Find("k")) return;
   const double room = 0.75 * static_cast<double>(N) - window;
   RequireFor(scheme, room > 0,
-             "no k keeps positions within 3/4 of the trained length " +
-                 std::to_string(N) + " under window=" + FormatNumber(window) +
-                 "; give k=");
+             "with window=" + FormatNumber(window) +
+                 " no k keeps distances within 3/4 of the trained length " +
+                 std::to_string(N) + "; choose a smaller window or give k=");
   const double beyond = std::max(0.0, static_cast<double>(length) - 1 - window);
   scheme.Set("k", std::max(1.0, std::ceil(beyond / room)));
 }
@@ -62,7 +62,7 @@ Plan BuildLeaky(const Scheme& resolved, const ModelPositions& model,
 }
 
 void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
-  DefaultShare(scheme, "window", model, 4);
+  DefaultFraction(scheme, "window", model, 4);
   if (!scheme.Find("k")) {
     scheme.Set("k", 1.0 / 16);
     scheme.spelled.emplace_back("k", "1/16");
@@ -76,7 +76,7 @@ void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
 
 extern const Definition kReRope = {
     .name = "rerope",
-    .summary = "true distances within the window, the window's beyond it",
+    .summary = "true distances within the window, one distance beyond it",
     .source = "post 9708",
     .parameters = {{"window", Kind::kLength,
                     "distances kept as they are; default N/2"}},
@@ -86,7 +86,7 @@ extern const Definition kReRope = {
 
 extern const Definition kLeakyReRope = {
     .name = "leaky-rerope",
-    .summary = "true distances within the window, 1/k of the pace beyond it",
+    .summary = "true distances within the window, 1/k of their growth beyond",
     .source = "post 9708",
     .parameters =
         {{"window", Kind::kLength, "distances kept as they are; default N/4"},
@@ -100,8 +100,8 @@ extern const Definition kLeakyReRope = {
 extern const Definition kInvLeaky = {
     .name = "inv-leaky",
     .summary =
-        "leaky-rerope with k < 1, to train with: plain RoPE then reads "
-        "farther",
+        "leaky-rerope with k < 1: a model trained with it reads further under "
+        "rope",
     .source = "post 9728",
     .parameters = {{"window", Kind::kLength,
                     "distances kept as they are; default N/4"},

@@ -1,11 +1,11 @@
-// The model's own rotation, and none at all.
+// The model's own rotation (rope) and no rotation (nope).
 
 #include "position/definition.h"
 
 namespace ropewalk::position {
 namespace {
 
-void Nothing(Scheme&, const ModelPositions&, int64_t) {}
+void ResolveNothing(Scheme&, const ModelPositions&, int64_t) {}
 
 Plan BuildNope(const Scheme&, const ModelPositions&, int64_t, Layer) {
   return OneBand({});
@@ -15,9 +15,9 @@ Plan BuildNope(const Scheme&, const ModelPositions&, int64_t, Layer) {
 
 extern const Definition kRope = {
     .name = "rope",
-    .summary = "the model's own table, its file's scaling included",
+    .summary = "the model's own table with the scaling of its file",
     .source = "arXiv 2104.09864",
-    .resolve = Nothing,
+    .resolve = ResolveNothing,
     .build = BuildOwn,
 };
 
@@ -25,7 +25,7 @@ extern const Definition kNope = {
     .name = "nope",
     .summary = "no rotation at all",
     .source = "arXiv 2305.19466",
-    .resolve = Nothing,
+    .resolve = ResolveNothing,
     .build = BuildNope,
 };
 

@@ -40,12 +40,12 @@ Plan BuildYarn(const Scheme& resolved, const ModelPositions& model,
 void ResolveLlama3(Scheme& scheme, const ModelPositions& model, int64_t) {
   const bool from_file = !model.frequency_divisors.empty();
   RequireFor(scheme, from_file || scheme.Find("factor").has_value(),
-             "this model's file carries no llama3 factors (rope_freqs.weight); "
+             "this model's file has no llama3 factors (rope_freqs.weight); "
              "give factor=, as in llama3:factor=8");
   if (!scheme.Find("factor")) {
-    // The file's divisors are the whole scaling: what `rope` is anyway.
+    // Then llama3 means the divisors in the file, which `rope` applies too.
     RequireFor(scheme, !scheme.Find("low") && !scheme.Find("high"),
-               "low and high need factor= as well");
+               "low= and high= may be given only together with factor=");
     return;
   }
   Default(scheme, "low", 1);
@@ -71,7 +71,7 @@ Plan BuildLlama3(const Scheme& resolved, const ModelPositions& model,
 
 void ResolveLongRope(Scheme& scheme, const ModelPositions& model, int64_t) {
   RequireFor(scheme, model.scaling == ModelPositions::Scaling::kLongRope,
-             "this model's file carries no longrope factors "
+             "this model's file has no longrope factors "
              "(rope_factors_short.weight and rope_factors_long.weight)");
 }
 
@@ -99,24 +99,24 @@ Plan BuildCope(const Scheme& resolved, const ModelPositions& model,
 
 extern const Definition kYarn = {
     .name = "yarn",
-    .summary = "slow pairs interpolated, fast ones kept, scores sharpened",
+    .summary = "slow pairs divided by factor, fast pairs kept, sharper scores",
     .source = "arXiv 2309.00071",
     .parameters = {{"factor", Kind::kPositive,
-                    "how many times the trained length; default L / N"},
+                    "length wanted over trained length; default L / N"},
                    {"fast", Kind::kPositive,
-                    "turns in N_orig kept as they are; default 32"},
+                    "pairs of more turns in N_orig are kept; default 32"},
                    {"slow", Kind::kPositive,
-                    "turns in N_orig interpolated; default 1"}},
+                    "pairs of fewer turns are divided by factor; default 1"}},
     .resolve = ResolveYarn,
     .build = BuildYarn,
 };
 
 extern const Definition kLlama3 = {
     .name = "llama3",
-    .summary = "Llama 3's blend by wavelength; the file's own where it has one",
+    .summary = "Llama 3's blend by wavelength, from the file or from factor=",
     .source = "Llama 3.1 model card",
     .parameters = {{"factor", Kind::kPositive,
-                    "divisor of the slow pairs; the file's"},
+                    "divisor of the slow pairs; default the file's divisors"},
                    {"low", Kind::kPositive, "low_freq_factor; default 1"},
                    {"high", Kind::kPositive, "high_freq_factor; default 4"}},
     .resolve = ResolveLlama3,
@@ -125,7 +125,7 @@ extern const Definition kLlama3 = {
 
 extern const Definition kLongRope = {
     .name = "longrope",
-    .summary = "factors for each pair, short or long by length, from the file",
+    .summary = "one factor a pair from the file, short or long by length",
     .source = "arXiv 2402.13753",
     .resolve = ResolveLongRope,
     .build = BuildOwn,
@@ -133,7 +133,7 @@ extern const Definition kLongRope = {
 
 extern const Definition kCope = {
     .name = "cope",
-    .summary = "clipped RoPE: the slowest pairs tapered to no rotation",
+    .summary = "clipped RoPE: the slowest pairs are tapered to no rotation",
     .source = "arXiv 2602.05258",
     .parameters = {{"clip", Kind::kCount,
                     "pairs tapered; default those with a period beyond N", 0}},

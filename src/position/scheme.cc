@@ -17,8 +17,8 @@ namespace {
 
 constexpr double kLargestLength = 1 << 30;  // tokens; far beyond any use
 
-// A value as written: its number, and its canonical text where the number
-// alone would not give it back.
+// A parsed value: its number, and its fraction in lowest terms where it was
+// written as one.
 struct ParsedValue {
   double number = 0;
   std::string fraction;
@@ -52,7 +52,7 @@ std::optional<ParsedValue> ParseValue(std::string_view text,
   return ParsedValue{*number, ""};
 }
 
-// What the key allows, in words; empty when `value` is fine.
+// Empty when the key allows `value`, else what the key allows.
 std::string Complaint(const Parameter& parameter, double value) {
   using Kind = Parameter::Kind;
   const bool whole = value == std::floor(value);
@@ -66,7 +66,8 @@ std::string Complaint(const Parameter& parameter, double value) {
              " to " + FormatNumber(kLargestLength);
     case Kind::kPositive:
       if (value <= 0) return "must be above 0";
-      // Outside, positions or frequencies stop being sensible float64 numbers.
+      // Beyond these limits positions or frequencies lose their precision in
+      // float64.
       return value >= 1e-9 && value <= 1e9 ? "" : "must be from 1e-9 to 1e9";
     case Kind::kNumber:
       return value >= parameter.least
@@ -97,9 +98,10 @@ void ParseParameters(std::string_view text, const Definition& definition,
         keys +=
             std::string(keys.empty() ? "" : ", ") + std::string(parameter.key);
       }
-      RequireFor(scheme, false,
-                 "no parameter '" + Printable(key, 40) + "'; it takes " +
-                     (keys.empty() ? "none" : keys));
+      RequireFor(
+          scheme, false,
+          "no parameter '" + Printable(key, 40) + "'; " +
+              (keys.empty() ? "it takes no parameters" : "it takes " + keys));
     }
     RequireFor(scheme, !scheme.Find(key), std::string(key) + " is given twice");
     const std::optional<ParsedValue> parsed = ParseValue(value, *known);
@@ -123,9 +125,9 @@ void ParseParameters(std::string_view text, const Definition& definition,
 }
 
 void ParseSuffix(std::string_view suffix, Scheme& scheme) {
-  RequireFor(
-      scheme, scheme.logn == ScoreScale::Kind::kNone,
-      "one log n scale at most, got a second: +" + Printable(suffix, 40));
+  RequireFor(scheme, scheme.logn == ScoreScale::Kind::kNone,
+             "at most one log n scale is allowed, got a second: +" +
+                 Printable(suffix, 40));
   if (suffix == "logn-clip") {
     scheme.logn = ScoreScale::Kind::kClip;
     return;
@@ -169,14 +171,20 @@ Scheme ParseStackFile(std::string_view spelling) {
   for (const toml::node& node : *layers) {
     const auto* text = node.as_string();
     if (text == nullptr) fail("layers must be strings");
-    // Before it is read: a file that names itself would never end.
-    if (text->get().starts_with('@')) fail("a layer cannot be a stack itself");
+    // Checked before parsing: a file that names itself would recurse forever.
+    if (text->get().starts_with('@')) {
+      fail("a layer must be a scheme, not another stack file, got '" +
+           Printable(text->get(), 60) + "'");
+    }
     stack.layers.push_back(ParseScheme(text->get()));
     if (stack.layers.back().all_layers) {
-      fail("a layer stands for itself: '@all' is for whole models");
+      fail(
+          "a layer's scheme must not end in '@all', which is for whole "
+          "models, got '" +
+          Printable(text->get(), 60) + "'");
     }
   }
-  if (stack.layers.empty()) fail("layers is empty");
+  if (stack.layers.empty()) fail("layers must have one scheme at least, got 0");
   return stack;
 }
 
@@ -196,7 +204,7 @@ std::string LognSuffix(const Scheme& scheme) {
   return "";
 }
 
-// "[window:size=16 x 4, nope+logn]": equal neighbours are counted.
+// "[window:size=16 x 4, nope+logn]": "x 4" stands for four equal neighbours.
 std::string LayersToString(const std::vector<Scheme>& layers) {
   std::string out = "[";
   for (size_t i = 0; i < layers.size();) {
@@ -211,7 +219,7 @@ std::string LayersToString(const std::vector<Scheme>& layers) {
   return out + "]";
 }
 
-LayerPositions LawOfLayer(const ModelPositions& model, int64_t layer) {
+LayerPositions LayerOf(const ModelPositions& model, int64_t layer) {
   return model.layers.empty() ? LayerPositions{}
                               : model.layers[static_cast<size_t>(layer)];
 }
@@ -219,21 +227,22 @@ LayerPositions LawOfLayer(const ModelPositions& model, int64_t layer) {
 bool HasGlobalLayer(const ModelPositions& model) {
   return model.layers.empty() ||
          std::any_of(model.layers.begin(), model.layers.end(),
-                     [](const LayerPositions& law) { return law.IsGlobal(); });
+                     [](const LayerPositions& own) { return own.IsGlobal(); });
 }
 
-// Whether a layer keeps its own law under `scheme`. One that is spelled for
-// this layer alone (`by_layer`) changes it.
-bool Keeps(const LayerPositions& law, const Scheme& scheme, bool by_layer) {
-  return !law.IsGlobal() && !by_layer && !scheme.all_layers;
+// Whether a layer stays as the file has it under `scheme`. A scheme that is
+// spelled for this layer alone (`by_layer`) always changes it.
+bool StaysAsItIs(const LayerPositions& own, const Scheme& scheme,
+                 bool by_layer) {
+  return !own.IsGlobal() && !by_layer && !scheme.all_layers;
 }
 
-// The law that the file gives a layer.
-Plan OwnPlan(const ModelPositions& own, const LayerPositions& law,
+// The plan that the file gives a layer.
+Plan OwnPlan(const ModelPositions& positions, const LayerPositions& own,
              int64_t length) {
-  Plan plan = OneBand(OwnTable(own, length));
-  if (law.window > 0) {
-    plan.bands.front().selector = {.low = 0, .high = law.window};
+  Plan plan = OneBand(OwnTable(positions, length));
+  if (own.window > 0) {
+    plan.bands.front().selector = {.low = 0, .high = own.window};
   }
   return plan;
 }
@@ -275,7 +284,8 @@ Scheme ParseScheme(std::string_view spelling) {
     Scheme scheme =
         ParseScheme(spelling.substr(0, spelling.size() - kAll.size()));
     Require(scheme.name != "auto" && !scheme.all_layers,
-            "@all stands once, behind a scheme's name, got '" +
+            "@all may stand once, at the end of a scheme other than auto, got "
+            "'" +
                 Printable(spelling, 60) + "'");
     scheme.all_layers = true;
     return scheme;
@@ -315,7 +325,7 @@ std::string ToString(const Scheme& scheme) {
   std::string out = scheme.name;
   if (scheme.name == "auto") return out;
   char separator = ':';
-  // Declared order, so that equal schemes print alike.
+  // In declared order, so that equal schemes print alike.
   for (const Parameter& parameter : DefinitionOf(scheme.name).parameters) {
     const std::optional<double> value = scheme.Find(parameter.key);
     if (!value) continue;
@@ -348,7 +358,7 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
   const bool plain_rope =
       scheme.name == "rope" && scheme.logn == ScoreScale::Kind::kNone;
   if (plain_rope && !model.own_spelling.empty()) {
-    // `rope` means the model's own law, and this file spells it out.
+    // `rope` means the model's own scheme, and this file spells it out.
     ModelPositions bare = model;
     bare.own_spelling.clear();
     Scheme own{.name = ""};
@@ -369,14 +379,15 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
              scheme.logn != ScoreScale::Kind::kClip || model.train_length > 1,
              "+logn-clip is undefined for a trained length of 1");
   RequireFor(scheme, !plain_rope || !scheme.all_layers,
-             "the law of every layer as it is; @all has nothing to change");
-  RequireFor(scheme, model.only_own_law.empty() || plain_rope,
-             "this model takes no scheme but rope, its own law: " +
-                 model.only_own_law);
+             "rope leaves every layer as the model file has it, so @all has "
+             "nothing to change");
+  RequireFor(
+      scheme, model.only_own_scheme.empty() || plain_rope,
+      "this model takes only its own scheme, rope: " + model.only_own_scheme);
   RequireFor(scheme, plain_rope || scheme.all_layers || HasGlobalLayer(model),
-             "it would change no layer of this model: each has a window of its "
-             "own or no positions, and reads any length by its own law (rope); "
-             "@all changes those as well");
+             "it would change no layer of this model: each layer has a window "
+             "of its own or no positions, and reads any length under rope; "
+             "add @all to change those layers too");
   definition.resolve(resolved, model, length);
   return resolved;
 }
@@ -386,7 +397,7 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
   const auto count = static_cast<int64_t>(resolved.layers.size());
   Require(count == 0 || count == layers,
           "position stack: " + std::to_string(count) +
-              " layers given, the model has " + std::to_string(layers));
+              " layers given, but the model has " + std::to_string(layers));
   Require(model.layers.empty() ||
               static_cast<int64_t>(model.layers.size()) == layers,
           "position stack: the model describes " +
@@ -396,17 +407,18 @@ Stack BuildStack(const Scheme& resolved, const ModelPositions& model,
   for (int64_t layer = 0; layer < layers; ++layer) {
     const Scheme& scheme =
         count == 0 ? resolved : resolved.layers[static_cast<size_t>(layer)];
-    const ModelPositions own = PositionsOfLayer(model, layer);
-    const LayerPositions law = LawOfLayer(model, layer);
-    if (scheme.name == "rope" || Keeps(law, scheme, count > 0)) {
-      stack.push_back(OwnPlan(own, law, length));
-      if (!Keeps(law, scheme, count > 0)) {
+    const ModelPositions positions = PositionsOfLayer(model, layer);
+    const LayerPositions own = LayerOf(model, layer);
+    const bool stays = StaysAsItIs(own, scheme, count > 0);
+    if (scheme.name == "rope" || stays) {
+      stack.push_back(OwnPlan(positions, own, length));
+      if (!stays) {
         stack.back().scale = ScaleOf(scheme, model);
       }
       continue;
     }
     const Definition& definition = DefinitionOf(scheme.name);
-    Plan plan = definition.build(scheme, own, length, {layer, layers});
+    Plan plan = definition.build(scheme, positions, length, {layer, layers});
     if (!definition.owns_scale) plan.scale = ScaleOf(scheme, model);
     stack.push_back(std::move(plan));
   }
@@ -426,11 +438,11 @@ std::string ChangedLayers(const ModelPositions& model) {
   int64_t kept = 0;
   std::set<int64_t> windows;
   bool unrotated = false;
-  for (const LayerPositions& law : model.layers) {
-    if (law.IsGlobal()) continue;
+  for (const LayerPositions& own : model.layers) {
+    if (own.IsGlobal()) continue;
     ++kept;
-    if (law.window > 0) windows.insert(law.window);
-    if (law.window == 0) unrotated = true;
+    if (own.window > 0) windows.insert(own.window);
+    if (own.window == 0) unrotated = true;
   }
   if (kept == 0) return "";
   const auto layers = static_cast<int64_t>(model.layers.size());

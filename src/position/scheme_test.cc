@@ -78,7 +78,7 @@ TEST(SchemeTest, OtherSpellingsBecomeCanonical) {
   EXPECT_EQ(canonical("rerope+logn:base=512"), "rerope+logn");
 }
 
-TEST(SchemeTest, AValueSetAnewPrintsAsItself) {
+TEST(SchemeTest, SetReplacesASpelledFraction) {
   Scheme scheme = ParseScheme("leaky-rerope:window=64,k=1/16");
   scheme.Set("k", 8);
   EXPECT_EQ(ToString(scheme), "leaky-rerope:window=64,k=8");
@@ -137,7 +137,7 @@ TEST(SchemeTest, RefusalsNameSchemeRuleAndValue) {
       {"rerope:", "expected key=value"},
       {"rerope:window", "expected key=value"},
       {"rerope:win=3", "no parameter 'win'; it takes window"},
-      {"rope:window=3", "no parameter 'window'; it takes none"},
+      {"rope:window=3", "no parameter 'window'; it takes no parameters"},
       {"rerope:window=0", "must be an integer from 1"},
       {"rerope:window=-1", "window must be a length"},
       {"rerope:window=99999999999", "must be an integer"},
@@ -151,10 +151,10 @@ TEST(SchemeTest, RefusalsNameSchemeRuleAndValue) {
       {"self-extend:group=1.5", "must be an integer"},
       {"rerope+log", "unknown suffix '+log'"},
       {"rerope+logn:base=1", "at least 2"},
-      {"rerope+logn+logn-clip", "one log n scale at most"},
+      {"rerope+logn+logn-clip", "at most one log n scale"},
       {"rope+logn-learned", "attn_logn"},
-      {"longrope", "carries no longrope factors"},
-      {"llama3", "carries no llama3 factors"},
+      {"longrope", "has no longrope factors"},
+      {"llama3", "has no llama3 factors"},
       {"yarn:fast=1,slow=2", "fast must be above slow"},
       {"cope:clip=5", "at most the 4 rotary pairs"},
       {"auto:x=1", "auto: takes no parameters"},
@@ -173,8 +173,8 @@ TEST(SchemeTest, KnownFailuresAreNamedWithAdvice) {
                        Model(4096, 64), length);
   };
   EXPECT_EQ(reason("rope", 32768),
-            "rope: this model was trained to 4096; at 32768 expect noise; try "
-            "--position rerope:window=2048+logn-clip");
+            "rope: this model was trained on 4096 tokens; at 32768 expect "
+            "noise; choose the scheme rerope:window=2048+logn-clip");
   EXPECT_EQ(reason("rope", 4096), std::nullopt);
   EXPECT_EQ(reason("rerope:window=4095", 32768), std::nullopt);
   EXPECT_NE(reason("rerope:window=4096", 32768), std::nullopt);
@@ -210,14 +210,14 @@ TEST(SchemeTest, KnownFailuresAgreeWithEveryPairOfTheLastQuery) {
           << spelling << " at " << length;
     }
   }
-  // No walk over every pair: a length beyond any memory answers at once.
+  // KnownToFail does not visit every pair: it answers at once at any length.
   const int64_t huge = int64_t{1} << 30;
   EXPECT_TRUE(
       KnownToFail(Resolve(ParseScheme("rope"), model, huge), model, huge)
           .has_value());
 }
 
-TEST(SchemeTest, RopeIsTheLawTheFileNames) {
+TEST(SchemeTest, RopeResolvesToTheSchemeThatTheFileNames) {
   ModelPositions model = Model();
   model.own_spelling = {"rerope:window=64+logn"};
   EXPECT_EQ(Resolved("rope", 512, model), "rerope:window=64+logn");
@@ -228,8 +228,8 @@ TEST(SchemeTest, RopeIsTheLawTheFileNames) {
             3u);
 }
 
-// Five layers: windows of 16 under a base of their own, one that reads the
-// whole text, one without positions.
+// Five layers: three with a window of 16 and a base of their own, one that
+// reads the whole text, and one without positions.
 ModelPositions Mixed() {
   ModelPositions model = Model(256, 64);
   model.scaling = ModelPositions::Scaling::kLinear;
@@ -245,7 +245,7 @@ Stack Build(const std::string& spelling, const ModelPositions& model,
                     length, static_cast<int64_t>(model.layers.size()));
 }
 
-TEST(LayersTest, RopeIsTheLawOfEachLayer) {
+TEST(LayersTest, RopeGivesEachLayerItsOwnPositions) {
   const Stack own = Build("rope", Mixed(), 300);
   const auto table = [](double base, double factor) {
     FrequencyTable table{GeometricFrequencies(64, base), 1};
@@ -281,18 +281,18 @@ TEST(LayersTest, ASchemeChangesTheLayersThatReadTheWholeText) {
   }
 }
 
-TEST(LayersTest, WhichLayersChangeIsSaidInWords) {
+TEST(LayersTest, ChangedLayersDescribesWhichLayersChange) {
   const ModelPositions model = Mixed();
-  const auto said = [&](const char* spelling) {
+  const auto changed = [&](const char* spelling) {
     return ChangedLayers(Resolve(ParseScheme(spelling), model, 300), model);
   };
-  EXPECT_EQ(said("rerope"),
+  EXPECT_EQ(changed("rerope"),
             "on 1 of 5 layers, 4 keep their window of 16 keys or lack of "
             "positions");
-  EXPECT_EQ(said("rerope@all"), "");
-  EXPECT_EQ(said("rope+logn"), said("rerope"));
-  EXPECT_EQ(said("rope+logn@all"), "");
-  EXPECT_EQ(said("rope"), "");
+  EXPECT_EQ(changed("rerope@all"), "");
+  EXPECT_EQ(changed("rope+logn"), changed("rerope"));
+  EXPECT_EQ(changed("rope+logn@all"), "");
+  EXPECT_EQ(changed("rope"), "");
 }
 
 TEST(LayersTest, ASchemeThatWouldChangeNothingIsRefused) {
@@ -306,16 +306,16 @@ TEST(LayersTest, ASchemeThatWouldChangeNothingIsRefused) {
   EXPECT_EQ(AdvisedSpelling(model, 100000), "rope");
 }
 
-TEST(LayersTest, AModelMayTakeNoLawButItsOwn) {
+TEST(LayersTest, AModelCanRefuseAllSchemesExceptItsOwn) {
   ModelPositions model = Model();
-  model.only_own_law = "its scores have learned sinks";
+  model.only_own_scheme = "its scores have learned sinks";
   EXPECT_EQ(Refusal("rerope", model),
-            "rerope: this model takes no scheme but rope, its own law: its "
-            "scores have learned sinks");
+            "rerope: this model takes only its own scheme, rope: its scores "
+            "have learned sinks");
   EXPECT_EQ(Refusal("rope", model), "");
 }
 
-TEST(LayersTest, AllStandsOnceBehindAScheme) {
+TEST(LayersTest, AllIsAllowedOnceAtTheEndOfAScheme) {
   EXPECT_EQ(ToString(ParseScheme("rerope:window=8+logn@all")),
             "rerope:window=8+logn@all");
   for (const char* bad : {"@all", "auto@all", "rerope@all@all", "rerope@al"}) {
@@ -332,13 +332,14 @@ TEST(LayersTest, KnownFailuresLookAtEachLayer) {
   EXPECT_TRUE(fails(model, "rope"));
   EXPECT_FALSE(fails(model, "rerope:window=100"));
   EXPECT_TRUE(fails(model, "rerope:window=400"));
-  ModelPositions local = model;  // without the layer that reads all
+  ModelPositions local = model;  // without the layer that reads the whole text
   local.layers[2] = local.layers[0];
   EXPECT_FALSE(fails(local, "rope"));
 }
 
-// `auto` beyond the trained length, and what is known to fail there.
-TEST(AdviceTest, TheLawThatAFileNamesIsObeyedWhereItHolds) {
+// What `auto` resolves to beyond the trained length, and what is known to fail
+// there.
+TEST(AdviceTest, AutoTakesTheSchemeOfTheFileWhereItHolds) {
   ModelPositions hwfa = Model(256, 64);
   hwfa.own_spelling = {"hwfa:window=39"};
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), hwfa, 2048)),
@@ -353,8 +354,8 @@ TEST(AdviceTest, TheLawThatAFileNamesIsObeyedWhereItHolds) {
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), nope, 2048)), "nope+logn");
 }
 
-TEST(AdviceTest, InvLeakyTrainedFurtherThanItsLength) {
-  // Distances of training reach 64 + (255 - 64) * 16 = 3120.
+TEST(AdviceTest, AutoTakesRopeUpToTheDistancesThatInvLeakyTrained) {
+  // In training distances reach 64 + (255 - 64) * 16 = 3120.
   ModelPositions model = Model(256, 64);
   model.trained_spelling = {"inv-leaky:window=64,k=1/16"};
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3121)), "rope");
@@ -362,14 +363,14 @@ TEST(AdviceTest, InvLeakyTrainedFurtherThanItsLength) {
             "rerope:window=128+logn-clip");
 }
 
-TEST(AdviceTest, ATrainedLawOfAModelOfMixedLayersIsRead) {
+TEST(AdviceTest, AutoReadsTheTrainedSchemeOfAModelOfMixedLayers) {
   ModelPositions model = Mixed();
   model.trained_spelling = {"inv-leaky:window=64,k=1/16"};
   EXPECT_EQ(AdvisedSpelling(model, 3121), "rope");
   EXPECT_NE(AdvisedSpelling(model, 3122), "rope");
 }
 
-TEST(AdviceTest, ALawThatFailsKeepsItsScale) {
+TEST(AdviceTest, AutoKeepsTheScaleOfASchemeThatFails) {
   ModelPositions model = Model(256, 64);
   model.own_spelling = {"rope+logn"};
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 256)), "rope+logn");
@@ -377,7 +378,7 @@ TEST(AdviceTest, ALawThatFailsKeepsItsScale) {
             "rerope:window=128+logn");
 }
 
-TEST(SchemeTest, StackFilesGiveOnePlanALayer) {
+TEST(SchemeTest, StackFilesGiveOnePlanForEachLayer) {
   const auto folder = std::filesystem::path(testing::TempDir());
   const auto spelled = [&](const std::string& text) {
     const auto path = folder / "ropewalk_stack.toml";
@@ -396,16 +397,17 @@ TEST(SchemeTest, StackFilesGiveOnePlanALayer) {
   EXPECT_THROW(BuildStack(resolved, Model(), 512, 3), std::invalid_argument);
   for (const char* bad :
        {"", "layers = 3", "layers = []", "layers = [3]",
-        "layers = [\"rope\"]\nmore = 1", "layers = [", "layers = [\"ropy\"]"}) {
+        "layers = [\"rope\"]\nmore = 1", "layers = [", "layers = [\"ropy\"]",
+        "layers = [\"nope@all\"]", "layers = [\"@other.toml\"]"}) {
     EXPECT_THROW(ParseScheme(spelled(bad)), std::invalid_argument) << bad;
   }
-  // The parser of TOML quotes what it met.
+  // The TOML parser quotes the file, so the message must escape line breaks.
   const std::string reason = Refusal(spelled("layers = t\n \"rope\"\n"));
   EXPECT_NE(reason.find("\\x0a"), std::string::npos) << reason;
   EXPECT_EQ(reason.find('\n'), std::string::npos) << reason;
 }
 
-TEST(SchemeTest, EveryDefinitionSaysWhatItIs) {
+TEST(SchemeTest, EveryDefinitionHasSummarySourceAndMeanings) {
   for (const Definition* definition : AllDefinitions()) {
     EXPECT_FALSE(definition->summary.empty()) << definition->name;
     EXPECT_FALSE(definition->source.empty()) << definition->name;

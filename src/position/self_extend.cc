@@ -1,4 +1,4 @@
-// Self-Extend (arXiv 2401.01325): far positions counted in groups of g.
+// Self-Extend (arXiv 2401.01325): far positions count in groups of g tokens.
 
 #include <algorithm>
 #include <string>
@@ -10,7 +10,7 @@ namespace {
 
 using Kind = Parameter::Kind;
 
-// Largest effective distance at `length`: the last query and the first key.
+// Largest effective distance at `length`, between last query and first key.
 int64_t Largest(int64_t length, int64_t window, int64_t group) {
   const int64_t last = length - 1;
   if (last < window) return last;
@@ -20,15 +20,17 @@ int64_t Largest(int64_t length, int64_t window, int64_t group) {
 void ResolveSelfExtend(Scheme& scheme, const ModelPositions& model,
                        int64_t length) {
   const int64_t N = model.train_length;
-  DefaultShare(scheme, "window", model, 4);
+  DefaultFraction(scheme, "window", model, 4);
   if (scheme.Find("group")) return;
   const int64_t window = scheme.GetLength("window");
   const int64_t limit = 3 * N / 4;
   RequireFor(scheme, window <= limit,
-             "no group keeps positions within 3/4 of the trained length " +
-                 std::to_string(N) + " under window=" + std::to_string(window) +
-                 "; give group=");
-  // Largest falls with the group, and a group of `length` leaves the window.
+             "with window=" + std::to_string(window) +
+                 " no group keeps distances within 3/4 of the trained length " +
+                 std::to_string(N) +
+                 "; choose a smaller window or give group=");
+  // The largest distance falls as the group grows. A group of `length` tokens
+  // brings it down to the window.
   int64_t low = 1;
   int64_t high = std::max<int64_t>(1, length);
   while (low < high) {
@@ -39,7 +41,8 @@ void ResolveSelfExtend(Scheme& scheme, const ModelPositions& model,
       low = middle + 1;
     }
   }
-  // Flooring makes Largest fall with a ripple of one; step to the least.
+  // Flooring lets the largest distance rise by 1 now and then, so the search
+  // may miss the least group by a few steps.
   while (low > 1 && Largest(length, window, low - 1) <= limit) --low;
   while (Largest(length, window, low) > limit && low < length) ++low;
   scheme.Set("group", static_cast<double>(low));
@@ -71,7 +74,7 @@ extern const Definition kSelfExtend = {
         {{"window", Kind::kLength, "distances kept as they are; default N/4"},
          {"group", Kind::kCount,
           "tokens that share a far position; default the least that keeps "
-          "positions within 3N/4"}},
+          "distances within 3N/4"}},
     .resolve = ResolveSelfExtend,
     .build = BuildSelfExtend,
 };

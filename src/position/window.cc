@@ -1,4 +1,4 @@
-// Sliding windows, with attention sinks (arXiv 2309.17453) or without.
+// Sliding windows, with attention sinks (arXiv 2309.17453) and without.
 
 #include <algorithm>
 #include <string>
@@ -39,7 +39,7 @@ Plan BuildSinkWindow(const Scheme& resolved, const ModelPositions& model,
   if (sinks == 0) return plan;
   Band first{.selector = {.kind = Selector::Kind::kKeyBelow, .high = sinks}};
   if (resolved.Get("cache-positions") != 0) {
-    // As if the cache held nothing but sinks and window, counted from 0.
+    // Positions within a cache that holds sinks and window only, from 0 on.
     first.query.cap = static_cast<double>(sinks + size - 1);
   }
   plan.bands.insert(plan.bands.begin(), first);
@@ -50,11 +50,11 @@ Plan BuildSinkWindow(const Scheme& resolved, const ModelPositions& model,
 
 extern const Definition kWindow = {
     .name = "window",
-    .summary = "each token sees itself and the size - 1 before it",
+    .summary = "each token sees itself and the size - 1 tokens before it",
     .source = "arXiv 2004.05150",
     .parameters = {{"size", Kind::kLength, "keys seen; default N"},
                    {"rotate", Kind::kSwitch,
-                    "0: no RoPE, the ablation of post 9603; default 1"}},
+                    "0: no rotation (an ablation of post 9603); default 1"}},
     .resolve = ResolveWindow,
     .build = BuildWindow,
 };
@@ -67,7 +67,8 @@ extern const Definition kSinkWindow = {
         {{"size", Kind::kLength, "keys of the window; default N - sinks"},
          {"sinks", Kind::kCount, "first tokens always seen; default 4", 0},
          {"cache-positions", Kind::kSwitch,
-          "1: positions within the cache; 0: true distances to the sinks"}},
+          "1: positions within the cache; 0: true distances to the sinks; "
+          "default 1"}},
     .resolve = ResolveSinkWindow,
     .build = BuildSinkWindow,
 };

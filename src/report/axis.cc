@@ -9,7 +9,8 @@ namespace ropewalk::report {
 namespace {
 
 constexpr double kLargest = 1e300;
-// Narrower ranges, relative to their values, have no distinct ticks.
+// In ranges that are narrower than this, relative to their values, ticks would
+// not be distinct.
 constexpr double kNarrowest = 1e-9;
 
 double OnScale(double value, Scale scale) {
@@ -34,7 +35,7 @@ double NiceStep(double span, NumberStyle style, int64_t most) {
   return 10 * power;
 }
 
-// Decimals that write `step` exactly, as far as a reader cares.
+// The number of decimals of `step`, without rounding noise.
 int DecimalsOf(double step) {
   for (int digits = 0; digits < 12; ++digits) {
     const double scaled = step * std::pow(10, digits);
@@ -52,7 +53,7 @@ double SmallestStep(const std::vector<double>& ticks) {
   return step;
 }
 
-// Drops the noise of i * step: 3.0000000000000004e30.
+// Removes the rounding noise of i * step (3.0000000000000004e30).
 double SixDigits(double value) {
   std::array<char, 32> text{};
   char* const last = text.data() + text.size();
@@ -80,7 +81,7 @@ Range FitRange(const std::vector<double>& values, const Axis& axis,
   for (const double value : values) {
     if (!IsPlaceable(value, axis.scale)) continue;
     double here = OnScale(value, axis.scale);
-    // Beyond an end that was asked for nothing widens the range.
+    // Values beyond a given end do not widen the range.
     if (is_usable(axis.max)) {
       here = std::min(here, OnScale(*axis.max, axis.scale));
     }
@@ -105,7 +106,7 @@ Range FitRange(const std::vector<double>& values, const Axis& axis,
   }
   if (is_usable(axis.min)) range.low = OnScale(*axis.min, axis.scale);
   if (is_usable(axis.max)) range.high = OnScale(*axis.max, axis.scale);
-  if (!(range.low < range.high)) {  // ends asked for that leave no room
+  if (!(range.low < range.high)) {  // the given ends leave no room
     const double room = std::max(1.0, 0.1 * std::abs(range.low));
     if (is_usable(axis.min)) {
       range.high = range.low + room;
@@ -130,7 +131,7 @@ std::vector<double> Ticks(const Range& range, const Axis& axis, int64_t most) {
     ticks.push_back(OffScale(i * step + 0.0, axis.scale));
     if (ticks.size() > static_cast<size_t>(most)) break;
   }
-  if (is_log && ticks.size() < 2) {  // less than an octave: its ends serve
+  if (is_log && ticks.size() < 2) {  // less than an octave: takes its ends
     Axis linear = axis;
     linear.scale = Scale::kLinear;
     return Ticks(range, linear, most);
@@ -138,8 +139,7 @@ std::vector<double> Ticks(const Range& range, const Axis& axis, int64_t most) {
   return ticks;
 }
 
-// Two digits that count: of ticks that are no even steps apart, each has its
-// own size.
+// Texts with two significant digits, for ticks of very different sizes.
 int OwnDecimals(double tick) {
   if (!(std::abs(tick) < 1)) return 0;
   return std::min(12,

@@ -1,4 +1,4 @@
-// Axes of plots: ranges, round ticks, and the way from values to pixels.
+// Axes of plots: ranges, round ticks, and the map from values to pixels.
 
 #ifndef ROPEWALK_REPORT_AXIS_H_
 #define ROPEWALK_REPORT_AXIS_H_
@@ -18,7 +18,7 @@ struct Axis {
   std::string label;
   Scale scale = Scale::kLinear;
   NumberStyle style = NumberStyle::kPlain;
-  int digits = kShortest;          // of values in labels; ticks choose theirs
+  int digits = kShortest;          // of values in labels, not of ticks
   std::optional<double> min = {};  // ends of the axis; empty: from the data
   std::optional<double> max = {};
 };
@@ -28,26 +28,27 @@ struct Range {
   double high = 1;
 };
 
-// True for what `scale` can place: finite, below 1e300 in magnitude (so that
-// differences stay finite), positive where the scale is logarithmic.
+// True for values that `scale` can place: finite, below 1e300 in magnitude (so
+// that differences stay finite), and positive if the scale is logarithmic.
 bool IsPlaceable(double value, Scale scale);
 
-// The range to show for `values`: what is not placeable is left out, a single
-// value gets room around it, the ends get `padding` (a share of the span), and
-// axis.min and axis.max win. Never empty, always placeable.
+// The range to show for those of `values` that can be placed. A single value
+// gets room around it, and the ends get `padding` (a fraction of the span);
+// axis.min and axis.max replace the ends. The range is never empty, and its
+// ends can be placed.
 Range FitRange(const std::vector<double>& values, const Axis& axis,
                double padding);
 
-// Round values inside `range`, ascending, at most `most` + 1 of them: steps of
-// 1, 2, 5 times a power of ten (kTokens: powers of two), on a logarithmic
-// scale powers of two.
+// At most `most` + 1 round values inside `range`, ascending. Steps are 1, 2 or
+// 5 times a power of ten, or powers of two for kTokens. On a logarithmic scale
+// the values are powers of two.
 std::vector<double> Ticks(const Range& range, const Axis& axis, int64_t most);
 
-// Texts of ticks, all with the same number of digits.
+// The texts of ticks, all with the same number of digits.
 std::vector<std::string> TickTexts(const std::vector<double>& ticks,
                                    NumberStyle style);
 
-// Digits that resolve a fiftieth of the distance between ticks.
+// The number of digits that resolves a fiftieth of the distance between ticks.
 int DigitsBetween(const std::vector<double>& ticks);
 
 // Maps `range` to pixels, low to `low_px`. Immutable.
@@ -55,7 +56,7 @@ class Projection {
  public:
   Projection(Scale scale, Range range, double low_px, double high_px);
 
-  // For any placeable value, also outside the range.
+  // Takes any value that can be placed, also outside the range.
   double operator()(double value) const;
 
   const Range& range() const { return range_; }

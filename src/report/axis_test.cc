@@ -31,10 +31,10 @@ TEST(AxisTest, LinearTicksAreRoundNumbers) {
 TEST(AxisTest, LogarithmicTicksArePowersOfTwo) {
   EXPECT_EQ(TickTextsOf({250, 2100}, TokenAxis(Scale::kLog2)),
             (Texts{"256", "512", "1k", "2k"}));
-  // Many octaves: every second, every fifth.
+  // Ticks at every second or fifth octave of a wide range.
   EXPECT_EQ(TickTextsOf({1, 1 << 20}, TokenAxis(Scale::kLog2)),
             (Texts{"1", "32", "1k", "32k", "1M"}));
-  // Each with the digits of its own size.
+  // Each tick has the digits that its size needs.
   EXPECT_EQ(TickTextsOf({0.0009, 5}, {.scale = Scale::kLog2}, 7),
             (Texts{"0.00098", "0.0039", "0.016", "0.062", "0.25", "1", "4"}));
 }
@@ -44,7 +44,7 @@ TEST(AxisTest, TokensOnALinearScaleStepByPowersOfTwo) {
             (Texts{"0", "16k", "32k", "48k", "64k"}));
 }
 
-TEST(AxisTest, LessThanAnOctaveStillHasTicks) {
+TEST(AxisTest, RangesBelowAnOctaveHaveTicks) {
   EXPECT_GE(Ticks({600, 900}, {.scale = Scale::kLog2}, 6).size(), 2u);
 }
 
@@ -55,7 +55,7 @@ TEST(AxisTest, PercentTicksHaveTheDigitsOfTheirStep) {
             (Texts{"0.0%", "0.5%", "1.0%"}));
 }
 
-TEST(AxisTest, RangesLeaveOutWhatHasNoPlace) {
+TEST(AxisTest, RangesIgnoreValuesThatCannotBePlaced) {
   const double infinity = std::numeric_limits<double>::infinity();
   const Range linear = FitRange({std::nan(""), 1, infinity, 3, -1e307}, {}, 0);
   EXPECT_EQ(linear.low, 1);
@@ -77,7 +77,7 @@ TEST(AxisTest, RangesAreNeverEmpty) {
   }
 }
 
-TEST(AxisTest, EndsThatAreAskedForWin) {
+TEST(AxisTest, GivenEndsReplaceThoseOfTheData) {
   const Range range = FitRange({1, 2, 1e30}, {.min = 0, .max = 8}, 0.05);
   EXPECT_EQ(range.low, 0);
   EXPECT_EQ(range.high, 8);

@@ -9,7 +9,7 @@
 namespace ropewalk::report {
 namespace {
 
-// One pass over the text, a cell at a time.
+// Reads the text in one pass, cell by cell.
 class CsvReader {
  public:
   CsvReader(std::string_view text, const std::string& path)
@@ -18,7 +18,7 @@ class CsvReader {
   bool AtEnd() const { return at_ >= text_.size(); }
   size_t at() const { return at_; }
 
-  // The cells of the line that begins here; stands behind its end after.
+  // Reads the cells of one line and moves to the next line.
   std::vector<std::string> Line() {
     std::vector<std::string> cells;
     while (true) {
@@ -47,7 +47,7 @@ class CsvReader {
     }
     const size_t opened = at_++;
     while (true) {
-      if (AtEnd()) Fail(opened, "a quote that is never closed");
+      if (AtEnd()) Fail(opened, "this quote is not closed");
       const char c = text_[at_++];
       if (c != '"') {
         cell += c;
@@ -57,7 +57,7 @@ class CsvReader {
         break;
       }
     }
-    if (!AtBreak()) Fail(at_, "text behind a closing quote");
+    if (!AtBreak()) Fail(at_, "text must not follow a closing quote");
     return cell;
   }
 
@@ -75,7 +75,7 @@ class CsvReader {
 size_t CsvFile::Column(std::string_view name) const {
   const auto found = std::ranges::find(columns, name);
   Require(found != columns.end(),
-          "no column '" + Printable(name, 40) + "' in the CSV file");
+          "the CSV file has no column '" + Printable(name, 40) + "'");
   return static_cast<size_t>(found - columns.begin());
 }
 
@@ -91,8 +91,8 @@ CsvFile ParseCsv(std::string_view text, const std::string& path) {
     }
     if (cells.size() != file.columns.size()) {
       throw FormatError(path, static_cast<int64_t>(begin),
-                        "a row of " + std::to_string(cells.size()) +
-                            " cells under a header of " +
+                        "a row has " + std::to_string(cells.size()) +
+                            " cells but the header has " +
                             std::to_string(file.columns.size()));
     }
     file.rows.push_back(std::move(cells));

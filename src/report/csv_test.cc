@@ -26,7 +26,7 @@ TEST(CsvTest, ReadsWhatToCsvWrites) {
   EXPECT_THROW(file.Column("other"), std::invalid_argument);
 }
 
-TEST(CsvTest, LineEndsAndTheLastLineMayDiffer) {
+TEST(CsvTest, LinesMayEndInLfOrCrLfAndTheLastWithout) {
   for (const char* text : {"a,b\n1,2\n", "a,b\r\n1,2\r\n", "a,b\n1,2"}) {
     const CsvFile file = ParseCsv(text, "t.csv");
     ASSERT_EQ(file.rows.size(), 1u) << text;
@@ -36,7 +36,7 @@ TEST(CsvTest, LineEndsAndTheLastLineMayDiffer) {
   EXPECT_TRUE(ParseCsv("a,b\n", "t.csv").rows.empty());
 }
 
-TEST(CsvTest, NonsenseIsAFormatError) {
+TEST(CsvTest, BrokenRowsAndQuotesAreFormatErrors) {
   for (const char* text :
        {"a,b\n1\n", "a,b\n1,2,3\n", "a,b\n\"1,2\n", "a,b\n\"1\"x,2\n"}) {
     EXPECT_THROW(ParseCsv(text, "t.csv"), FormatError) << text;

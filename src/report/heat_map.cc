@@ -23,15 +23,15 @@ struct Rgb {
   double r, g, b;  // 0..255
 };
 
-// Brick, sand, teal: red against blue-green is told apart by colour-blind
-// eyes too, and a failure stands out on white and on black.
+// Brick, sand, teal: colour-blind readers can distinguish red from blue-green,
+// and a failure stands out on white and on black.
 constexpr std::array<Rgb, 5> kStops = {{{160, 44, 44},
                                         {219, 122, 88},
                                         {242, 222, 184},
                                         {110, 180, 176},
                                         {18, 105, 118}}};
 
-// For a value of 0..1; beyond, the colour of the nearer end.
+// The colour of a value in [0, 1], or of the nearer end.
 Rgb ColourOf(double value) {
   const double at = std::clamp(value, 0.0, 1.0) * (kStops.size() - 1);
   const size_t i = std::min(static_cast<size_t>(at), kStops.size() - 2);
@@ -102,7 +102,7 @@ void DrawCell(const HeatMap& map, size_t r, size_t c, const Box& box,
   canvas.EndGroup();
 }
 
-// The scale of colours, right aligned above the grid.
+// Draws the scale of colours, right aligned above the grid.
 void DrawLegend(const HeatMap& map, double right, double y, Canvas& canvas) {
   const std::string high = FormatValue(1, map.style);
   const std::string low = FormatValue(0, map.style);
@@ -137,7 +137,7 @@ std::string ToSvg(const HeatMap& map) {
   const double fitting = kWidestPx / std::max(1.0, column_count);
   const double cell_width = std::clamp(
       std::min(fitting, std::max(64.0, WidestPx(columns) + 12)), 8.0, 140.0);
-  // Every how many columns a name fits.
+  // A name fits above every `stride`-th column.
   const auto stride = static_cast<size_t>(
       std::ceil(std::max(1.0, (WidestPx(columns) + 6) / cell_width)));
 

@@ -13,19 +13,21 @@ namespace ropewalk::report {
 
 struct HeatMap {
   std::string title;
-  std::string row_label;     // what the rows are: "depth of the passkey"
-  std::string column_label;  // "length"
+  std::string row_label;     // names the rows: "depth of the passkey"
+  std::string column_label;  // names the columns: "length"
   std::vector<std::string> rows;
   std::vector<std::string> columns;
-  // values[row][column], 0 (bad) to 1 (good); empty or non-finite: no result.
-  // Outside [0, 1] the colour stops and the printed number goes on.
+  // values[row][column], from 0 (bad) to 1 (good); empty or non-finite if there
+  // is no result. A value outside [0, 1] has the colour of the nearer end and
+  // its own number.
   std::vector<std::vector<std::optional<double>>> values;
   NumberStyle style = NumberStyle::kPercent;
   int digits = 0;
 };
 
-// As ToSvg(LinePlot). Throws std::invalid_argument unless `values` has one row
-// for each of `rows`, and each row one value for each of `columns`.
+// Draws the grid in the form of ToSvg(LinePlot). Throws std::invalid_argument
+// unless `values` has one row for each of `rows`, and each row one value for
+// each of `columns`.
 std::string ToSvg(const HeatMap& map);
 
 }  // namespace ropewalk::report

@@ -52,7 +52,7 @@ TEST(HeatMapTest, TextIsLightOnDarkCellsAndDarkOnLightOnes) {
   }
 }
 
-TEST(HeatMapTest, StrangeValuesAndShapesAreSound) {
+TEST(HeatMapTest, ExtremeValuesAndShapesGiveValidSvg) {
   const double infinity = std::numeric_limits<double>::infinity();
   const std::vector<HeatMap> maps = {
       Grid({}), Grid({{}}), Grid({{std::nan(""), infinity, -3.0, 1e30}}),

@@ -1,4 +1,4 @@
-// JSON that every parser accepts, whatever went into it.
+// JSON that every parser accepts, for any input.
 
 #ifndef ROPEWALK_REPORT_JSON_H_
 #define ROPEWALK_REPORT_JSON_H_
@@ -10,11 +10,12 @@
 
 namespace ropewalk::report {
 
-// Indented by two spaces, ends with a newline. Non-finite numbers are null
-// (JSON has no others), ill-formed UTF-8 becomes U+FFFD.
+// Indented by two spaces, with a newline at the end. Non-finite numbers become
+// null, because JSON cannot express them; ill-formed UTF-8 becomes U+FFFD.
 std::string DumpJson(const nlohmann::ordered_json& json);
 
-// An array with one object a row, keyed by column name; missing is null.
+// An array with one object for each row, keyed by column name. A missing cell
+// is null.
 nlohmann::ordered_json ToJson(const Table& table);
 
 }  // namespace ropewalk::report

@@ -22,7 +22,7 @@ TEST(JsonTest, NonFiniteNumbersAreNull) {
   EXPECT_EQ(DumpJson(json), "[\n  null,\n  null,\n  1.5\n]\n");
 }
 
-TEST(JsonTest, IllFormedTextIsReplaced) {
+TEST(JsonTest, IllFormedUtf8IsReplaced) {
   nlohmann::ordered_json json;
   json["path"] = "a\xff";
   EXPECT_EQ(DumpJson(json), "{\n  \"path\": \"a\uFFFD\"\n}\n");

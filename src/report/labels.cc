@@ -6,8 +6,8 @@
 namespace ropewalk::report {
 
 // With y = z + rank * gap, labels keep their distance exactly when z does not
-// decrease, so the best z is the isotonic regression of the wishes: pool
-// neighbours that are out of order into their mean.
+// decrease. So the best z is the isotonic regression of the wanted positions:
+// neighbours that are out of order are replaced by their mean.
 std::vector<double> SpreadLabels(const std::vector<double>& wanted, double gap,
                                  double low, double high) {
   const size_t n = wanted.size();

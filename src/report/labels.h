@@ -1,4 +1,4 @@
-// Labels in a column beside the lines they name.
+// The placing of labels in a column beside the lines that they name.
 
 #ifndef ROPEWALK_REPORT_LABELS_H_
 #define ROPEWALK_REPORT_LABELS_H_
@@ -7,9 +7,10 @@
 
 namespace ropewalk::report {
 
-// Positions as close to `wanted` (least squares) as labels `gap` apart within
-// [low, high] can be, in the order of `wanted`; equal wishes keep their order.
-// Where they do not fit, they are spread evenly. All numbers finite.
+// The positions in [low, high], at least `gap` apart, that are closest to
+// `wanted` (least squares). They have the order of `wanted`; equal values keep
+// their order. Labels that do not fit are spread evenly. All numbers must be
+// finite.
 std::vector<double> SpreadLabels(const std::vector<double>& wanted, double gap,
                                  double low, double high);
 

@@ -9,25 +9,25 @@
 namespace ropewalk::report {
 namespace {
 
-TEST(SpreadLabelsTest, LabelsThatFitStayWhereTheyWant) {
+TEST(SpreadLabelsTest, LabelsThatFitKeepTheirPlaces) {
   const std::vector<double> wanted = {50, 10, 30};
   EXPECT_EQ(SpreadLabels(wanted, 10, 0, 100), wanted);
 }
 
-TEST(SpreadLabelsTest, CollidersMoveEquallyFar) {
+TEST(SpreadLabelsTest, LabelsThatCollideMoveEquallyFar) {
   const std::vector<double> placed = SpreadLabels({50, 50}, 10, 0, 100);
   EXPECT_DOUBLE_EQ(placed[0], 45);
   EXPECT_DOUBLE_EQ(placed[1], 55);
 }
 
-TEST(SpreadLabelsTest, TooManyAreSpreadEvenly) {
+TEST(SpreadLabelsTest, LabelsThatDoNotFitAreSpreadEvenly) {
   const std::vector<double> placed = SpreadLabels({5, 5, 5, 5}, 10, 0, 15);
   EXPECT_EQ(placed, (std::vector<double>{0, 5, 10, 15}));
   EXPECT_TRUE(SpreadLabels({}, 10, 0, 15).empty());
   EXPECT_EQ(SpreadLabels({99}, 10, 0, 15), std::vector<double>{15});
 }
 
-TEST(SpreadLabelsTest, NeverOverlapsNeverSwapsNeverLeaves) {
+TEST(SpreadLabelsTest, LabelsKeepTheirGapOrderAndBounds) {
   Rng rng(1);
   for (int64_t round = 0; round < 500; ++round) {
     std::vector<double> wanted(static_cast<size_t>(1 + rng.Below(20)));

@@ -23,7 +23,7 @@ std::string Counted(int64_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-// A label above an x marker, and the row (0 is the lowest) that it fits in.
+// A label above an x marker, and its row (0 is the lowest).
 struct MarkerLabel {
   double left;
   size_t row;
@@ -82,7 +82,7 @@ Range XRange(const LinePlot& plot) {
   return FitRange(values, plot.x, 0.03);
 }
 
-// Everything known of a panel before the canvas is measured.
+// Everything about a panel that is known before the size of the canvas.
 struct Draft {
   Range range;
   std::vector<Role> roles;
@@ -138,7 +138,7 @@ int LabelDigits(const LinePlot& plot, const std::vector<Draft>& drafts) {
   for (const Draft& draft : drafts) {
     digits = std::max(digits, DigitsBetween(draft.ticks));
   }
-  // A share of 0.01 is a percent: two decimals fewer.
+  // 0.01 is 1 %, so a percentage has two decimals fewer.
   const int percent = plot.y.style == NumberStyle::kPercent ? 2 : 0;
   return std::max(0, digits - percent);
 }
@@ -203,7 +203,7 @@ std::string ToSvg(const LinePlot& plot) {
     marker_rows = std::max(marker_rows, label.row + 1);
   }
 
-  // From the top: title, then for each panel its heading and box.
+  // From top to bottom: the title, then heading and box of each panel.
   std::vector<Box> boxes;
   double bottom = kMarginPx + (plot.title.empty() ? 0 : kTitlePx + 10);
   for (size_t p = 0; p < drafts.size(); ++p) {

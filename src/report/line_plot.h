@@ -1,9 +1,9 @@
-// Line plots as SVG: loss against length, one line a scheme.
+// Line plots as SVG, such as loss against length with one line for each scheme.
 //
 // Some schemes collapse to a loss of 6 or to NaN while the good ones differ by
-// 0.01. One axis cannot show both, so a plot whose best lines are squeezed
-// into a sliver gets a second panel that magnifies them. A logarithmic or
-// broken axis was the alternative; both bend the lines that people compare.
+// 0.01. One axis cannot show both, so a plot whose best lines lie too close
+// together gets a second panel that magnifies them. A logarithmic or broken
+// axis would bend the lines that people compare.
 
 #ifndef ROPEWALK_REPORT_LINE_PLOT_H_
 #define ROPEWALK_REPORT_LINE_PLOT_H_
@@ -24,7 +24,7 @@ struct Point {
 
 enum class Weight { kNormal, kStrong, kFaint };
 
-// A theory is drawn as a line, what was measured of it as points.
+// A theory is drawn as a line, its measurements as points.
 enum class Draw { kBoth, kLine, kPoints };
 
 struct Series {
@@ -39,7 +39,7 @@ struct Series {
 struct Marker {
   double at = 0;
   std::string label;
-  bool shade_before = false;  // tints what lies left of it (x markers only)
+  bool shade_before = false;  // tints the area left of it (x markers only)
 };
 
 enum class Zoom { kAuto, kNever };
@@ -48,17 +48,17 @@ struct LinePlot {
   std::string title;
   Axis x;
   Axis y;
-  std::vector<Series> series;  // the first 24 look different from each other
+  std::vector<Series> series;  // the first 24 have different looks
   std::vector<Marker> x_markers = {};
   std::vector<Marker> y_markers = {};
-  Best best = Best::kLow;   // which lines the magnified panel is for
-  Zoom zoom = Zoom::kAuto;  // kAuto: a second panel where it helps
+  Best best = Best::kLow;   // which lines a magnified panel shows
+  Zoom zoom = Zoom::kAuto;  // kAuto: a magnified panel if it helps
 };
 
-// A standalone SVG document that can also be put into HTML as it is: no
-// scripts, no ids, no external resources, light and dark by the reader's
-// preference. Points that are not finite or lie off the axis are drawn as
-// arrows at the border. The same plot gives the same bytes.
+// A standalone SVG document that can also be embedded in HTML unchanged: it has
+// no scripts, no ids and no external resources, and is light or dark as the
+// reader prefers. Points that are not finite or lie outside the axis are drawn
+// as arrows at the border. The same plot gives the same bytes.
 std::string ToSvg(const LinePlot& plot);
 
 }  // namespace ropewalk::report

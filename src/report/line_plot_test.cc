@@ -36,7 +36,7 @@ LinePlot LossPlot(std::vector<Series> series) {
           .x_markers = {{512, "trained to 512", true}}};
 }
 
-// Some hold, some collapse: the picture that this folder exists for.
+// Some lines hold and some collapse, the case that the magnified panel is for.
 LinePlot TypicalPlot() {
   return LossPlot({Line("rope", {2.1237, 4.6929, 5.9362, 6.2377}),
                    Line("rerope", {2.1234, 2.0961, 2.0963, 2.0972}),
@@ -44,7 +44,7 @@ LinePlot TypicalPlot() {
                    Line("dca", {2.1237, 2.0916, 2.1031, 2.1337})});
 }
 
-// Fails where the SVG is not well formed, or draws outside its canvas.
+// Fails if the SVG is not well formed or draws outside its canvas.
 void ExpectSoundSvg(const std::string& svg) {
   std::vector<XmlElement> elements;
   ASSERT_NO_THROW(elements = XmlReader::Read(svg)) << svg;
@@ -100,12 +100,12 @@ TEST(LinePlotTest, TheoryIsALineAndMeasurementsArePoints) {
   };
   const auto [lines, dots] = drawn(Draw::kBoth);
   EXPECT_GT(lines, 0);
-  EXPECT_EQ(dots, 3 + 1);  // and the sample beside its name
+  EXPECT_EQ(dots, 3 + 1);  // three points and the sample beside the name
   EXPECT_EQ(drawn(Draw::kLine), std::pair(lines, int64_t{0}));
   EXPECT_EQ(drawn(Draw::kPoints), std::pair(int64_t{0}, dots));
 }
 
-TEST(LinePlotTest, DegeneratePlotsAreSound) {
+TEST(LinePlotTest, DegeneratePlotsGiveValidSvg) {
   const std::string long_name(500, 'x');
   const std::vector<std::vector<Series>> cases = {
       {},
@@ -144,7 +144,7 @@ TEST(LinePlotTest, DegeneratePlotsAreSound) {
   }
 }
 
-TEST(LinePlotTest, AHundredPointsASeriesAreSound) {
+TEST(LinePlotTest, SeriesOfAHundredPointsGiveValidSvg) {
   Series series{"curve", {}};
   for (int64_t i = 100; i > 0; --i) {
     const auto x = static_cast<double>(i);
@@ -184,7 +184,7 @@ TEST(LinePlotTest, OnePanelIsEnoughForLinesFarApart) {
   EXPECT_FALSE(FindMagnified(plot));
 }
 
-TEST(LinePlotTest, WhereHighIsGoodTheHighLinesAreMagnified) {
+TEST(LinePlotTest, TheHighLinesAreMagnifiedIfHighIsBest) {
   LinePlot plot = LossPlot({Line("a", {0.9, 0.900}), Line("b", {0.9, 0.897}),
                             Line("c", {0.9, 0.1})});
   plot.best = Best::kHigh;

@@ -5,13 +5,13 @@
 namespace ropewalk::report {
 namespace {
 
-// Of the full range. A line within a tenth of the best, drawn 200 px high, is
-// 20 px away: two labels' height, where magnifying starts to help.
+// A fraction of the full range. In a panel 200 px high, lines within a tenth
+// are at most 20 px apart, the height of two labels, so that magnifying helps.
 constexpr double kMargin = 0.1;
 // Magnifying less than fourfold is not worth a panel.
 constexpr double kMostShare = 0.25;
 
-// The y of the point with the largest placeable x, if it is one itself.
+// The y of the point with the largest x that can be placed, if y can be placed.
 std::optional<double> LastValue(const Series& series, const LinePlot& plot) {
   const Point* last = nullptr;
   for (const Point& point : series.points) {
@@ -31,7 +31,7 @@ std::optional<Magnified> FindMagnified(const LinePlot& plot) {
       plot.y.scale != Scale::kLinear) {
     return std::nullopt;
   }
-  const double sign = plot.best == Best::kLow ? 1 : -1;  // makes low good
+  const double sign = plot.best == Best::kLow ? 1 : -1;  // so that low is good
   std::vector<double> all;
   std::vector<std::optional<double>> last;
   std::optional<double> best;
@@ -46,7 +46,7 @@ std::optional<Magnified> FindMagnified(const LinePlot& plot) {
 
   const Range full = FitRange(all, plot.y, 0);
   const double span = full.high - full.low;
-  const double worst_held = sign * *best + kMargin * span;  // signed
+  const double worst_held = sign * *best + kMargin * span;  // times sign
   Magnified magnified;
   std::vector<double> shown;
   std::vector<double> with_errors;
@@ -63,7 +63,7 @@ std::optional<Magnified> FindMagnified(const LinePlot& plot) {
   if (std::count(magnified.holds.begin(), magnified.holds.end(), true) < 2) {
     return std::nullopt;
   }
-  // Error bars are shown whole unless that costs the magnification.
+  // Error bars are shown whole if the magnification is still worth a panel.
   for (const std::vector<double>& values : {with_errors, shown}) {
     magnified.range = FitRange(values, {}, 0.06);
     const double share = (magnified.range.high - magnified.range.low) / span;

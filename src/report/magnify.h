@@ -1,4 +1,4 @@
-// Which lines of a plot deserve a magnified panel of their own.
+// The choice of the lines of a plot that get a magnified panel.
 
 #ifndef ROPEWALK_REPORT_MAGNIFY_H_
 #define ROPEWALK_REPORT_MAGNIFY_H_
@@ -11,14 +11,14 @@
 namespace ropewalk::report {
 
 struct Magnified {
-  std::vector<bool> holds;  // a series: it ends among the best
+  std::vector<bool> holds;  // for each series: it ends among the best
   Range range;              // of y
 };
 
-// The lines that end within a tenth of the full range of the best end, and the
-// y values between which they run once they are there. Nothing when one panel
-// shows them well enough: all values lie close together, or fewer than two
-// lines end well.
+// The lines whose last value is within a tenth of the full range of the best
+// last value, and the range of their y values once they are within it. Returns
+// nullopt if one panel is enough, because all values lie close together or
+// fewer than two lines end so.
 std::optional<Magnified> FindMagnified(const LinePlot& plot);
 
 }  // namespace ropewalk::report

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 constexpr std::string_view kEllipsis = "\xe2\x80\xa6";     // U+2026
 
-// As Latin letters go in sans-serif fonts.
+// Characters that are narrow in sans-serif fonts.
 constexpr std::string_view kNarrow = " .,:;|!'()[]/iljtfrI-";
 constexpr std::string_view kBroad = "mwMW@%";
 
@@ -50,8 +50,8 @@ bool IsIn(const std::array<Interval, N>& intervals, char32_t c) {
       [c](const Interval& i) { return i.first <= c && c <= i.last; });
 }
 
-// The blocks that matter in names and texts, not all of Unicode: combining
-// marks, zero-width characters, variation selectors.
+// Combining marks, zero-width characters and variation selectors: the blocks
+// that occur in names and texts, not all of Unicode.
 constexpr std::array<Interval, 8> kZeroWidth = {{{0x0300, 0x036f},
                                                  {0x0483, 0x0489},
                                                  {0x0591, 0x05bd},

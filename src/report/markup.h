@@ -1,4 +1,4 @@
-// Text made safe for XML and HTML, and how wide it will be.
+// Escaping of text for XML and HTML, and estimates of its width.
 
 #ifndef ROPEWALK_REPORT_MARKUP_H_
 #define ROPEWALK_REPORT_MARKUP_H_
@@ -9,22 +9,22 @@
 
 namespace ropewalk::report {
 
-// `text` with ill-formed UTF-8 replaced by U+FFFD.
+// Replaces ill-formed UTF-8 in `text` by U+FFFD.
 std::string ToValidUtf8(std::string_view text);
 
-// Safe in XML and HTML, between tags and in quoted attributes. Characters that
-// XML forbids (most control characters) become U+FFFD.
+// Escapes `text` for XML and HTML, between tags and in quoted attributes.
+// Characters that XML forbids (most control characters) become U+FFFD.
 std::string EscapeXml(std::string_view text);
 
-// Terminal columns of `text`: combining marks 0, East Asian wide characters
-// and emoji 2, all else 1.
+// The number of terminal columns of `text`: 0 for combining marks, 2 for East
+// Asian wide characters and emoji, 1 for all others.
 int64_t DisplayWidth(std::string_view text);
 
-// `text` in at most `columns`, the middle of a longer one replaced by an
-// ellipsis: names of schemes differ at both ends.
+// Cuts `text` to at most `columns` by replacing its middle with an ellipsis,
+// because names of schemes differ at both ends.
 std::string Shorten(std::string_view text, int64_t columns);
 
-// Estimated width in a sans-serif font; errs on the wide side.
+// The estimated width in a sans-serif font, rather too wide than too narrow.
 double TextWidthPx(std::string_view text, double font_px);
 
 }  // namespace ropewalk::report

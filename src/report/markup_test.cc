@@ -5,12 +5,12 @@
 namespace ropewalk::report {
 namespace {
 
-TEST(MarkupTest, EscapesWhatHasMeaningInXml) {
+TEST(MarkupTest, EscapesTheFiveSpecialCharactersOfXml) {
   EXPECT_EQ(EscapeXml("a<b> & \"c\" 'd'"),
             "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
 }
 
-TEST(MarkupTest, ReplacesWhatXmlForbids) {
+TEST(MarkupTest, ReplacesCharactersThatXmlForbids) {
   EXPECT_EQ(EscapeXml(std::string_view("a\0b\x1b[31m\tc\n", 11)),
             "a\uFFFDb\uFFFD[31m\tc\n");
   EXPECT_EQ(EscapeXml("\xff\xc3("), "\uFFFD\uFFFD(");

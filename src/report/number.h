@@ -1,6 +1,6 @@
-// Numbers as people read them, the same in tables, on axes and in pictures.
+// Numbers for people, printed alike in tables, on axes and in pictures.
 //
-// Machine-readable output (CSV, JSON) does not come through here: it keeps
+// Machine-readable output (CSV, JSON) does not use this file, because it keeps
 // every digit.
 
 #ifndef ROPEWALK_REPORT_NUMBER_H_
@@ -13,18 +13,18 @@ namespace ropewalk::report {
 
 enum class NumberStyle {
   kPlain,    // 2.0971
-  kTokens,   // multiples of 1024 as "4k" and "1M", other counts as they are
+  kTokens,   // multiples of 1024 as "4k" and "1M", other counts in full
   kPercent,  // 0.85 as "85%"
 };
 
-// Which end of a scale is the good one.
+// Which values of a column or an axis are the best.
 enum class Best { kNone, kLow, kHigh };
 
-inline constexpr int kShortest = -1;  // as many digits as it takes
+inline constexpr int kShortest = -1;  // the fewest digits that are exact
 
-// `value` with `digits` after the point (kShortest: the fewest that read back
-// as the same number). From 1e9 on in the form 1.5e30; non-finite values are
-// "nan", "inf" and "-inf"; never "-0".
+// Prints `value` with `digits` digits after the point (kShortest: the fewest
+// that read back as the same number). Values from 1e9 on have the form 1.5e30,
+// non-finite values are "nan", "inf" and "-inf", and zero has no sign.
 std::string FormatValue(double value, NumberStyle style = NumberStyle::kPlain,
                         int digits = kShortest);
 

@@ -22,7 +22,7 @@ TEST(NumberTest, TokensAreCountedInMultiplesOf1024) {
   EXPECT_EQ(FormatValue(0.5, NumberStyle::kTokens), "0.5");
 }
 
-TEST(NumberTest, DigitsAreAfterThePoint) {
+TEST(NumberTest, DigitsCountThoseAfterThePoint) {
   EXPECT_EQ(FormatValue(2.09712, NumberStyle::kPlain, 3), "2.097");
   EXPECT_EQ(FormatValue(-3, NumberStyle::kPlain, 1), "-3.0");
   EXPECT_EQ(FormatValue(0.1, NumberStyle::kPlain), "0.1");
@@ -34,7 +34,7 @@ TEST(NumberTest, ZeroHasNoSign) {
   EXPECT_EQ(FormatValue(-0.0004, NumberStyle::kPlain, 3), "0.000");
 }
 
-TEST(NumberTest, HugeAndNonFiniteStayShort) {
+TEST(NumberTest, HugeAndNonFiniteNumbersHaveShortTexts) {
   EXPECT_EQ(FormatValue(1e30, NumberStyle::kPlain, 2), "1.00e30");
   EXPECT_EQ(FormatValue(1e30), "1e30");
   EXPECT_EQ(FormatValue(1e-7), "1e-7");

@@ -50,8 +50,8 @@ std::string Element(std::string_view tag, std::string_view text) {
   return "<" + name + ">" + EscapeXml(text) + "</" + name + ">\n";
 }
 
-// A figure whose content scrolls sideways on small screens; the tab stop lets
-// a keyboard scroll it.
+// A figure whose content scrolls sideways on small screens. The tab stop lets
+// keyboard users scroll it.
 std::string Figure(std::string_view content, std::string_view caption) {
   std::string out = "<figure>\n<div class=\"scroll\" tabindex=\"0\">\n";
   out += content;
@@ -85,7 +85,7 @@ void Page::AddFigure(std::string_view svg, std::string_view caption) {
   body_ += Figure(svg, caption);
 }
 
-// HTML drops a line break that follows <pre> at once; <code> keeps it.
+// HTML drops a line break directly behind <pre>, but keeps it behind <code>.
 void Page::AddCode(std::string_view text) {
   body_ += "<pre><code>" + EscapeXml(text) + "</code></pre>\n";
 }

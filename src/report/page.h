@@ -1,5 +1,5 @@
-// One HTML page that carries everything it shows: it can be mailed, archived
-// and opened without a network.
+// One HTML page that contains everything it shows, so that it can be mailed,
+// archived and opened without a network.
 
 #ifndef ROPEWALK_REPORT_PAGE_H_
 #define ROPEWALK_REPORT_PAGE_H_
@@ -26,13 +26,14 @@ class Page {
 
   void AddTable(const Table& table, std::string_view caption = {});
 
-  // `svg` comes from ToSvg and is put in unescaped.
+  // `svg` must come from ToSvg, because it is not escaped.
   void AddFigure(std::string_view svg, std::string_view caption = {});
 
-  // Line breaks and spaces are kept: a command, its output, a config file.
+  // For a command, its output or a config file: line breaks and spaces are
+  // kept.
   void AddCode(std::string_view text);
 
-  // Folded away until the reader opens it; the title of `inside` is unused.
+  // Hidden until the reader opens it. The title of `inside` is not used.
   void AddDetails(std::string_view summary, const Page& inside);
 
   // The whole document.

@@ -37,7 +37,7 @@ Page FullPage() {
   return page;
 }
 
-TEST(PageTest, HostileTextStaysText) {
+TEST(PageTest, HostileTextIsEscaped) {
   std::vector<XmlElement> elements;
   ASSERT_NO_THROW(elements = XmlReader::Read(FullPage().Html()));
   for (const XmlElement& element : elements) EXPECT_NE(element.name, "script");
@@ -50,7 +50,7 @@ TEST(PageTest, NothingIsLoadedFromElsewhere) {
   }
 }
 
-TEST(PageTest, IsADocumentForEveryScreen) {
+TEST(PageTest, DocumentSupportsSmallDarkAndPrintedMedia) {
   const std::string html = Page("Title").Html();
   EXPECT_TRUE(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
   for (const std::string part :

@@ -12,12 +12,13 @@ namespace ropewalk::report {
 namespace {
 
 constexpr int64_t kNameColumns = 36;
-// More points than this are not all marked, more than kMostTips have no tips.
+// A series with more points does not mark all of them, and a series with more
+// than kMostTips points has no tips.
 constexpr int64_t kMostDots = 24;
 constexpr int64_t kMostTips = 256;
 constexpr int64_t kLayers = 4;
 
-// The points that have a place on the x axis, from left to right.
+// The points whose x can be placed, from left to right.
 std::vector<Point> SortedPoints(const Series& series, const Axis& x) {
   std::vector<Point> points;
   for (const Point& point : series.points) {
@@ -41,7 +42,7 @@ std::string TipOf(const Series& series, const Point& point,
 struct Label {
   Pixel end;  // of the line that it names
   std::string name, value;
-  const Series* series = nullptr;  // none: a marker or a note
+  const Series* series = nullptr;  // null for a marker or a note
   Look look = {};
   bool is_marker = false;
 };
@@ -64,7 +65,7 @@ class Painter {
  private:
   enum class Side { kInside, kAbove, kBelow };
 
-  // What is drawn later lies on top.
+  // Later shapes cover earlier ones.
   int64_t LayerOf(size_t i) const {
     if (panel_.roles[i] == Role::kBackground) return 0;
     switch (plot_.series[i].weight) {
@@ -77,7 +78,7 @@ class Painter {
     }
   }
 
-  // Where a value is drawn; NaN stands with the bad ones.
+  // The y at which a value is drawn; NaN is drawn at the bad end.
   Side SideOf(double y) const {
     const Range& range = panel_.y.range();
     if (std::isnan(y)) {
@@ -163,7 +164,7 @@ class Painter {
     canvas_.EndGroup();
   }
 
-  // Solid where both ends have a place, dotted towards those that have none.
+  // A segment is solid if both its ends can be placed, else dotted.
   void DrawLine(const std::vector<Point>& points, const Look& look,
                 const std::string& style) {
     std::vector<std::vector<Pixel>> solid;
@@ -222,7 +223,7 @@ class Painter {
     }
   }
 
-  // A magnified panel leaves finite values to the overview.
+  // A magnified panel has no arrows for finite values; the overview shows them.
   bool HasArrow(double y, Role role) const {
     if (panel_.is_close_up && IsPlaceable(y, plot_.y.scale)) return false;
     return role != Role::kBackground;
@@ -240,7 +241,7 @@ class Painter {
                  solid, "thin");
   }
 
-  // Arrows that meet at one place stand side by side.
+  // Arrows at one place are drawn side by side.
   void DrawArrow(Side side, double x, const Look& look,
                  const std::string& tip) {
     const bool is_up = side == Side::kAbove;
@@ -301,7 +302,7 @@ class Painter {
 
   void DrawLabel(const Label& label, double y) {
     const double left = box_.right + kLabelLeadPx;
-    // A line that ends well inside the panel is led to from the border only.
+    // If a line ends well inside the panel, its leader begins at the border.
     const bool ends_near = label.end.x > box_.right - 40;
     const double from = ends_near ? label.end.x + 8 : box_.right + 2;
     const double line_px = std::clamp(label.end.y, box_.top, box_.bottom);

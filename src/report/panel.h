@@ -1,4 +1,4 @@
-// One panel of a line plot: grid, lines, and a column of labels beside it.
+// One panel of a line plot: its grid, its lines, and a column of labels.
 
 #ifndef ROPEWALK_REPORT_PANEL_H_
 #define ROPEWALK_REPORT_PANEL_H_
@@ -14,13 +14,13 @@ namespace ropewalk::report {
 
 inline constexpr double kLabelGapPx = 17;
 inline constexpr double kLabelLeadPx = 30;    // from the panel to its labels
-inline constexpr double kLabelSamplePx = 30;  // the piece of line in a label
+inline constexpr double kLabelSamplePx = 30;  // the sample of line in a label
 
-// What a panel does with one series.
+// How a panel draws one series.
 enum class Role {
   kLabelled,    // drawn, with dots and a label
   kUnlabelled,  // drawn without dots; another panel has dots and label
-  kBackground,  // a pale line, without a sign where it leaves the panel
+  kBackground,  // a pale line, without an arrow where it leaves the panel
 };
 
 // Borrows `plot`, which must outlive it.
@@ -28,7 +28,7 @@ struct Panel {
   const LinePlot* plot = nullptr;
   Box box;
   Projection x, y;
-  std::vector<Role> roles;  // a series
+  std::vector<Role> roles;  // one for each series
   std::vector<double> x_ticks;
   std::vector<double> y_ticks;
   std::vector<std::string> y_texts;
@@ -39,10 +39,10 @@ struct Panel {
   std::string magnified_label;
 };
 
-// The name in a label, cut to what fits into the column.
+// The name in a label, cut to the width of the column.
 std::string LabelName(const std::string& name);
 
-// The value in a label: the last one of the series ("nan", "no data").
+// The value in a label, which is the last one of the series ("nan", "no data").
 std::string LabelValue(const Series& series, const LinePlot& plot, int digits);
 
 void DrawPanel(const Panel& panel, Canvas& canvas);

@@ -10,8 +10,8 @@
 namespace ropewalk::report {
 namespace {
 
-// c0..c7 follow Okabe and Ito's colour-blind-safe set, darkened on white and
-// lightened on black until thin lines keep a contrast of about 3:1.
+// c0..c7 are the colour-blind-safe colours of Okabe and Ito, darkened on white
+// and lightened on black until thin lines have a contrast of about 3:1.
 constexpr std::string_view kStyle = R"(
 .rw{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}
 .rw .bg{fill:#fff}
@@ -214,9 +214,10 @@ void Canvas::EndGroup() { out_ += "</g>\n"; }
 
 std::string Canvas::Finish() const { return out_ + "</svg>\n"; }
 
-// Liang and Barsky: each border cuts [enter, leave] from one side. Of a
-// segment 1e30 pixels long rounding leaves little, so what is clearly outside
-// goes first and the result is held to the box.
+// The algorithm of Liang and Barsky: each border cuts [enter, leave] from one
+// side. Rounding makes it inexact for a segment 1e30 pixels long, so segments
+// that are clearly outside are dropped first, and the result is clamped to the
+// box.
 bool ClipSegment(const Box& box, Pixel* from, Pixel* to) {
   if (std::max(from->x, to->x) < box.left ||
       std::min(from->x, to->x) > box.right ||

@@ -1,8 +1,8 @@
-// Drawing on an SVG canvas: the few shapes that our plots are made of.
+// An SVG canvas with the few shapes that our plots need.
 //
-// Colours are CSS classes that set `color`, and shapes use currentColor: that
-// works where CSS variables do not (librsvg, Inkscape), and lets one media
-// query turn the whole picture dark.
+// Colours are CSS classes that set `color`, and shapes use currentColor. That
+// works in programs without CSS variables (librsvg, Inkscape) and lets one
+// media query make the whole picture dark.
 
 #ifndef ROPEWALK_REPORT_SVG_H_
 #define ROPEWALK_REPORT_SVG_H_
@@ -23,8 +23,8 @@ struct Box {
   double left, top, right, bottom;
 };
 
-// How the i-th series looks: colour, marker and dashes together tell 24
-// series apart, each of the three alone helps those who miss the others.
+// The look of the i-th series. Colour, marker and dashes together distinguish
+// 24 series, and each of them helps readers who cannot see the others.
 struct Look {
   int64_t index = 0;
   bool dashed = false;
@@ -32,22 +32,22 @@ struct Look {
 
 inline constexpr double kFontPx = 12;
 
-// A coordinate: at most two decimals, always finite.
+// The text of a coordinate, with at most two decimals; 0 if it is not finite.
 std::string Px(double value);
 
-// Text is escaped here, classes are ours. One thread at a time.
+// Escapes text; class names must come from svg.cc. For one thread at a time.
 class Canvas {
  public:
-  // A document of this size with a title for screen readers.
+  // Begins a document of this size with a title for screen readers.
   Canvas(double width, double height, std::string_view title);
 
-  // Attributes `style` are classes of the style sheet in svg.cc.
+  // `style` is a list of classes of the style sheet in svg.cc.
   void Line(Pixel from, Pixel to, std::string_view style);
   void Rect(const Box& box, std::string_view style);
   void Fill(const Box& box, std::string_view rgb);
   void Text(Pixel at, std::string_view text, std::string_view style);
 
-  // Pieces of one line; each is a list of at least one point.
+  // The pieces of one line; each piece has at least one point.
   void Path(const std::vector<std::vector<Pixel>>& pieces, const Look& look,
             std::string_view style);
 
@@ -55,7 +55,7 @@ class Canvas {
   void ArrowUp(Pixel tip, const Look& look);
   void ArrowDown(Pixel tip, const Look& look);
 
-  // Everything until EndGroup shows `tip` when the mouse is over it.
+  // All shapes until EndGroup show `tip` under the mouse.
   void BeginGroup(std::string_view tip, std::string_view style = {});
   void EndGroup();
 
@@ -66,7 +66,8 @@ class Canvas {
   std::string out_;
 };
 
-// The part of a segment inside `box`; false when there is none.
+// Cuts a segment to the part inside `box`; returns false if there is no such
+// part.
 bool ClipSegment(const Box& box, Pixel* from, Pixel* to);
 
 }  // namespace ropewalk::report

@@ -20,7 +20,7 @@ TEST(SvgTest, CoordinatesAreShortAndFinite) {
   EXPECT_EQ(Px(1e300), "1000000");
 }
 
-TEST(SvgTest, SegmentInsideTheBoxIsUntouched) {
+TEST(SvgTest, SegmentInsideTheBoxIsUnchanged) {
   Pixel from = {10, 10};
   Pixel to = {90, 40};
   ASSERT_TRUE(ClipSegment(kBox, &from, &to));
@@ -38,7 +38,7 @@ TEST(SvgTest, SegmentIsCutWhereItCrossesTheBorder) {
   EXPECT_DOUBLE_EQ(to.y, 62.5);
 }
 
-TEST(SvgTest, SegmentBesideTheBoxIsNothing) {
+TEST(SvgTest, SegmentOutsideTheBoxIsDropped) {
   Pixel from = {-10, -10};
   Pixel to = {110, -1};
   EXPECT_FALSE(ClipSegment(kBox, &from, &to));

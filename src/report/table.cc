@@ -32,8 +32,7 @@ std::string Shown(const Cell& cell, const Column& column) {
   return "-";
 }
 
-// A column of texts is set left, one of numbers right; one without either,
-// as its heading reads best, left.
+// Columns of numbers are aligned right, all others left.
 bool IsRightAligned(const Table& table, size_t c) {
   const Align align = table.columns()[c].align;
   if (align != Align::kAuto) return align == Align::kRight;
@@ -48,7 +47,7 @@ bool IsRightAligned(const Table& table, size_t c) {
   return any_number;
 }
 
-// The number that wins in column `c`, if the column has a contest.
+// The best number of column `c`, if the column marks one.
 std::optional<double> BestOf(const Table& table, size_t c) {
   const Best best = table.columns()[c].best;
   if (best == Best::kNone) return std::nullopt;
@@ -63,7 +62,7 @@ std::optional<double> BestOf(const Table& table, size_t c) {
   return winner;
 }
 
-// A table as texts, ready to be padded or tagged.
+// The texts of a table, to be padded or tagged.
 struct Shape {
   std::vector<std::vector<std::string>> lines;  // the heading first
   std::vector<std::vector<bool>> is_best;       // as `lines`

@@ -1,7 +1,13 @@
 // Tables of typed cells, written for terminals, Markdown, CSV and HTML.
 //
-// A cell keeps its number, not its text: the same table shows 2.10 to a
-// person and 2.0971234 to the program that reads the CSV.
+// The folder report/ turns results into tables (this file), plots
+// (line_plot.h, heat_map.h), JSON and one HTML page (page.h). It knows neither
+// models nor schemes, and all text that it gets is escaped. The same input
+// gives the same bytes; a change of format changes committed reports, and the
+// tests of the commands compare them.
+//
+// A cell keeps its number, not its text: the same table shows 2.10 to a person
+// and 2.0971234 to the program that reads the CSV.
 
 #ifndef ROPEWALK_REPORT_TABLE_H_
 #define ROPEWALK_REPORT_TABLE_H_
@@ -19,8 +25,9 @@
 
 namespace ropewalk::report {
 
-// Nothing (a default Cell: not measured), text, an integer or a real.
-// Converts from all of them, so that a row reads {"rope", 512, 2.1237, {}}.
+// Text, an integer, a real, or nothing (a default Cell) for a missing value.
+// Converts from all of them, so that a row is written {"rope", 512, 2.1237,
+// {}}.
 class Cell {
  public:
   using Value = std::variant<std::monostate, std::string, int64_t, double>;
@@ -43,7 +50,7 @@ class Cell {
   const Value& value() const { return value_; }
   bool missing() const { return value_.index() == 0; }
 
-  // The number of a numeric cell.
+  // The number of an integer or real cell; else nullopt.
   std::optional<double> AsNumber() const;
 
  private:
@@ -76,23 +83,25 @@ class Table {
   std::vector<std::vector<Cell>> rows_;
 };
 
-// All four end every line, show a number as its column asks (CSV: in full),
-// and a missing cell as "-" (CSV: as nothing). Non-finite numbers are "nan",
-// "inf", "-inf", in CSV too: a loss that overflowed is a result, and differs
-// from one that was not measured. Ill-formed UTF-8 becomes U+FFFD.
+// All four forms end every line with a line break. They print a number in the
+// style of its column and a missing cell as "-"; CSV prints a number in full
+// and a missing cell as an empty one. Non-finite numbers are "nan", "inf",
+// "-inf", in CSV too, because a loss that overflowed differs from one that was
+// not measured. Ill-formed UTF-8 becomes U+FFFD.
 
-// Aligned by display width (CJK counts two columns); control characters are
-// shown as \xNN.
+// Columns are aligned by display width (a CJK character has two columns);
+// control characters are printed as \xNN.
 std::string ToText(const Table& table);
 
-// A GitHub table, aligned in the source as well.
+// A GitHub table whose source is aligned as well.
 std::string ToMarkdown(const Table& table);
 
-// RFC 4180: CRLF, a header line, quotes where a comma, a quote or a line
-// break asks for them; reals with the fewest digits that read back equal.
+// RFC 4180: CRLF, a header line, and quotes around cells with a comma, a quote
+// or a line break. Reals have the fewest digits that read back as the same
+// number.
 std::string ToCsv(const Table& table);
 
-// A <table> element, everything escaped.
+// A <table> element with all text escaped.
 std::string ToHtml(const Table& table);
 
 }  // namespace ropewalk::report

@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// RFC 4180, nothing more.
+// Reads RFC 4180 and no extensions of it.
 std::vector<std::vector<std::string>> ParseCsv(const std::string& csv) {
   std::vector<std::vector<std::string>> rows = {{""}};
   bool is_quoted = false;
@@ -65,7 +65,7 @@ TEST(TableTest, CsvRoundTripsEveryText) {
   }
 }
 
-TEST(TableTest, CsvKeepsEveryDigitWhateverTheColumnShows) {
+TEST(TableTest, CsvKeepsDigitsThatTheColumnRoundsAway) {
   const double value = 2.0 / 3;
   Table table({{.name = "loss", .unit = "nats", .digits = 2}, {"n"}});
   table.AddRow({value, std::numeric_limits<int64_t>::max()});
@@ -75,7 +75,7 @@ TEST(TableTest, CsvKeepsEveryDigitWhateverTheColumnShows) {
   EXPECT_EQ(rows[1][1], "9223372036854775807");
 }
 
-TEST(TableTest, CsvTellsMissingFromNotANumber) {
+TEST(TableTest, CsvDistinguishesMissingFromNan) {
   Table table({{"a"}, {"b"}, {"c"}, {"d"}});
   table.AddRow({{}, std::nan(""), kInfinity, -kInfinity});
   EXPECT_EQ(ToCsv(table), "a,b,c,d\r\n,nan,inf,-inf\r\n");
@@ -94,7 +94,7 @@ TEST(TableTest, TextAlignsNumbersRightAndCountsWideCharactersTwice) {
             "e\u0301           -\n");
 }
 
-TEST(TableTest, TextIsOneLineARowWhateverTheCellsHold) {
+TEST(TableTest, TextHasOneLineForEachRowDespiteLineBreaksInCells) {
   Table table({{"a"}, {"b", "unit"}});
   table.AddRow({"two\nlines\x1b[31m", "\xff"});
   const std::vector<std::string> lines = Lines(ToText(table));
@@ -148,7 +148,7 @@ TEST(TableTest, HtmlIsWellFormedAndEscaped) {
   EXPECT_EQ(cells, 2);
 }
 
-TEST(TableTest, TokenColumnsAreSpelledShort) {
+TEST(TableTest, TokenColumnsUseKAndM) {
   Table table({{.name = "length", .style = NumberStyle::kTokens}});
   table.AddRow({4096});
   EXPECT_NE(ToText(table).find("4k"), std::string::npos);
@@ -160,7 +160,7 @@ TEST(TableTest, RowOfTheWrongWidthIsRefused) {
   EXPECT_THROW(table.AddRow({1}), std::invalid_argument);
 }
 
-TEST(TableTest, NoRowsAndNoColumnsAreTables) {
+TEST(TableTest, TablesWithoutRowsOrColumnsAreAllowed) {
   EXPECT_EQ(ToText(Table({{"a"}})), "a\n─\n");
   EXPECT_EQ(ToCsv(Table({{"a"}})), "a\r\n");
   EXPECT_NO_THROW(XmlReader::Read(ToHtml(Table({}))));

@@ -1,4 +1,5 @@
-// A small strict XML reader for tests: finds what a browser would forgive.
+// A small strict XML reader for tests, which refuses errors that a browser
+// would forgive.
 
 #ifndef ROPEWALK_REPORT_XML_FOR_TEST_H_
 #define ROPEWALK_REPORT_XML_FOR_TEST_H_
@@ -22,9 +23,8 @@ struct XmlElement {
   std::string text;  // directly inside
 };
 
-// All elements of `xml`, in the order of their opening tags. Throws
-// std::runtime_error where the text is not well formed; entities stay as
-// they are.
+// All elements of `xml`, in the order of their opening tags, with entities
+// unchanged. Throws std::runtime_error if the text is not well formed.
 class XmlReader {
  public:
   static std::vector<XmlElement> Read(std::string_view xml) {
@@ -58,7 +58,7 @@ class XmlReader {
     return elements_;
   }
 
-  // True when the element stays open.
+  // Returns true if the element stays open.
   bool ReadTag() {
     Take('<');
     XmlElement element = {ReadName()};

@@ -15,7 +15,7 @@ constexpr bool IsItself(int byte) {
          (byte >= 0xae && byte <= 0xff);
 }
 
-// The byte of each character; -1: none.
+// The byte of each character; -1 for characters that spell no byte.
 constexpr std::array<int16_t, kCharacters> Bytes() {
   std::array<int16_t, kCharacters> bytes{};
   bytes.fill(-1);

@@ -1,8 +1,8 @@
-// The alphabet in which byte-level vocabularies are spelled.
+// The alphabet in which byte-level vocabularies spell their pieces.
 //
-// GPT-2 writes each byte as a printable character: those that are printable in
-// Latin-1 as themselves, the 68 others as U+0100 to U+0143 in order. A space
-// is U+0120.
+// GPT-2 writes each byte as a printable character: bytes that are printable in
+// Latin-1 as that character, the 68 others as U+0100 to U+0143 in order. A
+// space is U+0120.
 
 #ifndef ROPEWALK_TOKENIZER_BYTE_ALPHABET_H_
 #define ROPEWALK_TOKENIZER_BYTE_ALPHABET_H_
@@ -12,8 +12,8 @@
 
 namespace ropewalk::tokenizer {
 
-// Appends the bytes that `piece` spells. False, and `bytes` as it was, when a
-// character of it is not in the alphabet.
+// Appends the bytes that `piece` spells. Returns false and leaves `bytes`
+// unchanged if `piece` has a character that is not in the alphabet.
 bool AppendSpelledBytes(std::string_view piece, std::string* bytes);
 
 }  // namespace ropewalk::tokenizer

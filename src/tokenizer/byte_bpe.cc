@@ -12,14 +12,14 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-// Enters the pieces that stand for bytes; the map behind merges is borrowed.
+// Adds the pieces that stand for bytes to the symbols of the merges.
 Merges ReadMerges(const formats::Metadata& metadata,
                   const Vocabulary& vocabulary, SymbolTable* symbols) {
   std::string bytes;
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
-    // Control and user-defined pieces are text as it stands, and found before
-    // words are.
+    // Control and user-defined pieces stand for their own characters and are
+    // found before text is cut into words.
     const bool text = type == TokenType::kNormal || type == TokenType::kUnused;
     bytes.clear();
     const bool spelled = text && !vocabulary.piece(token).empty() &&
@@ -31,7 +31,7 @@ Merges ReadMerges(const formats::Metadata& metadata,
 
 }  // namespace
 
-// Memory that is kept from word to word.
+// Memory that is reused from word to word.
 struct ByteBpe::Scratch {
   std::vector<WordSymbol> word;
   Merges::Scratch merges;
@@ -100,7 +100,7 @@ void ByteBpe::AppendByte(unsigned char byte, std::vector<Token>* tokens) const {
     std::snprintf(text, sizeof(text), "0x%02x", byte);
     throw std::invalid_argument(
         "Encode: the vocabulary has no piece for the byte " +
-        std::string(text) + ", and no unknown token");
+        std::string(text) + " and no unknown token");
   }
   tokens->insert(tokens->end(), replacement_.begin(), replacement_.end());
 }

@@ -1,8 +1,9 @@
-// Byte-level BPE, which GGUF calls `gpt2`: words of a pre-tokenizer, in them
-// the bytes, joined by merges (Radford et al. 2019; Sennrich et al. 2016).
+// Byte-level BPE, which GGUF calls `gpt2`: a pre-tokenizer cuts text into
+// words, and merges join the bytes of each word (Radford et al. 2019; Sennrich
+// et al. 2016).
 //
-// Pieces are spelled in byte_alphabet.h's letters; they are turned into bytes
-// when the vocabulary is read, and encoding sees bytes alone.
+// Files spell pieces in the letters of byte_alphabet.h. The constructor turns
+// them into bytes, so that encoding works with bytes only.
 
 #ifndef ROPEWALK_TOKENIZER_BYTE_BPE_H_
 #define ROPEWALK_TOKENIZER_BYTE_BPE_H_
@@ -20,20 +21,20 @@
 
 namespace ropewalk::tokenizer {
 
-// Borrows `vocabulary`, which must outlive it and stay where it is.
+// Borrows `vocabulary`, which must outlive it and must not move.
 class ByteBpe : public TokenModel {
  public:
   // Throws FormatError as Merges does.
   ByteBpe(const formats::Metadata& metadata, const Vocabulary& vocabulary,
           const PreTokenizerSpec& spec);
 
-  // Ill-formed bytes are cut into words as U+FFFD is, but keep their bytes. A
-  // byte that has no piece (C0, C1 and F5 to FF occur in no UTF-8, and some
-  // vocabularies lack them) becomes those of U+FFFD, or the unknown token;
-  // throws std::invalid_argument where the vocabulary has neither.
+  // Ill-formed bytes are cut into words like U+FFFD but keep their bytes. A
+  // byte without a piece (some vocabularies lack C0, C1 and F5 to FF, which
+  // UTF-8 never contains) becomes the pieces of U+FFFD, or the unknown token.
+  // Throws std::invalid_argument if the vocabulary has neither.
   void Encode(std::string_view text, std::vector<Token>* tokens) const override;
 
-  // A piece that is not spelled in the alphabet stands for its own characters.
+  // A piece that the alphabet does not spell stands for its own characters.
   std::string Bytes(Token token, bool at_start) const override;
 
  private:
@@ -49,7 +50,7 @@ class ByteBpe : public TokenModel {
   SymbolTable symbols_;
   Merges merges_;
   std::array<Token, 256> bytes_;    // symbols
-  std::vector<Token> replacement_;  // of a byte without a piece
+  std::vector<Token> replacement_;  // for a byte without a piece
 };
 
 }  // namespace ropewalk::tokenizer

@@ -22,7 +22,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// A letter of the byte alphabet, by its definition.
+// The letter of a byte, by the definition of the alphabet.
 std::string Spelled(int byte) {
   const auto printable = [](int b) {
     return (b > 32 && b < 127) || (b > 160 && b < 173) || (b > 173 && b < 256);
@@ -61,7 +61,7 @@ struct Model {
   }
 };
 
-// Bytes are 0 to 255.
+// Tokens 0 to 255 are the bytes.
 Model Bytes() {
   Model model;
   for (int byte = 0; byte < 256; ++byte) model.Add(Spelled(byte));
@@ -73,7 +73,7 @@ std::vector<Token> Encode(const formats::Metadata& metadata,
   return Tokenizer::FromMetadata(metadata).Encode(text, {.add_bos = false});
 }
 
-TEST(ByteBpeTest, JoinsTheEarliestMergeFirst) {
+TEST(ByteBpeTest, AppliesTheEarliestMergeFirst) {
   Model model = Bytes();
   const Token bc = model.Merge("b", "c");
   const Token ab = model.Merge("a", "b");
@@ -81,12 +81,12 @@ TEST(ByteBpeTest, JoinsTheEarliestMergeFirst) {
   const Token space_a = model.Merge("Ġ", "a");
   EXPECT_THAT(Encode(model.Build(), "abc"), ElementsAre('a', bc));
   EXPECT_THAT(Encode(model.Build(), "abab a"), ElementsAre(ab, ab, space_a));
-  // A word that is a piece is that piece only where the name says so.
+  // A word that is a piece becomes its token only under some pre-tokenizers.
   EXPECT_THAT(Encode(model.Build("llama-bpe"), "abc"), ElementsAre(abc));
 }
 
-// What a merge makes need not be a piece; it then falls apart into bytes.
-TEST(ByteBpeTest, MergesThroughTextsThatAreNoPieces) {
+// The result of a merge need not be a piece; if it is left, it becomes bytes.
+TEST(ByteBpeTest, MergesMayPassThroughTextsThatAreNotPieces) {
   Model model = Bytes();
   model.merges = {"a b", "ab c"};
   EXPECT_THAT(Encode(model.Build(), "ab"), ElementsAre('a', 'b'));
@@ -94,8 +94,8 @@ TEST(ByteBpeTest, MergesThroughTextsThatAreNoPieces) {
   EXPECT_THAT(Encode(model.Build(), "abc"), ElementsAre(abc));
 }
 
-// The definition, a step at a time: of all neighbours that merge the earliest
-// merge, of its places the leftmost.
+// The definition: at each step apply the earliest merge of all neighbours, at
+// its leftmost place.
 std::vector<std::string> JoinedSlowly(
     const std::map<std::pair<std::string, std::string>, size_t>& ranks,
     std::vector<std::string> word) {
@@ -166,7 +166,7 @@ TEST(ByteBpeTest, RoundTripsArbitraryBytes) {
     const Tokenizer tokenizer =
         Tokenizer::FromMetadata(model.Build(std::string(pre)));
     for (int round = 0; round < 60; ++round) {
-      // Above 2048 bytes words are kept.
+      // Above 2048 bytes the tokens of words are cached.
       const int64_t most = round == 0 ? 5000 : 40;
       std::string text(static_cast<size_t>(rng.Below(most)), '\0');
       for (char& c : text) {
@@ -183,7 +183,7 @@ TEST(ByteBpeTest, RoundTripsArbitraryBytes) {
   }
 }
 
-TEST(ByteBpeTest, SpecialPiecesAreSpelledAsText) {
+TEST(ByteBpeTest, SpecialPiecesAreNotSpelledInTheByteAlphabet) {
   Model model = Bytes();
   const Token user = model.Add("a ü", TokenType::kUserDefined);
   const Token end = model.Add("<|im_end|>", TokenType::kControl);
@@ -199,7 +199,7 @@ TEST(ByteBpeTest, SpecialPiecesAreSpelledAsText) {
   EXPECT_EQ(tokenizer.Find("no piece"), std::nullopt);
 }
 
-TEST(ByteBpeTest, ABeginTokenComesWhereTheNameOrTheFileWantsIt) {
+TEST(ByteBpeTest, TheBeginTokenFollowsThePreTokenizerOrTheFile) {
   Model model = Bytes();
   const Token bos = model.Add("<|begin|>", TokenType::kControl);
   formats::Metadata gpt2 = model.Build(), llama3 = model.Build("llama-bpe");
@@ -213,8 +213,8 @@ TEST(ByteBpeTest, ABeginTokenComesWhereTheNameOrTheFileWantsIt) {
   EXPECT_THAT(Tokenizer::FromMetadata(gpt2).Encode("a"), ElementsAre(bos, 'a'));
 }
 
-// Vocabularies of UTF-8 alone have no piece for bytes that it never has.
-TEST(ByteBpeTest, AByteWithoutAPieceIsAReplacementCharacter) {
+// Some vocabularies have no pieces for bytes that UTF-8 never contains.
+TEST(ByteBpeTest, AByteWithoutAPieceBecomesTheReplacementCharacter) {
   Model model = Bytes();
   model.pieces[0xff] = "unspelled piece";
   EXPECT_THAT(Encode(model.Build(), "a\xff"),
@@ -226,7 +226,7 @@ TEST(ByteBpeTest, AByteWithoutAPieceIsAReplacementCharacter) {
       "unspelled piece");
 }
 
-TEST(ByteBpeTest, WhatAFileLacksIsTakenAsUsual) {
+TEST(ByteBpeTest, AbsentKeysHaveTheDefaultsOfLlamaCpp) {
   formats::Metadata metadata = Bytes().Build();
   metadata.Remove("tokenizer.ggml.token_type");
   metadata.Remove("tokenizer.ggml.pre");  // llama.cpp's default
@@ -292,7 +292,7 @@ TEST(CharacterBpeTest, JoinsCharactersOfLinesAndFallsBackToBytes) {
   EXPECT_THAT(Encode(metadata, "a a"), ElementsAre(a_space_a));
 }
 
-TEST(ByteBpeTest, ARealVocabularyRoundTripsTheBytesThatItHas) {
+TEST(ByteBpeTest, ARealVocabularyRoundTripsAllBytesWithAPiece) {
   ROPEWALK_NEED_DATA(path,
                      "models/smollm2-135m-instruct/"
                      "SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -300,7 +300,7 @@ TEST(ByteBpeTest, ARealVocabularyRoundTripsTheBytesThatItHas) {
   EXPECT_THAT(tokenizer.Encode("Hello world, it's 2024!"),
               ElementsAre(19556, 905, 28, 357, 506, 216, 34, 32, 34, 36, 17));
   EXPECT_TRUE(tokenizer.IsEndOfText(*tokenizer.Find("<|im_end|>")));
-  // It lacks those that UTF-8 never has, and some others.
+  // It has no pieces for bytes that UTF-8 never contains and for some others.
   std::string bytes;
   for (int byte = 0; byte < 256; ++byte) {
     if (tokenizer.Find(Spelled(byte))) bytes += static_cast<char>(byte);

@@ -1,4 +1,4 @@
-// BPE by merges over characters, as Gemma 4's: spaces are U+2581, words are
+// BPE by merges over characters, as in Gemma 4: spaces are U+2581, words are
 // lines, and a character without a piece becomes its bytes.
 
 #ifndef ROPEWALK_TOKENIZER_CHARACTER_BPE_H_
@@ -15,14 +15,14 @@
 
 namespace ropewalk::tokenizer {
 
-// Borrows `vocabulary`, which must outlive it and stay where it is.
+// Borrows `vocabulary`, which must outlive it and must not move.
 class CharacterBpe : public EscapedModel {
  public:
   // Throws FormatError as Merges and EscapedModel do.
   CharacterBpe(const formats::Metadata& metadata, const Vocabulary& vocabulary,
                const PreTokenizerSpec& spec);
 
-  // Ill-formed UTF-8 is taken byte by byte.
+  // Ill-formed UTF-8 is encoded byte by byte.
   void Encode(std::string_view text, std::vector<Token>* tokens) const override;
 
  private:

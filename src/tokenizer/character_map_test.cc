@@ -30,14 +30,14 @@ CharacterMap Map(const std::vector<uint32_t>& units,
   return CharacterMap(keys);
 }
 
-// Unit 'a' stands behind the root and behind itself, and each time a key ends.
+// Unit 'a' follows the root and itself, and ends a key each time.
 std::vector<uint32_t> Circle() {
   std::vector<uint32_t> units(256, 0);
   units['a'] = 'a' << 10 | 1 << 8 | 'a';
   return units;
 }
 
-TEST(CharacterMapTest, ATrieThatRunsInACircleEndsAKey) {
+TEST(CharacterMapTest, ATrieWithACycleEndsTheSearch) {
   const CharacterMap map = Map(Circle(), std::string("b\0", 2));
   std::string_view replacement;
   EXPECT_EQ(map.Match("ab", &replacement), 1u);

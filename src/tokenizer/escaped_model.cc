@@ -19,22 +19,22 @@ EscapedModel::EscapedModel(const formats::Metadata& metadata,
   for (int byte = 0; byte < 256 && !vocabulary.unknown(); ++byte) {
     if (vocabulary.byte_token(static_cast<unsigned char>(byte))) continue;
     throw metadata.Error("tokenizer.ggml.tokens",
-                         "there is no unknown token and none for byte " +
+                         "there is no unknown token and no token for byte " +
                              std::to_string(byte) +
-                             "; one of the two must be there");
+                             "; the vocabulary needs one of the two");
   }
 }
 
 void EscapedModel::AppendWithoutPiece(std::string_view character,
                                       std::vector<Token>* tokens) const {
-  // A vocabulary without U+2581 can still say the space that it stood for.
+  // A vocabulary without U+2581 may still have a token for the space itself.
   const std::string_view bytes = character == kSpaceMark ? " " : character;
   const size_t before = tokens->size();
   for (const char c : bytes) {
     const auto token = vocabulary_.byte_token(static_cast<unsigned char>(c));
     if (!token) {
       tokens->resize(before);
-      tokens->push_back(*vocabulary_.unknown());  // the constructor saw to it
+      tokens->push_back(*vocabulary_.unknown());  // the constructor checked it
       return;
     }
     tokens->push_back(*token);

@@ -1,4 +1,4 @@
-// What the models have in common whose pieces spell a space as U+2581.
+// The common part of the models whose pieces spell a space as U+2581.
 
 #ifndef ROPEWALK_TOKENIZER_ESCAPED_MODEL_H_
 #define ROPEWALK_TOKENIZER_ESCAPED_MODEL_H_
@@ -14,20 +14,20 @@
 
 namespace ropewalk::tokenizer {
 
-// Borrows `vocabulary`, which must outlive it and stay where it is.
+// Borrows `vocabulary`, which must outlive it and must not move.
 class EscapedModel : public TokenModel {
  public:
   // The unknown token stands for U+FFFD.
   std::string Bytes(Token token, bool at_start) const override;
 
  protected:
-  // Throws FormatError when there is neither an unknown token nor a token for
-  // every byte.
+  // Throws FormatError if the vocabulary has no unknown token and lacks a token
+  // for some byte.
   EscapedModel(const formats::Metadata& metadata, const Vocabulary& vocabulary,
                const Normalizer& normalizer);
 
-  // A character without a piece becomes its bytes' tokens, or the unknown
-  // token.
+  // Appends the tokens of a character without a piece: those of its bytes, or
+  // the unknown token.
   void AppendWithoutPiece(std::string_view character,
                           std::vector<Token>* tokens) const;
 
@@ -35,8 +35,8 @@ class EscapedModel : public TokenModel {
   const Normalizer normalizer_;
 };
 
-// The scores of a SentencePiece vocabulary; empty where the file has none.
-// Throws FormatError when they are not finite or not one a piece.
+// The scores of a SentencePiece vocabulary; empty if the file has no scores.
+// Throws FormatError unless they are finite and there is one for each piece.
 std::vector<float> ReadScores(const formats::Metadata& metadata,
                               const Vocabulary& vocabulary);
 

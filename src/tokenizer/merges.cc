@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kMerges = "tokenizer.ggml.merges";
 constexpr int32_t kNoRank = std::numeric_limits<int32_t>::max();
-// Below it, looking for the best of all pairs anew each time is faster than a
+// In shorter words a search through all pairs at each step is faster than a
 // heap.
 constexpr size_t kShortWord = 32;
 
@@ -48,7 +48,7 @@ Merges::Merges(const formats::Metadata& metadata, bool byte_alphabet,
   std::string both;
   for (size_t i = 0; i < merges->size(); ++i) {
     const std::string_view merge = (*merges)[i];
-    // A first part may itself begin with a space.
+    // The first part may begin with a space.
     const size_t space = merge.find(' ', 1);
     const auto error = [&](const std::string& rule) {
       return metadata.Error(kMerges, "merge " + std::to_string(i) + " '" +
@@ -77,7 +77,7 @@ Merges::Merges(const formats::Metadata& metadata, bool byte_alphabet,
   }
 }
 
-// The first of two merges of the same pair stays.
+// If two merges have the same pair, the first one counts.
 void Merges::Enter(const Merge& merge) {
   size_t place = Hash(merge.pair) & (slots_.size() - 1);
   while (slots_[place].rank >= 0) {
@@ -109,7 +109,7 @@ void Merges::Join(std::vector<WordSymbol>* word, Scratch* scratch) const {
 
 void Merges::JoinShort(std::vector<WordSymbol>* word, Scratch* scratch) const {
   std::vector<WordSymbol>& symbols = *word;
-  std::vector<int32_t>& ranks = scratch->ranks;  // of symbol i and i + 1
+  std::vector<int32_t>& ranks = scratch->ranks;  // of symbols i and i + 1
   std::vector<Token>& results = scratch->results;
   ranks.resize(symbols.size());
   results.resize(symbols.size());
@@ -148,7 +148,7 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
           "Encode: a word must be shorter than 2^31 characters, got " +
               std::to_string(symbols.size()));
   const auto count = static_cast<int32_t>(symbols.size());
-  // Not a structured binding: clang 14 lets no lambda see one.
+  // Not a structured binding, because with clang 14 a lambda cannot capture it.
   std::vector<int32_t>& next = scratch->next;
   std::vector<int32_t>& previous = scratch->previous;
   std::vector<int32_t>& ranks = scratch->ranks;
@@ -159,7 +159,8 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
   }
   open.clear();
   const auto at = [](int32_t i) { return static_cast<size_t>(i); };
-  // Rates symbol i with its right neighbour; true: they merge.
+  // Sets the rank of symbol i with its right neighbour; returns true if the two
+  // merge.
   const auto rate = [&](int32_t i) {
     const int32_t right = next[at(i)];
     const Merge* merge =
@@ -169,7 +170,7 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
     results[at(i)] = merge ? merge->result : -1;
     return merge != nullptr;
   };
-  // The heap's least entry is the earliest merge at its leftmost place.
+  // The least entry of the heap is the earliest merge at its leftmost place.
   const auto entry = [&](int32_t i) {
     return static_cast<uint64_t>(ranks[at(i)]) << 32 | static_cast<uint32_t>(i);
   };
@@ -191,7 +192,7 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
     const uint64_t best = open.back();
     open.pop_back();
     const auto i = static_cast<int32_t>(best & 0xffffffff);
-    // Stale when either side has since been joined to something else.
+    // An entry is stale if either side has been joined to something else since.
     if (entry(i) != best) continue;
     const int32_t gone = next[at(i)];
     symbols[at(i)].symbol = results[at(i)];
@@ -203,7 +204,7 @@ void Merges::JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const {
     push(i);
     if (previous[at(i)] >= 0) push(previous[at(i)]);
   }
-  // Empty symbols are those that were joined to their left neighbour.
+  // A symbol that was joined to its left neighbour is empty.
   std::erase_if(symbols,
                 [](const WordSymbol& symbol) { return symbol.bytes == 0; });
 }

@@ -1,4 +1,4 @@
-// The merges of a BPE vocabulary, and the joining of a word by them.
+// The merges of a BPE vocabulary, and their application to a word.
 
 #ifndef ROPEWALK_TOKENIZER_MERGES_H_
 #define ROPEWALK_TOKENIZER_MERGES_H_
@@ -14,21 +14,21 @@
 
 namespace ropewalk::tokenizer {
 
-// The texts that merges join: the pieces of a vocabulary under their tokens,
-// and behind them texts that merges name but that are no piece.
+// The texts that merges join: the pieces of a vocabulary, numbered by their
+// tokens, and behind them texts that merges name but that are not pieces.
 class SymbolTable {
  public:
   SymbolTable() : map_(texts_) {}
   SymbolTable(const SymbolTable&) = delete;
   SymbolTable& operator=(const SymbolTable&) = delete;
 
-  // The next token's text; where it is not `reachable`, no Find returns it.
+  // Adds the text of the next token. Find returns it only if it is `reachable`.
   void AddPiece(std::string_view text, bool reachable) {
     texts_.Add(text);
     ++pieces_;
     if (reachable) map_.Add(static_cast<Token>(pieces_ - 1));
   }
-  // -1: no such text.
+  // Returns -1 if there is no such text.
   Token Find(std::string_view text) const { return map_.Find(text); }
   Token FindOrAdd(std::string_view text) {
     const Token found = map_.Find(text);
@@ -48,31 +48,31 @@ class SymbolTable {
   int64_t pieces_ = 0;
 };
 
-// A symbol of a word: a run of its bytes.
+// A symbol of a word, which is a run of its bytes.
 struct WordSymbol {
-  Token symbol = -1;  // -1: a character that no merge knows
+  Token symbol = -1;  // -1: a character that occurs in no merge
   uint32_t bytes = 0;
 };
 
 // Immutable after construction.
 class Merges {
  public:
-  // Memory that is kept from word to word.
+  // Memory that is reused from word to word.
   struct Scratch {
     std::vector<int32_t> next, previous, ranks;
     std::vector<Token> results;
     std::vector<uint64_t> open;
   };
 
-  // From tokenizer.ggml.merges. With `byte_alphabet` they are spelled in
-  // byte_alphabet.h's letters, and the symbols are bytes. Adds to `symbols`
-  // what is not there. Throws FormatError when there are no merges, or one is
-  // not two texts with a space between.
+  // Reads tokenizer.ggml.merges. With `byte_alphabet` the file spells them in
+  // the letters of byte_alphabet.h, and the symbols are bytes. Adds texts that
+  // are missing to `symbols`. Throws FormatError if there are no merges, or if
+  // a merge is not two texts with a space between them.
   Merges(const formats::Metadata& metadata, bool byte_alphabet,
          SymbolTable* symbols);
 
-  // Joins neighbours of `word`, the earliest merge first and the leftmost of
-  // its places, until none applies. Takes n log n steps. Throws
+  // Joins neighbours in `word` until no merge applies: always the earliest
+  // merge first, at its leftmost place. Takes n log n steps. Throws
   // std::invalid_argument for more than 2^31 - 1 symbols.
   void Join(std::vector<WordSymbol>* word, Scratch* scratch) const;
 
@@ -84,7 +84,7 @@ class Merges {
   };
 
   void Enter(const Merge& merge);
-  // Null: the two do not merge.
+  // Returns null if the two do not merge.
   const Merge* Find(Token left, Token right) const;
   void JoinShort(std::vector<WordSymbol>* word, Scratch* scratch) const;
   void JoinLong(std::vector<WordSymbol>* word, Scratch* scratch) const;

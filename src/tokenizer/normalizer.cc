@@ -10,14 +10,14 @@ namespace ropewalk::tokenizer {
 namespace {
 
 constexpr std::string_view kMap = "tokenizer.ggml.precompiled_charsmap";
-// Bytes. NFKC makes 33 of one character at most, and reads as many as 20; a map
-// that says more would make a short text huge, and a trie that runs in a circle
-// would make a long one slow.
+// Limits in bytes. NFKC replaces at most 20 bytes by at most 33. With larger
+// replacements a short text could become huge, and with a trie that has a cycle
+// a long text would be slow.
 constexpr size_t kLongestReplacement = 255;
 constexpr size_t kLongestKey = 255;
 
-// A unit of the double array: a label, whether its node ends a key, and where
-// its children are; or, with the top bit set, a value.
+// A unit of the double array. It has a label, whether its node ends a key, and
+// the place of its children; or, with the top bit set, a value.
 uint32_t Label(uint32_t unit) { return unit & (1u << 31 | 0xff); }
 bool EndsKey(uint32_t unit) { return (unit >> 8 & 1) != 0; }
 uint32_t Offset(uint32_t unit) { return unit >> 10 << ((unit & 1u << 9) >> 6); }
@@ -44,7 +44,7 @@ CharacterMap::CharacterMap(const formats::Metadata& metadata) {
       trie_bytes > bytes.size() - sizeof(trie_bytes)) {
     throw metadata.Error(kMap, "its trie must be whole units within the " +
                                    std::to_string(bytes.size()) +
-                                   " bytes of the map, got " +
+                                   " bytes of the map, got a trie of " +
                                    std::to_string(trie_bytes) + " bytes");
   }
   if (bytes.back() != '\0') {
@@ -82,7 +82,7 @@ size_t CharacterMap::Match(std::string_view text,
     const uint32_t begin = Value(units_[place]);
     if (begin >= replacements_.size()) break;
     longest = i + 1;
-    *replacement = replacements_.data() + begin;  // up to the zero byte
+    *replacement = replacements_.data() + begin;  // ends at the zero byte
   }
   return longest;
 }

@@ -1,4 +1,4 @@
-// What SentencePiece does to a text before it is cut into pieces.
+// The normalisation that SentencePiece applies before it cuts text into pieces.
 
 #ifndef ROPEWALK_TOKENIZER_NORMALIZER_H_
 #define ROPEWALK_TOKENIZER_NORMALIZER_H_
@@ -12,40 +12,41 @@
 
 namespace ropewalk::tokenizer {
 
-// Replacements of characters (NFKC and the like), which SentencePiece compiles
-// into a double-array trie: "ﬁ" becomes "fi". Immutable.
+// Replacements of characters, such as NFKC ("ﬁ" becomes "fi"), which
+// SentencePiece compiles into a double-array trie. Immutable.
 class CharacterMap {
  public:
   CharacterMap() = default;  // replaces nothing
-  // From tokenizer.ggml.precompiled_charsmap, if it is there. Throws
-  // FormatError where its parts do not fit into it.
+  // Reads tokenizer.ggml.precompiled_charsmap, if the key is there. Throws
+  // FormatError if the sizes of its parts do not fit its own size.
   explicit CharacterMap(const formats::Metadata& metadata);
 
   bool empty() const { return units_.empty(); }
 
-  // The longest replaced run at the beginning of `text`: its bytes, 0 where
-  // there is none, and in `replacement` what stands for it. A unit that points
-  // out of the table ends the search, as one that does not match.
+  // Finds the longest run at the beginning of `text` that has a replacement.
+  // Returns its size in bytes, or 0, and sets `replacement`. A unit that points
+  // outside the table ends the search like a unit that does not match.
   size_t Match(std::string_view text, std::string_view* replacement) const;
 
  private:
   std::vector<uint32_t> units_;
-  std::string replacements_;  // each ended by a zero byte
+  std::string replacements_;  // each ends with a zero byte
 };
 
-// Immutable: any number of threads at a time.
+// Immutable, for any number of threads at a time.
 class Normalizer {
  public:
-  // By the keys add_space_prefix and remove_extra_whitespaces; where they are
-  // absent, by the arguments.
+  // Reads the keys add_space_prefix and remove_extra_whitespaces; the arguments
+  // replace absent keys.
   Normalizer(const formats::Metadata& metadata, bool add_space_prefix,
              bool remove_extra_spaces);
 
   bool add_space_prefix() const { return add_space_prefix_; }
 
-  // The text with spaces as U+2581, one in front if wanted; runs of spaces as
-  // one, and none at the ends, if wanted; characters replaced by the map.
-  // Nothing for a text of nothing but spaces that are not wanted.
+  // The text with characters replaced by the map and spaces as U+2581. With
+  // add_space_prefix it gets one in front. With remove_extra_whitespaces runs
+  // of spaces become one space and spaces at both ends are removed, so that a
+  // text of spaces becomes empty.
   std::string Normalize(std::string_view text) const;
 
  private:

@@ -13,8 +13,8 @@ bool IsLineBreak(char32_t c) { return c == '\n' || c == '\r'; }
 
 bool IsSpace(char32_t c) { return (ClassesOf(c) & kSpace) != 0; }
 
-// End of the contraction at text[at], or kFail. With `any_case` the long s
-// counts as an s, as everywhere where case is ignored.
+// The end of the contraction at text[at], or kFail. With `any_case` the long s
+// (U+017F) counts as an s, as in regular expressions that ignore case.
 size_t ContractionEnd(std::string_view text, size_t at, bool any_case) {
   if (at >= text.size() || text[at] != '\'') return kFail;
   std::string letters;
@@ -53,13 +53,13 @@ bool PreTokenizer::Set::HasSlowly(char32_t c) const {
   return inside != set_.negated;
 }
 
-// The rules at work on one text. What a rule has read ahead is kept, so that
-// the next place in the same run does not read it again.
+// Applies the rules to one text. It remembers the run that a rule has read
+// ahead, so that the next place in this run does not read it again.
 struct PreTokenizer::Matcher {
   std::string_view text;
-  // The run of spaces that was read last, and the end of its last line break.
+  // The last run of spaces that was read, and the end of its last line break.
   size_t spaces_begin = 0, spaces_end = 0, break_end = 0;
-  // The run of digits that was read last, and how many stand behind `digits`.
+  // The last run of digits that was read, and how many follow `digits`.
   size_t digits = kFail, digits_end = kFail;
   int64_t digits_left = 0;
 
@@ -97,7 +97,7 @@ struct PreTokenizer::Matcher {
 
   Character At(size_t at) const { return CharacterAt(text, at); }
 
-  // Behind at most `most` characters of `set` from `at` on.
+  // The end of at most `most` characters of `set` from `at` on.
   size_t Skip(const Set& set, size_t at, int64_t most) const {
     for (int64_t i = 0; i < most && at < text.size(); ++i) {
       const Character c = At(at);
@@ -107,7 +107,7 @@ struct PreTokenizer::Matcher {
     return at;
   }
 
-  // With the lead if that works, else without it.
+  // Tries the rule with the lead first, then without it.
   template <typename Matched>
   size_t Led(const Rule& rule, size_t at, const Matched& matched) const {
     if (rule.rule.has_lead) {
@@ -140,8 +140,8 @@ struct PreTokenizer::Matcher {
 
   size_t Cased(const Rule& rule, size_t at) const {
     const auto lower_end = [&](size_t p) {
-      // upper* takes all it can, then gives back what lower+ needs, which is
-      // the last of its characters that is in both.
+      // upper* takes all it can, then gives back what lower+ needs: from the
+      // last character that is in both sets on.
       size_t upper_end = p, both_end = kFail;
       while (upper_end < text.size()) {
         const Character c = At(upper_end);
@@ -165,8 +165,8 @@ struct PreTokenizer::Matcher {
     return end;
   }
 
-  // Sets spaces_end and break_end of the run that `at` is in; `at` itself
-  // where there is none.
+  // Sets spaces_end and break_end for the run that `at` is in; both are `at` if
+  // there is no run or no line break.
   void ReadSpaces(size_t at) {
     if (at >= spaces_begin && at < spaces_end) return;
     spaces_begin = spaces_end = break_end = at;
@@ -183,7 +183,7 @@ struct PreTokenizer::Matcher {
     if (spaces_end == at || spaces_end == text.size()) {
       return spaces_end > at ? spaces_end : kFail;
     }
-    // All but the last, which may be 1 to 3 bytes.
+    // All spaces except the last, which may have 1 to 3 bytes.
     size_t last = spaces_end - 1;
     while (last > at && (text[last] & 0xc0) == 0x80) --last;
     return last > at ? last : kFail;
@@ -202,8 +202,8 @@ struct PreTokenizer::Matcher {
     return at + At(at).bytes;
   }
 
-  // Whether `at` is in a run of the rule's digits; digits_left and digits_end
-  // tell its rest.
+  // Whether `at` is in a run of the rule's digits. Sets digits_left and
+  // digits_end for the rest of the run.
   bool ReadDigits(const Rule& rule, size_t at) {
     if (digits != at || at == digits_end) {
       digits = digits_end = at;
@@ -218,7 +218,7 @@ struct PreTokenizer::Matcher {
     return digits_left > 0;
   }
 
-  // Behind `count` digits of the run that `digits` is in.
+  // The end of `count` digits of the run that `digits` is in.
   size_t TakeDigits(int64_t count) {
     for (int64_t i = 0; i < count; ++i) digits += At(digits).bytes;
     digits_left -= count;
@@ -229,7 +229,7 @@ struct PreTokenizer::Matcher {
     if (!ReadDigits(rule, at)) return kFail;
     if (rule.rule.alone && digits_end < text.size() &&
         (ClassesOf(At(digits_end).code_point) & kWord) != 0) {
-      // No place in this run matches; the next to be asked is the one behind.
+      // The rule matches nowhere in this run, so the search goes on behind it.
       TakeDigits(1);
       return kFail;
     }
@@ -311,7 +311,7 @@ void PreTokenizer::SplitStage(
   if (text.empty()) return;
   if (stage == stages_.size()) return word(text);
   Matcher matcher{.text = text};
-  size_t begin = 0;  // of what no rule has taken
+  size_t begin = 0;  // of the text that no rule has matched
   for (size_t at = 0; at < text.size();) {
     size_t end = kFail;
     for (const Rule& rule : stages_[stage]) {

@@ -28,7 +28,7 @@ PreTokenizer Named(std::string_view name) {
   return PreTokenizer(FindPreTokenizer(name)->stages);
 }
 
-// tests/golden/make_pre_tokenizers.py says how the file comes about.
+// tests/golden/make_pre_tokenizers.py makes the file.
 nlohmann::json PublishedWords() {
   const char* other = std::getenv("ROPEWALK_PRE_TOKENIZERS");
   const std::string path = other ? other
@@ -39,7 +39,7 @@ nlohmann::json PublishedWords() {
   return nlohmann::json::parse(file);
 }
 
-TEST(PreTokenizerTest, EveryNameCutsAsThePublishedExpressionDoes) {
+TEST(PreTokenizerTest, EveryNameGivesTheWordsOfItsPublishedExpression) {
   const nlohmann::json golden = PublishedWords();
   std::set<std::string> seen;
   for (const auto& group : golden["groups"]) {
@@ -60,13 +60,13 @@ TEST(PreTokenizerTest, EveryNameCutsAsThePublishedExpressionDoes) {
       }
     }
   }
-  // And there is no name that the file does not test.
+  // The file tests every name.
   for (const std::string_view name : PreTokenizerNames()) {
     EXPECT_TRUE(seen.contains(std::string(name))) << name;
   }
 }
 
-TEST(PreTokenizerTest, AnUnknownNameIsNothing) {
+TEST(PreTokenizerTest, AnUnknownNameHasNoSpec) {
   EXPECT_EQ(FindPreTokenizer("of-next-year"), std::nullopt);
   EXPECT_EQ(FindPreTokenizer(""), std::nullopt);
   EXPECT_GE(PreTokenizerNames().size(), 91u);
@@ -77,7 +77,7 @@ TEST(PreTokenizerTest, IllFormedBytesCountAsReplacementCharacters) {
               ElementsAre("a", "\xff\xe4\xb8", " b"));
 }
 
-TEST(PreTokenizerTest, WordsJoinedAreTheText) {
+TEST(PreTokenizerTest, JoinedWordsGiveTheText) {
   Rng rng(3);
   for (const std::string_view name : PreTokenizerNames()) {
     const PreTokenizer words = Named(name);
@@ -97,8 +97,8 @@ TEST(PreTokenizerTest, WordsJoinedAreTheText) {
   }
 }
 
-// Quadratic work would take longer than a test may.
-TEST(PreTokenizerTest, NoTextIsSlow) {
+// Quadratic work would exceed the time limit of a test.
+TEST(PreTokenizerTest, TimeIsLinearForEveryTextAndName) {
   std::vector<std::string> texts;
   for (const std::string_view unit :
        {"a", "A", " ", "\n", "1", ".", "中", "中A", "e\xcc\x81", "\xff", "a ",

@@ -22,7 +22,8 @@ PrefixTree::PrefixTree(std::vector<std::pair<std::string, Token>> pieces) {
     text_ += piece;
   }
 
-  // Pieces [begin, end) that are alike up to `depth`, children of `parent`.
+  // Pieces [begin, end), which agree up to `depth`, become children of
+  // `parent`.
   struct Range {
     size_t begin, end, depth;
     int32_t parent;
@@ -40,7 +41,8 @@ PrefixTree::PrefixTree(std::vector<std::pair<std::string, Token>> pieces) {
              pieces[end].first[range.depth] == first[range.depth]) {
         ++end;
       }
-      // Sorted: what the first and the last share, all do.
+      // Pieces are sorted, so a beginning that the first and the last have in
+      // common is common to all.
       const std::string& last = pieces[end - 1].first;
       const size_t depth = static_cast<size_t>(
           std::mismatch(first.begin(), first.end(), last.begin(), last.end())

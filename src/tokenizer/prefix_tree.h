@@ -1,4 +1,4 @@
-// Finds all pieces that a text begins with.
+// A search for all pieces that a text begins with.
 
 #ifndef ROPEWALK_TOKENIZER_PREFIX_TREE_H_
 #define ROPEWALK_TOKENIZER_PREFIX_TREE_H_
@@ -14,14 +14,14 @@
 
 namespace ropewalk::tokenizer {
 
-// A radix tree: a node stands for what its pieces begin with, so there are at
-// most two nodes a piece however long the pieces are. Immutable.
+// A radix tree: a node stands for the common beginning of its pieces, so there
+// are at most two nodes for each piece, however long pieces are. Immutable.
 class PrefixTree {
  public:
-  // Of two equal pieces the first stays. Empty ones are left out.
+  // Of equal pieces the first counts. Empty pieces are ignored.
   explicit PrefixTree(std::vector<std::pair<std::string, Token>> pieces);
 
-  // Whether any piece begins with the byte.
+  // Whether any piece begins with `byte`.
   bool Begins(unsigned char byte) const { return roots_[byte] >= 0; }
 
   // Calls `found(bytes, token)` for each piece that `text` begins with, the
@@ -46,12 +46,12 @@ class PrefixTree {
   struct Node {
     size_t label = 0;  // in text_
     size_t label_bytes = 0;
-    Token token = -1;  // of the piece that ends here; -1: none does
+    Token token = -1;  // of the piece that ends here, or -1
     int32_t first_child = 0;
     int32_t children = 0;
   };
 
-  // -1: none that begins with `byte`.
+  // Returns -1 if no label begins with `byte`.
   int32_t Child(const Node& node, unsigned char byte) const {
     int32_t begin = node.first_child, end = begin + node.children;
     while (begin < end) {
@@ -68,9 +68,9 @@ class PrefixTree {
   }
 
   std::string text_;                  // all pieces
-  std::vector<Node> nodes_;           // a node's children in a row, sorted
+  std::vector<Node> nodes_;           // children of a node adjacent and sorted
   std::vector<unsigned char> first_;  // the first byte of each label
-  std::array<int32_t, 256> roots_;    // -1: none
+  std::array<int32_t, 256> roots_;    // by first byte, or -1
 };
 
 }  // namespace ropewalk::tokenizer

@@ -19,16 +19,16 @@ namespace {
 struct Symbol {
   int32_t begin = 0;
   int32_t bytes = 0;      // 0: joined to its left neighbour
-  int32_t previous = -1;  // -1: none
+  int32_t previous = -1;  // -1: it is the first
   int32_t next = -1;
   Token token = -1;
 };
 
 struct Join {
   float score = 0;
-  int32_t left = 0;  // symbols
+  int32_t left = 0;  // index of a symbol
   int32_t right = 0;
-  int32_t bytes = 0;  // of both when the join was found
+  int32_t bytes = 0;  // of both symbols when the join was found
   Token token = 0;
 };
 
@@ -41,11 +41,12 @@ struct IsWorse {
 
 }  // namespace
 
-// Memory that is kept from cut to cut.
+// Memory that is reused from cut to cut.
 struct SentencePieceBpe::Scratch {
   std::vector<Symbol> symbols;
   std::priority_queue<Join, std::vector<Join>, IsWorse> joins;
-  // Where unused pieces were joined, in bytes from their beginning.
+  // The places at which unused pieces were joined, in bytes from their
+  // beginning.
   std::unordered_map<Token, size_t> parts;
 };
 
@@ -54,20 +55,20 @@ SentencePieceBpe::SentencePieceBpe(const formats::Metadata& metadata,
     : EscapedModel(metadata, vocabulary, Normalizer(metadata, true, false)),
       scores_(ReadScores(metadata, vocabulary)),
       pieces_(vocabulary.pieces(), static_cast<size_t>(vocabulary.size())) {
-  // Without scores every join is as good as another: the leftmost comes first,
-  // as in llama.cpp.
+  // Without scores all joins are equal and the leftmost comes first, as in
+  // llama.cpp.
   scores_.resize(static_cast<size_t>(vocabulary.size()));
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
-    // Control, unknown and byte pieces are names, not text: a user who types
-    // "<s>" gets letters.
+    // Control, unknown and byte pieces are names, not text: "<s>" in a text is
+    // encoded as letters.
     if (type != TokenType::kNormal && type != TokenType::kUserDefined &&
         type != TokenType::kUnused) {
       continue;
     }
     const std::string_view piece = vocabulary.piece(token);
     if (piece.empty()) continue;
-    pieces_.Add(token);  // the first of two alike stays
+    pieces_.Add(token);  // of equal pieces the first counts
     longest_piece_ = std::max(longest_piece_, piece.size());
     words_.AddPiece(piece);
   }
@@ -122,7 +123,7 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
     scratch.joins.pop();
     Symbol& left = symbols[static_cast<size_t>(join.left)];
     Symbol& right = symbols[static_cast<size_t>(join.right)];
-    // Stale when either side has since been joined to something else.
+    // An entry is stale if either side has been joined to something else since.
     if (left.bytes == 0 || right.bytes == 0 ||
         left.bytes + right.bytes != join.bytes) {
       continue;
@@ -146,11 +147,11 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
   }
 }
 
-// The token of `text`, or what stands for it.
+// Appends the token of `text`, or the tokens that replace it.
 void SentencePieceBpe::AppendPiece(std::string_view text, Token token,
                                    const Scratch& scratch,
                                    std::vector<Token>* tokens) const {
-  // The left parts go first, the right ones wait.
+  // Left parts are emitted first; right parts wait on the stack.
   std::vector<std::string_view> waiting;
   while (true) {
     const auto part =
@@ -174,8 +175,8 @@ void SentencePieceBpe::AppendPiece(std::string_view text, Token token,
   }
 }
 
-// Queues the join of symbol `left` with its right neighbour, if there are both
-// and a piece for them.
+// Queues the join of symbol `left` with its right neighbour, if both exist and
+// there is a piece for them.
 void SentencePieceBpe::TryJoin(std::string_view escaped, int32_t left,
                                Scratch& scratch) const {
   if (left < 0) return;

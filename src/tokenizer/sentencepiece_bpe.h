@@ -1,10 +1,10 @@
-// SentencePiece's BPE, which GGUF calls `llama`: from single characters, the
-// neighbours that form the piece with the highest score are joined again and
-// again (Kudo & Richardson 2018, "SentencePiece").
+// SentencePiece's BPE, which GGUF calls `llama`. It begins with single
+// characters and repeatedly joins the neighbours that form the piece with the
+// highest score (Kudo & Richardson 2018, "SentencePiece").
 //
-// Text is first cut before each run of spaces wherever no piece of the
-// vocabulary could cross the cut. Merges on both sides of such a cut cannot
-// see each other, so the tokens are the same, and the work fits the cache.
+// Text is first cut before each run of spaces, wherever no piece of the
+// vocabulary could cross the cut. Joins on the two sides of such a cut are
+// independent, so the tokens stay the same, and the work fits the cache.
 
 #ifndef ROPEWALK_TOKENIZER_SENTENCEPIECE_BPE_H_
 #define ROPEWALK_TOKENIZER_SENTENCEPIECE_BPE_H_
@@ -20,22 +20,22 @@
 
 namespace ropewalk::tokenizer {
 
-// Borrows `vocabulary`, which must outlive it and stay where it is.
+// Borrows `vocabulary`, which must outlive it and must not move.
 class SentencePieceBpe : public EscapedModel {
  public:
   // Throws FormatError as ReadScores and EscapedModel do.
   SentencePieceBpe(const formats::Metadata& metadata,
                    const Vocabulary& vocabulary);
 
-  // Ill-formed UTF-8 is taken byte by byte. Pieces of type unused take part in
-  // joins; one that is left at the end is parted again, as it was joined.
-  // Throws std::invalid_argument above 2 GiB between two cuts.
+  // Ill-formed UTF-8 is encoded byte by byte. Pieces of type unused take part
+  // in joins; if one is left at the end, it is split into the parts that were
+  // joined. Throws std::invalid_argument for more than 2 GiB between two cuts.
   void Encode(std::string_view text, std::vector<Token>* tokens) const override;
 
  private:
   struct Scratch;
 
-  Token Find(std::string_view piece) const;  // -1: none
+  Token Find(std::string_view piece) const;  // -1: no such piece
   void EncodeCut(std::string_view escaped, Scratch& scratch,
                  std::vector<Token>* tokens) const;
   void TryJoin(std::string_view escaped, int32_t left, Scratch& scratch) const;

@@ -15,7 +15,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// The model and what it borrows.
+// The model and the vocabulary that it borrows.
 struct Model {
   explicit Model(const formats::Metadata& metadata)
       : vocabulary(metadata), bpe(metadata, vocabulary) {}
@@ -37,8 +37,8 @@ struct Model {
   SentencePieceBpe bpe;
 };
 
-// The definition: join the best pair of neighbours, the leftmost among equals,
-// until no pair has a piece. Quadratic.
+// The definition, in quadratic time: join the best pair of neighbours, the
+// leftmost of equal ones, until no pair has a piece.
 std::vector<std::string> NaivePieces(const std::map<std::string, float>& scores,
                                      std::vector<std::string> symbols) {
   for (;;) {
@@ -75,7 +75,7 @@ TEST(SentencePieceBpeTest, AgreesWithTheNaiveDefinition) {
     const std::vector<std::string> letters = {"▁", "a", "b", "ü", "文"};
     std::map<std::string, float> scores;
     VocabularyBuilder builder;
-    const bool cut = round % 2 == 0;  // no piece with a space behind text
+    const bool cut = round % 2 == 0;  // no piece has a space behind a character
     for (int i = 0; i < 25; ++i) {
       std::string piece;
       const int64_t length = 1 + rng.Below(4);
@@ -113,7 +113,7 @@ TEST(SentencePieceBpeTest, CharactersWithoutAPieceBecomeTheirBytes) {
   EXPECT_THAT(no_space.Pieces("b"), ElementsAre("<0x20>", "<0x62>"));
 }
 
-TEST(SentencePieceBpeTest, ACharacterWithHalfItsBytesIsUnknown) {
+TEST(SentencePieceBpeTest, BytesWithoutATokenBecomeTheUnknownToken) {
   const Model model(VocabularyBuilder()
                         .Add("▁", -1)
                         .Add("<0xC3>", 0, TokenType::kByte)
@@ -122,7 +122,7 @@ TEST(SentencePieceBpeTest, ACharacterWithHalfItsBytesIsUnknown) {
               ElementsAre("▁", "<unk>", "<0xC3>"));
 }
 
-TEST(SentencePieceBpeTest, NamesOfTokensAreNotReachedThroughText) {
+TEST(SentencePieceBpeTest, NamesOfControlTokensInTextAreLetters) {
   const Model model(VocabularyBuilder()
                         .Add("▁", -1)
                         .Add("<", -1)
@@ -143,7 +143,7 @@ TEST(SentencePieceBpeTest, TheSpaceInFrontFollowsTheFile) {
   metadata.SetBool("tokenizer.ggml.add_space_prefix", false);
   const Model model(metadata);
   EXPECT_THAT(model.Pieces("a a"), ElementsAre("a", "▁a"));
-  EXPECT_EQ(model.bpe.Bytes(5, true), " a");  // nothing to take off
+  EXPECT_EQ(model.bpe.Bytes(5, true), " a");  // there is no added space
 }
 
 TEST(SentencePieceBpeTest, AMegabyteWithoutSpacesTakesSeconds) {
@@ -160,7 +160,7 @@ TEST(SentencePieceBpeTest, AMegabyteWithoutSpacesTakesSeconds) {
             1u + (1 << 20) / 2048);
   const std::chrono::duration<double> seconds =
       std::chrono::steady_clock::now() - start;
-  // 0.5 s here; joining by scans would take hours.
+  // It takes about 0.5 s; joining by scans would take hours.
   EXPECT_LT(seconds.count(), 30);
 }
 

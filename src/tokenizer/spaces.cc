@@ -28,8 +28,8 @@ std::string UnescapeSpaces(std::string_view text) {
 
 namespace {
 
-// The next mark at or behind `at` that stands behind another character, and
-// not at the very start of the text; npos: none.
+// The first mark from `at` on that follows another character, so not at the
+// start of the text; npos if there is no such mark.
 size_t FindMarkBehindText(std::string_view escaped, size_t at) {
   while (escaped.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
   return escaped.find(kSpaceMark, at);

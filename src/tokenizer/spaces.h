@@ -1,4 +1,4 @@
-// SentencePiece's spelling of spaces.
+// The spelling of spaces in SentencePiece.
 
 #ifndef ROPEWALK_TOKENIZER_SPACES_H_
 #define ROPEWALK_TOKENIZER_SPACES_H_
@@ -9,25 +9,26 @@
 
 namespace ropewalk::tokenizer {
 
-// U+2581, which stands for a space.
+// U+2581, the mark that stands for a space.
 inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 
 // Appends `text` with its spaces as U+2581.
 void AppendEscaped(std::string_view text, std::string* escaped);
 
-// `text` with each U+2581 as a space.
+// Returns `text` with each U+2581 replaced by a space.
 std::string UnescapeSpaces(std::string_view text);
 
-// Where an escaped text may be cut: before a U+2581 that stands behind another
-// character, if no piece has that character's last byte in front of the mark.
-// Nothing can be joined over such a cut, so encoding word by word gives the
+// The places at which an escaped text may be cut: before a U+2581 that follows
+// another character, if no piece has the last byte of that character in front
+// of a mark. No join crosses such a cut, so encoding word by word gives the
 // same tokens.
 class EscapedWords {
  public:
-  // A piece of the vocabulary; all must be added before End is asked.
+  // Adds a piece of the vocabulary. All pieces must be added before End is
+  // called.
   void AddPiece(std::string_view piece);
 
-  // Where the word that begins at `begin` ends.
+  // The end of the word that begins at `begin`.
   size_t End(std::string_view escaped, size_t begin) const;
 
  private:

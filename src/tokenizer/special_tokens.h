@@ -1,4 +1,5 @@
-// Finds in a text the pieces that are one token whatever stands around them.
+// A search for the pieces in a text that are always one token, whatever stands
+// around them.
 
 #ifndef ROPEWALK_TOKENIZER_SPECIAL_TOKENS_H_
 #define ROPEWALK_TOKENIZER_SPECIAL_TOKENS_H_
@@ -23,17 +24,17 @@ class SpecialTokens {
     Token token = 0;
   };
 
-  // The leftmost special piece in `text` at or behind `from`, the longest that
-  // begins there. User-defined pieces always count, control and unknown
-  // pieces only with `with_control`. Where the vocabulary spells spaces as
-  // U+2581, a piece is found with that or with spaces. Takes time for each byte
-  // of the text, times at most the longest piece.
+  // Finds the leftmost special piece in `text` from `from` on, and of those
+  // that begin there the longest. User-defined pieces always count, control and
+  // unknown pieces only with `with_control`. If the vocabulary spells spaces as
+  // U+2581, the text may have U+2581 or spaces. Takes at most time proportional
+  // to the bytes of the text times the longest piece.
   std::optional<Match> FindIn(std::string_view text, size_t from,
                               bool with_control) const;
 
  private:
   PrefixTree always_;        // user-defined
-  PrefixTree with_control_;  // and control, unknown
+  PrefixTree with_control_;  // user-defined, control and unknown
 };
 
 }  // namespace ropewalk::tokenizer

@@ -9,8 +9,8 @@
 namespace ropewalk::tokenizer {
 namespace {
 
-// Whether more bytes can make `text` one character. Only the byte behind the
-// lead has its own range, and 0x80 or 0xa0 lies in each of those ranges.
+// Whether more bytes can complete `text` to one character. Only the byte after
+// the lead byte has a range of its own, and 0x80 or 0xa0 is in each such range.
 bool IsStartOfCharacter(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   const size_t bytes = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
@@ -24,7 +24,7 @@ bool IsStartOfCharacter(std::string_view text) {
   return false;
 }
 
-// Bytes at the end of `text` that wait for more.
+// The number of bytes at the end of `text` that are an incomplete character.
 size_t HeldBytes(std::string_view text) {
   for (size_t count = std::min<size_t>(3, text.size()); count > 0; --count) {
     if (IsStartOfCharacter(text.substr(text.size() - count))) return count;

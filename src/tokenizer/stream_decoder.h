@@ -1,4 +1,4 @@
-// Text of tokens as they come, never half a character.
+// Decodes tokens one by one, into whole characters only.
 
 #ifndef ROPEWALK_TOKENIZER_STREAM_DECODER_H_
 #define ROPEWALK_TOKENIZER_STREAM_DECODER_H_
@@ -11,22 +11,23 @@
 
 namespace ropewalk::tokenizer {
 
-// One thread at a time. Borrows `tokenizer`, which must outlive it. All that
-// Add and Finish return, joined, is what Decode gives for the same tokens.
+// For one thread at a time. Borrows `tokenizer`, which must outlive it. The
+// results of Add and Finish, joined, are the text that Decode gives for the
+// same tokens.
 class StreamDecoder {
  public:
-  // `previous` is the token before the first (the last of the prompt);
-  // nothing: the stream starts a text.
+  // `previous` is the token before the first one (the last of the prompt); it
+  // is empty if the stream starts a text.
   explicit StreamDecoder(const Tokenizer& tokenizer,
                          std::optional<Token> previous = std::nullopt)
       : tokenizer_(tokenizer), previous_(previous) {}
 
-  // The text that `token` completes, often empty. Bytes that cannot become a
-  // character are passed on as they are. Throws std::invalid_argument for an
-  // id out of range.
+  // Returns the text that `token` completes, which is often empty. Bytes that
+  // cannot become a character are returned unchanged. Throws
+  // std::invalid_argument for an id out of range.
   std::string Add(Token token);
 
-  // What is still held back: a character cut short, or nothing.
+  // Returns the bytes that are still held back, an incomplete character.
   std::string Finish();
 
  private:

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Token kFirstByte = 6;
 
-// ▁ = 3, a = 4, ▁a = 5, then the bytes.
+// Tokens: ▁ = 3, a = 4, ▁a = 5, then the bytes.
 Tokenizer SmallTokenizer() {
   return Tokenizer::FromMetadata(VocabularyBuilder()
                                      .Add("▁", -1)
@@ -35,7 +35,7 @@ TEST(StreamDecoderTest, HoldsBackACharacterUntilItIsWhole) {
   EXPECT_EQ(stream.Finish(), "");
 }
 
-TEST(StreamDecoderTest, PassesOnWhatCannotBecomeACharacter) {
+TEST(StreamDecoderTest, ReturnsBytesThatCannotBecomeACharacter) {
   const Tokenizer tokenizer = SmallTokenizer();
   StreamDecoder stream(tokenizer);
   EXPECT_EQ(stream.Add(Byte(0xff)), "\xff");
@@ -52,20 +52,20 @@ TEST(StreamDecoderTest, PassesOnWhatCannotBecomeACharacter) {
   EXPECT_EQ(stream.Finish(), "");
 }
 
-TEST(StreamDecoderTest, ContinuesAPromptWithItsSpace) {
+TEST(StreamDecoderTest, KeepsTheSpaceOfAWordThatFollowsAPrompt) {
   const Tokenizer tokenizer = SmallTokenizer();
   EXPECT_EQ(StreamDecoder(tokenizer).Add(5), "a");
   EXPECT_EQ(StreamDecoder(tokenizer, 4).Add(5), " a");
   EXPECT_EQ(StreamDecoder(tokenizer, 1).Add(5), "a");  // behind <s>
 }
 
-TEST(StreamDecoderTest, JoinedPiecesAreWhatDecodeGives) {
+TEST(StreamDecoderTest, JoinedResultsEqualDecode) {
   const Tokenizer tokenizer = SmallTokenizer();
   const std::string text = "a üa 文🦙 a";
   Rng rng(5);
   for (int round = 0; round < 500; ++round) {
     std::vector<Token> tokens = tokenizer.Encode(text);
-    const int64_t changes = rng.Below(6);  // 0: valid all the way
+    const int64_t changes = rng.Below(6);  // 0: valid text
     for (int64_t i = 0; i < changes; ++i) {
       tokens[static_cast<size_t>(
           rng.Below(static_cast<int64_t>(tokens.size())))] =

@@ -1,5 +1,5 @@
-// One way to cut text into tokens. Each stands in a file of its own; the
-// Tokenizer handles what they share: special tokens, begin and end.
+// One algorithm that cuts text into tokens. Each algorithm has a file of its
+// own; the Tokenizer handles special tokens, begin and end for all of them.
 
 #ifndef ROPEWALK_TOKENIZER_TOKEN_MODEL_H_
 #define ROPEWALK_TOKENIZER_TOKEN_MODEL_H_
@@ -12,18 +12,18 @@
 
 namespace ropewalk::tokenizer {
 
-// Immutable: any number of threads at a time.
+// Immutable, for any number of threads at a time.
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
 
-  // Appends the tokens of `text`, which holds no special token. It stands at
-  // the start of a text or right behind a special token.
+  // Appends the tokens of `text`, which contains no special token and is at the
+  // start of the whole text or directly behind a special token.
   virtual void Encode(std::string_view text,
                       std::vector<Token>* tokens) const = 0;
 
-  // The bytes that a token other than a control or user-defined one stands
-  // for. `at_start`: it stands where Encode's `text` begins.
+  // The bytes of a token that is neither control nor user-defined. `at_start`:
+  // the token is the first of a text as given to Encode.
   virtual std::string Bytes(Token token, bool at_start) const = 0;
 };
 

@@ -35,9 +35,9 @@ PreTokenizerSpec ReadPreTokenizer(const formats::Metadata& metadata,
   return *spec;
 }
 
-// As llama.cpp has them.
+// The defaults of llama.cpp.
 VocabularyDefaults DefaultsOfMerges(const PreTokenizerSpec& spec) {
-  // Falcon's end of text is 11, which is where the habit comes from.
+  // 11 is the end of text of Falcon, for which llama.cpp set this default.
   constexpr Token kFalconEnd = 11;
   return {.bos = kFalconEnd,
           .eos = kFalconEnd,
@@ -53,7 +53,7 @@ constexpr VocabularyDefaults kUnigramDefaults = {
 
 bool IsStripped(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-// Whether Encode starts afresh behind it.
+// True for tokens behind which Encode adds the leading space again.
 bool IsSpecial(const Vocabulary& vocabulary, Token token) {
   const TokenType type = vocabulary.type(token);
   return type == TokenType::kControl || type == TokenType::kUserDefined;
@@ -61,8 +61,8 @@ bool IsSpecial(const Vocabulary& vocabulary, Token token) {
 
 }  // namespace
 
-// On the heap, so that the parts can point at each other while the Tokenizer
-// moves.
+// On the heap, so that the parts can point to each other when the Tokenizer is
+// moved.
 struct Tokenizer::Parts {
   Parts(const formats::Metadata& metadata, const VocabularyDefaults& defaults)
       : vocabulary(metadata, defaults),
@@ -74,7 +74,7 @@ struct Tokenizer::Parts {
 
   Vocabulary vocabulary;
   SpecialTokens special;
-  // U+2581 in a text means what a space does, also to special pieces.
+  // U+2581 in a text stands for a space, also within special pieces.
   bool mark_is_space;
   std::unique_ptr<const TokenModel> model;
 };

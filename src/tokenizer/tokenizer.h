@@ -1,9 +1,15 @@
-// Text to token ids and back, by the vocabulary of a GGUF file.
+// Text to token ids and back, with the vocabulary of a GGUF file.
+//
+// The folder tokenizer/ reads a vocabulary from metadata (vocabulary.h) and has
+// one TokenModel for each algorithm; it knows neither models nor files. Its
+// tokens must be those of the program that a model was trained with, so a
+// change must keep the golden tests green (tests/golden/, and the shared
+// vocabularies).
 //
 // Supported: tokenizer.ggml.model = llama (SentencePiece BPE), t5
 // (SentencePiece unigram), gpt2 (byte-level BPE under every pre-tokenizer that
-// llama.cpp names, pre_tokenizer.h) and gemma4 (BPE over characters). Another
-// model is one more TokenModel and one line in FromMetadata.
+// llama.cpp names, pre_tokenizer.h) and gemma4 (BPE over characters). To add a
+// model, add a TokenModel and a line in FromMetadata.
 
 #ifndef ROPEWALK_TOKENIZER_TOKENIZER_H_
 #define ROPEWALK_TOKENIZER_TOKENIZER_H_
@@ -22,20 +28,20 @@
 namespace ropewalk::tokenizer {
 
 struct EncodeOptions {
-  // Put the begin token in front, the end token behind; unset: as the model
-  // file wants.
+  // Whether to add the begin token in front and the end token behind; unset:
+  // as the model file says.
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;
-  // Read control pieces ("<s>") in the text as the tokens they name. Leave it
-  // off for text that the user does not vouch for.
+  // Whether control pieces ("<s>") in the text become the tokens that they
+  // name. Leave it off for text from untrusted sources.
   bool parse_special = false;
 };
 
 // Movable, immutable after construction: any number of threads at a time.
 class Tokenizer {
  public:
-  // From the tokenizer.ggml.* keys. Throws FormatError when they are missing
-  // or contradict each other, and for a model that is not supported.
+  // Reads the tokenizer.ggml.* keys. Throws FormatError if they are missing or
+  // contradict each other, or if the model is not supported.
   static Tokenizer FromGguf(const formats::GgufFile& file);
   static Tokenizer FromMetadata(const formats::Metadata& metadata);
 
@@ -45,37 +51,37 @@ class Tokenizer {
 
   int64_t VocabularySize() const;
 
-  // `text` may be any bytes. Decode gives them back, with these exceptions.
-  // Where the vocabulary spells spaces as U+2581, that returns as a space.
-  // Characters that have neither a piece nor byte tokens return as U+FFFD.
-  // Control pieces that parse_special has read return as nothing, and so do
-  // the spaces behind them that a Phi-3 vocabulary leaves out. A unigram
-  // vocabulary may normalise its text first.
-  // Throws std::invalid_argument when a begin or end token is asked for that
-  // the vocabulary does not have.
+  // `text` may be any bytes. Decode gives the same bytes back, with these
+  // exceptions. If the vocabulary spells spaces as U+2581, a U+2581 in the text
+  // becomes a space. Characters that have neither a piece nor byte tokens
+  // become U+FFFD. Control pieces that parse_special has read are dropped, and
+  // so are the spaces behind them that a Phi-3 vocabulary does not encode. A
+  // unigram vocabulary may normalise its text. Throws std::invalid_argument if
+  // a begin or end token is asked for and the vocabulary has no such token.
   std::vector<Token> Encode(std::string_view text,
                             const EncodeOptions& options = {}) const;
 
-  // The text of a whole sequence, without the space that Encode puts in front
-  // of it. Control tokens are no text. The result is UTF-8 only as far as the
+  // The text of a whole sequence, without the space that Encode puts in front.
+  // Control tokens give no text. The result may be ill-formed UTF-8 if the
   // tokens are. Throws std::invalid_argument for ids out of range.
   std::string Decode(std::span<const Token> tokens) const;
 
-  // The bytes of one token that follows `previous` (nothing: it is the first).
-  // They may end within a character: see StreamDecoder.
+  // The bytes of one token that follows `previous` (empty for the first token).
+  // They may end within a character; see StreamDecoder.
   std::string DecodeNext(Token token, std::optional<Token> previous) const;
 
   std::optional<Token> bos() const;
   std::optional<Token> eos() const;
 
-  // These throw std::invalid_argument for ids out of range.
-  // The end token, or a mark that ends a turn ("<|im_end|>").
+  // The next functions throw std::invalid_argument for ids out of range.
+  // True for the end token and for marks that end a turn ("<|im_end|>").
   bool IsEndOfText(Token token) const;
   bool IsControl(Token token) const;
-  // As the file spells it: U+2581 or U+0120 for spaces, "<0x0A>" for bytes.
+  // The piece in the spelling of the file: U+2581 or U+0120 for spaces,
+  // "<0x0A>" for bytes.
   std::string_view Piece(Token token) const;
-  // The first token that the file spells so, of any type. Reads through the
-  // vocabulary: 1 ms for 262144 pieces.
+  // The first token, of any type, whose piece the file spells so. Searches the
+  // vocabulary from the front, which takes 1 ms for 262144 pieces.
   std::optional<Token> Find(std::string_view piece) const;
 
  private:

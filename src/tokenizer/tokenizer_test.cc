@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr EncodeOptions kPlain = {.add_bos = false};
 
-// Letters a to c, a space and some joins; ids from 3, bytes behind them.
+// Letters a to c, a space and some joins from id 3 on, then the bytes.
 VocabularyBuilder SmallVocabulary() {
   VocabularyBuilder builder;
   builder.Add("▁", -10).Add("a", -11).Add("b", -12).Add("c", -13);  // 3 to 6
@@ -39,7 +39,7 @@ std::string ErrorOf(const formats::Metadata& metadata) {
   return "";
 }
 
-// Parts of `text` between `separator`s.
+// The parts of `text` between separators.
 std::vector<std::string> Split(const std::string& text,
                                const std::string& separator) {
   std::vector<std::string> parts;
@@ -89,7 +89,7 @@ TEST(TokenizerTest, DeepSeekCoderVocabularyPassesTheSharedCases) {
   ExpectSharedCases(path);
 }
 
-TEST(TokenizerTest, StoriesModelBeginsAsItsOwnProgramDoes) {
+TEST(TokenizerTest, StoriesModelsEncodeTheirUsualPrompt) {
   for (const char* file : {"models/llama2xs270K/llama2xs270K.gguf",
                            "models/stories260K/stories260K.gguf"}) {
     ROPEWALK_NEED_DATA(path, file);
@@ -103,7 +103,7 @@ TEST(TokenizerTest, StoriesModelBeginsAsItsOwnProgramDoes) {
   }
 }
 
-TEST(TokenizerTest, WholeTextsRoundTrip) {
+TEST(TokenizerTest, LongTextsRoundTrip) {
   ROPEWALK_NEED_DATA(english, "text/tinyshakespeare.txt.gz");
   ROPEWALK_NEED_DATA(chinese, "text/西游记.txt.gz");
   ROPEWALK_NEED_DATA(vocabulary, "tokenizers/ggml-vocab-llama-spm.gguf");
@@ -117,7 +117,7 @@ TEST(TokenizerTest, WholeTextsRoundTrip) {
   }
 }
 
-TEST(TokenizerTest, EmptyTextIsOnlyTheBeginToken) {
+TEST(TokenizerTest, EmptyTextGivesOnlyTheBeginToken) {
   const Tokenizer tokenizer = Small();
   EXPECT_THAT(tokenizer.Encode(""), ElementsAre(1));
   EXPECT_TRUE(tokenizer.Encode("", kPlain).empty());
@@ -161,7 +161,7 @@ TEST(TokenizerTest, UserDefinedPiecesAreAlwaysOneToken) {
   EXPECT_EQ(tokenizer.Decode(tokens), "a<x><x><x> a");
 }
 
-TEST(TokenizerTest, UserDefinedPiecesMayBeSpeltWithMarksOrSpaces) {
+TEST(TokenizerTest, UserDefinedPiecesMayHaveMarksOrSpaces) {
   for (const char* piece : {"▁▁▁", "   "}) {
     formats::Metadata metadata =
         SmallVocabulary().Add(piece, 0, TokenType::kUserDefined).Build();
@@ -175,20 +175,20 @@ TEST(TokenizerTest, UserDefinedPiecesMayBeSpeltWithMarksOrSpaces) {
   }
 }
 
-TEST(TokenizerTest, UnusedPiecesAreJoinedThroughAndPartedAgain) {
+TEST(TokenizerTest, UnusedPiecesTakePartInJoinsAndAreSplitAgain) {
   const Tokenizer tokenizer =
       Tokenizer::FromMetadata(SmallVocabulary()
                                   .Add("ca", -1, TokenType::kUnused)  // 267
                                   .Add("cab", -2)                     // 268
                                   .Add("cac", -5, TokenType::kUnused)
                                   .Build());
-  // Of "ca" and "ab", which score alike, the left one is joined first.
+  // "ca" and "ab" have the same score, so the left one is joined first.
   EXPECT_THAT(tokenizer.Encode("cab", kPlain), ElementsAre(3, 268));
   EXPECT_THAT(tokenizer.Encode("ca", kPlain), ElementsAre(3, 6, 4));
   EXPECT_THAT(tokenizer.Encode("cac", kPlain), ElementsAre(3, 6, 4, 6));
 }
 
-TEST(TokenizerTest, IdsThatSayNoneAreAsAbsent) {
+TEST(TokenizerTest, SpecialIdsOfMinusOneCountAsAbsent) {
   for (const auto& [none, type] :
        {std::pair<int64_t, formats::GgufType>{-1, formats::GgufType::kInt32},
         {0xffffffff, formats::GgufType::kUint32},
@@ -204,7 +204,7 @@ TEST(TokenizerTest, IdsThatSayNoneAreAsAbsent) {
   }
 }
 
-TEST(TokenizerTest, TypesAreGuessedWhereAFileHasNone) {
+TEST(TokenizerTest, TypesAreGuessedIfTheFileHasNoTypes) {
   formats::Metadata metadata = SmallVocabulary().Add("<|im_end|>", 0).Build();
   metadata.Remove("tokenizer.ggml.token_type");
   const Tokenizer tokenizer = Tokenizer::FromMetadata(metadata);
@@ -214,7 +214,7 @@ TEST(TokenizerTest, TypesAreGuessedWhereAFileHasNone) {
   EXPECT_EQ(tokenizer.Decode(std::vector<Token>{1, 10, 11 + 'x'}), "ax");
 }
 
-TEST(TokenizerTest, Phi3LeavesOutTheSpacesBehindItsMarks) {
+TEST(TokenizerTest, Phi3DoesNotEncodeSpacesBehindItsMarks) {
   formats::Metadata metadata =
       SmallVocabulary().Add("<|end|>", 0, TokenType::kControl).Build();
   const EncodeOptions special = {.add_bos = false, .parse_special = true};
@@ -253,7 +253,7 @@ TEST(TokenizerTest, RoundTripsArbitraryBytes) {
   }
 }
 
-TEST(TokenizerTest, WhatCannotBeSaidComesBackAsDocumented) {
+TEST(TokenizerTest, TextWithoutTokensDecodesAsDocumented) {
   const Tokenizer small = Small();
   EXPECT_EQ(small.Decode(small.Encode("a▁b")), "a b");
   const Tokenizer no_bytes = Tokenizer::FromMetadata(
@@ -262,11 +262,11 @@ TEST(TokenizerTest, WhatCannotBeSaidComesBackAsDocumented) {
       "a文\xff"
       "a",
       kPlain);
-  EXPECT_THAT(tokens, ElementsAre(3, 4, 0, 0, 4));  // one a character
+  EXPECT_THAT(tokens, ElementsAre(3, 4, 0, 0, 4));  // one for each character
   EXPECT_EQ(no_bytes.Decode(tokens), "a\uFFFD\uFFFDa");
 }
 
-TEST(TokenizerTest, IdsOutOfRangeAreTheCallersMistake) {
+TEST(TokenizerTest, IdsOutOfRangeThrowInvalidArgument) {
   const Tokenizer tokenizer = Small();
   for (const Token token : {-1, 267, INT32_MAX}) {
     EXPECT_THROW(tokenizer.Decode(std::vector<Token>{1, token}),
@@ -321,7 +321,7 @@ TEST(TokenizerTest, MalformedVocabulariesAreFormatErrors) {
     EXPECT_THAT(without(name), HasSubstr("key 'tokenizer.ggml." +
                                          std::string(name) + "': missing"));
   }
-  // Harmless: joins without scores go from left to right, type 0 is text.
+  // Allowed: without scores joins go from left to right, and type 0 is text.
   EXPECT_EQ(without("scores"), "");
   EXPECT_EQ(error([](auto& m) {
               auto types = *m.FindInts("tokenizer.ggml.token_type");
@@ -337,7 +337,7 @@ TEST(TokenizerTest, MalformedVocabulariesAreFormatErrors) {
                   std::string(model) + "' is not supported; supported: llama"));
   }
   EXPECT_THAT(error([](auto& m) { m.SetStrings("tokenizer.ggml.tokens", {}); }),
-              HasSubstr("must hold 1 to"));
+              HasSubstr("must have 1 to"));
   EXPECT_THAT(error([](auto& m) {
                 m.SetFloats("tokenizer.ggml.scores", std::vector<float>{1});
               }),
@@ -365,7 +365,7 @@ TEST(TokenizerTest, MalformedVocabulariesAreFormatErrors) {
   for (const char* name : {"bos", "eos", "unknown", "eot"}) {
     const std::string key = "tokenizer.ggml." + std::string(name) + "_token_id";
     EXPECT_THAT(error([&](auto& m) { m.SetInt(key, 267); }),
-                HasSubstr(key + "': must be below the vocabulary's size 267, "
+                HasSubstr(key + "': must be below the vocabulary size 267, "
                                 "got 267"));
   }
   EXPECT_THAT(
@@ -373,7 +373,7 @@ TEST(TokenizerTest, MalformedVocabulariesAreFormatErrors) {
       HasSubstr("expected a bool, found u32"));
 }
 
-TEST(TokenizerTest, ABeginTokenThatIsNotThereCannotBeAdded) {
+TEST(TokenizerTest, AddingAnAbsentBeginTokenIsRefused) {
   formats::Metadata metadata("test.gguf");
   metadata.SetString("tokenizer.ggml.model", "llama");
   metadata.SetStrings("tokenizer.ggml.tokens", {"?", "a"});

@@ -14,11 +14,11 @@ constexpr uint32_t kRuns[] = {
 #include "tokenizer/unicode_classes.inc"
 };
 
-// Bits of a class as the table has them.
+// The layout of a class in the table.
 constexpr uint32_t kCategory = 15;
 constexpr uint32_t kFlagShift = 4;  // space, Han, word
 
-// A byte a code point; read again and again, so it is not searched.
+// One byte for each code point, because a search would be too slow.
 const std::vector<uint8_t>& Table() {
   static const std::vector<uint8_t> table = [] {
     std::vector<uint8_t> classes(kEnd);
@@ -40,7 +40,7 @@ const std::vector<uint8_t>& Table() {
 uint32_t ClassesOf(char32_t code_point) {
   if (code_point >= kEnd) return 0;
   const uint32_t entry = Table()[code_point];
-  // Category 0 is bit 0, which no set asks for.
+  // Category 0 is bit 0, which is in no CharacterSet.
   return 1u << (entry & kCategory) | (entry >> kFlagShift) * kSpace;
 }
 

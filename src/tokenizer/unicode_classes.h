@@ -1,4 +1,4 @@
-// What pre-tokenizers ask of a character: its Unicode classes.
+// The Unicode classes of characters that pre-tokenizers need.
 
 #ifndef ROPEWALK_TOKENIZER_UNICODE_CLASSES_H_
 #define ROPEWALK_TOKENIZER_UNICODE_CLASSES_H_
@@ -8,8 +8,8 @@
 
 namespace ropewalk::tokenizer {
 
-// Bits of a class mask, named as in regular expressions: kLu is \p{Lu}.
-// A code point has one of the categories and any of the three flags.
+// Bits of a class mask, named as in regular expressions: kLu is \p{Lu}. A code
+// point has exactly one category and any of the three flags.
 inline constexpr uint32_t kLu = 1 << 1, kLl = 1 << 2, kLt = 1 << 3,
                           kLm = 1 << 4, kLo = 1 << 5, kM = 1 << 6, kNd = 1 << 7,
                           kNother = 1 << 8, kP = 1 << 9, kS = 1 << 10;
@@ -19,7 +19,7 @@ inline constexpr uint32_t kWord = 1 << 18;   // \w
 inline constexpr uint32_t kL = kLu | kLl | kLt | kLm | kLo;
 inline constexpr uint32_t kN = kNd | kNother;
 
-// The mask of a code point, as of Unicode 16. Above U+10FFFF: 0.
+// The mask of a code point in Unicode 16; 0 above U+10FFFF.
 uint32_t ClassesOf(char32_t code_point);
 
 struct Character {
@@ -30,8 +30,8 @@ struct Character {
 // CharacterAt for a byte that is not ASCII.
 Character WideCharacterAt(std::string_view text, size_t at);
 
-// The character at text[at], which must be inside. An ill-formed byte is
-// U+FFFD and 1 byte long.
+// The character at text[at]; `at` must be inside. An ill-formed byte counts as
+// U+FFFD of 1 byte.
 inline Character CharacterAt(std::string_view text, size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
   return lead < 0x80 ? Character{lead, 1} : WideCharacterAt(text, at);

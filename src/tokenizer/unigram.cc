@@ -31,9 +31,10 @@ Unigram::Unigram(const formats::Metadata& metadata,
     : EscapedModel(metadata, vocabulary, Normalizer(metadata, false, false)),
       scores_(ReadScores(metadata, vocabulary)),
       pieces_(NormalPieces(vocabulary)) {
-  // Without them no segmentation is better than another.
+  // Without scores all ways to cut a text would be equal.
   if (scores_.empty()) {
-    throw metadata.Error("tokenizer.ggml.scores", "missing");
+    throw metadata.Error("tokenizer.ggml.scores",
+                         "missing: a unigram vocabulary needs its scores");
   }
   double worst = std::numeric_limits<double>::max();
   for (Token token = 0; token < vocabulary.size(); ++token) {
@@ -41,7 +42,7 @@ Unigram::Unigram(const formats::Metadata& metadata,
     worst = std::min<double>(worst, scores_[static_cast<size_t>(token)]);
     words_.AddPiece(vocabulary.piece(token));
   }
-  unknown_score_ = worst - kUnknownPenalty;  // no pieces: any number does
+  unknown_score_ = worst - kUnknownPenalty;  // unused if there are no pieces
   for (int byte = 0; byte < 256; ++byte) {
     has_bytes_ =
         has_bytes_ && vocabulary.byte_token(static_cast<unsigned char>(byte));
@@ -77,7 +78,7 @@ void Unigram::EncodeWord(std::string_view word, std::vector<Best>* best,
   const auto reach = [&](size_t begin, size_t end, double score, Token token) {
     Best& place = (*best)[end];
     const double sum = (*best)[begin].score + score;
-    // Of equal sums the one found first stays, which begins further left.
+    // Of equal sums the first one counts, whose last piece begins further left.
     if (place.begin < 0 || sum > place.score) {
       place = {sum, static_cast<int32_t>(begin), token};
     }
@@ -93,7 +94,7 @@ void Unigram::EncodeWord(std::string_view word, std::vector<Best>* best,
     at += bytes;
   }
 
-  // From the end, then turned round.
+  // Collected from the end and then reversed.
   std::vector<std::pair<size_t, size_t>> cuts;
   for (size_t end = word.size(); end > 0;) {
     const auto begin = static_cast<size_t>((*best)[end].begin);

@@ -1,6 +1,6 @@
-// SentencePiece's unigram model, which GGUF calls `t5`: of all ways to cut a
-// text into pieces the one whose scores, log probabilities, have the greatest
-// sum (Kudo 2018, "Subword Regularization").
+// SentencePiece's unigram model, which GGUF calls `t5`. Of all ways to cut a
+// text into pieces it takes the one with the greatest sum of scores, which are
+// log probabilities (Kudo 2018, "Subword Regularization").
 
 #ifndef ROPEWALK_TOKENIZER_UNIGRAM_H_
 #define ROPEWALK_TOKENIZER_UNIGRAM_H_
@@ -16,23 +16,23 @@
 
 namespace ropewalk::tokenizer {
 
-// Borrows `vocabulary`, which must outlive it and stay where it is.
+// Borrows `vocabulary`, which must outlive it and must not move.
 class Unigram : public EscapedModel {
  public:
   // Throws FormatError as ReadScores and EscapedModel do.
   Unigram(const formats::Metadata& metadata, const Vocabulary& vocabulary);
 
-  // A character that no piece covers costs 10 more than the worst piece. It
-  // becomes the tokens of its bytes where the vocabulary has them, else the
-  // unknown token, one for a run of such characters. Throws
-  // std::invalid_argument above 2 GiB in a word.
+  // The score of a character without a piece is 10 below the worst piece. It
+  // becomes the tokens of its bytes if the vocabulary has them; else a run of
+  // such characters becomes one unknown token. Throws std::invalid_argument for
+  // a word above 2 GiB.
   void Encode(std::string_view text, std::vector<Token>* tokens) const override;
 
  private:
-  // How the best cut of the text up to a place ends.
+  // The last piece of the best cut of the text up to a place.
   struct Best {
     double score = 0;
-    int32_t begin = -1;  // of its last piece; -1: no cut reaches the place
+    int32_t begin = -1;  // of the piece; -1: no cut ends at the place
     Token token = -1;    // -1: a character without a piece
   };
 

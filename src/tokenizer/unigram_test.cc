@@ -39,7 +39,7 @@ formats::Metadata MetadataOf(const nlohmann::json& model) {
   return metadata;
 }
 
-// tests/golden/make_unigram.py says how the file comes about.
+// tests/golden/make_unigram.py makes the file.
 nlohmann::json Models() {
   std::ifstream file(ROPEWALK_SOURCE_FOLDER "/tests/golden/unigram.json");
   EXPECT_TRUE(file.good());
@@ -76,12 +76,12 @@ TEST(UnigramTest, TakesTheCutWithTheGreatestSum) {
   const EncodeOptions plain = {.add_bos = false, .add_eos = false};
   // ab + b: -5; abb: -6; a + b + b: -6.
   EXPECT_THAT(tokenizer.Encode("abb", plain), ElementsAre(6, 5));
-  // Unknown characters in a row are one token.
+  // A run of unknown characters is one token.
   EXPECT_THAT(tokenizer.Encode("a文文b", plain), ElementsAre(4, 0, 5));
   EXPECT_EQ(tokenizer.Decode(tokenizer.Encode("ab ba")), "ab ba");
 }
 
-TEST(UnigramTest, EndsATextUnlessTheFileSaysOtherwise) {
+TEST(UnigramTest, AddsTheEndTokenUnlessTheFileSaysOtherwise) {
   formats::Metadata metadata = SmallModel();
   metadata.SetInt("tokenizer.ggml.eos_token_id", 2);
   EXPECT_THAT(Tokenizer::FromMetadata(metadata).Encode("a"), ElementsAre(4, 2));
@@ -89,7 +89,7 @@ TEST(UnigramTest, EndsATextUnlessTheFileSaysOtherwise) {
   EXPECT_THAT(Tokenizer::FromMetadata(metadata).Encode("a"), ElementsAre(4));
 }
 
-TEST(UnigramTest, LongTextsOfOneLetterAreQuick) {
+TEST(UnigramTest, LongTextsOfOneLetterTakeLinearTime) {
   const Tokenizer tokenizer = Tokenizer::FromMetadata(SmallModel());
   for (const char c : {'a', ' ', 'z'}) {
     const std::string text(1 << 20, c);

@@ -15,7 +15,7 @@ constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
 
 // Marks that end a turn or a text in the chat formats of open models. Files
 // often name only one of them as the end token, and some give them a wrong
-// type; text they are never.
+// type. None of them occurs as text.
 constexpr std::string_view kEndMarks[] = {
     "<|endoftext|>", "<|end_of_text|>",
     "<|eot_id|>",    "<|eom_id|>",
@@ -27,8 +27,8 @@ constexpr std::string_view kEndMarks[] = {
     "<|fim_pad|>",   "<|file_sep|>",
     "<|repo_name|>", "<\uff5cend\u2581of\u2581sentence\uff5c>",
 };
-// Those that also occur as text, as "</s>" does in HTML: they end a text only
-// where the file says that they are control tokens.
+// Marks that also occur as text ("</s>" in HTML). They end a text only if the
+// file says that they are control tokens.
 constexpr std::string_view kEndNames[] = {
     "</s>",      "<eos>",  "<EOT>",      "_<EOT>",     "[EOT]",
     "[EOS]",     "[e~[",   "<PAD>",      "[PAD]",      "<fim-pad>",
@@ -40,7 +40,7 @@ bool IsOneOf(std::string_view piece, const std::string_view (&list)[N]) {
   return std::find(std::begin(list), std::end(list), piece) != std::end(list);
 }
 
-// The byte of "<0x0A>", or nothing.
+// The byte of a piece such as "<0x0A>"; nullopt for other pieces.
 std::optional<unsigned char> ParseBytePiece(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') {
     return std::nullopt;
@@ -72,7 +72,7 @@ Vocabulary::Vocabulary(const formats::Metadata& metadata,
   }
   if (pieces->empty() ||
       pieces->size() > size_t{std::numeric_limits<Token>::max()}) {
-    throw metadata.Error(kTokens, "must hold 1 to 2147483647 pieces, got " +
+    throw metadata.Error(kTokens, "must have 1 to 2147483647 pieces, got " +
                                       std::to_string(pieces->size()));
   }
   pieces_ = *pieces;
@@ -92,10 +92,10 @@ std::optional<Token> Vocabulary::ReadId(const formats::Metadata& metadata,
                                         std::string_view name) const {
   const std::string key = "tokenizer.ggml." + std::string(name) + "_token_id";
   const std::optional<int64_t> id = metadata.FindInt(key);
-  // -1, and what it becomes in 32 bits: none.
+  // -1, also in the form of an unsigned 32-bit number, means no token.
   if (!id || *id == -1 || *id == 0xffffffff) return std::nullopt;
   if (*id < 0 || *id >= size()) {
-    throw metadata.Error(key, "must be below the vocabulary's size " +
+    throw metadata.Error(key, "must be below the vocabulary size " +
                                   std::to_string(size()) + ", got " +
                                   std::to_string(*id));
   }
@@ -206,7 +206,7 @@ void Vocabulary::FindEnds(const formats::Metadata& metadata) {
     flushes = flushes || piece == "<|flush|>";
     if (piece == "<|end|>") end = token;
   }
-  // In the format that has these marks <|end|> ends a message, not the turn.
+  // In a format with <|call|> marks, <|end|> ends a message but not the turn.
   if (end >= 0 && calls && (returns || flushes)) {
     ends_text_[static_cast<size_t>(end)] = false;
   }

@@ -1,4 +1,4 @@
-// The pieces of a vocabulary with what a GGUF file says about them.
+// The pieces of a vocabulary and their properties, read from a GGUF file.
 
 #ifndef ROPEWALK_TOKENIZER_VOCABULARY_H_
 #define ROPEWALK_TOKENIZER_VOCABULARY_H_
@@ -15,19 +15,21 @@
 
 namespace ropewalk::tokenizer {
 
-// Numbered as in GGUF.
+// The numbers are those of GGUF.
 enum class TokenType : uint8_t {
   kNormal = 1,
-  kUnknown = 2,      // stands for what the vocabulary cannot say
-  kControl = 3,      // never text: begin, end, turns of a conversation
+  kUnknown = 2,      // stands for text that no other token can encode
+  kControl = 3,      // not text: begin, end, turns of a conversation
   kUserDefined = 4,  // text that is always this one token
-  kUnused = 5,       // never comes out of text
+  kUnused = 5,       // Encode never gives it
   kByte = 6,         // "<0x0A>": one byte
 };
 
-// What holds where a file does not say. The default is SentencePiece's BPE.
+// The defaults for keys that a file does not have. They are those of
+// SentencePiece's BPE.
 struct VocabularyDefaults {
-  // Places of special tokens, if the tokens there are of that kind; -1: none.
+  // Ids of special tokens, used if the tokens there are of that kind; -1: no
+  // such token.
   Token bos = 1, eos = 2, unknown = 0;
   bool add_bos = true;
   bool add_eos = false;
@@ -38,11 +40,11 @@ struct VocabularyDefaults {
 // Immutable after construction.
 class Vocabulary {
  public:
-  // From the tokenizer.ggml.* keys. Without token_type the types are guessed:
-  // special ids are control tokens, all else is text. An id of -1, in any
-  // integer type, says "none" and counts as absent. Throws FormatError when
-  // pieces are missing, when token_type does not match them, when a byte piece
-  // is not <0x00> to <0xFF>, or when a special id is not in the vocabulary.
+  // Reads the tokenizer.ggml.* keys. Without token_type it guesses the types:
+  // special ids are control tokens and all others are text. An id of -1, in any
+  // integer type, counts as absent. Throws FormatError if pieces are missing,
+  // if token_type does not match them, if a byte piece is not <0x00> to <0xFF>,
+  // or if a special id is not in the vocabulary.
   explicit Vocabulary(const formats::Metadata& metadata,
                       const VocabularyDefaults& defaults = {});
 
@@ -61,14 +63,14 @@ class Vocabulary {
     return ends_text_[static_cast<size_t>(token)];
   }
 
-  // Whether spaces of the text in front of the token, or behind it, are not
-  // encoded. Files do not say it: it goes by the model's name.
+  // Whether spaces in front of the token, or behind it, are not encoded. Files
+  // have no key for it, so it depends on the name of the model.
   bool strips_left(Token token) const { return token == strips_left_; }
   bool strips_right(Token token) const {
     return !strips_right_.empty() && strips_right_[static_cast<size_t>(token)];
   }
 
-  // The token of a byte, if it has one.
+  // The token of a byte, if the vocabulary has one.
   std::optional<Token> byte_token(unsigned char byte) const {
     const Token token = byte_tokens_[byte];
     return token < 0 ? std::nullopt : std::optional<Token>(token);
@@ -79,7 +81,7 @@ class Vocabulary {
   std::optional<Token> bos() const { return bos_; }
   std::optional<Token> eos() const { return eos_; }
   std::optional<Token> unknown() const { return unknown_; }
-  // Whether the model wants them around a text.
+  // Whether the model expects a begin and an end token around a text.
   bool add_bos() const { return add_bos_; }
   bool add_eos() const { return add_eos_; }
   bool escapes_spaces() const { return defaults_.escapes_spaces; }
@@ -98,9 +100,9 @@ class Vocabulary {
   StringList pieces_;
   std::vector<TokenType> types_;
   std::vector<bool> ends_text_;
-  std::vector<bool> strips_right_;  // empty: none does
+  std::vector<bool> strips_right_;  // empty: no token does
   Token strips_left_ = -1;
-  std::array<Token, 256> byte_tokens_;  // -1: none
+  std::array<Token, 256> byte_tokens_;  // -1: no token
   std::optional<Token> bos_, eos_, unknown_;
   bool add_bos_ = true;
   bool add_eos_ = false;

@@ -12,10 +12,10 @@
 
 namespace ropewalk::tokenizer {
 
-// Pieces in order, then one metadata.
+// Collects pieces in order and builds the metadata.
 class VocabularyBuilder {
  public:
-  // <unk>, <s>, </s> as 0, 1, 2.
+  // Begins with <unk>, <s>, </s> as tokens 0, 1, 2.
   VocabularyBuilder() {
     Add("<unk>", 0, TokenType::kUnknown);
     Add("<s>", 0, TokenType::kControl);
@@ -30,7 +30,7 @@ class VocabularyBuilder {
     return *this;
   }
 
-  // All 256 of them, the next ids.
+  // Adds tokens for all 256 bytes as the next ids.
   VocabularyBuilder& AddBytes() {
     for (int byte = 0; byte < 256; ++byte) {
       char piece[8];

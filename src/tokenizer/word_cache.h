@@ -1,4 +1,4 @@
-// The tokens of words that came before in a text: most words come again.
+// A cache of the tokens of words, because most words of a text occur again.
 
 #ifndef ROPEWALK_TOKENIZER_WORD_CACHE_H_
 #define ROPEWALK_TOKENIZER_WORD_CACHE_H_
@@ -14,16 +14,17 @@
 
 namespace ropewalk::tokenizer {
 
-// Of words of at most 22 bytes and 4 tokens. Each has one place, from which a
-// later word drives it out. For one text and one thread.
+// Keeps words of at most 22 bytes and 4 tokens. Each word has one place; a
+// later word with the same place replaces it. For one text and one thread.
 class WordCache {
  public:
-  // A short text does not repeat enough to pay for an empty cache.
+  // A short text repeats too few words to pay for clearing the cache.
   explicit WordCache(size_t text_bytes) {
     if (text_bytes >= kLeastText) entries_.resize(kEntries);
   }
 
-  // Appends the word's tokens; false, and nothing, where it is not known.
+  // Appends the tokens of `word`; returns false and appends nothing if the
+  // cache does not have it.
   bool Append(std::string_view word, std::vector<Token>* tokens) const {
     if (entries_.empty() || word.size() > kMaxBytes) return false;
     const Entry& entry = entries_[Place(word)];

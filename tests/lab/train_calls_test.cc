@@ -29,7 +29,7 @@ TEST_F(TrainCallsTest, WrongCallsExitWith2) {
 TEST_F(TrainCallsTest, AnInstructionSetThatIsNotThereExitsWith2) {
   EXPECT_TRUE(RefusedAtOnce(
       Lab(Train("run"), {.environment = {{"ROPEWALK_ISA", "mmx"}}}), 2,
-      "ROPEWALK_ISA: 'mmx' is not available here"));
+      "ROPEWALK_ISA: the instruction set 'mmx' is not available here"));
 }
 
 TEST_F(TrainCallsTest, SlowMatrixProductsAreNamedWithTheirMending) {

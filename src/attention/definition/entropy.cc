@@ -8,8 +8,8 @@
 namespace ropewalk::attention {
 namespace {
 
-// With Z = sum e^x and x counted from the largest score, entropy is
-// ln Z - sum e^x x / Z: two terms that are never negative.
+// With x = score - largest score and Z = sum e^x, entropy is
+// ln Z - sum e^x x / Z, of which both terms are at least 0.
 double Entropy(std::span<const double> scores) {
   if (scores.empty()) return 0;
   const double largest = *std::ranges::max_element(scores);
@@ -19,7 +19,7 @@ double Entropy(std::span<const double> scores) {
     const double x = score - largest;
     const double weight = std::exp(x);
     sum += weight;
-    // A score of minus infinity has a weight of 0, and no say.
+    // A score of minus infinity has weight 0 and adds nothing.
     if (weight > 0) weighted += weight * x;
   }
   return std::log(sum) - weighted / sum;

@@ -1,9 +1,9 @@
-// How widely a query spreads its attention: the entropy of a row of weights,
-// by the definition: float64, straight from the effective distance r(i, j),
-// and nothing of the kernels that run models.
+// The entropy of a row of attention weights, which measures how widely a query
+// spreads its attention. It is computed in float64 from the effective distance
+// r(i, j), without the kernels that run models.
 //
-// Whether it stays the same while keys are added is what post 9588 asks of a
-// scheme, and what its log n scale is derived from.
+// Post 9588 asks that entropy stay the same while keys are added, and derives
+// the log n scale from that.
 
 #ifndef ROPEWALK_ATTENTION_DEFINITION_ENTROPY_H_
 #define ROPEWALK_ATTENTION_DEFINITION_ENTROPY_H_
@@ -17,24 +17,24 @@
 
 namespace ropewalk::attention {
 
-// Entropies [H], in nats, of the weights by which the heads of the query at id
-// i read the keys at ids [0, i]: between 0 for one key that takes all and
-// ln KeysSeen(plan, i). Pairs that the plan masks do not count; a query that
-// sees no key has 0.
+// The entropies [H], in nats, of the weights with which the heads of the query
+// at id i read the keys at ids [0, i]. They lie between 0, if one key has all
+// the weight, and ln KeysSeen(plan, i). Masked pairs do not count; a query that
+// sees no key has entropy 0.
 //
 //   query       [H, D]     not rotated
 //   keys        [n, G, D]  not rotated, n > i; those behind i are not read
 //   head_scale  [H] of a learned log n scale, or empty
 //
-// Throws std::invalid_argument where a size is not of the shape, or a table of
-// the plan is wider than the heads.
+// Throws std::invalid_argument if a size does not match the shape, or if a
+// table of the plan is wider than the heads.
 std::vector<double> RowEntropies(const position::Plan& plan,
                                  const HeadShape& shape,
                                  std::span<const float> query, int64_t i,
                                  std::span<const float> keys,
                                  std::span<const float> head_scale = {});
 
-// Keys that the query at id i reads.
+// The number of keys that the query at id i reads.
 int64_t KeysSeen(const position::Plan& plan, int64_t i);
 
 }  // namespace ropewalk::attention

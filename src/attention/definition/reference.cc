@@ -25,7 +25,7 @@ double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
                              static_cast<int64_t>(q.size()), turned.data());
   double sum = 0;
   for (size_t d = 0; d < q.size(); ++d) {
-    // The magnitude stands on both sides, on the components that rotate.
+    // The magnitude multiplies the rotated components of query and key.
     const bool rotates = d < 2 * angles.size();
     sum +=
         turned[d] * k[d] * (rotates ? table.magnitude * table.magnitude : 1.0);

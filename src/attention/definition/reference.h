@@ -1,5 +1,11 @@
-// Attention by its definition: float64, one pair at a time, straight from the
-// effective distance r(i, j).
+// The definition of attention: float64, one pair at a time, computed directly
+// from the effective distance r(i, j).
+//
+// The folder attention/definition/ defines what attention computes, for serving
+// (this file), for training (training_reference.h), and for measurements on its
+// weights (scores.h, entropy.h). It is slow on purpose and shares no code with
+// the fast forms, which tests compare with it. Keep it readable as formulas; a
+// change here changes what every model computes.
 
 #ifndef ROPEWALK_ATTENTION_DEFINITION_REFERENCE_H_
 #define ROPEWALK_ATTENTION_DEFINITION_REFERENCE_H_
@@ -13,19 +19,19 @@
 
 namespace ropewalk::attention {
 
-// Score of query q at id i and key k at id j, each [D] and not rotated:
+// The score of query q at id i and key k at id j, each [D] and not rotated:
 //
 //   cap(head_scale s(i) factor <q rotated by r(i, j), k>)
 //
-// with the shape's factor, which is 1 / sqrt(D) unless it says otherwise, and
-// its soft-cap, cap(s) = softcap tanh(s / softcap), or s without one. Minus
-// infinity where the pair is masked.
+// where factor is that of the shape, by default 1 / sqrt(D), and cap(s) is
+// softcap tanh(s / softcap), or s without a soft-cap. Minus infinity if the
+// pair is masked.
 double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
                       std::span<const double> q, int64_t i,
                       std::span<const double> k, int64_t j,
                       double head_scale = 1);
 
-// Output [n, H, ValueWidth()] of a whole sequence with ids [0, n).
+// The output [n, H, ValueWidth()] for a whole sequence with ids [0, n).
 //
 //   queries [n, H, D]   keys [n, G, D]   values [n, G, ValueWidth()]
 //   head_scale [H] or empty

@@ -9,10 +9,10 @@
 namespace ropewalk::attention {
 namespace {
 
-// What every head of a pair shares: the rotation between the two.
+// The rotation between query and key of a pair, the same for all heads.
 struct Turn {
-  std::vector<double> cosines;  // [pairs], magnitude^2 in them
-  std::vector<double> sines;    // [pairs]
+  std::vector<double> cosines;  // [pairs], times magnitude^2
+  std::vector<double> sines;    // [pairs], times magnitude^2
 
   void Set(const position::FrequencyTable& table, double r) {
     const double square = table.magnitude * table.magnitude;
@@ -25,7 +25,7 @@ struct Turn {
     }
   }
 
-  // Product of q [D], rotated, and k [D].
+  // The product of q [D], rotated, and k [D].
   double Product(const float* q, const float* k, size_t D) const {
     const size_t pairs = cosines.size();
     double sum = 0;
@@ -49,12 +49,13 @@ void CheckSizes(const position::Plan& plan, const HeadShape& shape,
   Require(shape.H > 0 && shape.G > 0 && shape.D > 0 && shape.H % shape.G == 0,
           "attention scores: " + std::to_string(shape.H) +
               " query heads of width " + std::to_string(shape.D) + " over " +
-              std::to_string(shape.G) + " key heads");
+              std::to_string(shape.G) +
+              " key heads (query heads must be a multiple of key heads)");
   Validate(shape);
   Require(static_cast<int64_t>(query.size()) == shape.H * shape.D,
-          "attention scores: a query of " + std::to_string(query.size()) +
-              " numbers for " + std::to_string(shape.H) + " heads of width " +
-              std::to_string(shape.D));
+          "attention scores: a query has " + std::to_string(query.size()) +
+              " numbers, which do not fit " + std::to_string(shape.H) +
+              " heads of width " + std::to_string(shape.D));
   const auto key_size = static_cast<size_t>(shape.G * shape.D);
   Require(i >= 0 && keys.size() % key_size == 0 &&
               static_cast<int64_t>(keys.size() / key_size) > i,
@@ -63,12 +64,14 @@ void CheckSizes(const position::Plan& plan, const HeadShape& shape,
               " numbers each; got " + std::to_string(keys.size()) + " numbers");
   Require(
       head_scale.empty() || static_cast<int64_t>(head_scale.size()) == shape.H,
-      "attention scores: " + std::to_string(head_scale.size()) +
-          " scales for " + std::to_string(shape.H) + " heads");
+      "attention scores: one scale is needed for each of " +
+          std::to_string(shape.H) + " heads, got " +
+          std::to_string(head_scale.size()));
   for (const position::FrequencyTable& table : plan.tables) {
     Require(2 * static_cast<int64_t>(table.frequencies.size()) <= shape.D,
             "attention scores: " + std::to_string(table.frequencies.size()) +
-                " frequencies for heads of width " + std::to_string(shape.D));
+                " frequencies do not fit heads of width " +
+                std::to_string(shape.D));
   }
 }
 

@@ -1,6 +1,6 @@
-// Attention scores by the definition: float64, straight from the effective
-// distance r(i, j), and nothing of the kernels that run models. What entropy
-// and rank of attention are reckoned from.
+// Attention scores by the definition, in float64 from the effective distance
+// r(i, j), without the kernels that run models. Entropy and rank of attention
+// are computed from them.
 
 #ifndef ROPEWALK_ATTENTION_DEFINITION_SCORES_H_
 #define ROPEWALK_ATTENTION_DEFINITION_SCORES_H_
@@ -15,18 +15,17 @@
 
 namespace ropewalk::attention {
 
-// Scores before softmax, capped where the shape caps them, [H] rows: of each
-// head of the query at id i with the keys that the plan shows it, in their
-// order.
+// The scores before softmax, after any soft-cap: for each of [H] heads those of
+// the query at id i with the keys that the plan lets it see, in their order.
 //
 //   query       [H, D]     not rotated
 //   keys        [n, G, D]  not rotated, n > i
 //   head_scale  [H] of a learned log n scale, or empty
-//   direction   back to ids [0, i], which reads no others; ahead to [i, n); or
-//               both. Ahead r(i, j) = -r(j, i), as in training.
+//   direction   the keys to score: ids [0, i], ids [i, n), or both. For j > i,
+//               r(i, j) = -r(j, i), as in training.
 //
-// Throws std::invalid_argument where a size is not of the shape, or a table of
-// the plan is wider than the heads.
+// Throws std::invalid_argument if a size does not match the shape, or if a
+// table of the plan is wider than the heads.
 std::vector<std::vector<double>> RowScores(
     const position::Plan& plan, const HeadShape& shape,
     std::span<const float> query, int64_t i, std::span<const float> keys,

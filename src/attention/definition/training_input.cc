@@ -18,7 +18,7 @@ void Validate(const TrainingInputOf<Real>& input) {
   const TrainingShape& s = input.shape;
   Require(s.B >= 0 && s.T >= 0 && s.S >= 0 && s.H > 0 && s.G > 0 && s.D > 0 &&
               s.Dv > 0 && s.H % s.G == 0,
-          "training attention: no such shape:" + Name("B", s.B) +
+          "training attention: this shape is not possible:" + Name("B", s.B) +
               Name("T", s.T) + Name("S", s.S) + Name("H", s.H) +
               Name("G", s.G) + Name("D", s.D) + Name("Dv", s.Dv) +
               " (H must be a multiple of G)");
@@ -37,13 +37,14 @@ void Validate(const TrainingInputOf<Real>& input) {
   }
   const auto heads = static_cast<int64_t>(input.mask.heads.size());
   Require(heads == 1 || heads == s.H,
-          "training attention: directions are one for all heads or one a "
-          "head, got " +
+          "training attention: one direction for all heads or one for each "
+          "head is needed, got " +
               std::to_string(heads) + " for " + std::to_string(s.H));
   for (int64_t b = 0; b < s.B; ++b) {
     for (const int64_t* counts : {input.mask.prefix, input.mask.keys}) {
       Require(counts == nullptr || counts[b] >= 0,
-              "training attention: a prefix or a number of keys is negative");
+              "training attention: prefixes and numbers of keys must be at "
+              "least 0");
     }
   }
 }

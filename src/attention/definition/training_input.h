@@ -1,5 +1,5 @@
-// What training attention is given and what it gives back, for any number type:
-// the float64 definition and the fast loops share it.
+// Inputs and outputs of training attention, for any number type. The float64
+// definition and the fast loops share them.
 
 #ifndef ROPEWALK_ATTENTION_DEFINITION_TRAINING_INPUT_H_
 #define ROPEWALK_ATTENTION_DEFINITION_TRAINING_INPUT_H_
@@ -23,22 +23,22 @@ struct TrainingShape {
   int64_t Group() const { return H / G; }
 };
 
-// Which keys a head's query i may see, before the plan's own mask.
+// Which keys the query i of a head may see, in addition to the plan's mask.
 enum class Direction {
   kForward,   // j <= i
   kBackward,  // j >= i
   kBoth,
 };
 
-// Beside the plan's. Pairs with j > i follow Plan::Mirror.
+// A mask in addition to that of the plan. Pairs with j > i follow Plan::Mirror.
 struct TrainingMask {
-  std::vector<Direction> heads = {Direction::kForward};  // one, or [H]
+  std::vector<Direction> heads = {Direction::kForward};  // one for all, or [H]
   const int64_t* prefix = nullptr;  // [B]; forward heads see j < prefix too
   const int64_t* keys = nullptr;    // [B]; keys j >= keys are padding
 };
 
-// Strides count elements from token to token, and the heads of a token lie
-// side by side, so that q, k and v may be slices of one packed projection.
+// Strides count elements from token to token, and the heads of a token are
+// adjacent, so that q, k and v may be parts of one packed projection.
 template <typename Real>
 struct TrainingInputOf {
   const position::Plan* plan = nullptr;
@@ -49,23 +49,23 @@ struct TrainingInputOf {
   const Real* v = nullptr;  // [B, S, G, Dv]
   int64_t q_stride = 0;     // at least H D; sequences follow at T q_stride
   int64_t k_stride = 0;     // at least G D; sequences follow at S k_stride
-  int64_t v_stride = 0;     // at least G Dv, likewise
-  const Real* head_scale = nullptr;  // [H]; multiplies a head's scores
+  int64_t v_stride = 0;     // at least G Dv; sequences follow at S v_stride
+  const Real* head_scale = nullptr;  // [H], multiplies the scores; or null
 };
 
 template <typename Real>
 struct TrainingOutputOf {
   Real* out = nullptr;  // [B, T, H, Dv]
-  Real* lse = nullptr;  // [B, H, T]: ln sum_j exp(score), -inf: no key seen
+  Real* lse = nullptr;  // [B, H, T]: ln sum_j exp(score); -inf without keys
 };
 
 template <typename Real>
 struct TrainingGradientsOf {
-  const Real* out = nullptr;  // as Forward left them
+  const Real* out = nullptr;  // the results of the forward pass
   const Real* lse = nullptr;
   const Real* d_out = nullptr;  // [B, T, H, Dv]
-  // Overwritten; strided as q, k and v are. The elements between heads and
-  // the next token are left alone.
+  // Overwritten; with the strides of q, k and v. Elements between the heads of
+  // one token and the next token do not change.
   Real* d_q = nullptr;
   Real* d_k = nullptr;
   Real* d_v = nullptr;
@@ -76,7 +76,8 @@ using TrainingInput = TrainingInputOf<float>;
 using TrainingOutput = TrainingOutputOf<float>;
 using TrainingGradients = TrainingGradientsOf<float>;
 
-// What both of them, and the reference, ask of their input. Throws.
+// The checks of forward, backward and reference on their input. Throws
+// std::invalid_argument.
 template <typename Real>
 void Validate(const TrainingInputOf<Real>& input);
 extern template void Validate(const TrainingInputOf<float>&);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kMasked = -std::numeric_limits<double>::infinity();
 
-// How a pair is scored: sum_d (q turned by `distance`)_d k_d under `table`.
+// The score of a pair is sum_d (q rotated by `distance` under `table`)_d k_d.
 struct PairRule {
   double distance = 0;
   const position::FrequencyTable* table = nullptr;
@@ -27,7 +27,7 @@ class Reference {
     for (const Direction heading : mask.heads) {
       ahead = ahead || heading != Direction::kForward;
     }
-    if (ahead) plan_.Mirror();  // throws where it is not defined
+    if (ahead) plan_.Mirror();  // throws if it is not defined
   }
 
   void Forward(const TrainingOutputOf<double>& output) const {
@@ -124,7 +124,7 @@ class Reference {
     return input_.head_scale == nullptr ? 1 : input_.head_scale[h];
   }
 
-  // Nothing where the pair is masked.
+  // Returns nullopt if the pair is masked.
   std::optional<PairRule> RuleOf(int64_t b, int64_t i, int64_t j,
                                  int64_t h) const {
     const TrainingMask& mask = input_.mask;
@@ -152,8 +152,8 @@ class Reference {
                         plan_.bands[static_cast<size_t>(*band)].table)]};
   }
 
-  // y = x turned by sign * distance, the magnitudes of both sides on the
-  // components that rotate.
+  // y = x rotated by sign * distance. Components that rotate are multiplied by
+  // the magnitudes of query and key.
   void Turn(const PairRule& rule, double sign, const double* x,
             double* y) const {
     const std::vector<double>& theta = rule.table->frequencies;

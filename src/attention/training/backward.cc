@@ -1,16 +1,16 @@
-// Backward: one task a key head, a range of keys and a range of queries.
+// Backward: a task is a key head, a range of keys and a range of queries.
 //
-// Within a task the queries pass in strips over a chunk of packed keys. A
-// strip's scores and their gradients stand with the queries in the lanes, and
-// so does the gradient of its queries; those of keys and values are products
-// over the lanes. Gradients of queries and keys gather in the rotated space of
-// each turn and are rotated back once a chunk.
+// Within a task the queries pass in strips over a chunk of packed keys. Scores,
+// gradients of scores and gradients of queries have one query in each lane;
+// gradients of keys and values are products over the lanes. Gradients of
+// queries and keys are summed in the rotated space of each turn and rotated
+// back once for each chunk.
 //
-// Where there are few key heads, their keys and queries are cut into R ranges
-// each, so that there are tasks for many threads. The tasks run in R phases, in
-// which no two meet at the same queries or keys: phase p takes key range c with
-// query range (p - c) mod R. So the order of every sum is that of the phases,
-// whatever the number of threads; and where the mask is causal and R even, all
+// If there are few key heads, their keys and queries are cut into R ranges
+// each, so that there are tasks for many threads. The tasks run in R phases,
+// and no two tasks of a phase have the same queries or keys: phase p takes key
+// range c with query range (p - c) mod R. So every sum has the order of the
+// phases, with any number of threads. With a causal mask and an even R all
 // phases have the same work.
 
 #include <algorithm>
@@ -31,7 +31,7 @@ namespace {
 
 using kernels::kKeyPanel;
 
-// Key heads times ranges at most: beyond, there are threads enough.
+// The largest number of key heads times ranges; more would not help.
 constexpr int64_t kTasks = 32;
 
 // Keys and values of a chunk and the gradient of the keys must stay in an L2
@@ -40,8 +40,8 @@ constexpr int64_t kTasks = 32;
 constexpr int64_t kChunkFloats = int64_t{1} << 16;
 constexpr int64_t kMostChunk = 1024;
 
-// Keys of a step: weights and gradients of the scores, [96, 48] of each, stay
-// in an L1 cache.
+// The number of keys of a step. Weights and gradients of scores, [96, 48] each,
+// stay in an L1 cache.
 constexpr int64_t kStep = 96;
 
 int64_t ChunkKeys(const TrainingShape& shape) {
@@ -50,9 +50,9 @@ int64_t ChunkKeys(const TrainingShape& shape) {
       kMostChunk);
 }
 
-// Depends on nothing but the shape, as the order of the sums does. Ranges of
-// 8 sqrt(n) tokens: 256 of 1024, where packing is a tenth of the work, and more
-// where there is more work.
+// The number of ranges. It depends on the shape only, because the order of sums
+// does. A range has 8 sqrt(n) of n tokens: 256 of 1024, where packing is a
+// tenth of the work, and more of longer sequences.
 int64_t Ranges(const TrainingShape& shape) {
   const auto tokens = static_cast<double>(std::max(shape.T, shape.S));
   const auto ranges = static_cast<int64_t>(std::sqrt(tokens) / 8);
@@ -60,7 +60,7 @@ int64_t Ranges(const TrainingShape& shape) {
   return std::max<int64_t>(1, std::min(ranges, kTasks / heads) / 2 * 2);
 }
 
-// The part `at` of `size` cut into `parts`, at multiples of `grain`.
+// Part `at` of `size` elements cut into `parts` parts at multiples of `grain`.
 position::KeyRange Part(int64_t size, int64_t grain, int64_t parts,
                         int64_t at) {
   const int64_t grains = CeilDivide(size, grain);
@@ -110,7 +110,7 @@ class Backward {
     limit_ = MakeSight(call_.input, task.b, 0).keys;
     add_queries_ = !task.first;
     int64_t first = task.keys.first;
-    do {  // an empty range, too, writes zeros to its queries
+    do {  // runs for an empty range too, to write zeros to its queries
       Chunk({first, std::min(first + chunk_, task.keys.last)});
       add_queries_ = true;
       first += chunk_;
@@ -157,7 +157,7 @@ class Backward {
   void Meet(const Strip& strip, position::KeyRange keys) {
     bool packed = false;
     for (const KeyRun& run : strip.view.runs()) {
-      // The last run may pass the last key, and is all zeros there.
+      // The last run may pass the last key; packed keys are zeros there.
       const int64_t first = std::max(run.keys.first, keys.first);
       const int64_t last =
           std::min(run.keys.last, CeilDivide(keys.last, kernels::kKeyBlock) *
@@ -179,7 +179,7 @@ class Backward {
     std::fill(queries_packed_.begin(), queries_packed_.end(), false);
   }
 
-  // What a strip needs in any turn.
+  // Packs the data of a strip that all turns need.
   void Pack(const Strip& strip) {
     Forget();
     const int64_t stride = shape_.H * shape_.Dv;
@@ -270,7 +270,8 @@ class Backward {
     }
   }
 
-  // Gradients of queries and keys from those of one piece's scores.
+  // Adds the gradients of queries and keys that follow from those of the scores
+  // of one piece.
   void Gather(const Piece& piece, const float* d_scores, int64_t rows,
               int64_t begin, int64_t end) {
     const int64_t D = shape_.D;
@@ -296,7 +297,7 @@ class Backward {
                         .d_keys_stride = D});
   }
 
-  // What the strip has gathered to d_q, without the head's scalar.
+  // Writes the sums of the strip to d_q, without the scale of the head.
   void WriteQueries(const Strip& strip) {
     const int64_t D = shape_.D;
     const int64_t stride = call_.input.q_stride;
@@ -316,7 +317,8 @@ class Backward {
     if (!add) FillRows(d_q, stride, strip.rows, D);
   }
 
-  // What the chunk has gathered to d_k and d_v. The queries stood to base 2.
+  // Writes the sums of the chunk to d_k and d_v. It divides by log2(e), which
+  // the packed queries contain.
   void WriteKeys(position::KeyRange keys) {
     const int64_t D = shape_.D;
     const int64_t stride = call_.input.k_stride;
@@ -349,7 +351,7 @@ class Backward {
     }
   }
 
-  // Rows of tokens from `begin` on, out of a turn's rotated space.
+  // Rotates rows of tokens from `begin` on back from the space of a turn.
   void TurnBack(const RotationRows& angle, int64_t begin, int64_t rows,
                 const float* scales, const float* from, float* to,
                 int64_t stride, bool add) const {
@@ -376,11 +378,11 @@ class Backward {
   const TrainingShape& shape_;
   const TrainingGradients& gradients_;
   const int64_t lanes_;
-  const int64_t chunk_;  // keys of a chunk at most
+  const int64_t chunk_;  // the largest number of keys in a chunk
   PackedKeys keys_;
   Task task_;
   int64_t limit_ = 0;         // keys that exist
-  bool add_queries_ = false;  // to d_q, rather than overwrite it
+  bool add_queries_ = false;  // adds to d_q instead of overwriting it
   float* values_;             // [panels, Dv, kKeyPanel]
   float* d_values_;           // [chunk, Dv]
   float* d_keys_;             // [key turns, chunk, D]
@@ -399,8 +401,8 @@ class Backward {
   std::vector<kernels::StripPiece> pieces_;
 };
 
-// A head's scalar takes q . d_q without itself, so that it may be 0; d_q takes
-// it afterwards.
+// The gradient of a head's scale is q . d_q before d_q is multiplied by the
+// scale, so that the scale may be 0.
 void ApplyHeadScales(const TrainingCall& call,
                      const TrainingGradients& gradients, ParallelFor& threads) {
   const TrainingInput& input = call.input;

@@ -1,6 +1,7 @@
-// Forward: one task a key head and a run of queries, in strips. The keys that
-// those queries reach pass by tile by tile; each tile is rotated and packed
-// once a task and meets every strip, whose softmax runs online.
+// Forward: a task is a key head and a run of queries, in strips. It goes
+// through the keys of these queries tile by tile. Each tile is rotated and
+// packed once for the task and then used by every strip, with an online
+// softmax.
 
 #include <algorithm>
 #include <cmath>
@@ -20,11 +21,11 @@ namespace {
 
 using kernels::kKeyPanel;
 
-// Queries of a task at most: packing a tile of keys costs little beside 1000 of
-// them, while what their strips own must stay in an L2 cache, 2^18 floats of
-// it, where heads are not unusually wide. Fewer, so that each worker gets a
-// few tasks, of unequal length as they are; but packing costs a tenth of the
-// time where only 200 queries share it.
+// Limits of the queries of a task. For 1000 queries the cost of packing a tile
+// of keys is small, and the memory of their strips, 2^18 floats for heads of
+// usual width, stays in an L2 cache. Fewer queries give each worker a few
+// tasks, which balances their unequal costs; but with 200 queries packing is a
+// tenth of the time.
 constexpr int64_t kMostQueries = 960;
 constexpr int64_t kLeastQueries = 192;
 constexpr int64_t kStripFloats = int64_t{1} << 18;
@@ -42,8 +43,8 @@ int64_t FloatsPerStrip(const TrainingCall& call) {
   return kernels::StripLanes() * (call.query_turns() * shape.D + shape.Dv + 5);
 }
 
-// Queries of a task, a multiple of the lanes. A row's result does not depend
-// on it.
+// The number of queries in a task, a multiple of the lanes. The result of a row
+// does not depend on it.
 int64_t TaskQueries(const TrainingCall& call, int64_t workers) {
   const TrainingShape& shape = call.input.shape;
   const int64_t lanes = kernels::StripLanes();
@@ -103,7 +104,7 @@ class Forward {
   }
 
  private:
-  // What a strip owns in the scratch.
+  // The part of the scratch memory that belongs to one strip.
   struct Memory {
     float* queries = nullptr;  // [query turns, D, lanes]
     kernels::StripState state;
@@ -115,7 +116,7 @@ class Forward {
     int64_t rows = 0;
     StripView view;
     Memory memory;
-    size_t next = 0;  // the first run that has keys to come
+    size_t next = 0;  // the first run that still has keys
   };
 
   void AddStrip(int64_t h, int64_t begin, position::KeyRange& reach) {
@@ -186,8 +187,8 @@ class Forward {
     }
   }
 
-  // [panels, kKeyTile, kKeyPanel]: in the rows of a packed projection, 2 KiB
-  // apart, the values of a tile would fight for a few sets of the L1 cache.
+  // [panels, kKeyTile, kKeyPanel], because rows of a packed projection that are
+  // 2 KiB apart would compete for a few sets of the L1 cache.
   void PackValues() {
     values_packed_ = true;
     const int64_t first = keys_.first();
@@ -250,7 +251,8 @@ void TrainForward(const TrainingInput& input, const TrainingOutput& output,
   const TrainingShape& shape = input.shape;
   const int64_t queries = TaskQueries(call, threads.workers());
   std::vector<Task> tasks;
-  // The last queries of a causal sequence cost most, and go first.
+  // Tasks with the last queries of a causal sequence cost most, so they go
+  // first.
   for (int64_t run = CeilDivide(shape.T, queries) - 1; run >= 0; --run) {
     const int64_t begin = run * queries;
     const int64_t end = std::min(shape.T, begin + queries);

@@ -1,9 +1,9 @@
-// What training attention makes of a plan and a mask: which keys a query sees,
-// and through which rotations of either side.
+// A plan combined with a mask for training attention: which keys a query sees,
+// and how query and key are rotated.
 //
-// The plan's bands decide pairs j <= i and its mirror those with j > i. A
-// piece is one band on its side of the diagonal. The keys that a piece shows
-// to a query are one interval whose ends never fall as the query moves on.
+// The bands of the plan decide pairs with j <= i, its mirror those with j > i.
+// A piece is one band on its side of the diagonal. The keys that a piece shows
+// to query i are one interval, whose ends never fall as i grows.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_MASKED_PLAN_H_
 #define ROPEWALK_ATTENTION_TRAINING_MASKED_PLAN_H_
@@ -30,20 +30,21 @@ struct Piece {
   int64_t key_turn = 0;
 };
 
-// The first piece that shows a pair decides it.
+// The first piece that shows a pair decides it, as with the bands of a plan.
 struct MaskedPlan {
   std::vector<Piece> pieces;
   std::vector<Turn> query_turns;
   std::vector<Turn> key_turns;
 };
 
-// Throws std::invalid_argument where a mirror is wanted and not defined.
+// Throws std::invalid_argument if the mask needs a mirror that the plan does
+// not have.
 MaskedPlan MakeMaskedPlan(const position::Plan& plan, const TrainingMask& mask);
 
 // One head in one sequence.
 struct Sight {
   Direction direction = Direction::kForward;
-  int64_t prefix = 0;  // keys that forward heads see besides
+  int64_t prefix = 0;  // forward heads also see keys below it
   int64_t keys = 0;    // keys that exist
 
   position::KeyRange Seen(const Piece& piece, int64_t i) const;

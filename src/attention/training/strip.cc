@@ -14,8 +14,9 @@ using kernels::kKeyPanel;
 int64_t Floor(int64_t key) { return key / kKeyBlock * kKeyBlock; }
 int64_t Ceil(int64_t key) { return Floor(key + kKeyBlock - 1); }
 
-// What one piece shows to a strip: some key of `touched` to some query, every
-// key of `whole` to every query. Rounded to blocks, outwards and inwards.
+// The keys that one piece shows to a strip: those that at least one query sees
+// (`touched`, rounded outwards to blocks) and those that every query sees
+// (`whole`, rounded inwards).
 struct Extent {
   position::KeyRange touched;
   position::KeyRange whole;
@@ -43,8 +44,8 @@ StripView::StripView(const MaskedPlan& masked, const Sight& sight,
       ends[lanes_ + l] =
           static_cast<int32_t>(std::clamp<int64_t>(seen.last, 0, sight.keys));
     }
-    // Intervals move forward with the query, so the first and the last query
-    // bound them all.
+    // The ends of intervals never fall as the query moves on, so those of the
+    // first and the last query bound all others.
     const Extent extent = {{Floor(ends[0]), Ceil(ends[2 * lanes_ - 1])},
                            {Ceil(ends[lanes_ - 1]), Floor(ends[lanes_])}};
     ends += 2 * lanes_;
@@ -59,7 +60,8 @@ StripView::StripView(const MaskedPlan& masked, const Sight& sight,
     KeyRun run{.keys = {cuts[c], cuts[c + 1]}};
     for (size_t p = 0; p < extents.size() && !run.whole; ++p) {
       if (!Contains(extents[p].touched, cuts[c])) continue;
-      // What later pieces show is decided already.
+      // This piece decides these keys for every query, so later pieces do not
+      // matter.
       const bool whole = Contains(extents[p].whole, cuts[c]);
       run.whole = whole && run.pieces.empty();
       run.pieces.push_back(static_cast<int64_t>(p));

@@ -1,10 +1,10 @@
-// Strips of queries and tiles of keys, as kernels/cpu/strip.h wants them.
+// Strips of queries and tiles of keys in the form of kernels/cpu/strip.h.
 //
-// A strip is StripLanes() neighbouring queries of one head. Which bands show
-// it which keys is settled once a strip, in runs of whole key blocks: within a
-// run either one piece shows every key to every query, or a few pieces have to
-// be asked pair by pair. A scheme with two bands so costs what one band costs,
-// but for the few blocks that its border crosses.
+// A strip is StripLanes() neighbouring queries of one head. A StripView
+// determines once for each strip which pieces show it which keys, as runs of
+// whole key blocks. Within a run either one piece shows every key to every
+// query, or a few pieces are tested for each pair. So a scheme with two bands
+// costs as much as one band, except in the few blocks that its border crosses.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_STRIP_H_
 #define ROPEWALK_ATTENTION_TRAINING_STRIP_H_
@@ -19,7 +19,7 @@
 
 namespace ropewalk::attention {
 
-// Keys that the same pieces show to a strip, in their order.
+// A run of keys that the same pieces show to a strip.
 struct KeyRun {
   position::KeyRange keys;  // whole key blocks; may pass the last key
   std::vector<int64_t> pieces;
@@ -28,15 +28,15 @@ struct KeyRun {
 
 class StripView {
  public:
-  // Queries [begin, begin + rows), rows at most the lanes of a strip. Lanes
-  // beyond them see what the last query sees.
+  // Sets the queries to [begin, begin + rows), where rows is at most the lanes
+  // of a strip. Lanes beyond them see the same keys as the last query.
   StripView(const MaskedPlan& masked, const Sight& sight, int64_t begin,
             int64_t rows);
 
-  // In the order of the keys; between them nothing is seen.
+  // In the order of the keys; the strip sees no keys between runs.
   const std::vector<KeyRun>& runs() const { return runs_; }
 
-  // Lane l sees the keys [First(piece)[l], Last(piece)[l]); may be empty.
+  // Lane l sees the keys [First(piece)[l], Last(piece)[l]), which may be empty.
   const int32_t* First(int64_t piece) const {
     return ends_.data() + 2 * piece * lanes_;
   }
@@ -48,20 +48,22 @@ class StripView {
   std::vector<KeyRun> runs_;
 };
 
-// Queries of a strip under a turn, as the kernels read them: [D, lanes] to
-// `strip`, and [lanes, D] to `rows`. Scaled so that scores are logarithms to
-// base 2. Lanes beyond `count` are 0.
+// Packs the queries of a strip under a turn for the kernels: [D, lanes] to
+// `strip` and [lanes, D] to `rows`, scaled so that scores are logarithms to
+// base
+// 2. Lanes beyond `count` are 0.
 void PackQueries(const TrainingCall& call, int64_t turn, int64_t b, int64_t h,
                  int64_t begin, int64_t count, float* rows, float* strip);
 
-// Neighbouring keys of one head, packed when first asked for: each turn as
-// panels [D, kKeyPanel], zeros where no key is.
+// Neighbouring keys of one head under each turn, as panels [D, kKeyPanel] with
+// zeros beyond the last key. A turn is packed when it is first used.
 class PackedKeys {
  public:
-  // At most `most` keys, a multiple of kKeyPanel.
+  // Has room for `most` keys, a multiple of kKeyPanel.
   PackedKeys(const TrainingCall& call, int64_t most, Arena& arena);
 
-  // Others: [first, first + count), those below `limit` exist.
+  // Changes to the keys [first, first + count), of which those below `limit`
+  // exist.
   void Begin(int64_t b, int64_t g, int64_t first, int64_t count, int64_t limit);
 
   int64_t first() const { return first_; }

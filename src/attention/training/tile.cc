@@ -25,7 +25,7 @@ TrainingCall::TrainingCall(const TrainingInput& in, TrainingScratch& scratch)
   masked = MakeMaskedPlan(*input.plan, input.mask);
   const TrainingShape& shape = input.shape;
   const int64_t ids = std::max(shape.T, shape.S);
-  // Tables of an earlier call serve as long as they are long enough.
+  // Tables of an earlier call are reused if they are long enough.
   if (scratch.tables.size() < ids) scratch.tables.Begin(0, ids);
   const auto rows_of = [&](const Turn& turn) {
     return scratch.tables.Get(

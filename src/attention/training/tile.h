@@ -1,5 +1,5 @@
-// What the tasks of training attention share: a call's masked, tables and
-// scales, and pieces of scratch.
+// Shared by the tasks of training attention: masked plan, rotation tables and
+// scales of a call, and the division of scratch memory.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_TILE_H_
 #define ROPEWALK_ATTENTION_TRAINING_TILE_H_
@@ -13,8 +13,8 @@
 
 namespace ropewalk::attention {
 
-// Keys that pass through the softmax between two products with the values:
-// their weights, [64, 48] of them, are a quarter of an L1 cache.
+// The number of keys that pass through the softmax between two products with
+// the values. Their weights [64, 48] take a quarter of an L1 cache.
 inline constexpr int64_t kKeyTile = 64;
 
 inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -23,13 +23,13 @@ inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 void ScaleRows(float* x, int64_t stride, int64_t rows, int64_t width,
                const float* scales);
 
-// What every task of a call shares. Borrows the input and the tables.
+// The data that all tasks of a call share. Borrows the input and the tables.
 struct TrainingCall {
   TrainingCall(const TrainingInput& input, TrainingScratch& scratch);
 
   const TrainingInput& input;
   MaskedPlan masked;
-  std::vector<RotationRows> query_rows;  // of each query turn
+  std::vector<RotationRows> query_rows;  // one for each query turn
   std::vector<RotationRows> key_rows;
   std::vector<double> scales;  // [T]: s(i) / sqrt(D)
 
@@ -55,13 +55,14 @@ struct TrainingCall {
     return input.v + (b * s.S + j) * input.v_stride + g * s.Dv;
   }
 
-  // s(i) / sqrt(D) of queries [begin, begin + rows), times `factor`.
+  // Writes s(i) / sqrt(D), times `factor`, for queries [begin, begin + rows).
   void Scales(int64_t begin, int64_t rows, double factor, float* scales) const;
-  // Queries [begin, begin + rows) of a head under a turn, to y [rows, D], at
-  // most kMostStripLanes. Scaled so that scores are logarithms to base 2.
+  // Writes queries [begin, begin + rows) of a head under a turn to y [rows, D],
+  // scaled so that scores are logarithms to base 2. `rows` is at most
+  // kMostStripLanes.
   void TurnQueries(int64_t turn, int64_t b, int64_t h, int64_t begin,
                    int64_t rows, float* y) const;
-  // Keys [first, first + rows) of a head under a turn, to y [rows, D].
+  // Writes keys [first, first + rows) of a head under a turn to y [rows, D].
   void TurnKeys(int64_t turn, int64_t b, int64_t g, int64_t first, int64_t rows,
                 float* y) const;
 };

@@ -1,18 +1,22 @@
-// Attention to train with: forward and backward over the bands of a plan.
+// Attention for training: forward and backward over the bands of a plan.
 //
-// Memory grows with the number of tokens, never with its square: the backward
-// pass forms the scores anew from queries, keys and the logarithm of each
-// row's sum. Queries and keys come unrotated, and their gradients are with
-// respect to the unrotated ones. The runtime's tile loop (attention.h) reads a
-// key store instead and has no gradient; a test holds the two together.
+// The folder attention/training/ computes attention and its gradients on the
+// CPU for the lab, which calls it through this header; it knows no LibTorch.
+// Serving attention reads a key store instead and has no gradient; a test
+// compares the two. Change the loops freely as long as training_test holds them
+// to attention/definition/training_reference.h on every instruction set.
+//
+// Memory grows with the number of tokens, not with its square, because the
+// backward pass computes the scores again from queries, keys and the logarithm
+// of each row's sum. Queries and keys are passed unrotated, and their gradients
+// are with respect to the unrotated ones.
 //
 // Query t has the id t and key s the id s, in every sequence of the batch. The
-// score scale is Plan::scale of the query's id, in every direction: where n
-// should be the whole length, leave the plan's scale out and pass it as
+// score scale is Plan::scale of the query's id, in every direction. If n should
+// be the whole length instead, leave the scale out of the plan and pass it as
 // head_scale.
 //
-// The result of a row, and every gradient, has the same bits whatever the
-// number of threads.
+// Results and gradients have the same bits with any number of threads.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_TRAINING_H_
 #define ROPEWALK_ATTENTION_TRAINING_TRAINING_H_
@@ -24,7 +28,8 @@
 
 namespace ropewalk::attention {
 
-// Memory and rotation tables kept from call to call. One thread at a time.
+// Memory and rotation tables that are reused from call to call, by one call at
+// a time.
 struct TrainingScratch {
   AttentionScratch memory;
   RotationTables tables;
@@ -32,14 +37,14 @@ struct TrainingScratch {
 
 // out = softmax(score) values, score = head_scale s(i) / sqrt(D) times the
 // product of the rotated query and key. A row that sees no key gives zeros.
-// NaNs are carried on.
+// NaNs propagate.
 //
-// Throws std::invalid_argument when shape, strides or mask make no sense, or
-// when the mask needs a mirror that the plan has not.
+// Throws std::invalid_argument if the shape is not possible, if strides or mask
+// do not fit it, or if the mask needs a mirror that the plan does not have.
 void TrainForward(const TrainingInput& input, const TrainingOutput& output,
                   ParallelFor& threads, TrainingScratch& scratch);
 
-// The gradients of sum(out * d_out). Throws like TrainForward.
+// The gradients of sum(out * d_out). Throws as TrainForward does.
 void TrainBackward(const TrainingInput& input,
                    const TrainingGradients& gradients, ParallelFor& threads,
                    TrainingScratch& scratch);

@@ -1,5 +1,5 @@
-// Attention calls with random contents for the tests of training attention,
-// and how far from the float64 definition their results may lie.
+// Attention calls with random contents for the tests of training attention, and
+// the tolerances of their results against the float64 definition.
 
 #ifndef ROPEWALK_ATTENTION_TRAINING_TRAINING_PROBLEM_FOR_TEST_H_
 #define ROPEWALK_ATTENTION_TRAINING_TRAINING_PROBLEM_FOR_TEST_H_
@@ -44,8 +44,8 @@ struct Mask {
   std::vector<int64_t> keys = {};
 };
 
-// One attention call with all that it reads and writes. Where `packed`, q, k
-// and v are slices of one projection, else each has a gap between tokens.
+// One attention call with all its inputs and outputs. If `packed`, q, k and v
+// are parts of one projection; else each has a gap between tokens.
 template <typename Real>
 struct Problem {
   position::Plan plan;
@@ -158,14 +158,15 @@ inline void Train(Problem<float>& p, ParallelFor& threads) {
   TrainBackward(p.Input(), p.Gradients(), threads, scratch);
 }
 
-// Largest |difference| allowed, from the largest norms of q, k, v and d_out.
+// The largest allowed |difference|, from the largest norms of q, k, v and
+// d_out.
 //
 // A score is a sum of D rounded products, (D + 8) half-ulps of |q| |k| c with
-// c = s / sqrt(D); a weight moves by twice that (once through the sum), and by
-// the rounding of lse: `weight`, relative. The two terms of d_score = P (d_P -
-// delta) are at most |d_out| |v|, each a sum of Dv products, and delta takes
-// the error of out besides: `score`, to be multiplied by P. Rows of P sum to
-// 1 and its columns to what `columns` says.
+// c = s / sqrt(D). The relative error of a weight, `weight`, is twice that (the
+// sum adds the second part) plus the rounding of lse. The two terms of d_score
+// = P (d_P - delta) are at most |d_out| |v|, each a sum of Dv products, and
+// delta adds the error of out; `score` is the error of d_score / P. Rows of P
+// sum to 1, its columns to `columns`.
 struct Tolerances {
   double weight = 0;
   double score = 0;
@@ -225,7 +226,8 @@ inline Tolerances TolerancesOf(const Problem<double>& p) {
   return t;
 }
 
-// Sums of the columns of P over the heads of a group: d_v where d_out is 1.
+// Sums of the columns of P over the heads of a group. They equal d_v if d_out
+// is 1.
 inline std::vector<double> ColumnSums(Problem<double> p) {
   std::fill(p.d_out.begin(), p.d_out.end(), 1.0);
   ReferenceTrainBackward(p.Input(), p.Gradients());
@@ -239,7 +241,8 @@ inline std::vector<double> ColumnSums(Problem<double> p) {
   return sums;
 }
 
-// What the definition says of a problem; the same for every ISA.
+// The results of the definition for a problem, the same for every instruction
+// set.
 struct Expected {
   Problem<double> problem;
   Tolerances tolerances;

@@ -46,7 +46,7 @@ const std::vector<std::string>& Causal() {
   return kAll;
 }
 
-// Those whose mirror is defined.
+// The spellings that have a mirror.
 std::vector<std::string> TwoSided() {
   std::vector<std::string> all;
   for (const std::string& spelling : Causal()) {
@@ -65,7 +65,7 @@ class TrainingTest : public testing::TestWithParam<std::string> {
 
   const std::string before_ = kernels::ActiveIsa();
 
-  // The definition is slow, so one run of it serves every ISA.
+  // The definition is slow, so it runs once for all instruction sets.
   void Check(const std::string& spelling, const TrainingShape& shape,
              const Mask& mask, bool packed = false) {
     static std::map<std::string, Expected> known;
@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, TrainingTest,
                          testing::ValuesIn(kernels::AvailableIsas()),
                          [](const auto& info) { return info.param; });
 
-// Around the window of most spellings, and around the tile.
+// Lengths around the window of most spellings and around the tile.
 const int64_t kLengths[] = {
     1, 19, 20, 21, kKeyTile - 1, kKeyTile, kKeyTile + 1, 2 * kKeyTile + 3};
 
@@ -161,7 +161,8 @@ TEST_P(TrainingTest, EveryWidthGroupingAndPackingMatchesFloat64) {
   }
 }
 
-// No scheme's bands disagree where they overlap, so this plan is made up.
+// The bands of the schemes agree where they overlap, so this plan is
+// artificial.
 TEST_P(TrainingTest, TheFirstBandThatShowsAPairDecidesIt) {
   position::Plan plan = MakePlan("rope", 8, 100);
   plan.bands.insert(plan.bands.begin(), {.selector = {.low = 30, .high = 75},
@@ -176,7 +177,7 @@ TEST_P(TrainingTest, TheFirstBandThatShowsAPairDecidesIt) {
   }
 }
 
-TEST_P(TrainingTest, SameBitsEveryRunAndForEveryNumberOfThreads) {
+TEST_P(TrainingTest, BitsDoNotDependOnRunOrNumberOfThreads) {
   for (const char* spelling : {"rope+logn-learned", "rerope:window=20"}) {
     Problem<float> one = MakeProblem(MakePlan(spelling, 16, 600),
                                      {3, 600, 600, 4, 2, 16, 16}, {}, 9);
@@ -195,7 +196,7 @@ TEST_P(TrainingTest, SameBitsEveryRunAndForEveryNumberOfThreads) {
   }
 }
 
-TEST_P(TrainingTest, ForwardIsTheRuntimesAttention) {
+TEST_P(TrainingTest, ForwardMatchesServingAttention) {
   const int64_t n = 150;
   const HeadShape shape{4, 2, 16};
   for (const std::string& spelling : Causal()) {
@@ -238,7 +239,7 @@ TEST_P(TrainingTest, TokensAfterTheQueryChangeNothing) {
   Problem<float> p = MakeProblem(MakePlan("rerope:window=20", 16, 100),
                                  {1, 100, 100, 2, 1, 16, 16}, {}, 11);
   Problem<float> changed = p;
-  // The last token's q, k, v, and the gradient that reaches its output.
+  // Changes q, k and v of the last token, and the gradient of its output.
   for (const auto& [at, width] : std::vector<std::pair<int64_t, int64_t>>{
            {99 * p.q_stride(), 32},
            {p.k_at() + 99 * p.k_stride(), 16},
@@ -254,7 +255,7 @@ TEST_P(TrainingTest, TokensAfterTheQueryChangeNothing) {
   }
 }
 
-TEST_P(TrainingTest, NotANumberStaysVisible) {
+TEST_P(TrainingTest, NanPropagatesToItsResults) {
   for (const bool in_key : {false, true}) {
     Problem<float> p = MakeProblem(MakePlan("rope", 16, 100),
                                    {1, 100, 100, 1, 1, 16, 16}, {}, 12);
@@ -268,7 +269,7 @@ TEST_P(TrainingTest, NotANumberStaysVisible) {
   }
 }
 
-TEST_P(TrainingTest, PaddedKeysMayHoldAnything) {
+TEST_P(TrainingTest, PaddedKeysMayBeNan) {
   Problem<float> p =
       MakeProblem(MakePlan("rope", 16, 70), {1, 70, 70, 1, 1, 16, 16},
                   {.heads = {Direction::kBoth}, .keys = {66}}, 13);
@@ -283,7 +284,7 @@ TEST_P(TrainingTest, PaddedKeysMayHoldAnything) {
   EXPECT_EQ(p.d_data, junk.d_data);
 }
 
-TEST(TrainingInputTest, RefusesWhatMakesNoSense) {
+TEST(TrainingInputTest, RefusesImpossibleShapesStridesAndMasks) {
   SerialFor serial;
   const auto refuses = [&](const std::string& spelling, TrainingShape shape,
                            const Mask& mask) {
@@ -334,7 +335,7 @@ TEST(TrainingReferenceTest, GradientsMatchCentralDifferences) {
       x = before - 1e-5;
       const double below = loss();
       x = before;
-      // The third derivative times 1e-10 / 6, and rounding over 2e-5.
+      // The third derivative times 1e-10 / 6, and rounding divided by 2e-5.
       ASSERT_NEAR(gradient, (above - below) / 2e-5, 1e-7) << spelling;
     };
     for (size_t at = 0; at < p.data.size(); ++at) {
@@ -346,7 +347,7 @@ TEST(TrainingReferenceTest, GradientsMatchCentralDifferences) {
   }
 }
 
-TEST(TrainingReferenceTest, IsTheRuntimesDefinition) {
+TEST(TrainingReferenceTest, MatchesTheDefinitionOfServingAttention) {
   for (const std::string& spelling : Causal()) {
     Problem<double> p = InDoubles(MakeProblem(
         MakePlan(spelling, 8, 80), {1, 80, 80, 2, 1, 8, 8}, {}, 15, true));
@@ -368,7 +369,7 @@ TEST(TrainingReferenceTest, IsTheRuntimesDefinition) {
   }
 }
 
-// I1: N = 512, w = 128, k = 1/16.
+// N = 512, w = 128, k = 1/16.
 TEST(TrainingReferenceTest, InvLeakyTrainsOnThePublishedDistances) {
   const position::Plan plan =
       MakePlan("inv-leaky:window=128,k=1/16", 2, 512, 512);
@@ -380,7 +381,8 @@ TEST(TrainingReferenceTest, InvLeakyTrainsOnThePublishedDistances) {
     p.data[static_cast<size_t>(t * p.q_stride())] = 1;
     p.data[static_cast<size_t>(p.k_at() + t * p.k_stride())] = 1;
   }
-  // The value marks key 0, so out[i] is its weight.
+  // The values are 1 for key 0 and 0 for others, so out[i] is the weight of key
+  // 0.
   p.data[static_cast<size_t>(p.v_at())] = 1;
   SerialFor serial;
   Train(p, serial);

@@ -16,8 +16,8 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// x / (1 + exp(-z)), by exp(-|z|), which neither overflows nor is held at a
-// largest value: far below zero the result is 0.
+// x / (1 + exp(-z)), computed from exp(-|z|), which does not overflow; far
+// below zero the result is 0.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TimesSigmoid(D d, V x, V z) {
   const V one = hn::Set(d, 1.0f);
@@ -48,15 +48,15 @@ struct GeluTanh {
 struct Relu {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {
-    return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);  // a NaN stays
+    return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);  // keeps NaN
   }
 };
 
-// x Phi(x), by Phi(-a) = exp(-a^2 / 2) g(a) for a = |x|: g falls slowly, from
-// 1/2 on like 1 / (a sqrt(2 pi)), and is t times a polynomial of degree 8 in
-// t = 1 / (1 + 0.35 a), of least largest relative error on [0, 14.5] (weighted
-// least squares, reweighted by the error): 3.3e-8. Beyond, the exponential
-// is 0.
+// x Phi(x), where Phi(-a) = exp(-a^2 / 2) g(a) for a = |x|. g falls slowly from
+// 1/2, in the end like 1 / (a sqrt(2 pi)), and is approximated by t times a
+// polynomial of degree 8 in t = 1 / (1 + 0.35 a). The polynomial minimises the
+// largest relative error on [0, 14.5], which is 3.3e-8 (weighted least squares,
+// reweighted by the error). Beyond 14.5 the exponential is 0.
 struct Gelu {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {

@@ -6,7 +6,7 @@
     (defined(__clang__) || __GNUC__ >= 11)
 #define ROPEWALK_HAS_AMX 1
 #include <cpuid.h>
-// Of GCC 12 about its own header.
+// GCC 12 warns about its own header.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -24,21 +24,22 @@ namespace ropewalk::kernels {
 
 #if ROPEWALK_HAS_AMX
 
-// Highway has no tiles, so these few functions are written for the one
-// instruction set that does.
+// Highway has no AMX tiles, so these functions use the compiler's intrinsics.
 #define ROPEWALK_TILES \
   __attribute__((      \
       target("avx512f,avx512bw,avx512vl,avx512bf16,amx-tile,amx-bf16")))
 
 namespace {
 
-// A tile is 16 rows of 64 bytes: of A 16 x 32 numbers; of B 32 x 16, two rows
-// of it side by side in each; of C 16 x 16 in float32.
+// A tile is 16 rows of 64 bytes. It holds 16 x 32 numbers of A, or 32 x 16
+// numbers of B with two rows of B interleaved in each, or 16 x 16 float32
+// numbers of C.
 constexpr int64_t kRows = 16;
 constexpr int64_t kDepth = 32;
-constexpr int64_t kTile = kRows * kDepth;  // uint16_t of a packed tile
-constexpr int64_t kBlock = 2 * kRows;      // of C: 2 x 2 tiles
-// Of K at a time, so that panels of some hundred rows stay in the cache.
+constexpr int64_t kTile = kRows * kDepth;  // numbers in a packed tile
+constexpr int64_t kBlock = 2 * kRows;      // a block of C is 2 x 2 tiles
+// K is cut into parts of this size, so that panels of some hundred rows stay
+// in the cache.
 constexpr int64_t kChunk = 512;
 
 int64_t Blocks(int64_t size) { return (size + kBlock - 1) / kBlock; }
@@ -74,8 +75,8 @@ ROPEWALK_TILES inline __m512i Rounded(__m512 low, __m512 high) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
-// 16 lanes of two neighbours each, from memory [rows, cols], zeros beyond:
-// lane j of line i is columns 2 j and 2 j + 1 of row i.
+// Reads memory [rows, cols], with zeros beyond it, so that lane j of line i has
+// columns 2 j and 2 j + 1 of row i.
 ROPEWALK_TILES inline void PairsAlong(const float* from, int64_t stride,
                                       int64_t rows, int64_t cols,
                                       __m512i (&lines)[kRows]) {
@@ -97,11 +98,11 @@ ROPEWALK_TILES inline void PairsAlong(const float* from, int64_t stride,
   }
 }
 
-// Lane j of line i is rows 2 i and 2 i + 1 of column j.
+// The same, with rows 2 i and 2 i + 1 of column j in lane j of line i.
 ROPEWALK_TILES inline void PairsAcross(const float* from, int64_t stride,
                                        int64_t rows, int64_t cols,
                                        __m512i (&lines)[kRows]) {
-  // The even row's 16 numbers, then the odd one's: laid side by side.
+  // 16 numbers of the even row and 16 of the odd row, to be interleaved.
   alignas(64) constexpr uint16_t kSideBySide[kDepth] = {
       0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
@@ -128,7 +129,7 @@ ROPEWALK_TILES inline void PairsAcross(const float* from, int64_t stride,
   }
 }
 
-// Lane j of line i and lane i of line j change places.
+// Exchanges lane j of line i with lane i of line j.
 ROPEWALK_TILES inline void Transpose(__m512i (&lines)[kRows]) {
   __m512i t[kRows];
   for (int64_t i = 0; i < kRows; i += 2) {
@@ -162,16 +163,17 @@ ROPEWALK_TILES inline void Store(const __m512i (&lines)[kRows],
   }
 }
 
-// An operand as it is packed: rows of A or columns of B, `size` of them, in
-// panels of 32, which hold for each stretch of kDepth along K two tiles.
+// An operand that is being packed: `size` rows of A or columns of B, in panels
+// of 32. A panel holds two tiles for each kDepth numbers along K.
 struct Packing {
   const Bf16Operand& x;
   int64_t size;
   bool along;  // K runs along the rows of memory
-  bool turn;   // lines come out the other way round than the tile wants
+  bool turn;   // lines read from memory must be transposed for the tile
 };
 
-// Of the panel from `first` on, the tiles of the `depth` numbers from `k` on.
+// Packs the tiles of K's numbers [k, k + depth) for the panel that begins at
+// row or column `first`.
 ROPEWALK_TILES inline void PackTiles(const Packing& p, int64_t first, int64_t k,
                                      int64_t depth, uint16_t* tile) {
   __m512i lines[kRows];
@@ -190,14 +192,14 @@ ROPEWALK_TILES inline void PackTiles(const Packing& p, int64_t first, int64_t k,
   }
 }
 
-// Some of K: what is packed and multiplied before the rest is looked at.
+// The part of K that is packed and multiplied at one time.
 struct Chunk {
   int64_t begin, end;  // along K
   int64_t stretches() const { return (end - begin + kDepth - 1) / kDepth; }
   int64_t panel() const { return 2 * kTile * stretches(); }
 };
 
-// Memory is read along its rows, or strides would miss the cache.
+// Reads memory along its rows, because large strides would miss the cache.
 ROPEWALK_TILES void PackPanel(const Packing& p, const Chunk& chunk,
                               int64_t first, uint16_t* panel) {
   for (int64_t k = chunk.begin; k < chunk.end; k += kDepth) {
@@ -230,7 +232,7 @@ void PackAll(const Packing& p, const Chunk& chunk, ParallelFor& parallel,
   }
 }
 
-// One block of C, up to 32 x 32, from panels of A and B.
+// Computes one block of C, up to 32 x 32, from panels of A and B.
 ROPEWALK_TILES void Block(const uint16_t* a, const uint16_t* b,
                           int64_t stretches, float* c, int64_t stride,
                           bool add) {
@@ -265,7 +267,7 @@ ROPEWALK_TILES void Block(const uint16_t* a, const uint16_t* b,
   _tile_stored(3, below + kRows, bytes);
 }
 
-// At the edge of C the block goes over a buffer of its own.
+// The same at the edge of C, through a buffer of its own.
 ROPEWALK_TILES void EdgeBlock(const uint16_t* a, const uint16_t* b,
                               int64_t stretches, int64_t rows, int64_t cols,
                               float* c, int64_t stride, bool add) {
@@ -279,7 +281,7 @@ ROPEWALK_TILES void EdgeBlock(const uint16_t* a, const uint16_t* b,
   }
 }
 
-// Rows [32 block, 32 block + 32) of C [M, N], from panels.
+// Computes rows [32 block, 32 block + 32) of C [M, N] from panels.
 ROPEWALK_TILES void BlockRow(int64_t M, int64_t N, const Chunk& chunk,
                              int64_t block, const uint16_t* a,
                              const uint16_t* b, float* c, int64_t stride,

@@ -1,6 +1,6 @@
-// ggml's block types in two steps, included once for each instruction set:
-// Read gives a block's integers as bytes and its scales, then Widen multiplies
-// them. Dot products and unpacking share the first step.
+// Readers of ggml's block types, included once for each instruction set. Read
+// gives the integers of a block as bytes, and its scales; unpacking and dot
+// products then multiply them.
 
 #if defined(ROPEWALK_KERNELS_CPU_BLOCKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ROPEWALK_KERNELS_CPU_BLOCKS_INL_H_
@@ -81,7 +81,7 @@ struct Centred {
   }
 };
 
-// The two bits of weight 2^kShift.
+// Two bits of each byte, from bit kShift on.
 template <int kShift>
 struct TwoBits {
   template <class D>
@@ -90,8 +90,8 @@ struct TwoBits {
   }
 };
 
-// A nibble of the first byte, with bits of the second above it: those of
-// `mask`, moved up by kLeft or down by -kLeft, minus `zero`.
+// A nibble of the first byte, with the bits `mask` of the second byte above it
+// (moved up by kLeft, or down by -kLeft), minus `zero`.
 template <class Nibble, int kLeft>
 struct WithHighBits {
   uint8_t mask;
@@ -109,7 +109,7 @@ struct WithHighBits {
   }
 };
 
-// 16 bytes as the 32 steps that their nibbles name, the low ones first.
+// Looks up the 32 nibbles of 16 bytes in `steps`, the low nibbles first.
 HWY_INLINE void LookUpNibbles(const uint8_t* HWY_RESTRICT from,
                               const int8_t* HWY_RESTRICT steps,
                               int8_t* HWY_RESTRICT to) {
@@ -128,8 +128,8 @@ HWY_INLINE void LookUpNibbles(const uint8_t* HWY_RESTRICT from,
 #endif
 }
 
-// 16 bytes as the 32 numbers that their nibbles, the low ones first, and the
-// 32 bits above them make, minus `zero`.
+// Reads 32 numbers of five bits, minus `zero`. The nibbles of 16 bytes, low
+// ones first, are the lower four bits, and `bits` has the upper bit of each.
 HWY_INLINE void ReadFiveBits(const uint8_t* HWY_RESTRICT nibbles,
                              const uint8_t* HWY_RESTRICT bits, uint8_t zero,
                              int8_t* HWY_RESTRICT q) {
@@ -140,7 +140,7 @@ HWY_INLINE void ReadFiveBits(const uint8_t* HWY_RESTRICT nibbles,
     q[i] = static_cast<int8_t>((low | high) - zero);
   }
 #else
-  // Each lane gets the byte that its bit is in, and tests it.
+  // Each lane gets the byte that has its bit, and tests the bit.
   alignas(16) static constexpr uint8_t kBytes[16] = {0, 0, 0, 0, 0, 0, 0, 0,
                                                      1, 1, 1, 1, 1, 1, 1, 1};
   alignas(16) static constexpr uint8_t kBits[16] = {
@@ -238,7 +238,7 @@ struct Q5_1Block : BlockOf32 {
   }
 };
 
-// Two bits each: 32 bytes hold 128 elements, 32 at the same two bits.
+// Reads numbers of two bits: 32 bytes hold 128 elements, 32 at each bit pair.
 HWY_INLINE void ReadTwoBits(const uint8_t* HWY_RESTRICT bytes,
                             int8_t* HWY_RESTRICT q) {
   for (int64_t half = 0; half < 2; ++half, bytes += 32, q += 128) {
@@ -287,8 +287,8 @@ struct Q3KBlock : BlockOf256 {
   }
 };
 
-// The eight 6-bit scales and minima of q4_K and q5_K, four at a time: the
-// later four keep their upper two bits above those of the earlier.
+// Reads the eight 6-bit scales and minima of q4_K and q5_K, four at a time. The
+// upper two bits of the later four lie above the 6 bits of the earlier four.
 HWY_INLINE void ReadScalesOfK(const uint8_t* HWY_RESTRICT block, float* scale,
                               float* offset) {
   uint32_t words[3];
@@ -416,7 +416,8 @@ struct Mxfp4Block : BlockOf32 {
   }
 };
 
-// The next base-3 digit of each byte: multiplying by 3 moves it above the byte.
+// Reads the base-3 digits of each byte: multiplying by 3 moves the next digit
+// above the byte.
 template <int64_t kDigits, int64_t kCount>
 HWY_INLINE void ReadTrits(const uint8_t* HWY_RESTRICT bytes,
                           int8_t* HWY_RESTRICT q) {
@@ -454,7 +455,7 @@ struct Tq2_0Block : BlockOf256 {
   }
 };
 
-// Calls `use` with the Block of a type; false for plain types.
+// Calls `use` with the block struct of `type`; returns false for plain types.
 template <class Use>
 HWY_INLINE bool WithBlock(DType type, const Use& use) {
   switch (type) {
@@ -498,10 +499,10 @@ HWY_INLINE bool WithBlock(DType type, const Use& use) {
   return false;
 }
 
-// At most the 16 elements that share a scale.
+// Vectors of at most 16 elements, which is the smallest group with one scale.
 using BlockTag = hn::CappedTag<float, 16>;
 
-// Integers of a block as floats.
+// Loads integers of a block as floats.
 HWY_INLINE hn::Vec<BlockTag> QuantsAt(BlockTag d, const int8_t* q) {
   const hn::Rebind<int32_t, BlockTag> d32;
   const hn::Rebind<int8_t, BlockTag> d8;
@@ -525,7 +526,7 @@ HWY_INLINE void UnpackBlocks(const uint8_t* row, int64_t size,
       for (int64_t i = 0; i < Block::kGroup; i += lanes) {
         const int64_t k = g * Block::kGroup + i;
         auto value = hn::Mul(factor, QuantsAt(d, q + k));
-        // Two roundings, as the definition has them: no fused operation.
+        // Not fused, because the definition rounds product and sum separately.
         if constexpr (Block::kOffset) {
           value = hn::Add(value, hn::Set(d, offset[g]));
         }

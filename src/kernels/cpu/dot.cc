@@ -1,7 +1,7 @@
-// Dot products of float32 vectors with stored rows: what decoding is made of.
-// One vector reads every weight once and uses it once; the vectors of a batch
-// share rows that were unpacked for them. Both add in the same order, so that a
-// token has the same bits alone and in a batch.
+// Dot products of float32 vectors with stored rows, in which decoding spends
+// most of its time. With one vector every weight is read and used once; the
+// vectors of a batch share rows that were unpacked for them. Both sum in the
+// same order, so that a token has the same bits alone and in a batch.
 
 #include <cstring>
 
@@ -75,9 +75,9 @@ float DotImpl(DType type, const void* row, const float* x, int64_t size) {
   }
 }
 
-// Tokens and weight rows whose sums are registers at once. Each has four
-// chains, as PlainDot has; one chain is summed after the other, so that a
-// vector that is loaded serves a whole tile.
+// The numbers of tokens and weight rows whose sums are in registers at the same
+// time. Each sum has four chains, as in PlainDot. Chains are computed one after
+// another, so that each loaded vector serves a whole tile.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
 constexpr int kTileTokens = 3;
 constexpr int kTileRows = 3;
@@ -88,7 +88,7 @@ constexpr int kTileRows = 4;
 
 using Float = hn::ScalableTag<float>;
 
-// sums[chain][row * kTokens + token], vectors.
+// The vectors sums[chain][row * kTokens + token].
 template <int kTokens, int kRows>
 HWY_INLINE void SumChain(const DotTileArgs& g, const float* HWY_RESTRICT rows,
                          const float* HWY_RESTRICT x, int64_t chain,

@@ -1,4 +1,4 @@
-// Rotation, normalisation and sums of rows.
+// Rotation, transposition, normalisation and sums of rows.
 
 #include <cmath>
 
@@ -45,7 +45,7 @@ void RotateImpl(const RotateArgs& args) {
 constexpr int64_t kLine = 16;  // floats
 constexpr int64_t kRowsAhead = 16;
 
-// kAccumulate: y += the rows, else y = the rows.
+// With kAccumulate y += the rows, else y = the rows.
 template <bool kAccumulate>
 void RotateRowsBy(const RotateRowsArgs& args) {
   const auto put = [](auto d, auto value, float* y) HWY_ATTR {
@@ -56,7 +56,7 @@ void RotateRowsBy(const RotateRowsArgs& args) {
   for (int64_t r = 0; r < args.rows; ++r) {
     const float* x = args.x + r * args.x_stride;
     float* y = args.y + r * args.y_stride;
-    // Rows of heads lie far apart, where no processor looks ahead.
+    // Rows of heads lie so far apart that processors do not prefetch them.
     for (int64_t i = 0; i < args.D; i += kLine) {
       hwy::Prefetch(x + kRowsAhead * args.x_stride + i);
     }
@@ -90,7 +90,7 @@ void RotateRowsImpl(const RotateRowsArgs& args) {
 }
 
 #if HWY_TARGET != HWY_SCALAR
-// Four elements of each of Lanes(d) / 4 rows, `step` apart.
+// Loads four elements of each of Lanes(d) / 4 rows, `step` apart.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* x, int64_t step) {
   if constexpr (hn::MaxLanes(D()) == 4) {
@@ -103,8 +103,8 @@ HWY_INLINE hn::Vec<D> LoadBlocks(D d, const float* x, int64_t step) {
   }
 }
 
-// Squares of 4 x 4 by two rounds of interleaving, as many below each other as
-// there are blocks of four lanes. Returns the first row that is left.
+// Transposes squares of 4 x 4 by two rounds of interleaving, Lanes(d) / 4
+// squares at once, one below the other. Returns the first row that is left.
 template <class D>
 HWY_INLINE int64_t TransposeRows(D d, const float* x, int64_t x_stride,
                                  int64_t first, int64_t rows, int64_t columns,
@@ -136,7 +136,7 @@ HWY_INLINE int64_t TransposeRows(D d, const float* x, int64_t x_stride,
 }
 #endif
 
-// Single elements around the squares.
+// Transposes the elements that do not fill a square.
 void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
                    int64_t columns, float* y, int64_t y_stride) {
   int64_t whole_rows = 0;
@@ -161,9 +161,9 @@ void TransposeImpl(const float* x, int64_t x_stride, int64_t rows,
   }
 }
 
-// Sum of term(x, i) in float64, of an x as long as a whole vector of those:
-// norms of rows of any length and any scale are exact to the rounding of their
-// components. A norm costs a thousandth of the product that follows it.
+// The sum of term(x, i) in float64. So norms of rows of any length and scale
+// are exact up to the rounding of their components. A norm costs a thousandth
+// of the matrix product that follows it.
 template <class Term>
 HWY_INLINE double SumOf(const float* x, int64_t size, const Term& term) {
   const hn::ScalableTag<double> d;
@@ -216,7 +216,8 @@ void LayerNormImpl(const float* x, const float* weight, const float* bias,
   });
   const auto factor = static_cast<float>(
       1 / std::sqrt(squares / static_cast<double>(size) + epsilon));
-  // The mean in two parts, so that a row far from zero keeps its differences.
+  // The mean is kept as two floats, so that differences from it stay exact in a
+  // row far from zero.
   const auto high = static_cast<float>(mean);
   const auto low = static_cast<float>(mean - static_cast<double>(high));
   ForLanes(size, [&](auto d, int64_t at) HWY_ATTR {

@@ -14,8 +14,9 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// x = n ln 2 + r with |r| <= ln 2 / 2. ln 2 is taken off in two parts, the
-// first exact in n's range.
+// Returns r and sets n so that x = n ln 2 + r with |r| <= ln 2 / 2. It
+// subtracts n ln 2 in two parts, of which the first is exact for every n that
+// occurs.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TakeOffLn2(D d, V x, V* n) {
   *n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
@@ -43,8 +44,8 @@ HWY_INLINE V PowerOfTwo(D d, V n) {
       d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
 }
 
-// exp(x) = 2^n exp(r). Below -87.3 the result would be subnormal and is 0;
-// above 88.3 it is held at the largest 2^127.x.
+// exp(x) = 2^n exp(r). Below -87.3 the result is 0, where it would be
+// subnormal; above 88.3 it is exp(88.3).
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V FastExp(D d, V x) {
   const V low = hn::Set(d, -87.3f);
@@ -54,7 +55,7 @@ HWY_INLINE V FastExp(D d, V x) {
   V p = hn::MulAdd(ExpTail(d, r), r, hn::Set(d, 1.0f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   const V y = hn::IfThenZeroElse(hn::Lt(x, low), hn::Mul(p, PowerOfTwo(d, n)));
-  // Which of a bound and a NaN survives the clamp differs by target.
+  // Targets differ in whether Min and Max keep a NaN or the bound.
   return hn::IfThenElse(hn::IsNaN(x), x, y);
 }
 

@@ -1,10 +1,10 @@
 // Register-tiled matrix product.
 //
-// A tile of kRows rows by two vectors of columns lives in registers while the
-// depth runs: each step loads two vectors of b and broadcasts kRows values of
-// a. AVX2 has 16 registers: 6 x 2 accumulators, 2 loads, 1 broadcast. AVX-512
-// and NEON have 32: 12 x 2, 2 and 1. A deep product is cut into parts, between
-// which c rests in memory; the order of its sums stays that of k.
+// A tile of kRows rows by two vectors of columns stays in registers over the
+// depth: each step loads two vectors of b and broadcasts kRows values of a.
+// AVX2 has 16 registers: 6 x 2 accumulators, 2 loads, 1 broadcast. AVX-512 and
+// NEON have 32: 12 x 2, 2 and 1. A deep product is cut into parts, between
+// which c is stored to memory; sums are still formed in the order of k.
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gemm.cc"
@@ -26,11 +26,11 @@ constexpr int kTileRows = 6;
 constexpr int kTileRows = 12;
 #endif
 
-// A strip of b this deep, two AVX-512 vectors wide, takes 16 KiB: a third of
-// an L1, and half of those sets that rows 256 bytes apart can use.
+// Columns of b this deep and two AVX-512 vectors wide take 16 KiB: a third of
+// an L1 cache, and half of the sets that rows 256 bytes apart can use.
 constexpr int64_t kDepth = 128;
 
-// kRows x (kVectors * Lanes(d)) of c at once.
+// Computes kRows x (kVectors * Lanes(d)) elements of c at once.
 template <int kRows, int kVectors, class D>
 HWY_INLINE void Tile(D d, const GemmArgs& g, const float* HWY_RESTRICT a,
                      const float* HWY_RESTRICT b, float* HWY_RESTRICT c) {
@@ -73,7 +73,7 @@ HWY_INLINE void Tile(D d, const GemmArgs& g, const float* HWY_RESTRICT a,
   }
 }
 
-// All rows of one strip of columns, b at its first row.
+// Computes all rows of one run of columns; `b` points at its first row.
 template <int kVectors, class D>
 HWY_INLINE void Strip(D d, const GemmArgs& g, const float* b, float* c) {
   int64_t r = 0;
@@ -90,7 +90,7 @@ HWY_INLINE void Strip(D d, const GemmArgs& g, const float* b, float* c) {
   rows(std::integral_constant<int, 1>());
 }
 
-// Columns from `column` on while whole strips of this width remain.
+// Computes columns from `column` on while whole runs of this width remain.
 template <int kVectors, class D>
 HWY_INLINE int64_t Strips(D d, const GemmArgs& g, int64_t column) {
   const auto width = static_cast<int64_t>(kVectors * hn::Lanes(d));
@@ -100,9 +100,9 @@ HWY_INLINE int64_t Strips(D d, const GemmArgs& g, int64_t column) {
   return column;
 }
 
-// The same for the widest strips, which are copied first where enough rows
-// share them: rows of b that are a large power of two apart would fight for
-// a few sets of the L1 cache.
+// The same for the widest runs. They are copied first if enough rows of a share
+// them, because rows of b that are a large power of two apart compete for a few
+// sets of the L1 cache.
 template <class D>
 HWY_INLINE int64_t WideStrips(D d, const GemmArgs& g) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));

@@ -16,8 +16,8 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// sum of term(tag, i): whole vectors in float32 lanes, four at a time so that
-// additions do not wait for each other, the rest in float64.
+// The sum of term(tag, i). Whole vectors are added in float32, in four chains
+// so that additions do not wait for each other; the rest in float64.
 template <class Term>
 HWY_INLINE double SumLanes(int64_t size, const Term& term) {
   const hn::ScalableTag<float> d;
@@ -115,8 +115,7 @@ double CrossEntropyImpl(float* logits, int64_t V, int64_t target,
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const float aim = logits[target];
-  // A NaN among the logits is dropped by some targets' Max, but comes back
-  // through the sum.
+  // On some targets Max ignores a NaN among the logits, but the sum keeps it.
   float top = logits[0];
   int64_t i = 0;
   if (V >= lanes) {

@@ -1,6 +1,7 @@
-// The kernels of training beside attention: norms, gates and the softmax loss
-// with their gradients. float32 on raw pointers, one thread, one row a call;
-// their definitions are the float64 forms in lab/ops, which hold them.
+// The kernels of training apart from attention: norms, gates and the softmax
+// loss with their gradients, in float32 on raw pointers. A call works on one
+// row in one thread. The float64 forms in lab/ops are their definitions, and
+// the tests there compare the two.
 
 #ifndef ROPEWALK_KERNELS_CPU_GRADIENTS_H_
 #define ROPEWALK_KERNELS_CPU_GRADIENTS_H_
@@ -10,12 +11,12 @@
 namespace ropewalk::kernels {
 
 // y = r x * weight with r = 1 / sqrt(mean(x^2) + epsilon); returns r. A null
-// weight is all ones.
+// weight stands for ones.
 float RmsNormForward(const float* x, const float* weight, float epsilon,
                      int64_t size, float* y) noexcept;
 
-// With g = dy * weight: dx = r (g - x r^2 mean(g x)); dweight += r dy * x
-// where it is not null. dx may be dy.
+// With g = dy * weight: dx = r (g - x r^2 mean(g x)), and dweight += r dy * x
+// unless dweight is null. dx may be dy.
 void RmsNormBackward(const float* x, const float* weight, float r,
                      const float* dy, int64_t size, float* dx,
                      float* dweight) noexcept;
@@ -24,9 +25,9 @@ void RmsNormBackward(const float* x, const float* weight, float r,
 void SwiGluBackward(const float* gate, const float* up, const float* dy,
                     int64_t size, float* dgate, float* dup) noexcept;
 
-// One row of logits [V] against `target`: returns the loss -ln p(target), and
-// leaves in `logits` its gradient times `weight`, (p - onehot) weight. Loss
-// and gradient are NaN where a logit is.
+// Returns the loss -ln p(target) of one row of logits [V], and replaces
+// `logits` by its gradient times `weight`, (p - onehot) weight. If a logit is
+// NaN, loss and gradient are NaN.
 double CrossEntropy(float* logits, int64_t V, int64_t target,
                     float weight) noexcept;
 

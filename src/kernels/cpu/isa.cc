@@ -44,8 +44,8 @@ void ChooseIsa(const std::string& name) {
     names += (names.empty() ? "" : ", ") + NameOf(target);
   }
   hwy::SetSupportedTargetsForTest(active);
-  throw std::invalid_argument("ROPEWALK_ISA: '" + name +
-                              "' is not available here; there are " + names);
+  throw std::invalid_argument("ROPEWALK_ISA: the instruction set '" + name +
+                              "' is not available here; available: " + names);
 }
 
 void ChooseIsaFromEnvironment() {

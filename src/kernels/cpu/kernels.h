@@ -1,7 +1,7 @@
-// The fast kernels: float32 on raw pointers, one thread, no allocation.
+// The fast kernels: float32 on raw pointers, in one thread, without allocation.
 //
-// Each has its plain float64 definition in kernels/reference/, and the tests
-// hold it to that on every instruction set. Matrices are row-major; a stride
+// Each has its plain float64 definition in kernels/reference/, and tests
+// compare the two on every instruction set. Matrices are row-major; a stride
 // counts elements from one row to the next.
 
 #ifndef ROPEWALK_KERNELS_CPU_KERNELS_H_
@@ -13,9 +13,9 @@
 
 namespace ropewalk::kernels {
 
-// c[m, n] = sum_k a[m, k] b[k, n], added to c where `accumulate`. A row of c
-// is computed in the same order whatever the number of rows. Nothing outside
-// the given sizes is touched.
+// c[m, n] = sum_k a[m, k] b[k, n], or += with `accumulate`. The order of the
+// sums in a row of c does not depend on the number of rows. Memory outside the
+// given sizes is neither read nor written.
 struct GemmArgs {
   const float* a = nullptr;
   const float* b = nullptr;
@@ -27,8 +27,8 @@ struct GemmArgs {
   int64_t b_stride = 0;
   int64_t c_stride = 0;
   bool accumulate = false;
-  // Elements from one column of a to the next: a transposed matrix is read in
-  // place with a_stride = 1 and its own stride here.
+  // Elements from one column of a to the next. To read a transposed matrix in
+  // place, set a_stride to 1 and this to the stride of the matrix.
   int64_t a_step = 1;
 };
 void Gemm(const GemmArgs& args) noexcept;
@@ -39,9 +39,9 @@ void Gemm(const GemmArgs& args) noexcept;
 //   decay = 2^(running_max - new); running_sum = running_sum decay + sum
 //   output row *= decay
 //
-// Scores are logarithms to base 2. Those of -inf are masked pairs; a row with
-// nothing but those is left as it is, with scores 0. running_max starts at
-// -inf, running_sum at 0.
+// Scores are logarithms to base 2. A score of -inf is a masked pair. If all
+// pairs of a row are masked, its scores become 0 and its state stays as it is.
+// running_max starts at -inf and running_sum at 0.
 struct OnlineSoftmaxArgs {
   float* scores = nullptr;        // [rows, columns] in, weights out
   float* running_max = nullptr;   // [rows]
@@ -55,9 +55,9 @@ struct OnlineSoftmaxArgs {
 };
 void OnlineSoftmax(const OnlineSoftmaxArgs& args) noexcept;
 
-// y = scale * (x rotated), for `heads` rows of width D: pairs (m, m + pairs)
-// by the angle whose cos[m] and sin[m] are given; the components from
-// 2 * pairs on are only scaled. y may be x.
+// y = scale * (x rotated), for `heads` rows of width D. Pair (m, m + pairs) is
+// rotated by the angle with cos[m] and sin[m]; components from 2 * pairs on are
+// only scaled. y may be x.
 struct RotateArgs {
   const float* x = nullptr;
   float* y = nullptr;
@@ -72,8 +72,8 @@ struct RotateArgs {
 };
 void Rotate(const RotateArgs& args) noexcept;
 
-// Rotate for rows that each have their own angle and their own scale: row r
-// takes cos + r * angle_stride, sin alike, and scale[r].
+// Rotate for rows that each have their own angle and scale: row r takes
+// cos + r * angle_stride, sin + r * angle_stride, and scale[r].
 struct RotateRowsArgs {
   const float* x = nullptr;  // [rows, D]
   float* y = nullptr;        // [rows, D]; may be x unless `accumulate`
@@ -84,30 +84,30 @@ struct RotateRowsArgs {
   int64_t pairs = 0;
   const float* cos = nullptr;
   const float* sin = nullptr;
-  int64_t angle_stride = 0;      // 0: one angle for all
-  const float* scale = nullptr;  // [rows], null for 1
-  bool back = false;             // by minus the angle: the transposed map
-  bool accumulate = false;       // y += rather than y =
+  int64_t angle_stride = 0;      // 0: all rows have the same angle
+  const float* scale = nullptr;  // [rows]; null stands for 1
+  bool back = false;             // rotates by minus the angle
+  bool accumulate = false;       // y += instead of y =
 };
 void RotateRows(const RotateRowsArgs& args) noexcept;
 
-// y[c, r] = x[r, c] for an x of [rows, columns].
+// y[c, r] = x[r, c] for x [rows, columns].
 void Transpose(const float* x, int64_t x_stride, int64_t rows, int64_t columns,
                float* y, int64_t y_stride) noexcept;
 
-// y = x / sqrt(mean(x^2) + epsilon) * weight, over one row of `size`; a null
-// weight is 1. The sum is of float64. y may be x.
+// y = x / sqrt(mean(x^2) + epsilon) * weight, for one row of `size` elements. A
+// null weight stands for 1. The sum is formed in float64. y may be x.
 void RmsNorm(const float* x, const float* weight, float epsilon, int64_t size,
              float* y) noexcept;
 
-// y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias, over one row of
-// `size`, the variance divided by `size`; a null weight is 1, a null bias 0.
-// The sums are of float64. y may be x.
+// y = (x - mean(x)) / sqrt(var(x) + epsilon) * weight + bias, for one row of
+// `size` elements; var divides by `size`. A null weight stands for 1, a null
+// bias for 0. Sums are formed in float64. y may be x.
 void LayerNorm(const float* x, const float* weight, const float* bias,
                float epsilon, int64_t size, float* y) noexcept;
 
-// Of a feed-forward layer. Each result is within 5e-7 |x| of its definition;
-// infinite x give NaN where the definition's limit is 0.
+// The activation of a feed-forward layer. Each result is within 5e-7 |x| of the
+// definition. An infinite x gives NaN where the limit of the definition is 0.
 enum class Activation {
   kSilu,      // x / (1 + exp(-x))
   kGelu,      // x (1 + erf(x / sqrt(2))) / 2
@@ -122,7 +122,7 @@ void Activate(Activation kind, const float* x, int64_t size, float* y) noexcept;
 void GatedActivation(Activation kind, const float* gate, const float* up,
                      int64_t size, float* y) noexcept;
 
-// GatedActivation of kSilu.
+// GatedActivation with kSilu.
 void SwiGlu(const float* gate, const float* up, int64_t size,
             float* y) noexcept;
 
@@ -138,12 +138,12 @@ void AddScaled(const float* x, float factor, int64_t size, float* y) noexcept;
 // y *= factor.
 void Scale(float factor, int64_t size, float* y) noexcept;
 
-// sum_i x[i] row[i], the row stored as `type`: the same bits as of the row that
-// UnpackRow makes of it.
+// sum_i x[i] row[i] for a row that is stored as `type`. The result has the same
+// bits as for the row unpacked by UnpackRow.
 float Dot(DType type, const void* row, const float* x, int64_t size) noexcept;
 
-// y[t, r] = sum_i weights[r, i] x[t, i], the same bits as Dot of kF32 gives of
-// each pair.
+// y[t, r] = sum_i weights[r, i] x[t, i]. Each element has the same bits as Dot
+// with kF32.
 struct DotTileArgs {
   const float* weights = nullptr;  // [rows, columns]
   const float* x = nullptr;        // [T, columns]
@@ -157,8 +157,7 @@ struct DotTileArgs {
 };
 void DotTile(const DotTileArgs& args) noexcept;
 
-// y = exp(x), relative error below 2e-7; 0 below -87.3, the largest finite
-// result above 88.3.
+// y = exp(x), relative error below 2e-7; 0 below -87.3, exp(88.3) above 88.3.
 void Exp(const float* x, int64_t size, float* y) noexcept;
 
 }  // namespace ropewalk::kernels

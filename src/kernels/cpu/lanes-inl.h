@@ -16,7 +16,8 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// body(tag, i) over [0, size): whole vectors, then single lanes.
+// Calls body(tag, i) over [0, size), for whole vectors first and then for
+// single lanes.
 template <class Body>
 HWY_INLINE void ForLanes(int64_t size, const Body& body) {
   const hn::ScalableTag<float> d;

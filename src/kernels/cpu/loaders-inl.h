@@ -1,5 +1,5 @@
-// Loaders of stored elements as vectors of floats, included
-// once for each instruction set.
+// Loaders of stored elements as vectors of floats, included once for each
+// instruction set.
 
 #if defined(ROPEWALK_KERNELS_CPU_LOADERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ROPEWALK_KERNELS_CPU_LOADERS_INL_H_
@@ -17,8 +17,8 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// A loader gives a row's elements from i on: as a vector of floats where that
-// many are left, and one by one.
+// A loader gives the elements of a row from i on, as a vector of floats or one
+// by one.
 struct F32Loader {
   static constexpr int64_t kBytes = 4;  // of an element
   const float* row;
@@ -48,7 +48,7 @@ struct F16Loader {
   static constexpr int64_t kBytes = 2;
   const uint16_t* row;
 #if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2) || HWY_TARGET == HWY_NEON
-  // An instruction of its own.
+  // The target has an instruction for it.
   template <class D>
   HWY_INLINE hn::Vec<D> Load(D d, int64_t i) const {
     const hn::Rebind<hwy::float16_t, D> d16;
@@ -70,7 +70,7 @@ struct F16Loader {
     const auto sign = hn::ShiftLeft<16>(hn::And(bits, hn::Set(d32, 0x8000u)));
     const auto moved = hn::BitCast(d, magnitude);
     const auto scaled = hn::Mul(moved, hn::Set(d, 0x1p112f));
-    // Moved infinities and NaNs start at 2^-96.
+    // After the move infinities and NaNs are the numbers from 2^-96 on.
     const auto exponent =
         hn::IfThenElseZero(hn::Ge(moved, hn::Set(d, 0x1p-96f)),
                            hn::BitCast(d, hn::Set(d32, 0x7f800000u)));

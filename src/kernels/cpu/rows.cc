@@ -20,24 +20,24 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most the 16 keys of a panel in a vector.
+// A vector has at most the 16 keys of a panel.
 using PanelTag = hn::CappedTag<float, kKeyPanel>;
 
-// Keys scored at once: two vectors for each of up to four rows, so that eight
-// chains of additions hide each other's latency.
+// The number of keys scored at once: two vectors for each of up to four rows,
+// so that eight chains of additions hide their latency.
 constexpr int kVectors = 2;
 
-// Asks for memory some time before it is read, and at its end for the first of
-// what comes next. Decoding reads everything once, from memory, and a core
-// waits for few lines at a time: only what is asked for early overlaps with
-// the arithmetic. The processor's own prefetching, where there is any, stops
-// at every page and starts anew with every tile.
+// Prefetches memory before it is read, and near its end the beginning of what
+// is read next. Decoding reads everything once from memory, and a core can wait
+// for few cache lines at a time, so that only reads that start early overlap
+// with the arithmetic. Prefetching by the processor stops at every page and
+// starts again with every tile.
 class Stream {
  public:
   static constexpr int64_t kAhead = 8192;  // bytes: a run of 16 wide values
   static constexpr int64_t kLine = 64;
 
-  // `bytes` from `from` on are read now, then `next`, which may be null.
+  // The loop reads `bytes` bytes at `from`, then `next`, which may be null.
   Stream(const void* from, int64_t bytes, const void* next)
       : next_(static_cast<const uint8_t*>(next)) {
     const auto* begin = static_cast<const uint8_t*>(from);
@@ -46,7 +46,7 @@ class Stream {
     if (bytes < kAhead) Turn(kAhead - bytes);
   }
 
-  // For every kBytes that are read, of the step of that number.
+  // To be called for every kBytes that are read, with the number of the step.
   template <int64_t kBytes>
   HWY_INLINE void Read(int64_t step) {
     if constexpr (kBytes >= kLine) {
@@ -64,7 +64,7 @@ class Stream {
     if (HWY_UNLIKELY(at_ >= end_)) Turn(0);
   }
   void Turn(int64_t skip) {
-    // Without a next one the last line is asked for again: no harm.
+    // Without `next` the last line is prefetched again, which does no harm.
     at_ = next_ == nullptr ? end_ - kLine : next_ + skip;
     end_ = next_ == nullptr ? end_ : next_ + 2 * kAhead;
     next_ = nullptr;
@@ -81,7 +81,7 @@ constexpr int64_t kVectorBytes = static_cast<int64_t>(HWY_MIN(kKeyPanel * 4,
                                                               HWY_MAX_BYTES)) /
                                  4 * Loader::kBytes;
 
-// Where vector v of the keys from `key` on begins, in elements of panels.
+// The offset, in elements of the panels, of vector v of the keys from `key` on.
 HWY_INLINE int64_t PanelAt(int64_t key, int64_t panel_elements) {
   return key / kKeyPanel * panel_elements + key % kKeyPanel;
 }
@@ -297,12 +297,13 @@ void RowScoresImpl(const RowScoresArgs& args) {
   }
 }
 
-// Tokens whose values are read together, column group after column group, so
-// that memory is read in order whatever the width.
+// The number of tokens whose values are read together, one group of columns
+// after another, so that memory is read in order at any width.
 constexpr int64_t kRun = 16;
 
-// kRows rows of kCount vectors of columns from `column` on; `weights` holds
-// `keys` weights a row, `stride` apart, for the tokens from `token` on.
+// Computes kRows rows of kCount vectors of columns from `column` on. `weights`
+// has `keys` weights in each row, with rows `stride` apart, for the tokens from
+// `token` on.
 template <int kRows, int kCount, class D, class Loader>
 HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
                        int64_t token, int64_t keys, const float* weights,
@@ -346,7 +347,7 @@ HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
   }
 }
 
-// Columns [begin, end) of a run for kRows rows.
+// Computes columns [begin, end) of a run of tokens for kRows rows.
 template <int kRows, class Loader>
 HWY_INLINE void AddColumns(const Loader& values, const RowValuesArgs& args,
                            int64_t token, int64_t keys, const float* weights,
@@ -389,7 +390,7 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
       plain(Bf16Loader{halves});
       break;
     default: {
-      // The scale of a token's block goes into its weight.
+      // The weight of a token is multiplied by the scale of its block.
       const F16Loader scales{halves};
       const auto* quants = reinterpret_cast<const int8_t*>(
           halves + QuantBlocks(args.columns) * args.keys);

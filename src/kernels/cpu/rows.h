@@ -1,9 +1,10 @@
-// Attention with few queries, as when decoding: every key and value is read
-// once from memory and used for all rows.
+// Attention with few queries, as in decoding: every key and value is read from
+// memory once and used for all rows.
 //
-// Keys and values stand as kernels/stored.h says, in any type. Keys in q8_0
-// are multiplied as integers, by queries of 16 bits: the products are exact,
-// and what the query loses is a 256th of what the keys have lost.
+// kernels/stored.h defines the layout of keys and values, which may have any of
+// its types. Keys in q8_0 are multiplied as integers with 16-bit queries. The
+// products are exact, and the rounding error of the queries is a 256th of that
+// of the keys.
 
 #ifndef ROPEWALK_KERNELS_CPU_ROWS_H_
 #define ROPEWALK_KERNELS_CPU_ROWS_H_
@@ -14,8 +15,8 @@
 
 namespace ropewalk::kernels {
 
-// Queries as the keys' type wants them: [rows, D] floats, and for q8_0 their
-// 16-bit form besides.
+// Queries in the form that the type of the keys needs: floats [rows, D], and
+// for q8_0 the 16-bit form as well.
 struct RowQueries {
   const float* rows = nullptr;          // [rows, D]
   const int16_t* quants = nullptr;      // [rows, 2 ceil(D / 2)]
@@ -24,8 +25,8 @@ struct RowQueries {
   int64_t D = 0;
 };
 
-// scores[r, key] = query r . key, for the keys of panels [first, last) at
-// `panels`; their columns of `scores` begin at kKeyPanel times the panel.
+// scores[r, key] = query r . key, for the keys of panels [first, last). The
+// scores of panel p are in columns from kKeyPanel * p on.
 struct RowScoresArgs {
   DType type = DType::kF32;
   const void* panels = nullptr;
@@ -34,14 +35,14 @@ struct RowScoresArgs {
   RowQueries queries;
   float* scores = nullptr;
   int64_t stride = 0;
-  const void* next = nullptr;  // memory that is read after this, if known
+  const void* next = nullptr;  // memory that will be read next, or null
 };
 void RowScores(const RowScoresArgs& args) noexcept;
 
 // output[r, c] += sum over keys [first, last) of weights[r, key] value[key, c].
 struct RowValuesArgs {
   DType type = DType::kF32;
-  const void* values = nullptr;  // as stored, of `keys` tokens
+  const void* values = nullptr;  // stored values of `keys` tokens
   int64_t keys = 0;
   int64_t columns = 0;
   int64_t first = 0;
@@ -55,9 +56,9 @@ struct RowValuesArgs {
 };
 void RowValues(const RowValuesArgs& args) noexcept;
 
-// The stored panels [0, panels) of keys as float32 [panels, D, kKeyPanel], and
-// the first `rows` of the values of `keys` tokens as [rows, columns]: what
-// strips read of a store that is not of float32.
+// Unpack the first `panels` panels of keys to float32 [panels, D, kKeyPanel],
+// and the values of the first `rows` of `keys` tokens to [rows, columns].
+// Strips read a store in this form unless it is float32 already.
 void UnpackPanels(DType type, const void* panels, int64_t count, int64_t D,
                   float* out) noexcept;
 void UnpackValues(DType type, const void* values, int64_t keys, int64_t columns,

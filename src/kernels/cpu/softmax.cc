@@ -31,7 +31,7 @@ void ExpImpl(const float* x, int64_t size, float* y) {
   }
 }
 
-// Largest of a row.
+// The largest element of a row.
 HWY_INLINE float RowMax(const float* HWY_RESTRICT x, int64_t size) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -87,7 +87,7 @@ void OnlineSoftmaxImpl(const OnlineSoftmaxArgs& args) {
     const float largest = RowMax(scores, args.columns);
     const float now = largest > before ? largest : before;
     if (now == -std::numeric_limits<float>::infinity()) {
-      // Nothing but masked pairs, or a NaN that the maximum passed over.
+      // Either all pairs are masked, or Max ignored a NaN.
       for (int64_t i = 0; i < args.columns; ++i) {
         scores[i] = scores[i] == now ? 0 : scores[i];
         args.running_sum[r] += scores[i];

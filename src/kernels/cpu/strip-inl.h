@@ -1,5 +1,5 @@
-// Strips of queries: their tags, register tiles and product, included once for
-// each instruction set.
+// The vector tags, register tiles and product of strips, included once for each
+// instruction set.
 
 #if defined(ROPEWALK_KERNELS_CPU_STRIP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ROPEWALK_KERNELS_CPU_STRIP_INL_H_
@@ -22,9 +22,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Tag = hn::ScalableTag<float>;
 using Vec = hn::Vec<Tag>;
 
-// With 32 registers 8 keys (or columns of values) by three vectors of queries:
-// 24 accumulators, 3 vectors and a broadcast; with 16 registers 4 by three,
-// 12 + 3 + 1.
+// The register tile is 8 keys (or columns of values) by three vectors of
+// queries with 32 registers: 24 accumulators, 3 vectors and a broadcast. With
+// 16 registers it is 4 by three: 12 + 3 + 1.
 constexpr int kVectors = 3;
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
 constexpr int kRows = 4;
@@ -34,14 +34,14 @@ constexpr int kRows = 8;
 
 HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(Tag())); }
 
-// Element (0, key) of a matrix in panels of kKeyPanel keys.
+// The offset of element (0, key) in a matrix in panels of kKeyPanel keys.
 HWY_INLINE const float* InPanels(const float* panels, int64_t width,
                                  int64_t key) {
   return panels + key / kKeyPanel * kKeyPanel * width + key % kKeyPanel;
 }
 
-// sum[r][v] += a[k a_step + r kStride] b[k, v] over k in [0, depth). The rows
-// of b are a strip apart.
+// sum[r][v] += a[k a_step + r kStride] b[k, v] over k in [0, depth). A row of b
+// has as many elements as a strip has lanes.
 template <int kCount, int64_t kStride = 1>
 HWY_INLINE void Product(const float* HWY_RESTRICT a, int64_t a_step,
                         const float* HWY_RESTRICT b, int64_t depth,

@@ -42,9 +42,9 @@ void FoldStripImpl(const StripState& state) {
   }
 }
 
-// A score of the block is far above its lane's top, or the first of its lane:
-// moves the top, and takes what was added up before to the new one: sums,
-// outputs, and the weights of the tile's keys up to `key`.
+// Raises the tops of lanes in which a score of this block is far above the top
+// or is the first of its lane. Rescales what was summed under the old top: the
+// sums, the outputs, and the weights of the tile's keys up to `key`.
 HWY_NOINLINE void MoveTop(const StripScoresArgs& args, int64_t key, int v,
                           Vec most, float* rises) {
   const StripState& state = args.state;
@@ -59,9 +59,10 @@ HWY_NOINLINE void MoveTop(const StripScoresArgs& args, int64_t key, int v,
   hn::Store(rise, d, rises);
   hn::Store(hn::Add(hn::Load(d, top), rise), d, top);
   hn::Store(hn::IfThenElse(moves, hn::Set(d, kSlack), before), d, limit);
-  // Lanes that stay are multiplied by 1 itself, which the polynomial misses by
-  // half an ulp. So is a first top, below which nothing stands: 2^-rise may be
-  // infinite there.
+  // Lanes whose top stays are multiplied by exactly 1, because the polynomial
+  // gives 1 with an error of half an ulp. Lanes that get their first top have
+  // nothing to rescale, and 2^-rise may be infinite there, so their factor is 1
+  // too.
   const auto decays = hn::And(moves, hn::Ne(before, hn::Set(d, -kInfinity)));
   const Vec decay =
       hn::IfThenElse(decays, FastExp2(d, hn::Neg(rise)), hn::Set(d, 1.0f));
@@ -79,7 +80,7 @@ HWY_NOINLINE void MoveTop(const StripScoresArgs& args, int64_t key, int v,
   scale(args.weights, key);
 }
 
-// Scores less top of kRows keys -> weights, [kRows, lanes].
+// Turns scores minus top of kRows keys into weights [kRows, lanes].
 HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
                        Vec (&sum)[kRows][kVectors]) {
   const StripState& state = args.state;
@@ -92,8 +93,8 @@ HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
     for (int r = 1; r < kRows; ++r) most = hn::Max(most, sum[r][v]);
     const auto above = hn::Gt(most, hn::Load(d, state.limit + v * lanes));
     if (HWY_UNLIKELY(!hn::AllFalse(d, above))) {
-      // Through memory: an accumulator whose address were taken would live
-      // there for good.
+      // Copied through memory, because the compiler would keep an accumulator
+      // in memory if its address were taken.
       HWY_ALIGN float rises[HWY_MAX_BYTES / sizeof(float)];
       MoveTop(args, key, v, most, rises);
       const Vec rise = hn::Load(d, rises);
@@ -115,8 +116,8 @@ HWY_INLINE void Finish(const StripScoresArgs& args, int64_t key,
   }
 }
 
-// Scores less top of keys [key, key + kRows) of the tile under one piece. With
-// a cap the product begins at zero, and the top is taken off at the end.
+// Scores minus top of keys [key, key + kRows) of the tile under one piece. With
+// a cap the product begins at zero and the top is subtracted at the end.
 template <bool kCapped>
 HWY_INLINE void Scores(const StripScoresArgs& args, const StripPiece& piece,
                        int64_t key, Vec (&sum)[kRows][kVectors]) {
@@ -187,8 +188,8 @@ HWY_INLINE void AllScores(const StripScoresArgs& args) {
   }
 }
 
-// The two never in one function: registers and the layout of the loop without
-// a cap are not the other's to change.
+// With and without a cap are separate functions, so that code for the cap does
+// not change the registers and the layout of the loop without it.
 HWY_NOINLINE void CappedScores(const StripScoresArgs& args) {
   AllScores<true>(args);
 }

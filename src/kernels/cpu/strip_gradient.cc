@@ -22,13 +22,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Mask = hn::Mask<Tag>;
 
-// Over the lanes 6 keys by 4 vectors of columns, 24 accumulators, 4 vectors and
-// a broadcast; with 16 registers 3 by 4: fewer loads than Gemm's 12 by 2.
+// For products over the lanes the register tile is 6 keys by 4 vectors of
+// columns (24 accumulators, 4 vectors and a broadcast), or 3 by 4 with 16
+// registers. It needs fewer loads than Gemm's 12 by 2.
 constexpr int kWide = 4;
 constexpr int kTall = kRows == 8 ? 6 : 3;
 
-// Keys [key, key + kRows) in panels times columns [width, lanes], less what
-// stands in `start` [lanes].
+// Keys [key, key + kRows) in panels times columns [width, lanes], minus `start`
+// [lanes].
 HWY_INLINE void KeyRows(const float* panels, int64_t width, int64_t key,
                         const float* columns, const float* start,
                         Vec (&sum)[kRows][kVectors]) {
@@ -113,7 +114,7 @@ HWY_NOINLINE void MixedGradient(const StripGradientArgs& args, int64_t key) {
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) {
       const int64_t to = (r * kVectors + v) * lanes;
-      // What is left of the gradients after each piece has taken its own.
+      // The gradients of pairs that no piece so far has taken.
       Vec rest = hn::Mul(hn::Load(d, weights + to), sum[r][v]);
       for (int64_t p = 0; p < args.piece_count; ++p) {
         const Mask seen = Seen(args.pieces[p], first + r, v);
@@ -184,7 +185,7 @@ HWY_INLINE void KeyTile(const StripKeysArgs& args, const float* HWY_RESTRICT a,
     for (int v = 0; v < kWide; ++v) {
       float* at = c + r * args.d_keys_stride + v * lanes;
       sum[r][v] = hn::LoadU(d, at);
-      // The tile after this one; beyond the last, it does no harm.
+      // Prefetches the next tile; beyond the last tile that does no harm.
       hwy::Prefetch(at + kCount * args.d_keys_stride);
     }
   }

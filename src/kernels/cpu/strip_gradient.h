@@ -1,8 +1,8 @@
-// The way back through attention on strips (strip.h).
+// The backward pass of attention on strips (strip.h).
 //
-// Weights are formed anew from the scores and the logarithm of each lane's
-// sum. They and the gradients of the scores stand with the queries in the
-// lanes, so that nothing is summed across lanes here either:
+// Weights are computed again from the scores and the logarithm of each lane's
+// sum. Weights and gradients of scores have one query in each lane, so there
+// are no sums across lanes here either:
 //
 //   weights  [keys, lanes] = 2^(keys queries - lse)
 //   d_weights              = values d_output         (values [keys, Dv])
@@ -11,8 +11,9 @@
 //
 //   d_keys     [keys, D] += d_scores queries        (queries [lanes, D])
 //
-// and d_values, [keys, Dv], like d_keys from weights and d_output. These two
-// run over the lanes, so the queries are needed as rows as well.
+// d_values [keys, Dv] follows from weights and d_output as d_keys does from
+// d_scores and queries. These two sum over the lanes, so they need queries and
+// d_output as rows.
 
 #ifndef ROPEWALK_KERNELS_CPU_STRIP_GRADIENT_H_
 #define ROPEWALK_KERNELS_CPU_STRIP_GRADIENT_H_
@@ -23,11 +24,12 @@
 
 namespace ropewalk::kernels {
 
-// Weights, and gradients of the scores as natural logarithms, of keys [begin,
-// end), both multiples of kKeyBlock. As in StripScores, one piece and `whole`:
-// every lane sees every key; otherwise the first piece that shows a pair
-// decides it. Each piece gets the gradients of its own pairs and zeros for the
-// others. Pairs that none shows get zeros whatever the operands hold.
+// Computes weights and gradients of scores (with scores as natural logarithms)
+// of keys [begin, end), both multiples of kKeyBlock. As in StripScores, with
+// one piece and `whole` every lane sees every key; otherwise the first piece
+// that shows a pair decides it. Each piece gets the gradients of its own pairs
+// and zeros for all others. Pairs that no piece shows get zeros even if the
+// operands hold NaN.
 struct StripGradientArgs {
   const StripPiece* pieces = nullptr;
   int64_t piece_count = 0;
@@ -58,8 +60,8 @@ struct StripQueriesArgs {
 };
 void StripQueries(const StripQueriesArgs& args) noexcept;
 
-// d_keys [keys, columns] += d_scores [keys, lanes] rows [lanes, columns], of
-// which the first `depth` lanes count: what Gemm does, faster for a product as
+// d_keys [keys, columns] += d_scores [keys, lanes] rows [lanes, columns] over
+// the first `depth` lanes. It computes what Gemm would, faster for a product as
 // shallow as a strip.
 struct StripKeysArgs {
   const float* d_scores = nullptr;

@@ -1,4 +1,4 @@
-// Stored rows, and stored keys and values, as float32.
+// Unpacking of stored rows, keys and values to float32.
 
 #include <algorithm>
 
@@ -18,7 +18,7 @@ namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// At most the 16 keys of a panel in a vector.
+// A vector has at most the 16 keys of a panel.
 using PanelTag = hn::CappedTag<float, kKeyPanel>;
 
 template <class Loader>
@@ -46,7 +46,7 @@ void WidenImpl(DType type, const void* from, int64_t size, float* out) {
   }
 }
 
-// A functor, since a lambda would not be compiled for the instruction set.
+// A functor, because a lambda would not be compiled for the instruction set.
 struct UnpackBlocksTo {
   const uint8_t* row;
   int64_t size;
@@ -63,8 +63,8 @@ void UnpackRowImpl(DType type, const void* row, int64_t size, float* out) {
   WidenImpl(type, row, size, out);
 }
 
-// One panel of q8_0 keys. Even and odd components lie interleaved: 16-bit
-// lanes that hold both, of which shifts take out either.
+// Unpacks one panel of q8_0 keys. Even and odd components are interleaved: a
+// 16-bit lane has one of each, and shifts extract them.
 void UnpackQuantPanel(const int8_t* quants, int64_t D, float* out) {
   const PanelTag d;
   const hn::Rebind<int16_t, PanelTag> d16;

@@ -94,8 +94,8 @@ void Q3K(const uint8_t* block, float* out) {
   }
 }
 
-// Scale and minimum number s of q4_K and q5_K: 6 bits each. Of the later four,
-// the upper two bits stand above those of the earlier four.
+// Scale s and minimum s of q4_K and q5_K, 6 bits each. The upper two bits of
+// numbers 4-7 lie in the bytes of numbers 0-3, above their 6 bits.
 int ScaleOf(const uint8_t* bytes, int64_t s) {
   return s < 4 ? bytes[s] & 63 : Low(bytes[s + 4]) + (bytes[s - 4] >> 6) * 16;
 }
@@ -144,7 +144,8 @@ void Q6K(const uint8_t* block, float* out) {
   }
 }
 
-// Sums of 16 quants follow them, for dot products of integers; not needed here.
+// The sums of 16 quants that follow serve dot products of integers and are not
+// read here.
 void Q8K(const uint8_t* block, float* out) {
   float scale = 0;
   std::memcpy(&scale, block, sizeof(scale));
@@ -172,7 +173,8 @@ void Iq4Xs(const uint8_t* block, float* out) {
 }
 
 void Mxfp4(const uint8_t* block, float* out) {
-  // 2^(exponent - 128): half of what e8m0 says. The two least are subnormal.
+  // 2^(exponent - 128), half the value of the e8m0 exponent. For the two least
+  // exponents it is subnormal.
   const uint32_t exponent = block[0];
   const float scale = std::bit_cast<float>(
       exponent < 2 ? 0x00200000u << exponent : (exponent - 1) << 23);
@@ -181,7 +183,7 @@ void Mxfp4(const uint8_t* block, float* out) {
   }
 }
 
-// Digit `digit` of a byte that holds five base-3 digits as a fraction of 256.
+// Digit `digit` of a byte that holds five base-3 digits, coded as byte / 256.
 int Trit(uint8_t byte, int64_t digit) {
   static constexpr int kPowers[] = {1, 3, 9, 27, 81};
   return ((byte * kPowers[digit] & 255) * 3) >> 8;
@@ -190,7 +192,7 @@ int Trit(uint8_t byte, int64_t digit) {
 void Tq1_0(const uint8_t* block, float* out) {
   const float scale = Half(block + 52);
   for (int64_t i = 0; i < 256; ++i) {
-    // 32 bytes of five digits, 16 of five, 4 of four.
+    // 32 bytes with five digits, 16 with five, then 4 with four.
     const int trit = i < 160   ? Trit(block[i % 32], i / 32)
                      : i < 240 ? Trit(block[32 + i % 16], (i - 160) / 16)
                                : Trit(block[48 + i % 4], (i - 240) / 4);

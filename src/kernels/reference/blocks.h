@@ -1,5 +1,4 @@
-// The definition of every stored element type: plain loops, one element after
-// another.
+// The definition of every stored element type, as plain loops over elements.
 
 #ifndef ROPEWALK_KERNELS_REFERENCE_BLOCKS_H_
 #define ROPEWALK_KERNELS_REFERENCE_BLOCKS_H_
@@ -10,10 +9,10 @@
 
 namespace ropewalk::kernels::reference {
 
-// `size` elements of a stored row as float32. Plain types are exact; block
-// types multiply scales and integers in float32, from the outer scale to the
-// inner, and add the offset last, so that the results are those of PyPI's
-// `gguf`, bit for bit. `size` is whole blocks.
+// Unpacks `size` elements, a whole number of blocks, of a stored row to
+// float32. Plain types are exact. Block types multiply scales and integers in
+// float32, from the outer scale to the inner, and add the offset last; so the
+// results have the same bits as those of the Python package `gguf`.
 void UnpackRow(DType type, const void* row, int64_t size, float* out) noexcept;
 
 }  // namespace ropewalk::kernels::reference

@@ -1,6 +1,5 @@
-// The kernels' definitions: plain float64 loops, read them as formulas.
-//
-// Conventions as in kernels/cpu/kernels.h.
+// The definitions of the kernels, as plain float64 loops to be read as
+// formulas. Conventions are those of kernels/cpu/kernels.h.
 
 #ifndef ROPEWALK_KERNELS_REFERENCE_REFERENCE_H_
 #define ROPEWALK_KERNELS_REFERENCE_REFERENCE_H_
@@ -15,11 +14,12 @@ namespace ropewalk::kernels::reference {
 void Gemm(const double* a, const double* b, int64_t rows, int64_t columns,
           int64_t depth, double* c) noexcept;
 
-// y = x rotated: pairs (m, m + pairs) by angle[m], the rest copied.
+// y = x with pairs (m, m + pairs) rotated by angle[m] and the rest copied.
 void Rotate(const double* x, const double* angle, int64_t pairs, int64_t D,
             double* y) noexcept;
 
-// y = exp(x - max) / sum; -inf is masked. All masked gives zeros.
+// y = exp(x - max) / sum. Elements of -inf are masked; if all are masked, y is
+// zeros.
 void Softmax(const double* x, int64_t size, double* y) noexcept;
 
 void RmsNorm(const double* x, const double* weight, double epsilon,
