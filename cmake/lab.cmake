@@ -58,8 +58,6 @@ function(ropewalk_lab_programs)
   add_executable(ropewalk-lab src/lab/main.cc)
   target_link_libraries(ropewalk-lab PRIVATE
     ropewalk_lab_studies ropewalk_lab_train)
-  target_compile_definitions(ropewalk-lab PRIVATE
-    ROPEWALK_VERSION="${PROJECT_VERSION}")
   # Whoever loads the plug-in may hold our libraries already (its test does),
   # so none of their symbols leave it.
   add_library(ropewalk_torch SHARED src/lab/ops/register.cc)
