@@ -74,8 +74,10 @@ function(ropewalk_lab_programs)
     target_link_libraries(lab_ops_test PRIVATE ${CMAKE_DL_LIBS})
   endif()
   include(GNUInstallDirs)
-  install(TARGETS ropewalk-lab
+  # `make install` takes what was built; reproduce reads studies/.
+  install(TARGETS ropewalk-lab OPTIONAL
     RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/ropewalk)
-  install(TARGETS ropewalk_torch
+  install(TARGETS ropewalk_torch OPTIONAL
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(DIRECTORY studies DESTINATION ${CMAKE_INSTALL_DATADIR}/ropewalk)
 endfunction()
