@@ -43,7 +43,10 @@ endif()
 # the map keeps theirs inside too.
 set(version_map ${PROJECT_SOURCE_DIR}/cmake/exports.map)
 target_link_options(ropewalk_shared PRIVATE
-  -Wl,--version-script=${version_map} -Wl,--no-undefined)
+  -Wl,--version-script=${version_map})
+if(NOT ROPEWALK_SANITIZE)  # a sanitizer's functions come with the program
+  target_link_options(ropewalk_shared PRIVATE -Wl,--no-undefined)
+endif()
 set_target_properties(ropewalk_shared PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${soversion}
   LINK_DEPENDS ${version_map})

@@ -25,6 +25,9 @@ struct ModelOptions {
   // Threads that compute, the calling one among them; 0: one for each core
   // that the process may use.
   int64_t threads = 0;
+  // Bytes that keys and values of all its sessions may take together; 0: the
+  // memory that is available when the model is loaded.
+  int64_t memory_limit = 0;
 };
 
 // One message of a conversation.

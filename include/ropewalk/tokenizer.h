@@ -22,8 +22,8 @@ struct EncodeOptions {
   // Put the begin token in front, the end token behind. Unset: as the model
   // file wants, which is right for the beginning of a text. For a piece that
   // goes on with a text, set add_bos to false.
-  std::optional<bool> add_bos;
-  std::optional<bool> add_eos;
+  std::optional<bool> add_bos = {};
+  std::optional<bool> add_eos = {};
   // Read control pieces ("<|im_start|>") in the text as the tokens that they
   // name. Leave it off for text that you do not vouch for.
   bool special = false;
@@ -79,6 +79,7 @@ class ROPEWALK_EXPORT Tokenizer {
 
  private:
   friend class Model;
+  friend class Sampler;
   friend class StreamDecoder;
   struct Parts;
 

@@ -45,7 +45,8 @@ Model Model::Load(const std::string& path, const ModelOptions& options) {
   return Model(std::make_shared<Parts>(
       engine::EngineOptions{.path = path,
                             .train_length = options.train_length,
-                            .threads = options.threads}));
+                            .threads = options.threads,
+                            .memory_limit = options.memory_limit}));
 }
 
 Model::Model(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}
