@@ -70,7 +70,8 @@ help:
 	@echo '                    SECONDS=600 for longer, TARGET=gguf for one'
 	@echo 'make lint           clang-tidy over src/; FILES="..." for some of it'
 	@echo 'make format         clang-format everything; format-check only looks'
-	@echo 'make install        to PREFIX=$(PREFIX) (DESTDIR= is honoured)'
+	@echo 'make install        program, library, headers and models, stripped, to'
+	@echo '                    PREFIX=$(PREFIX) (DESTDIR= is honoured)'
 	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon,'
@@ -188,7 +189,8 @@ bench:
 	done; \
 	test -n "$$found" || { echo 'bench: no such program in bench/' >&2; exit 1; }
 
-SOURCES = find src tests bench examples fuzz \( -name '*.h' -o -name '*.cc' \) 2>/dev/null
+SOURCES = find include src tests bench examples fuzz \
+  \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) 2>/dev/null
 
 format:
 	@command -v clang-format >/dev/null || { \
@@ -268,8 +270,10 @@ deps-fuzz:
 deps-neon:
 	$(call need,$(NEON_PACKAGES),arm64)
 
+# The program and the library; of the lab what `make lab` has built.
 install: runtime
-	cmake --install $(BUILD) --prefix '$(PREFIX)'
+	cmake --build $(BUILD) --target ropewalk_shared ropewalk_static -j $(JOBS)
+	cmake --install $(BUILD) --prefix '$(PREFIX)' --strip
 
 clean:
 	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ)

@@ -58,8 +58,6 @@ function(ropewalk_lab_programs)
   add_executable(ropewalk-lab src/lab/main.cc)
   target_link_libraries(ropewalk-lab PRIVATE
     ropewalk_lab_studies ropewalk_lab_train)
-  target_compile_definitions(ropewalk-lab PRIVATE
-    ROPEWALK_VERSION="${PROJECT_VERSION}")
   # Whoever loads the plug-in may hold our libraries already (its test does),
   # so none of their symbols leave it.
   add_library(ropewalk_torch SHARED src/lab/ops/register.cc)
@@ -76,8 +74,10 @@ function(ropewalk_lab_programs)
     target_link_libraries(lab_ops_test PRIVATE ${CMAKE_DL_LIBS})
   endif()
   include(GNUInstallDirs)
-  install(TARGETS ropewalk-lab
+  # `make install` takes what was built; reproduce reads studies/.
+  install(TARGETS ropewalk-lab OPTIONAL
     RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/ropewalk)
-  install(TARGETS ropewalk_torch
+  install(TARGETS ropewalk_torch OPTIONAL
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(DIRECTORY studies DESTINATION ${CMAKE_INSTALL_DATADIR}/ropewalk)
 endfunction()

@@ -1,42 +1,20 @@
 // Errors, told apart by whose mistake they are.
 //
 // The caller's: std::invalid_argument, through Require. The world's (files,
-// disks, networks): FormatError and IoError. Ours: ROPEWALK_CHECK, which
-// prints and aborts. cli/ turns the first kind into exit code 2 and the second
-// into exit code 1.
+// disks, networks): FormatError and IoError. Ours: ROPEWALK_CHECK, which calls
+// the embedder's handler or prints and aborts. What an embedder sees of this
+// stands in <ropewalk/error.h>. cli/ turns the first kind into exit code 2 and
+// the second into exit code 1.
 
 #ifndef ROPEWALK_BASE_ERROR_H_
 #define ROPEWALK_BASE_ERROR_H_
 
-#include <cstdint>
+#include <ropewalk/error.h>
+
 #include <stdexcept>
 #include <string>
 
 namespace ropewalk {
-
-// A file whose bytes are not what its format allows.
-class FormatError : public std::runtime_error {
- public:
-  FormatError(const std::string& path, int64_t offset, const std::string& what);
-
-  // Byte in the file at which the problem was seen.
-  int64_t offset() const { return offset_; }
-
- private:
-  int64_t offset_;
-};
-
-// The operating system refused: a missing file, a full disk, no permission.
-class IoError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// The caller's limit of memory would be passed, and nothing was done.
-class MemoryLimitError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 // IoError for `path` from errno: "cannot ACTION 'path': No such file ...".
 IoError IoErrorFromErrno(const std::string& action, const std::string& path);
@@ -52,6 +30,7 @@ inline void Require(bool holds, const std::string& message) {
   if (!holds) throw std::invalid_argument(message);
 }
 
+// Calls the CheckFailureHandler; aborts if that returns.
 [[noreturn]] void CheckFailed(const char* file, int line, const char* what);
 
 }  // namespace ropewalk

@@ -1,6 +1,7 @@
 #include "cli/app.h"
 
 #include <fcntl.h>
+#include <ropewalk/version.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -2,6 +2,8 @@
 // only run models need no LibTorch. `ropewalk train` and `ropewalk reproduce`
 // start it.
 
+#include <ropewalk/version.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>

@@ -1,0 +1,122 @@
+// A model: the weights, the vocabulary and what the file says of itself.
+
+#ifndef ROPEWALK_MODEL_H_
+#define ROPEWALK_MODEL_H_
+
+#include <ropewalk/export.h>
+#include <ropewalk/scheme.h>
+#include <ropewalk/tokenizer.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ropewalk {
+
+struct ModelOptions {
+  // Tokens of the longest text that the model was trained on; 0: as the file
+  // says. Windows of schemes, log n scales and the choice of `auto` follow
+  // from it. Set it where you know better than the file.
+  int64_t train_length = 0;
+  // Threads that compute, the calling one among them; 0: one for each core
+  // that the process may use.
+  int64_t threads = 0;
+  // Bytes that keys and values of all its sessions may take together; 0: the
+  // memory that is available when the model is loaded.
+  int64_t memory_limit = 0;
+};
+
+// One message of a conversation.
+struct ChatMessage {
+  std::string role;  // "system" or "user"
+  std::string text;
+};
+
+// A handle: copies share one model, and so do its sessions, each of which
+// keeps it alive. Immutable: any number of threads may call the members of one
+// object at a time. A moved-from object may only be assigned to or destroyed.
+//
+// The weights stay in a map of the file, so that loading takes milliseconds
+// and processes share the memory. The file must not be changed while a model
+// is in use; replacing it by another of the same name is safe.
+class ROPEWALK_EXPORT Model {
+ public:
+  // A GGUF file (the first part of a split one). Throws IoError, FormatError
+  // for a file that is not a model of a supported architecture or has tensors
+  // or keys that would be ignored, and std::invalid_argument for options out of
+  // range.
+  static Model Load(const std::string& path, const ModelOptions& options = {});
+
+  Model(const Model&);
+  Model(Model&&) noexcept;
+  Model& operator=(const Model&);
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  std::string name() const;          // general.name, else the file's
+  std::string architecture() const;  // as in the file: "llama", "gemma3"
+  int64_t layers() const;
+  int64_t width() const;  // of the hidden state
+  int64_t vocabulary_size()
+      const;                     // logits a token; may exceed the tokenizer's
+  int64_t train_length() const;  // tokens, under the options
+  int64_t weight_bytes() const;  // of weights that one token reads
+  int64_t threads() const;
+
+  // Read on first use. Throws FormatError where the file has no vocabulary, or
+  // one of a kind that is not supported; a model without one still reads ids.
+  const Tokenizer& tokenizer() const;
+
+  // `scheme` with every parameter given, as it runs in a context of `length`
+  // tokens; `auto` becomes the scheme that is chosen. Throws
+  // std::invalid_argument with the reason where the scheme is not defined for
+  // this model.
+  Scheme Resolve(const Scheme& scheme, int64_t length) const;
+
+  // Why `scheme` is known to give noise at `length` tokens, or nothing. Throws
+  // like Resolve.
+  std::optional<std::string> KnownToFail(const Scheme& scheme,
+                                         int64_t length) const;
+
+  // Which layers `scheme` changes, in words, where that is not all of them:
+  // "on 3 of 18 layers, 15 keep their window of 512 keys"; else empty. Throws
+  // like Resolve.
+  std::string ChangedLayers(const Scheme& scheme, int64_t length) const;
+
+  // "ChatML", "Llama 3", "Gemma" or "Phi": the form in which the model was
+  // trained to see a conversation. Throws FormatError where the file names none
+  // (a base model), or one that is not supported. So do the next two.
+  std::string chat_form() const;
+
+  // The text, or the ids, of `messages` in that form, up to where the answer
+  // begins: at most one system message, then one message of the user. Messages
+  // are plain text, whatever they contain. Throws std::invalid_argument for
+  // other messages, for a system message where the form has no place for it,
+  // and for a message in which this vocabulary would read a mark of the form.
+  std::string RenderChat(std::span<const ChatMessage> messages) const;
+  std::vector<Token> EncodeChat(std::span<const ChatMessage> messages) const;
+
+  // Keys and values of the file, by key. Nothing: there is no such key. Throw
+  // FormatError where the key is there with a value of another kind.
+  std::vector<std::string> MetadataKeys() const;
+  std::optional<std::string> MetadataString(std::string_view key) const;
+  std::optional<int64_t> MetadataInteger(std::string_view key) const;
+  // Integers too.
+  std::optional<double> MetadataNumber(std::string_view key) const;
+
+ private:
+  friend class Session;
+  struct Parts;
+
+  explicit Model(std::shared_ptr<Parts> parts);
+
+  std::shared_ptr<Parts> parts_;
+};
+
+}  // namespace ropewalk
+
+#endif  // ROPEWALK_MODEL_H_

@@ -1,0 +1,142 @@
+#include <ropewalk/model.h>
+
+#include <utility>
+
+#include "api/parts.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "engine/chat_form.h"
+#include "formats/gguf_metadata.h"
+
+namespace ropewalk {
+namespace {
+
+// What engine::ChatForm takes.
+struct Question {
+  std::optional<std::string> system;
+  std::string user;
+};
+
+Question QuestionOf(std::span<const ChatMessage> messages) {
+  Question question;
+  size_t at = 0;
+  if (at < messages.size() && messages[at].role == "system") {
+    question.system = messages[at++].text;
+  }
+  Require(at < messages.size(), "the messages must end with one of the user");
+  Require(messages[at].role == "user",
+          "the role of message " + std::to_string(at + 1) +
+              " must be user, got '" + Printable(messages[at].role, 40) + "'");
+  question.user = messages[at++].text;
+  Require(at == messages.size(),
+          "at most one system message and one of the user can be rendered, "
+          "got " +
+              std::to_string(messages.size()) + " messages");
+  return question;
+}
+
+engine::ChatForm ChatFormOf(const engine::Engine& engine) {
+  return engine::ChatForm::FromMetadata(engine.model().file().metadata());
+}
+
+}  // namespace
+
+Model Model::Load(const std::string& path, const ModelOptions& options) {
+  return Model(std::make_shared<Parts>(
+      engine::EngineOptions{.path = path,
+                            .train_length = options.train_length,
+                            .threads = options.threads,
+                            .memory_limit = options.memory_limit}));
+}
+
+Model::Model(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Model::Model(const Model&) = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(const Model&) = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+std::string Model::name() const {
+  return parts_->engine->model().config().name;
+}
+std::string Model::architecture() const {
+  return parts_->engine->model().config().architecture;
+}
+int64_t Model::layers() const { return parts_->engine->model().config().L; }
+int64_t Model::width() const { return parts_->engine->model().config().E; }
+int64_t Model::vocabulary_size() const {
+  return parts_->engine->model().config().V;
+}
+int64_t Model::train_length() const {
+  return parts_->engine->positions().train_length;
+}
+int64_t Model::weight_bytes() const {
+  return parts_->engine->model().WeightBytes();
+}
+int64_t Model::threads() const { return parts_->engine->threads().workers(); }
+
+const Tokenizer& Model::tokenizer() const {
+  std::call_once(parts_->once, [this] {
+    parts_->tokenizer = Tokenizer(std::make_shared<const Tokenizer::Parts>(
+        Tokenizer::Parts{std::shared_ptr<const tokenizer::Tokenizer>(
+            parts_->engine, &parts_->engine->tokenizer())}));
+  });
+  return *parts_->tokenizer;
+}
+
+Scheme Model::Resolve(const Scheme& scheme, int64_t length) const {
+  return Scheme(
+      std::make_shared<const Scheme::Parts>(Scheme::Parts{position::Resolve(
+          scheme.parts_->scheme, parts_->engine->positions(), length)}));
+}
+
+std::optional<std::string> Model::KnownToFail(const Scheme& scheme,
+                                              int64_t length) const {
+  return position::KnownToFail(Resolve(scheme, length).parts_->scheme,
+                               parts_->engine->positions(), length);
+}
+
+std::string Model::ChangedLayers(const Scheme& scheme, int64_t length) const {
+  return position::ChangedLayers(Resolve(scheme, length).parts_->scheme,
+                                 parts_->engine->positions());
+}
+
+std::string Model::chat_form() const {
+  return ChatFormOf(*parts_->engine).name();
+}
+
+std::string Model::RenderChat(std::span<const ChatMessage> messages) const {
+  const Question question = QuestionOf(messages);
+  return engine::JoinPieces(
+      ChatFormOf(*parts_->engine).Render(question.user, question.system));
+}
+
+std::vector<Token> Model::EncodeChat(
+    std::span<const ChatMessage> messages) const {
+  const Question question = QuestionOf(messages);
+  return ChatFormOf(*parts_->engine)
+      .Encode(*tokenizer().parts_->tokenizer, question.user, question.system);
+}
+
+std::vector<std::string> Model::MetadataKeys() const {
+  std::vector<std::string> keys;
+  for (const auto& entry :
+       parts_->engine->model().file().metadata().entries()) {
+    keys.push_back(entry.key);
+  }
+  return keys;
+}
+
+std::optional<std::string> Model::MetadataString(std::string_view key) const {
+  return parts_->engine->model().file().metadata().FindString(key);
+}
+
+std::optional<int64_t> Model::MetadataInteger(std::string_view key) const {
+  return parts_->engine->model().file().metadata().FindInt(key);
+}
+
+std::optional<double> Model::MetadataNumber(std::string_view key) const {
+  return parts_->engine->model().file().metadata().FindFloat(key);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,341 @@
+#include "engine/session.h"
+
+#include <ropewalk/session.h>
+
+#include <algorithm>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "api/parts.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "engine/generate.h"
+#include "engine/sampler.h"
+
+namespace ropewalk {
+namespace {
+
+DType DTypeOf(KvType type) {
+  switch (type) {
+    case KvType::kF32:
+      return DType::kF32;
+    case KvType::kF16:
+      return DType::kF16;
+    case KvType::kBF16:
+      return DType::kBf16;
+    case KvType::kQ8_0:
+      return DType::kQ8_0;
+  }
+  throw std::invalid_argument(
+      "the type of keys and values must be a KvType, "
+      "got " +
+      std::to_string(static_cast<int>(type)));
+}
+
+engine::SampleOptions EngineOptionsOf(const SampleOptions& options) {
+  return {.temperature = options.temperature,
+          .top_k = options.top_k,
+          .top_p = options.top_p,
+          .min_p = options.min_p,
+          .typical_p = options.typical_p,
+          .logit_bias = options.logit_bias,
+          .penalties = {.repetition = options.repetition_penalty,
+                        .frequency = options.frequency_penalty,
+                        .presence = options.presence_penalty,
+                        .last = options.penalty_last},
+          .dry = {.multiplier = options.dry_multiplier,
+                  .base = options.dry_base,
+                  .allowed_length = options.dry_allowed_length,
+                  .last = options.dry_last,
+                  .breakers = options.dry_breakers}};
+}
+
+StopReason ReasonOf(engine::StopReason reason) {
+  switch (reason) {
+    case engine::StopReason::kEndOfText:
+      return StopReason::kEndOfText;
+    case engine::StopReason::kTokenLimit:
+      return StopReason::kTokenLimit;
+    case engine::StopReason::kContextFull:
+      return StopReason::kContextFull;
+    case engine::StopReason::kStopText:
+      return StopReason::kStopText;
+    case engine::StopReason::kStopped:
+      return StopReason::kCaller;
+  }
+  return StopReason::kCaller;
+}
+
+// Tells the caller of a token in the caller's types.
+bool Tell(const engine::GeneratedToken& token, const TokenCallback& on_token) {
+  std::vector<TokenLogProbability> most_likely;
+  GeneratedToken told{.id = token.token, .text = token.text};
+  if (token.log_probabilities) {
+    told.log_probability = token.log_probabilities->chosen.log_probability;
+    for (const auto& likely : token.log_probabilities->most_likely) {
+      most_likely.push_back({likely.token, likely.log_probability});
+    }
+    told.most_likely = most_likely;
+  }
+  return on_token(told);
+}
+
+}  // namespace
+
+struct Sampler::Parts {
+  Parts(std::shared_ptr<const tokenizer::Tokenizer> shared,
+        const SampleOptions& options)
+      : tokenizer(std::move(shared)),
+        sampler(EngineOptionsOf(options), options.seed, *tokenizer) {}
+
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
+  engine::Sampler sampler;
+};
+
+Sampler::Sampler(const Tokenizer& tokenizer, const SampleOptions& options)
+    : parts_(std::make_unique<Parts>(tokenizer.parts_->tokenizer, options)) {}
+Sampler::Sampler(Sampler&&) noexcept = default;
+Sampler& Sampler::operator=(Sampler&&) noexcept = default;
+Sampler::~Sampler() = default;
+
+void Sampler::Accept(std::span<const Token> tokens) {
+  parts_->sampler.Accept(tokens);
+}
+
+Token Sampler::Sample(std::span<const float> logits) {
+  const auto size = static_cast<size_t>(parts_->tokenizer->VocabularySize());
+  return parts_->sampler.Sample(logits.first(std::min(logits.size(), size)));
+}
+
+struct Session::Parts {
+  // Throws unless all of `tokens`, behind the drawn one, can be read.
+  void RequireReadable(std::span<const Token> tokens) const;
+  // `tokens` behind the drawn one, which is forgotten once they are read.
+  std::vector<Token> Unread(std::span<const Token> tokens) const;
+  void Forget() {
+    drawn.reset();
+    logits.clear();
+  }
+
+  Model model;
+  engine::Session session;
+  // The last token that Generate drew, which is to be read before all others.
+  std::optional<Token> drawn;
+  std::vector<float> logits;  // [V], or empty
+};
+
+void Session::Parts::RequireReadable(std::span<const Token> tokens) const {
+  const auto count = static_cast<int64_t>(tokens.size());
+  Require(session.size() + count <= session.length(),
+          "the text has " + std::to_string(session.size() + count) +
+              " tokens and does not fit a context of " +
+              std::to_string(session.length()));
+  const int64_t V = model.vocabulary_size();
+  for (const Token token : tokens) {
+    Require(token >= 0 && token < V, "token id must be from 0 to " +
+                                         std::to_string(V - 1) + ", got " +
+                                         std::to_string(token));
+  }
+  session.RequireRoomFor(session.size() + count);
+}
+
+std::vector<Token> Session::Parts::Unread(std::span<const Token> tokens) const {
+  std::vector<Token> unread;
+  if (drawn) unread.push_back(*drawn);
+  unread.insert(unread.end(), tokens.begin(), tokens.end());
+  return unread;
+}
+
+Session::Session(const Model& model, const SessionOptions& options)
+    : parts_(new Parts{.model = model,
+                       .session = engine::Session(
+                           model.parts_->engine,
+                           {.length = options.context_length,
+                            .position = options.scheme.ToString(),
+                            .kv_type = DTypeOf(options.kv_type),
+                            .allow_failing = options.allow_known_failure})}) {}
+
+Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Model Session::model() const { return parts_->model; }
+int64_t Session::context_length() const { return parts_->session.length(); }
+int64_t Session::size() const { return parts_->session.size(); }
+
+std::span<const Token> Session::tokens() const {
+  return parts_->session.sequence().tokens();
+}
+
+int64_t Session::kv_bytes() const {
+  return parts_->session.sequence().KvBytes();
+}
+
+Scheme Session::scheme() const {
+  return Scheme(std::make_shared<const Scheme::Parts>(
+      Scheme::Parts{parts_->session.scheme().scheme}));
+}
+
+std::string Session::DescribeScheme() const {
+  return parts_->session.scheme().described;
+}
+
+int64_t Session::Read(std::span<const Token> tokens,
+                      const ReadCallback& go_on) {
+  if (tokens.empty()) return 0;
+  const std::vector<Token> unread = parts_->Unread(tokens);
+  parts_->RequireReadable(unread);
+  const auto before = static_cast<int64_t>(unread.size() - tokens.size());
+  const auto all = static_cast<int64_t>(tokens.size());
+  int64_t read = -before;
+  parts_->Forget();
+  parts_->logits = parts_->session.Read(unread, [&](int64_t count) {
+    read += count;
+    return !go_on || go_on(read, all);
+  });
+  return read;
+}
+
+std::span<const float> Session::Logits() {
+  if (parts_->drawn) {
+    const Token drawn = *parts_->drawn;
+    parts_->RequireReadable({&drawn, 1});
+    parts_->logits = parts_->session.Read({&drawn, 1});
+    parts_->drawn.reset();
+  }
+  Require(!parts_->logits.empty(),
+          "a session has no logits before it has read a token");
+  return parts_->logits;
+}
+
+GenerateResult Session::Generate(const GenerateOptions& options,
+                                 const TokenCallback& on_token) {
+  GenerateResult result;
+  Require(parts_->drawn || !parts_->logits.empty(),
+          "a session has nothing to go on from before it has read a token");
+  std::optional<Token> last;
+  engine::GenerateJob job{.session = &parts_->session,
+                          .prompt = parts_->Unread({}),
+                          .logits = parts_->logits};
+  job.options.max_tokens = options.max_tokens;
+  job.options.ignore_end_of_text = options.ignore_end_of_text;
+  job.options.shift = options.shift;
+  job.options.keep = options.keep;
+  job.options.sampling = EngineOptionsOf(options.sampling);
+  job.options.seed = options.sampling.seed;
+  job.options.stops = options.stops;
+  job.options.log_probabilities = options.log_probabilities;
+  job.callbacks.on_token = [&](const engine::GeneratedToken& token) {
+    last = token.token;
+    result.text += token.text;
+    return !on_token || Tell(token, on_token);
+  };
+  job.callbacks.on_end = [&](const std::string& rest) { result.text += rest; };
+  const int64_t size = parts_->session.size();
+  engine::GenerateResult done;
+  try {
+    done = engine::Generate(std::move(job));
+  } catch (...) {
+    // Refused before anything was read: all stays. Else the tokens so far do.
+    if (last || parts_->session.size() != size) parts_->Forget();
+    if (last) parts_->drawn = last;
+    throw;
+  }
+  parts_->Forget();
+  result.reason = ReasonOf(done.reason);
+  if (result.reason != StopReason::kEndOfText) parts_->drawn = last;
+  result.stop = done.stop;
+  result.tokens = done.generated_tokens;
+  result.shifted_tokens = done.shifted_tokens;
+  result.seconds = done.prompt_seconds + done.generate_seconds;
+  return result;
+}
+
+Session Session::Fork() const {
+  return Session(
+      std::unique_ptr<Parts>(new Parts{.model = parts_->model,
+                                       .session = parts_->session.Fork(),
+                                       .drawn = parts_->drawn,
+                                       .logits = parts_->logits}));
+}
+
+void Session::Trim(int64_t size) {
+  parts_->session.sequence().Trim(size);
+  parts_->Forget();
+}
+
+void Session::Shift(int64_t keep, int64_t count) {
+  parts_->session.sequence().Shift(keep, count);
+  parts_->Forget();
+}
+
+void Session::ChangeScheme(const Scheme& scheme) {
+  engine::Session& session = parts_->session;
+  session.ChangeScheme(
+      session.engine().Resolve(scheme.parts_->scheme, session.length(), false));
+  parts_->Forget();
+}
+
+void Session::SaveCache(const std::string& path) const {
+  parts_->session.SaveCache(path);
+}
+
+int64_t Session::LoadCache(const std::string& path,
+                           std::span<const Token> tokens) {
+  const int64_t shared = parts_->session.LoadCache(path, tokens);
+  parts_->Forget();
+  return shared;
+}
+
+void Read(std::span<const Slice> slices) {
+  struct Reader {
+    Session::Parts* parts = nullptr;
+    std::vector<Token> unread;
+    size_t at = 0;
+  };
+  std::vector<Reader> readers;
+  std::unordered_set<const Session*> seen;
+  for (const Slice& slice : slices) {
+    Require(slice.session != nullptr, "a slice has no session");
+    Require(seen.insert(slice.session).second, "a session is in two slices");
+    Require(!slice.tokens.empty(), "a slice has no tokens");
+    Session::Parts& parts = *slice.session->parts_;
+    Require(&parts.session.engine() ==
+                &slices.front().session->parts_->session.engine(),
+            "sessions that are read in one pass must be of one model");
+    readers.push_back({&parts, parts.Unread(slice.tokens)});
+    parts.RequireReadable(readers.back().unread);
+  }
+  // Each text is cut as Session::Read cuts it, so that it gets the same bits; a
+  // pass takes those pieces that it has room for.
+  size_t left = readers.size();
+  while (left > 0) {
+    std::vector<engine::SessionSlice> pass;
+    std::vector<Reader*> passing;
+    int64_t room = engine::kPassTokens;
+    for (Reader& reader : readers) {
+      const int64_t piece =
+          std::min(engine::kPromptChunk,
+                   static_cast<int64_t>(reader.unread.size() - reader.at));
+      if (piece == 0 || piece > room) continue;
+      room -= piece;
+      pass.push_back({&reader.parts->session,
+                      std::span<const Token>(reader.unread)
+                          .subspan(reader.at, static_cast<size_t>(piece))});
+      passing.push_back(&reader);
+    }
+    std::vector<std::vector<float>> logits = engine::ReadTogether(pass);
+    for (size_t i = 0; i < passing.size(); ++i) {
+      Reader& reader = *passing[i];
+      reader.at += pass[i].tokens.size();
+      reader.parts->Forget();
+      if (reader.at < reader.unread.size()) continue;
+      reader.parts->logits = std::move(logits[i]);
+      --left;
+    }
+  }
+}
+
+}  // namespace ropewalk
