@@ -21,6 +21,7 @@ void PromptOptions::Add(CLI::App& command) {
       "--system", system,
       "with --chat: the system text, in place of the chat form's own; may be "
       "empty");
+  system_option->type_name("STRING");
 }
 
 std::string PromptOptions::Read() const {
