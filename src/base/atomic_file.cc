@@ -7,11 +7,26 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <utility>
 
 #include "base/error.h"
 
 namespace ropewalk {
+namespace {
+
+// ".6ZmK2x.tmp": what mkstemps would make. We make it ourselves so that the
+// name is on the list of temporary files before the file exists.
+std::string RandomSuffix() {
+  static constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  std::random_device random;
+  std::string suffix = ".";
+  for (int i = 0; i < 6; ++i) suffix += kLetters[random() % kLetters.size()];
+  return suffix + ".tmp";
+}
+
+}  // namespace
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(path) {
   std::error_code ignored;
@@ -33,13 +48,16 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(path) {
   if (exists && access(target_.c_str(), W_OK) != 0) {
     throw IoErrorFromErrno("write", path);
   }
-  temporary_path_ = target_ + ".XXXXXX.tmp";
-  fd_ = mkostemps(temporary_path_.data(), 4, O_CLOEXEC);
-  if (fd_ < 0) {
-    temporary_path_.clear();
-    throw IoErrorFromErrno("write", path);
+  // A name that is taken is as unlikely as it is harmless: try another.
+  for (int attempt = 0; fd_ < 0 && attempt < 100; ++attempt) {
+    temporary_path_ = target_ + RandomSuffix();
+    entry_ = TemporaryFileEntry(temporary_path_);
+    fd_ = open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+               0600);
+    if (fd_ < 0 && errno != EEXIST) break;
   }
-  // mkostemps makes the file private; give it what a plain open would have.
+  if (fd_ < 0) throw IoErrorFromErrno("write", path);
+  // Private until here; now what a plain open would have given it.
   const mode_t mask = umask(0);
   umask(mask);
   const mode_t mode = exists ? (status.st_mode & 07777) : (0666 & ~mask);
@@ -50,6 +68,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       target_(std::move(other.target_)),
       temporary_path_(std::exchange(other.temporary_path_, {})),
+      entry_(std::move(other.entry_)),
       fd_(std::exchange(other.fd_, -1)),
       bytes_written_(other.bytes_written_) {}
 
@@ -87,6 +106,7 @@ void AtomicFile::Commit() {
     unlink(temporary.c_str());
     throw error;
   }
+  entry_ = TemporaryFileEntry();
 }
 
 void WriteFileAtomically(const std::string& path, std::string_view bytes) {

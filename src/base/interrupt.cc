@@ -1,26 +1,29 @@
 #include "base/interrupt.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/temporary_files.h"
 
 namespace ropewalk {
 namespace {
 
-// A global, because a signal has nowhere else to leave its mark.
-volatile std::sig_atomic_t g_signal = 0;
-
-extern "C" void RememberSignal(int signal) {
-  g_signal = signal;
-  std::signal(signal, SIG_DFL);
-}
+// Globals, because a signal has nowhere else to leave its mark.
+std::atomic<int> g_signal = 0;
+std::atomic<bool> g_awaited = false;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 }  // namespace
 
-void CatchInterrupts() {
-  std::signal(SIGINT, RememberSignal);
-  std::signal(SIGTERM, RememberSignal);
+void CatchInterrupts() { g_awaited = true; }
+
+bool RequestInterrupt(int signal) {
+  int none = 0;
+  return g_awaited && g_signal.compare_exchange_strong(none, signal);
 }
 
 int PendingInterrupt() { return g_signal; }
@@ -29,11 +32,20 @@ void ThrowIfInterrupted() {
   if (g_signal != 0) throw Interrupted();
 }
 
-void DieOfInterrupt() {
-  const int signal = g_signal;
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
-  std::_Exit(128 + signal);
+void DieOfSignal(int signal) {
+  RemoveTemporaryFiles();
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  sigaction(signal, &action, nullptr);
+  // A handler runs with its own signal blocked.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  raise(signal);
+  _exit(128 + signal);
 }
+
+void DieOfInterrupt() { DieOfSignal(g_signal); }
 
 }  // namespace ropewalk

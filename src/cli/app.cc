@@ -1,23 +1,15 @@
 #include "cli/app.h"
 
-#include <fcntl.h>
 #include <ropewalk/version.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <exception>
-#include <filesystem>
-#include <map>
-#include <new>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/interrupt.h"
-#include "base/text.h"
 #include "cli/commands.h"
 #include "engine/machine.h"
+#include "program/ends.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -38,47 +30,6 @@ std::vector<std::string> Rewrite(int argc, const char* const* argv) {
   return arguments;
 }
 
-// What stands behind an option in --help: the kind of value, not its C++ type.
-void NameValues(CLI::App& app) {
-  static const std::map<std::string, std::string> kNames = {
-      {"model", "FILE"},      {"file", "FILE"},   {"ids", "FILE"},
-      {"text", "FILE"},       {"json", "FILE"},   {"csv", "FILE"},
-      {"html", "FILE"},       {"svg", "FILE"},    {"position", "SCHEME"},
-      {"length", "LEN"},      {"depth", "LEN"},   {"score-last", "LEN"},
-      {"by-position", "LEN"}, {"context", "LEN"}, {"train-length", "LEN"},
-      {"at", "PERCENT"},      {"type", "TYPE"},   {"rope-scaling", "NAME"},
-      {"IN", "FILE"},         {"OUT", "FILE"},    {"MODEL", "FILE"}};
-  for (CLI::App* command : app.get_subcommands({})) {
-    command->get_formatter()->column_width(28);
-    for (CLI::Option* option : command->get_options()) {
-      const auto name = kNames.find(option->get_single_name());
-      // A flag of the same name (inspect --json) takes no value.
-      if (name != kNames.end() && option->get_expected_max() != 0) {
-        option->type_name(name->second);
-      }
-    }
-  }
-}
-
-// A file opened while a standard stream is closed (`>&-`) would take its
-// number, and results would end up in it. Opened the wrong way round, so that
-// using such a stream still fails.
-void OccupyStandardStreams() {
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (fcntl(fd, F_GETFD) == -1) {
-      (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    }
-  }
-}
-
-// One line, whatever the message holds: names out of a hostile file must not
-// steer the terminal either.
-int Fail(const std::string& message, int code) {
-  std::fprintf(stderr, "ropewalk: %s\n",
-               Printable(message, message.size() * 4).c_str());
-  return code;
-}
-
 // What is wrong with the command line. The parser looks for what is missing
 // before it minds what is too much, which hides a misspelt name.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
@@ -97,18 +48,8 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   return what + " (see " + command + " --help)";
 }
 
-// Buffered results that cannot be written are a failure like any other.
-int Flush() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    return Fail("cannot write to standard output", 1);
-  }
-  return 0;
-}
-
-}  // namespace
-
-int Run(int argc, const char* const* argv) {
-  OccupyStandardStreams();
+// All commands; throws what went wrong in one of them.
+int ParseAndWork(int argc, const char* const* argv) {
   CLI::App app{
       "Reads far past the length a model was trained on.\n\n"
       "  ropewalk measure -m model.gguf -t text.txt     which scheme holds?\n"
@@ -130,35 +71,27 @@ int Run(int argc, const char* const* argv) {
   AddPositions(app);
   AddDemo(app);
   AddLab(app);
-  NameValues(app);
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->get_formatter()->column_width(28);
+  }
 
   std::vector<std::string> arguments = Rewrite(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
     engine::ChooseInstructionSet();
     app.parse(arguments);
-    return Flush();
   } catch (const CLI::Success& done) {  // --help, --version
     app.exit(done);
-    return Flush();
   } catch (const CLI::ParseError& error) {
-    return Fail(Explain(app, error), 2);
-  } catch (const Interrupted&) {
-    std::fflush(stdout);
-    Fail("interrupted", 1);
-    DieOfInterrupt();
-  } catch (const std::invalid_argument& error) {
-    std::fflush(stdout);
-    return Fail(error.what(), 2);
-  } catch (const std::bad_alloc&) {
-    return Fail("out of memory (a shorter --length or --context needs less)",
-                1);
-  } catch (const std::filesystem::filesystem_error& error) {
-    return Fail(error.what(), 1);
-  } catch (const std::exception& error) {
-    std::fflush(stdout);
-    return Fail(error.what(), 1);
+    return program::Fail(Explain(app, error), 2);
   }
+  return 0;
+}
+
+}  // namespace
+
+int Run(int argc, const char* const* argv) {
+  return program::RunToEnd([&] { return ParseAndWork(argc, argv); });
 }
 
 }  // namespace ropewalk::cli

@@ -19,6 +19,7 @@
 #include "engine/machine.h"
 #include "engine/session.h"
 #include "evaluate/statistics.h"
+#include "program/numbers.h"
 #include "report/json.h"
 #include "report/table.h"
 
@@ -159,13 +160,6 @@ void RunCommand(const BenchJob& job) {
   }
   const int64_t prompt =
       job.prompt == "0" ? 0 : ParseLengthOption(job.prompt, "--prompt", 0);
-  constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
-  Require(job.tokens >= 0 && job.tokens <= kMostTokens,
-          "bench: -n must be from 0 to " + std::to_string(kMostTokens) +
-              ", got " + std::to_string(job.tokens));
-  Require(job.rounds > 0 && job.rounds <= 1000000,
-          "bench: --rounds must be from 1 to 1000000, got " +
-              std::to_string(job.rounds));
   Require(prompt + job.tokens > 0, "bench: one of -p and -n must be above 0");
   CatchInterrupts();  // before there is a temporary file to leave behind
   OutputFile json(job.json);
@@ -225,21 +219,24 @@ void AddBench(CLI::App& app) {
   command
       ->add_option("-p,--prompt", job->prompt,
                    "tokens of the timed prompt; 0 for none")
+      ->type_name("LEN")
       ->capture_default_str();
-  command
-      ->add_option("-n,--tokens", job->tokens,
-                   "tokens decoded one by one; 0 for none")
+  program::AddInteger(*command, "-n,--tokens", job->tokens,
+                      "tokens decoded one by one; 0 for none",
+                      {.least = 0, .most = kMostTokens})
       ->capture_default_str();
   command
       ->add_option("-d,--depth", job->depths,
                    "tokens cached before the prompt, as in 0,4k,16k")
+      ->type_name("LEN")
       ->delimiter(',')
       ->capture_default_str();
-  command
-      ->add_option("--rounds", job->rounds,
-                   "rounds over all rows; medians are shown")
+  program::AddInteger(*command, "--rounds", job->rounds,
+                      "rounds over all rows; medians are shown",
+                      {.least = 1, .most = 1000000})
       ->capture_default_str();
-  command->add_option("--json", job->json, "write the rows as JSON");
+  command->add_option("--json", job->json, "write the rows as JSON")
+      ->type_name("FILE");
   command->footer(
       "Example:\n  ropewalk bench -m model.gguf -d 0,16k --position rope "
       "--position rerope --rounds 5");

@@ -180,9 +180,14 @@ void AddConvert(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("convert", "write a model in another element type");
   auto job = std::make_shared<Job>();
-  command->add_option("IN", job->in, "GGUF model")->required();
-  command->add_option("OUT", job->out, "GGUF model to write")->required();
+  command->add_option("IN", job->in, "GGUF model")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("OUT", job->out, "GGUF model to write")
+      ->type_name("FILE")
+      ->required();
   command->add_option("--type", job->type, ConvertTargetNames())
+      ->type_name("TYPE")
       ->capture_default_str();
   command->footer(
       "Matrices are converted, vectors and norms stay f32. Where rows are not "

@@ -20,6 +20,7 @@
 #include "cli/measure_run.h"
 #include "evaluate/bible_text.h"
 #include "model/model.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -128,15 +129,16 @@ void AddDemo(CLI::App& app) {
       ->add_option("-t,--text", job->texts,
                    "text to read; default: the "
                    "King James Bible of the Debian package bible-kjv")
+      ->type_name("FILE")
       ->expected(1);
   command->add_option("--html", *html, "the page to write")
+      ->type_name("FILE")
       ->capture_default_str();
   job->documents = 0;
-  command
-      ->add_option("--documents", job->documents,
-                   "pieces cut from the text; default 16 for a small model, 1 "
-                   "for a large one")
-      ->check(CLI::PositiveNumber);
+  program::AddInteger(*command, "--documents", job->documents,
+                      "pieces cut from the text; default 16 for a small model, "
+                      "1 for a large one",
+                      {.least = 1, .most = kMostDocuments});
   command->footer(
       "Examples:\n  ropewalk demo\n"
       "  ropewalk demo -m model.gguf -t text.txt.gz\n\n"

@@ -18,6 +18,7 @@
 #include "model/describe.h"
 #include "model/model.h"
 #include "position/scheme.h"
+#include "program/numbers.h"
 #include "report/json.h"
 #include "report/table.h"
 #include "tokenizer/tokenizer.h"
@@ -275,13 +276,13 @@ void AddInspect(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "inspect", "what is in a model file, and how far it may read");
   auto job = std::make_shared<Job>();
-  command->add_option("-m,--model,MODEL", job->path, "GGUF file");
+  command->add_option("-m,--model,MODEL", job->path, "GGUF file")
+      ->type_name("FILE");
   command->add_flag("--json", job->json, "print everything as JSON");
-  command
-      ->add_option("--weight-decay", job->weight_decay,
-                   "lambda of the training: which rows of the embedding run to "
-                   "1/lambda, as sign optimizers make them")
-      ->check(CLI::Range(1e-9, 1e9));
+  program::AddFloat(*command, "--weight-decay", job->weight_decay,
+                    "lambda of the training: which rows of the embedding run "
+                    "to 1/lambda, as sign optimizers make them",
+                    {.least = 1e-9, .most = 1e9});
   command->footer(
       "Examples:\n"
       "  ropewalk inspect -m model.gguf\n"

@@ -5,6 +5,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/measure_run.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 
@@ -17,33 +18,46 @@ void AddMeasure(CLI::App& app) {
   command
       ->add_option("-t,--text", job->texts,
                    "text to read (UTF-8, may be .gz); repeat for more")
+      ->type_name("FILE")
       ->allow_extra_args(true);
-  command->add_option("--ids", job->id_files,
-                      "file of token ids, one document a line");
+  command
+      ->add_option("--ids", job->id_files,
+                   "file of token ids, one document a line")
+      ->type_name("FILE");
   position->Add(*command, true);
   job->kv.Add(*command);
   command
       ->add_option("--length", job->lengths,
                    "lengths to read, as in 512,4k; default N, 2N, 4N and 8N "
                    "for a model trained to N")
+      ->type_name("LEN")
       ->delimiter(',');
-  command->add_option("--score-last", job->score_last,
-                      "targets scored at the end of each document; default N, "
-                      "at most the least length");
   command
-      ->add_option("--documents", job->documents,
-                   "pieces cut from the texts, evenly spread")
+      ->add_option("--score-last", job->score_last,
+                   "targets scored at the end of each document; default N, at "
+                   "most the least length")
+      ->type_name("LEN");
+  program::AddInteger(*command, "--documents", job->documents,
+                      "pieces cut from the texts, evenly spread",
+                      {.least = 1, .most = kMostDocuments})
       ->capture_default_str();
   command->add_flag("--repeat", job->repeat,
                     "also the repeated set: the last N ids again and again");
-  command->add_option("--by-position", job->by_position,
-                      "also the loss of each stretch of so many tokens");
-  command->add_option("--json", job->json, "write every row as JSON");
-  command->add_option("--csv", job->csv, "write every row as CSV");
-  command->add_option("--html", job->html, "write one page with the plots");
-  command->add_option("--svg", job->svg,
-                      "write the plot alone: loss against length, or along "
-                      "the text with --by-position");
+  command
+      ->add_option("--by-position", job->by_position,
+                   "also the loss of each stretch of so many tokens")
+      ->type_name("LEN");
+  command->add_option("--json", job->json, "write every row as JSON")
+      ->type_name("FILE");
+  command->add_option("--csv", job->csv, "write every row as CSV")
+      ->type_name("FILE");
+  command->add_option("--html", job->html, "write one page with the plots")
+      ->type_name("FILE");
+  command
+      ->add_option("--svg", job->svg,
+                   "write the plot alone: loss against length, or along the "
+                   "text with --by-position")
+      ->type_name("FILE");
   command->footer(
       "Example:\n"
       "  ropewalk measure -m model.gguf -t book.txt.gz --length 2k,8k,32k \\\n"

@@ -79,8 +79,6 @@ const std::vector<std::string>& DefaultSpellings() {
 void RunMeasure(const MeasureJob& job) {
   Require(!job.texts.empty() || !job.id_files.empty(),
           "measure: give a text with -t FILE or ids with --ids FILE");
-  Require(job.documents > 0,
-          "--documents must be above 0, got " + std::to_string(job.documents));
   const auto texts = static_cast<int64_t>(job.texts.size());
   Require(job.documents >= texts, "--documents " +
                                       std::to_string(job.documents) +

@@ -11,6 +11,8 @@
 
 namespace ropewalk::cli {
 
+inline constexpr int64_t kMostDocuments = int64_t{1} << 30;
+
 struct MeasureJob {
   ModelOptions model;
   KvOptions kv;

@@ -19,6 +19,7 @@
 #include "cli/outputs.h"
 #include "engine/engine.h"
 #include "evaluate/model_scorer.h"
+#include "program/numbers.h"
 #include "report/heat_map.h"
 #include "report/json.h"
 #include "report/number.h"
@@ -39,7 +40,7 @@ struct NeedleJob {
   std::vector<std::string> lengths;
   std::vector<double> at = {0, 25, 50, 75, 100};
   int64_t trials = 5;
-  int64_t seed = 1;
+  uint64_t seed = 1;
   std::string json;
   std::string csv;
   std::string html;
@@ -160,7 +161,7 @@ void RunCommand(const NeedleJob& job) {
       .spellings = job.position.Spellings({"rope", "rerope+logn-clip"}),
       .at = job.at,
       .trials = job.trials,
-      .seed = static_cast<uint64_t>(job.seed)};
+      .seed = job.seed};
   options.schemes = ParseSchemes(options.spellings);
   CatchInterrupts();
   OutputFile json(job.json);
@@ -222,17 +223,25 @@ void AddNeedle(CLI::App& app) {
   command
       ->add_option("--length", job->lengths,
                    "lengths of the prompts; default N, 2N, 4N and 8N")
+      ->type_name("LEN")
       ->delimiter(',');
-  command->add_option("--at", job->at, "where the number stands, percent")
-      ->delimiter(',')
+  program::AddFloats(*command, "--at", job->at,
+                     "where the number stands, percent",
+                     {.least = 0, .most = 100})
+      ->type_name("PERCENT")
       ->capture_default_str();
-  command->add_option("--trials", job->trials, "numbers a cell")
+  program::AddInteger(*command, "--trials", job->trials, "numbers a cell",
+                      {.least = 1, .most = 1000000})
       ->capture_default_str();
-  command->add_option("--seed", job->seed, "of the numbers")
+  program::AddInteger(*command, "--seed", job->seed, "of the numbers")
+      ->type_name("SEED")
       ->capture_default_str();
-  command->add_option("--json", job->json, "write every cell as JSON");
-  command->add_option("--csv", job->csv, "write every cell as CSV");
-  command->add_option("--html", job->html, "write one page with the grids");
+  command->add_option("--json", job->json, "write every cell as JSON")
+      ->type_name("FILE");
+  command->add_option("--csv", job->csv, "write every cell as CSV")
+      ->type_name("FILE");
+  command->add_option("--html", job->html, "write one page with the grids")
+      ->type_name("FILE");
   command->footer(
       "Example:\n  ropewalk needle -m model.gguf --length 4k,16k --at 0,50,100 "
       "\\\n    --position rope --position rerope+logn-clip --html grid.html");

@@ -10,16 +10,22 @@
 #include "base/text.h"
 #include "engine/machine.h"
 #include "formats/text_file.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 
 void ModelOptions::Add(CLI::App& command, bool required) {
-  auto* model = command.add_option("-m,--model", path, "GGUF model file");
+  auto* model = command.add_option("-m,--model", path, "GGUF model file")
+                    ->type_name("FILE");
   if (required) model->required();
-  command.add_option("--threads", threads, "threads; default one a core");
-  command.add_option("--train-length", train_length,
-                     "length the model was trained to, where its file is "
-                     "wrong about it");
+  program::AddInteger(command, "--threads", threads,
+                      "threads; default one a core",
+                      {.least = 0, .most = kMostThreads});
+  command
+      .add_option("--train-length", train_length,
+                  "length the model was trained to, where its file is "
+                  "wrong about it")
+      ->type_name("LEN");
 }
 
 engine::EngineOptions ModelOptions::ForEngine() const {
@@ -34,20 +40,21 @@ void PositionOptions::Add(CLI::App& command, bool several) {
       several ? "position scheme, as in rerope:window=512+logn-clip; repeat "
                 "for more"
               : "position scheme, as in rerope:window=512+logn-clip");
-  option->allow_extra_args(false);
+  option->allow_extra_args(false)->type_name("SCHEME");
   if (!several) option->expected(1);
   const std::string group_name = "llama.cpp names";
   command.add_option("--rope-scaling", rope_scaling, "none, linear or yarn")
+      ->type_name("NAME")
       ->group(group_name);
-  command.add_option("--rope-scale", rope_scale, "its factor")
+  program::AddFloat(command, "--rope-scale", rope_scale, "its factor")
       ->group(group_name);
-  command
-      .add_option("--grp-attn-n", group,
-                  "self-extend: tokens a group (also -gan)")
+  program::AddInteger(command, "--grp-attn-n", group,
+                      "self-extend: tokens a group (also -gan)",
+                      {.least = 1, .most = kMostTokens})
       ->group(group_name);
-  command
-      .add_option("--grp-attn-w", group_window,
-                  "self-extend: window (also -gaw)")
+  program::AddInteger(command, "--grp-attn-w", group_window,
+                      "self-extend: window (also -gaw)",
+                      {.least = 1, .most = kMostTokens})
       ->group(group_name);
 }
 
@@ -74,10 +81,6 @@ std::vector<std::string> PositionOptions::Spellings(
     Require(alias.empty(),
             "--rope-scaling and --grp-attn-n are two schemes; give one");
     Require(group != 0, "--grp-attn-w needs --grp-attn-n");
-    Require(group > 0,
-            "--grp-attn-n must be above 0, got " + std::to_string(group));
-    Require(group_window >= 0, "--grp-attn-w must be above 0, got " +
-                                   std::to_string(group_window));
     alias = "self-extend:";
     if (group_window > 0) {
       alias += "window=" + std::to_string(group_window) + ",";
@@ -96,6 +99,7 @@ void KvOptions::Add(CLI::App& command) {
   command
       .add_option("--kv-type", type,
                   "keys and values in memory: f32, f16, bf16 or q8_0")
+      ->type_name("TYPE")
       ->capture_default_str();
 }
 
@@ -139,7 +143,7 @@ int64_t ParseLengthOption(const std::string& text, const std::string& option,
                           int64_t otherwise) {
   if (text.empty()) return otherwise;
   const std::optional<int64_t> length = ParseLength(text);
-  Require(length && *length > 0 && *length <= int64_t{1} << 30,
+  Require(length && *length > 0 && *length <= kMostTokens,
           option + " must be a length in tokens such as 512 or 16k, got '" +
               Printable(text, 40) + "'");
   return *length;

@@ -14,6 +14,9 @@
 
 namespace ropewalk::cli {
 
+inline constexpr int64_t kMostTokens = int64_t{1} << 30;  // of any length
+inline constexpr int64_t kMostThreads = 1024;  // as thread pools have
+
 // -m, --threads, --train-length.
 struct ModelOptions {
   std::string path;

@@ -13,6 +13,7 @@
 #include "cli/tile_picture.h"
 #include "position/definition.h"
 #include "position/scheme.h"
+#include "program/numbers.h"
 #include "report/table.h"
 
 namespace ropewalk::cli {
@@ -92,9 +93,6 @@ void ShowScheme(const PositionsJob& job) {
   Require(length <= kMostDrawn, "positions: --length must be at most " +
                                     std::to_string(kMostDrawn) + ", got " +
                                     std::to_string(length));
-  Require(job.group > 0 && job.group <= 1024,
-          "positions: --group must be from 1 to 1024, got " +
-              std::to_string(job.group));
   const int64_t N = ParseLengthOption(job.train_length, "--train-length", 0);
   const position::ModelPositions model{.head_width = 64,
                                        .rotary_width = 64,
@@ -141,17 +139,22 @@ void AddPositions(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "positions", "every position scheme, in short, or one of them");
   auto job = std::make_shared<PositionsJob>();
-  command->add_option("scheme", job->scheme,
-                      "show this one: its bands, and the way that each block "
-                      "of attention takes");
+  command
+      ->add_option("scheme", job->scheme,
+                   "show this one: its bands, and the way that each block "
+                   "of attention takes")
+      ->type_name("SCHEME");
   command->add_option("--length", job->length, "tokens of the prompt")
+      ->type_name("LEN")
       ->capture_default_str();
   command->add_option("--train-length", job->train_length, "of the model")
+      ->type_name("LEN")
       ->capture_default_str();
-  command
-      ->add_option("--group", job->group, "query heads that share a key head")
+  program::AddInteger(*command, "--group", job->group,
+                      "query heads that share a key head",
+                      {.least = 1, .most = 1024})
       ->capture_default_str();
-  command->add_option("--svg", job->svg, "draw the blocks");
+  command->add_option("--svg", job->svg, "draw the blocks")->type_name("FILE");
   command->footer(
       "Examples:\n  ropewalk positions\n"
       "  ropewalk positions rerope:window=128 --svg blocks.svg");

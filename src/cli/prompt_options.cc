@@ -22,6 +22,7 @@ void PromptOptions::Add(CLI::App& command) {
       "--system", system,
       "with --chat: the system text, in place of the chat form's own; may be "
       "empty");
+  system_option->type_name("STRING");
 }
 
 PromptTexts PromptOptions::Read() const {

@@ -22,6 +22,7 @@
 #include "cli/sampling_options.h"
 #include "engine/generate.h"
 #include "engine/session.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -29,6 +30,8 @@ namespace {
 using engine::Engine;
 using engine::Session;
 using Json = nlohmann::ordered_json;
+
+constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
 
 struct RunJob {
   ModelOptions model;
@@ -92,13 +95,6 @@ std::optional<Switch> ParseSwitch(const std::string& text) {
 }
 
 void CheckJob(const RunJob& job, const std::optional<Switch>& change) {
-  constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
-  Require(job.tokens > 0 && job.tokens <= kMostTokens,
-          "-n must be from 1 to " + std::to_string(kMostTokens) + ", got " +
-              std::to_string(job.tokens));
-  Require(job.keep >= 0 && job.keep <= kMostTokens,
-          "--keep must be from 0 to " + std::to_string(kMostTokens) + ", got " +
-              std::to_string(job.keep));
   Require(!change || job.prompt_cache.empty(),
           "--prompt-cache and --switch exclude each other: a kept text belongs "
           "to one scheme from its first token");
@@ -435,11 +431,15 @@ void AddRun(CLI::App& app) {
   job->position.Add(*command, false);
   job->kv.Add(*command);
   job->kv.AddMemory(*command);
-  command->add_option("-n,--tokens", job->tokens, "tokens to write at most")
-      ->capture_default_str();
-  command->add_option("-c,--context", job->context,
-                      "tokens of prompt and answer together; default what they "
-                      "need, at least the trained length");
+  program::AddInteger(*command, "-n,--tokens", job->tokens,
+                      "tokens to write at most",
+                      {.least = 1, .most = kMostTokens})
+      ->default_str(std::to_string(job->tokens));
+  command
+      ->add_option("-c,--context", job->context,
+                   "tokens of prompt and answer together; default what they "
+                   "need, at least the trained length")
+      ->type_name("LEN");
   job->sampling.Add(*command);
   command->add_flag("--echo", job->echo, "print the prompt first");
   command->add_flag("--ignore-eos", job->ignore_eos,
@@ -460,11 +460,14 @@ void AddRun(CLI::App& app) {
   command->add_flag("--shift", job->shift,
                     "a full context takes out the older half, closes up and "
                     "goes on; --context then defaults to the trained length");
-  command->add_option("--keep", job->keep,
-                      "with --shift: first tokens that always stay");
-  command->add_option("--switch", job->change,
-                      "LENGTH=SCHEME: other positions from that length on, "
-                      "over what was read so far");
+  program::AddInteger(*command, "--keep", job->keep,
+                      "with --shift: first tokens that always stay",
+                      {.least = 0, .most = kMostTokens});
+  command
+      ->add_option("--switch", job->change,
+                   "other positions from that length on, over what was read "
+                   "so far")
+      ->type_name("LEN=SCHEME");
   command->footer(
       "Without --position the choice is `auto`: the model's own law as long as "
       "it holds (up\nto the trained length, further for models trained to be "

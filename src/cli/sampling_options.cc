@@ -3,12 +3,14 @@
 #include <limits>
 #include <map>
 #include <random>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "base/token.h"
 #include "cli/options.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 namespace {
@@ -51,19 +53,18 @@ class Group {
   Group(CLI::App& command, std::string name)
       : command_(command), name_(std::move(name)) {}
 
+  const std::string& name() const { return name_; }
+
   // The help shows the default.
   template <typename Number>
   void Add(const std::string& option, Number& number, const std::string& help) {
-    command_.add_option(option, number, help)
-        ->group(name_)
-        ->capture_default_str();
-  }
-
-  // Without a default.
-  template <typename Value>
-  void AddUnset(const std::string& option, Value& value,
-                const std::string& type, const std::string& help) {
-    command_.add_option(option, value, help)->group(name_)->type_name(type);
+    CLI::Option* added = nullptr;
+    if constexpr (std::is_integral_v<Number>) {
+      added = program::AddInteger(command_, option, number, help);
+    } else {
+      added = program::AddFloat(command_, option, number, help);
+    }
+    added->group(name_)->default_str(FormatNumber(number));
   }
 
   // May be repeated, with one text each time.
@@ -98,8 +99,9 @@ void SamplingOptions::Add(CLI::App& command) {
   choice.AddTexts("--logit-bias", biases, "ID=BIAS",
                   "add BIAS to the logit of token ID; -inf bans it; repeat for "
                   "more");
-  choice.AddUnset("--seed", seed, "INT",
-                  "of the random choices; default a new one each run");
+  program::AddSeed(command, "--seed", seed,
+                   "of the random choices; default a new one each run")
+      ->group(choice.name());
 
   Group repetition(command, "Repetition");
   engine::PenaltyOptions& penalties = numbers.penalties;
@@ -134,9 +136,11 @@ void SamplingOptions::Add(CLI::App& command) {
   Group output(command, "Stopping and reporting");
   output.AddTexts("--stop", stops, "TEXT",
                   "stop before this text, which is not shown; repeat for more");
-  output.AddUnset("--logprobs", logprobs, "N",
-                  "report the log probability of each token and of the N most "
-                  "likely ones");
+  program::AddInteger(command, "--logprobs", logprobs,
+                      "report the log probability of each token and of the N "
+                      "most likely ones",
+                      {.least = 0})
+      ->group(output.name());
 }
 
 engine::SampleOptions SamplingOptions::ForSampler(bool escape) const {
@@ -156,15 +160,11 @@ std::vector<std::string> SamplingOptions::StopTexts(bool escape) const {
 }
 
 std::optional<int64_t> SamplingOptions::LogProbabilities() const {
-  Require(logprobs.value_or(0) >= 0, "--logprobs must be at least 0, got " +
-                                         std::to_string(logprobs.value_or(0)));
-  return logprobs;
+  return logprobs < 0 ? std::nullopt : std::optional(logprobs);
 }
 
 uint64_t SamplingOptions::Seed() const {
-  Require(seed >= -1, "--seed must be at least 0 (-1: a new one), got " +
-                          std::to_string(seed));
-  return seed >= 0 ? static_cast<uint64_t>(seed) : std::random_device()();
+  return seed ? *seed : std::random_device()();
 }
 
 }  // namespace ropewalk::cli

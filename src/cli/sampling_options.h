@@ -21,8 +21,8 @@ struct SamplingOptions {
   std::vector<std::string> biases;    // ID=BIAS
   std::vector<std::string> breakers;  // none given: those of numbers.dry
   std::vector<std::string> stops;
-  std::optional<int64_t> logprobs;
-  int64_t seed = -1;  // -1: a new one
+  int64_t logprobs = -1;         // -1: not asked for
+  std::optional<uint64_t> seed;  // nothing: a new one
 
   void Add(CLI::App& command);
 

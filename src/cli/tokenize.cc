@@ -75,6 +75,7 @@ void AddTokenize(CLI::App& app) {
       app.add_subcommand("tokenize", "the ids of a text, on one line");
   auto job = std::make_shared<TokenizeJob>();
   command->add_option("-m,--model", job->model, "GGUF file with a vocabulary")
+      ->type_name("FILE")
       ->required();
   job->text.Add(*command);
   command->add_flag("--no-bos", job->no_bos,

@@ -6,30 +6,19 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
-#include <stdexcept>
 #include <string>
 
-#include "base/error.h"
-#include "base/interrupt.h"
 #include "kernels/cpu/isa.h"
 #include "lab/studies/command.h"
 #include "lab/train/command.h"
 #include "lab/train/environment.h"
+#include "lab/train/launch.h"
+#include "program/ends.h"
 
 namespace ropewalk::lab {
 namespace {
 
-// As LibTorch's errors go on with a stack trace, only their first line.
-std::string FirstLine(const std::exception& error) {
-  const std::string what = error.what();
-  return what.substr(0, what.find('\n'));
-}
-
-int Main(int argc, char** argv) {
-  const std::string slow = train::PrepareProcess(argv);
-  train::KeepFreedMemory();
-  if (!slow.empty()) std::fprintf(stderr, "note: %s\n", slow.c_str());
+int ParseAndWork(int argc, char** argv) {
   CLI::App app("Ropewalk's training wing", "ropewalk");
   app.set_version_flag("--version", ROPEWALK_VERSION);
   app.require_subcommand(1);
@@ -42,21 +31,24 @@ int Main(int argc, char** argv) {
     return error.get_exit_code();  // a process of --nproc has said why
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());
-    return 2;
-  } catch (const Interrupted&) {
-    std::fprintf(stderr,
-                 "interrupted; train goes on with --resume, reproduce with the "
-                 "same command\n");
-    DieOfInterrupt();
-  } catch (const std::invalid_argument& error) {
-    std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "ropewalk: %s\n", FirstLine(error).c_str());
-    return 1;
+    return program::Fail(error.what(), 2);
   }
   return 0;
+}
+
+int Main(int argc, char** argv) {
+  const std::string slow = train::PrepareProcess(argv);
+  train::KeepFreedMemory();
+  program::PrepareEnds(
+      {.interrupted = "interrupted; train goes on with --resume, reproduce "
+                      "with the same command",
+       .mapped = "a model or token file",
+       // LibTorch's errors go on with a stack trace.
+       .first_line = true,
+       // The launcher of --nproc says it for all.
+       .quiet_stop = train::IsLaunched()});
+  if (!slow.empty()) std::fprintf(stderr, "note: %s\n", slow.c_str());
+  return program::RunToEnd([&] { return ParseAndWork(argc, argv); });
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "lab/train/group.h"
 #include "lab/train/launch.h"
 #include "lab/train/trainer.h"
+#include "program/numbers.h"
 
 namespace ropewalk::lab::train {
 namespace {
@@ -97,17 +98,22 @@ void AddTrain(CLI::App& app, char** argv) {
   CLI::App* command =
       app.add_subcommand("train", "train a model by a TOML config");
   auto job = std::make_shared<TrainJob>();
-  command->add_option("CONFIG", job->config, "what to train, as TOML");
+  command->add_option("CONFIG", job->config, "what to train, as TOML")
+      ->type_name("FILE");
   command
       ->add_option("--set", job->overrides,
                    "key=value over the config, as --set train.steps=100; "
                    "repeatable")
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--resume", job->resume,
-                      "go on with the run in this folder; needs no CONFIG");
-  command->add_option("--out", job->out, "folder of the run; default out/NAME");
-  command->add_option("--threads", job->threads, "default: all cores")
-      ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--resume", job->resume,
+                   "go on with the run in this folder; needs no CONFIG")
+      ->type_name("DIR");
+  command->add_option("--out", job->out, "folder of the run; default out/NAME")
+      ->type_name("DIR");
+  program::AddInteger(*command, "--threads", job->threads, "default: all cores",
+                      {.least = 1, .most = 1024});
   command->footer(
       "Examples:\n"
       "  ropewalk train model.toml --out runs/first\n"
@@ -116,10 +122,9 @@ void AddTrain(CLI::App& app, char** argv) {
       "  ropewalk train model.toml --nproc 2\n\n"
       "The folder gets config.toml, checkpoint.safetensors, log.jsonl, "
       "index.html\nwith the curves, and the exports that the config asks for.");
-  command
-      ->add_option("--nproc", job->processes,
-                   "processes on this machine that share each batch")
-      ->check(CLI::Range(1, 1024));
+  program::AddInteger(*command, "--nproc", job->processes,
+                      "processes on this machine that share each batch",
+                      {.least = 1, .most = 1024});
   command->callback([job, argv] {
     Call call = ReadCall(*job);
     if (job->processes > 1 && !IsLaunched()) {

@@ -405,7 +405,7 @@ void Trainer::Log(const StepResult& last) {
 void Trainer::Stop() {
   if (bad_steps_ == 0) Save();
   // Where another process was told, this one ends as that one does.
-  if (PendingInterrupt() == 0) std::raise(SIGINT);
+  (void)RequestInterrupt(SIGINT);  // nothing where one is pending already
   throw Interrupted();
 }
 
