@@ -1,6 +1,7 @@
 #include "program/ends.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +31,11 @@ std::string g_stop_line;
 std::string g_bad_map_line;
 std::atomic<bool> g_said = false;  // that a signal ends this process
 
+// Not where it would have to wait, for a reader that may never come: nothing
+// could end a process that hangs in a handler.
 void WriteToStderr(const std::string& line) {
+  pollfd ready{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&ready, 1, 0) != 1) return;
   (void)!write(STDERR_FILENO, line.data(), line.size());
 }
 

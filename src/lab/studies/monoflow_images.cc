@@ -75,13 +75,17 @@ const std::string& DataHash() {
 
 // States of runs are no result: they stand with the trained models of other
 // studies, and may go once their rows are there. The name holds a hash of what
-// was trained on what: whatever is changed has a file of its own.
+// was trained on what: whatever is changed has a file of its own. Empty where
+// the cache cannot be used: then nothing is kept.
 std::string CachePath(const Setting& setting, const std::string& name,
                       const std::string& identity) {
-  const fs::path folder = fs::path(train::CacheFolder()) / "studies" /
-                          ("monoflow-" + ToString(setting.scale));
-  fs::create_directories(folder);
-  return (folder / StateFile(name, identity, DataHash())).string();
+  const std::string folder =
+      train::UsableCache((fs::path(train::CacheFolder()) / "studies" /
+                          ("monoflow-" + ToString(setting.scale)))
+                             .string(),
+                         "");
+  if (folder.empty()) return "";
+  return (fs::path(folder) / StateFile(name, identity, DataHash())).string();
 }
 
 // Trained where no other job has; every row is scored by the same eyes.
@@ -91,13 +95,13 @@ flow::Classifier MakeClassifier(const Setting& setting) {
       {.steps = sizes.classifier_steps, .device = flow::BestDevice()});
   const std::string path =
       CachePath(setting, "classifier", classifier.Identity());
-  if (fs::exists(path)) {
+  if (!path.empty() && fs::exists(path)) {
     classifier.Load(path);
     return classifier;
   }
   Steps progress(kClassifierRow, 1, sizes.classifier_steps);
   classifier.Train(Images().train, [&](int64_t) { progress.Add(); });
-  classifier.Save(path);
+  if (!path.empty()) classifier.Save(path);
   return classifier;
 }
 
@@ -188,12 +192,13 @@ flow::GanReport TrainRun(const Setting& setting, const std::string& row,
                          uint64_t seed, int64_t steps, ImageRun* run) {
   const std::string path =
       CachePath(setting, row + " s" + std::to_string(seed), run->identity);
-  if (fs::exists(path)) run->gan.Load(path, run->identity);
+  const bool keep = !path.empty();
+  if (keep && fs::exists(path)) run->gan.Load(path, run->identity);
   Steps progress(row, seed, steps - run->gan.steps());
   const flow::GanReport report =
       run->gan.Train(steps, [&](const flow::GanReport& now) {
-        if (now.steps % kSaveEvery == 0 || now.steps == steps ||
-            PendingInterrupt() != 0) {
+        if (keep && (now.steps % kSaveEvery == 0 || now.steps == steps ||
+                     PendingInterrupt() != 0)) {
           run->gan.Save(path, run->identity);
         }
         progress.Add();

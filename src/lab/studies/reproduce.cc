@@ -81,8 +81,10 @@ std::string Hardware(int64_t threads, const std::string& device = "cpu") {
 }
 
 // Models and texts of the studies.
-std::string CacheOfStudies() {
-  return (fs::path(train::CacheFolder()) / "studies").string();
+std::string CacheOfStudies(const ReproduceOptions& options) {
+  return train::UsableCache(
+      (fs::path(train::CacheFolder()) / "studies").string(),
+      (fs::path(options.out) / "cache").string());
 }
 
 // As anyone would type it: no folders of this machine.
@@ -162,7 +164,7 @@ class Session {
   // report then.
   bool Train(StudyCorpus corpus) {
     RequireKnown();
-    const std::string folder = (fs::path(CacheOfStudies()) /
+    const std::string folder = (fs::path(CacheOfStudies(options_)) /
                                 (ToString(setting_.scale) + "-" + corpus.hash))
                                    .string();
     WriteFileAtomically(
@@ -211,7 +213,7 @@ class Session {
     WriteFileAtomically(
         (fs::path(options_.out) / ResultName(setting_, "bible", ".tsv"))
             .string(),
-        BibleCorpus(CacheOfStudies()).listing);
+        BibleCorpus(CacheOfStudies(options_)).listing);
   }
 
   // Where no study reads texts.
@@ -541,7 +543,7 @@ void Reproduce(const ReproduceOptions& options) {
   if (!options.corpus.empty()) {
     corpus = ReadStudyCorpus(options.corpus);
   } else if (reads_texts && options.scale == Scale::kSmoke) {
-    corpus = BibleCorpus(CacheOfStudies());
+    corpus = BibleCorpus(CacheOfStudies(options));
   } else if (reads_texts && !options.report) {
     throw std::invalid_argument(
         "reproduce: --scale " + ToString(options.scale) +

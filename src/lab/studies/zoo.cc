@@ -184,9 +184,10 @@ const std::vector<evaluate::Document>& Zoo::HeldOut() {
       data::TextTokenizer::Load(config.data.tokenizer, config.model.V);
   const auto threads = MakeThreadPool(threads_);
   const data::Corpus texts(corpus_.held_out, OptionsOf(config));
-  const data::TokenFile tokens =
-      data::CachedTokens(texts, tokenizer, *threads,
-                         (fs::path(train::CacheFolder()) / "tokens").string());
+  const data::TokenFile tokens = data::CachedTokens(
+      texts, tokenizer, *threads,
+      train::UsableCache((fs::path(train::CacheFolder()) / "tokens").string(),
+                         (fs::path(folder_) / "tokens").string()));
   std::vector<int64_t> all;
   for (int64_t d = 0; d < tokens.documents(); ++d) all.push_back(d);
   held_out_ = data::HeldOutPieces(tokens, all, setting_.Longest() + 1,

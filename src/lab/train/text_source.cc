@@ -1,13 +1,20 @@
 #include "lab/train/text_source.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "formats/text_file.h"
 #include "lab/data/corpus.h"
 #include "lab/data/held_out.h"
@@ -49,6 +56,29 @@ std::string CacheFolder() {
       .string();
 }
 
+std::string UsableCache(const std::string& folder,
+                        const std::string& otherwise) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error && access(folder.c_str(), W_OK | X_OK) != 0) {
+    error = std::error_code(errno, std::generic_category());
+  }
+  if (!error) return folder;
+  static std::set<std::string> warned;
+  // Of several processes the first says it.
+  const char* rank = std::getenv("RANK");
+  if ((rank == nullptr || std::string_view(rank) == "0") &&
+      warned.insert(folder).second) {
+    std::fprintf(
+        stderr, "warning: the cache folder '%s' cannot be used (%s); %s\n",
+        Printable(folder).c_str(), error.message().c_str(),
+        otherwise.empty()
+            ? "nothing is kept there"
+            : ("'" + Printable(otherwise) + "' takes its place").c_str());
+  }
+  return otherwise;
+}
+
 TextData::TextData(const TrainConfig& config, const std::string& folder) {
   const std::string& documents = config.data.documents;
   data::CorpusOptions options{
@@ -66,9 +96,10 @@ TextData::TextData(const TrainConfig& config, const std::string& folder) {
           "held out of it; data.documents = \"paragraphs\" cuts it, "
           "data.heldout names other texts, 0 holds none out");
   tokenizer_ = MakeTokenizer(config, corpus, folder);
-  const std::string cache = config.data.cache.empty()
-                                ? (fs::path(CacheFolder()) / "tokens").string()
-                                : config.data.cache;
+  const std::string cache = UsableCache(
+      config.data.cache.empty() ? (fs::path(CacheFolder()) / "tokens").string()
+                                : config.data.cache,
+      (fs::path(folder) / "cache").string());
   const auto threads = MakeThreadPool(config.threads);
   train_ = std::make_unique<data::TokenFile>(
       data::CachedTokens(corpus, *tokenizer_, *threads, cache));

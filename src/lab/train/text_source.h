@@ -42,8 +42,16 @@ class TextData {
   data::Split split_;
 };
 
-// Where tokenized corpora are kept: ${XDG_CACHE_HOME:-~/.cache}/ropewalk.
+// Where tokenized corpora and the models of studies are kept:
+// ${XDG_CACHE_HOME:-~/.cache}/ropewalk.
 std::string CacheFolder();
+
+// `folder`, which is made where it is missing. A cache is only there to save
+// time, so where it cannot be made or written this prints a warning, once for a
+// folder, and gives `otherwise`, which whoever writes there first has to make.
+// Empty, it says that the work does without.
+std::string UsableCache(const std::string& folder,
+                        const std::string& otherwise);
 
 }  // namespace ropewalk::lab::train
 
