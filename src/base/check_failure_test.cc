@@ -1,5 +1,3 @@
-#include "base/check_failure.h"
-
 #include <gtest/gtest.h>
 
 #include <csignal>

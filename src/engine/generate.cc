@@ -62,8 +62,10 @@ class Writer {
         sampler_(job.options.sampling, job.options.seed, tokenizer_),
         stops_(job.options.stops) {
     const auto prompt = static_cast<int64_t>(job.prompt.size());
-    Require(prompt > 0, "the prompt has no tokens");
-    Require(sequence_.size() + prompt < sequence_.length(),
+    Require(prompt > 0 || (!job.logits.empty() && sequence_.size() > 0),
+            "the prompt has no tokens");
+    // To draw from logits takes no room.
+    Require(prompt == 0 || sequence_.size() + prompt < sequence_.length(),
             "the prompt has " + std::to_string(sequence_.size() + prompt) +
                 " tokens and leaves no room in a context of " +
                 std::to_string(sequence_.length()));
@@ -76,8 +78,8 @@ class Writer {
       shift_count_ = ShiftCount(sequence_, job.options.keep);
     }
     job.session->RequireRoomFor(sequence_.size() + prompt);
-    decoder_ = std::make_unique<tokenizer::StreamDecoder>(tokenizer_,
-                                                          job.prompt.back());
+    decoder_ = std::make_unique<tokenizer::StreamDecoder>(
+        tokenizer_, prompt > 0 ? job.prompt.back() : sequence_.tokens().back());
     sampler_.Accept(sequence_.tokens());
     sampler_.Accept(job.prompt);
     result_.prompt_tokens = prompt;
@@ -244,6 +246,9 @@ std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs) {
     Require(&job.session->engine() == &engine,
             "texts that are generated together belong to one model");
     writers.push_back(std::make_unique<Writer>(job));
+  }
+  for (size_t i = 0; i < writers.size(); ++i) {
+    if (jobs[i].prompt.empty()) writers[i]->Took(jobs[i].logits);
   }
   for (size_t turn = 0;; ++turn) {
     std::vector<model::Slice> slices;

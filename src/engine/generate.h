@@ -78,10 +78,12 @@ struct GenerateResult {
   double generate_seconds = 0;
 };
 
-// One text to generate: `prompt` is read behind what the session has read.
+// One text to generate: `prompt` is read behind what the session has read. It
+// may be empty where `logits` [V] say what comes behind that.
 struct GenerateJob {
   Session* session = nullptr;
   std::vector<Token> prompt;
+  std::vector<float> logits;
   // What penalties count besides the prompt: what the session has read before.
   GenerateOptions options;
   GenerateCallbacks callbacks;
@@ -90,10 +92,11 @@ struct GenerateJob {
 // Runs all jobs, whose sessions belong to one engine, until each has stopped;
 // a result for each. A job gives the same tokens alone and among others.
 //
-// Throws std::invalid_argument when a prompt is empty or leaves no room for one
-// token, and where a scheme can not be changed or the context not be shifted as
-// asked, with the reason; MemoryLimitError where the prompts would need more
-// memory than there is. All this is known before anything is read.
+// Throws std::invalid_argument when there is neither prompt nor logits, when a
+// prompt leaves no room for one token, and where a scheme can not be changed or
+// the context not be shifted as asked, with the reason; MemoryLimitError where
+// the prompts would need more memory than there is. All this is known before
+// anything is read.
 std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs);
 GenerateResult Generate(GenerateJob job);
 
