@@ -31,8 +31,6 @@ using engine::Engine;
 using engine::Session;
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kMostTokens = int64_t{1} << 30;  // as of any length
-
 struct RunJob {
   ModelOptions model;
   PositionOptions position;
@@ -112,9 +110,8 @@ struct Answer {
   engine::GenerateResult result;
 };
 
-std::string ToJson(const RunJob& job, const Session& session,
-                   const Prompts& prompts, const std::vector<Answer>& answers,
-                   uint64_t seed) {
+std::string ToJson(const Session& session, const Prompts& prompts,
+                   const std::vector<Answer>& answers, uint64_t seed) {
   Engine& engine = session.engine();
   Json json;
   json["model"] = engine.model().config().name;
@@ -181,7 +178,7 @@ class Run {
       throw;
     }
     if (prompts_.shared == 0) SaveCache(sessions_.front());
-    json_.Finish(ToJson(job_, session_, prompts_, answers_, seed_));
+    json_.Finish(ToJson(session_, prompts_, answers_, seed_));
     Summarise();
   }
 
