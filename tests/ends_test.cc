@@ -55,7 +55,7 @@ TEST_F(EndsTest, AFileSizeLimitIsAFailedWrite) {
 TEST_F(EndsTest, AFullDiskIsAFailedWrite) {
   const std::string disk = Path("disk");
   mkdir(disk.c_str(), 0755);
-  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=16k") != 0) {
+  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=4k") != 0) {
     GTEST_SKIP() << "only root may mount a disk that is full";
   }
   const std::string model = Tiny();

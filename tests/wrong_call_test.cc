@@ -130,7 +130,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
   ExpectWrong({"needle", "-m", "MODEL", "--at", "101"}, "from 0 to 100");
   ExpectWrong({"needle", "-m", "MODEL", "--at", "nan"}, "from 0 to 100");
   ExpectWrong({"needle", "-m", "MODEL", "--length", "10"},
-              "got a length of 10");
+              "which number and question take, got 10");
   ExpectWrong({"bench", "-m", "MODEL", "-p", "0", "-n", "0"}, "above 0");
   ExpectWrong({"bench", "-m", "MODEL", "-n", "-1"}, "got -1");
   ExpectWrong({"bench", "-m", "MODEL", "-n", "9223372036854775807"}, "-n");
@@ -212,7 +212,7 @@ TEST_F(WrongCallTest, StackFilesMustHoldOneSchemeALayer) {
       {"other = [\"rope\", \"rope\"]\n", "layers"},
       {"layers = [\"rope\", \n", "stack.toml"},
       {"layers = [\"rope\", \"@" + Path("stack.toml") + "\"]\n",
-       "a layer cannot be a stack itself"},
+       "a layer must be a scheme, not another stack file"},
       {"\xff\xfe\x00", "stack.toml"}};
   for (const auto& [text, part] : table) {
     SCOPED_TRACE(text);

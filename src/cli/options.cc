@@ -165,13 +165,18 @@ void TextOptions::Add(CLI::App& command, bool questions) {
       questions ? "the text; several times for several texts at once, behind "
                   "the text of -f where that is given too"
                 : "the text");
-  prompt_option->expected(1)->allow_extra_args(false)->multi_option_policy(
-      questions ? CLI::MultiOptionPolicy::TakeAll
-                : CLI::MultiOptionPolicy::Throw);
-  file_option = command.add_option(
-      "-f,--file", file,
-      "a file with the text (UTF-8, may be .gz); - is standard input, which is "
-      "also read where neither is given and it is no terminal");
+  prompt_option->type_name("STRING")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(questions ? CLI::MultiOptionPolicy::TakeAll
+                                      : CLI::MultiOptionPolicy::Throw);
+  file_option =
+      command
+          .add_option("-f,--file", file,
+                      "a file with the text (UTF-8, may be .gz); - is standard "
+                      "input, which is also read where neither is given and it "
+                      "is no terminal")
+          ->type_name("FILE");
   command.add_flag(
       "-e,--escape", escape,
       "read \\n, \\t, \\r, \\\\, \\', \\\" and \\xHH (a byte) in -p "

@@ -1,7 +1,9 @@
 // ropewalk run: read a prompt of any length and go on writing.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -69,7 +71,8 @@ const char* ReasonText(engine::StopReason reason) {
 void WriteText(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (std::fflush(stdout) != 0) {
-    throw IoError("cannot write to standard output");
+    throw IoError(std::string("cannot write to standard output: ") +
+                  std::strerror(errno));
   }
 }
 

@@ -128,13 +128,13 @@ void SamplingOptions::Add(CLI::App& command) {
   repetition.Add("--dry-penalty-last", dry.last,
                  "DRY: how many of the last tokens it looks at; 0 none, -1 "
                  "all");
-  repetition.AddTexts("--dry-breaker", breakers, "TEXT",
+  repetition.AddTexts("--dry-breaker", breakers, "STRING",
                       "DRY: a text or special token that no sequence reaches "
                       "over; repeat for more; default newline, colon, quote "
                       "and asterisk; `none` for none");
 
   Group output(command, "Stopping and reporting");
-  output.AddTexts("--stop", stops, "TEXT",
+  output.AddTexts("--stop", stops, "STRING",
                   "stop before this text, which is not shown; repeat for more");
   program::AddInteger(command, "--logprobs", logprobs,
                       "report the log probability of each token and of the N "

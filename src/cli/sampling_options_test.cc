@@ -157,7 +157,7 @@ TEST(SamplingOptionsTest, NonsenseIsRefused) {
   EXPECT_EQ(Refusal({"--logprobs", "-1"}),
             "--logprobs must be at least 0, got -1");
   EXPECT_EQ(Refusal({"--seed", "-2"}),
-            "--seed must be at least 0 (-1: a new one), got -2");
+            "--seed must be from 0 to 18446744073709551615, got -2");
   EXPECT_EQ(Refusal({"--typical-p", "0"}),
             "typical-p must be above 0 and at most 1, got 0");
   EXPECT_NE(Refusal({"--repeat-penalty", "0"}), "");
