@@ -26,6 +26,16 @@ class EndsTest : public ProgramTest {
     return RunProgram(words, options);
   }
 
+  // A named pipe that takes no more; closing what is returned lets it go.
+  static int FullPipe(const std::string& path) {
+    mkfifo(path.c_str(), 0600);
+    const int held = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    const std::string some(4096, 'x');
+    while (write(held, some.data(), some.size()) > 0) {
+    }
+    return held;
+  }
+
   static int64_t Count(const std::string& text, const std::string& part) {
     int64_t count = 0;
     for (size_t at = text.find(part); at != std::string::npos;
@@ -48,8 +58,7 @@ TEST_F(EndsTest, AFileSizeLimitIsAFailedWrite) {
   const ProgramResult printed =
       Shell("ulimit -f 1; exec \"$@\" > " + Path("list"),
             {"inspect", model, "--json"});
-  EXPECT_TRUE(RefusedAtOnce(printed, 1,
-                            "cannot write to standard output: File too large"));
+  EXPECT_TRUE(RefusedAtOnce(printed, 1, "cannot write to standard output"));
 }
 
 TEST_F(EndsTest, AFullDiskIsAFailedWrite) {
@@ -61,9 +70,9 @@ TEST_F(EndsTest, AFullDiskIsAFailedWrite) {
   const std::string model = Tiny();
   const ProgramResult converted =
       RunProgram({"convert", model, disk + "/out.gguf"});
-  const ProgramResult measured = RunProgram(
-      {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
-       "--position", "rope", "--html", disk + "/page.html"});
+  const ProgramResult measured =
+      RunProgram({"measure", "-m", model, "--ids", Ids(2, 300), "--length",
+                  "64", "--position", "rope", "--html", disk + "/page.html"});
   const bool left = !std::filesystem::is_empty(disk);
   umount2(disk.c_str(), MNT_DETACH);
   EXPECT_TRUE(
@@ -129,10 +138,10 @@ TEST_F(EndsTest, WhoReadsNoMoreIsNotTold) {
 TEST_F(EndsTest, FilesAreWrittenThoughNobodyReadsTheTable) {
   const std::string model = Tiny();
   // The reader is gone before the table comes.
-  const ProgramResult result = Shell(
-      "{ sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
-      {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
-       "--position", "rope", "--json", Path("a.json")});
+  const ProgramResult result =
+      Shell("{ sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
+            {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
+             "--position", "rope", "--json", Path("a.json")});
   EXPECT_TRUE(result.err.ends_with("code 141\n")) << Describe(result);
   EXPECT_FALSE(Contains(result.err, "ropewalk: ")) << Describe(result);
   EXPECT_EQ(Json::parse(ReadAll(Path("a.json")))["rows"].size(), 1u);
@@ -142,43 +151,39 @@ TEST_F(EndsTest, WhoIgnoresClosedPipesGetsAnError) {
   const ProgramResult result =
       Shell("trap '' PIPE; { sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
             {"positions"});
-  EXPECT_EQ(result.err,
-            "ropewalk: cannot write to standard output: Broken pipe\ncode 1\n");
+  ASSERT_EQ(Lines(result.err).size(), 2u) << Describe(result);
+  EXPECT_TRUE(
+      result.err.starts_with("ropewalk: cannot write to standard output"));
+  EXPECT_TRUE(result.err.ends_with("\ncode 1\n")) << Describe(result);
 }
 
 // A pipe that is full and that nobody reads holds the program in a write, where
 // it cannot look for a signal.
 TEST_F(EndsTest, CtrlCTwiceEndsARunThatHangs) {
   const std::string pipe = Path("pipe");
-  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int held = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  const int held = FullPipe(pipe);
   const ProgramResult result = Shell(
       "\"$@\" > " + pipe +
-          " & p=$!; sleep 3; kill -INT $p; sleep 0.3; kill -0 $p && echo held; "
+          " & p=$!; sleep 2; kill -INT $p; sleep 0.3; kill -0 $p && echo held; "
           "kill -INT $p; wait $p; echo code $?",
       {"run", "-m", Tiny(), "-p", "x", "-n", "1000000", "-c", "2000k",
        "--position", "window", "--ignore-eos", "--seed", "1"});
   close(held);
-  EXPECT_TRUE(result.out.ends_with("code 130\n")) << Describe(result);
+  EXPECT_EQ(result.out, "held\ncode 130\n") << Describe(result);
   EXPECT_EQ(Count(result.err, "ropewalk: interrupted\n"), 1)
       << Describe(result);
 }
 
 TEST_F(EndsTest, CtrlCTwiceLeavesNoTemporaryFileAndNeverHangs) {
   const std::string pipe = Path("pipe");
-  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int held = open(pipe.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  const std::string some(4096, 'x');
-  while (write(held, some.data(), some.size()) > 0) {
-  }
+  const int held = FullPipe(pipe);
   const std::string json = Write("a.json", "the old file");
   const std::string model = Tiny();
   const std::string ids = Ids(2, 300);
   const std::vector<std::string> before = Files();
   // Standard error takes nothing, not even the line about the end.
   const ProgramResult result = Shell(
-      "\"$@\" 2> " + pipe +
-          " & p=$!; sleep 2; ls " + Path("") +
+      "\"$@\" 2> " + pipe + " & p=$!; sleep 2; ls " + Path("") +
           " | grep -c tmp; kill -INT $p; sleep 0.3; kill -INT $p; wait $p; "
           "echo code $?",
       {"measure", "-m", model, "--ids", ids, "--length", "64", "--position",
@@ -190,15 +195,15 @@ TEST_F(EndsTest, CtrlCTwiceLeavesNoTemporaryFileAndNeverHangs) {
 }
 
 TEST_F(EndsTest, AClosedTerminalKeepsTheFinishedRows) {
-  const ProgramResult result = RunProgram(
-      {"measure", "-m", Tiny(), "--ids", Ids(1, 400001), "--length",
-       "64,400000", "--score-last", "64", "--position", "rope", "--json",
-       Path("a.json")},
-      {.signal_when =
-           [](const ProgramOutput& so_far) {
-             return Contains(so_far.err, "loss");
-           },
-       .signal = SIGHUP});
+  const ProgramResult result =
+      RunProgram({"measure", "-m", Tiny(), "--ids", Ids(1, 400001), "--length",
+                  "64,400000", "--score-last", "64", "--position", "rope",
+                  "--json", Path("a.json")},
+                 {.signal_when =
+                      [](const ProgramOutput& so_far) {
+                        return Contains(so_far.err, "loss");
+                      },
+                  .signal = SIGHUP});
   EXPECT_EQ(result.signal, SIGHUP) << Describe(result);
   EXPECT_EQ(Count(result.err, "ropewalk: interrupted\n"), 1)
       << Describe(result);
@@ -244,9 +249,9 @@ TEST_F(EndsTest, IntegersAreDecimal) {
 
 TEST_F(EndsTest, EachOptionNamesWhatItTakes) {
   const std::regex bare("\\b(TEXT|INT|UINT|FLOAT|NUMBER|ENUM|BOOLEAN)\\b");
-  for (const std::string command : {"run", "measure", "needle", "bench",
-                                    "inspect", "convert", "tokenize",
-                                    "positions", "demo"}) {
+  for (const std::string command :
+       {"run", "measure", "needle", "bench", "inspect", "convert", "tokenize",
+        "positions", "demo"}) {
     const ProgramResult result = RunProgram({command, "--help"});
     const size_t options = result.out.find("Options:");
     ASSERT_NE(options, std::string::npos) << command;

@@ -100,7 +100,7 @@ void DieIfNobodyReads() {
 
 // Buffered results that cannot be written are a failure like any other.
 int Flush() {
-  errno = 0;
+  errno = 0;  // a write that failed earlier has left no cause here
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
   const int error = errno;
   DieIfNobodyReads();
