@@ -26,6 +26,16 @@ class EndsTest : public ProgramTest {
     return RunProgram(words, options);
   }
 
+  // A named pipe that takes no more; closing what is returned lets it go.
+  static int FullPipe(const std::string& path) {
+    mkfifo(path.c_str(), 0600);
+    const int held = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    const std::string some(4096, 'x');
+    while (write(held, some.data(), some.size()) > 0) {
+    }
+    return held;
+  }
+
   static int64_t Count(const std::string& text, const std::string& part) {
     int64_t count = 0;
     for (size_t at = text.find(part); at != std::string::npos;
@@ -48,8 +58,7 @@ TEST_F(EndsTest, AFileSizeLimitIsAFailedWrite) {
   const ProgramResult printed =
       Shell("ulimit -f 1; exec \"$@\" > " + Path("list"),
             {"inspect", model, "--json"});
-  EXPECT_TRUE(RefusedAtOnce(printed, 1,
-                            "cannot write to standard output: File too large"));
+  EXPECT_TRUE(RefusedAtOnce(printed, 1, "cannot write to standard output"));
 }
 
 TEST_F(EndsTest, AFullDiskIsAFailedWrite) {
@@ -142,35 +151,32 @@ TEST_F(EndsTest, WhoIgnoresClosedPipesGetsAnError) {
   const ProgramResult result =
       Shell("trap '' PIPE; { sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
             {"positions"});
-  EXPECT_EQ(result.err,
-            "ropewalk: cannot write to standard output: Broken pipe\ncode 1\n");
+  ASSERT_EQ(Lines(result.err).size(), 2u) << Describe(result);
+  EXPECT_TRUE(
+      result.err.starts_with("ropewalk: cannot write to standard output"));
+  EXPECT_TRUE(result.err.ends_with("\ncode 1\n")) << Describe(result);
 }
 
 // A pipe that is full and that nobody reads holds the program in a write, where
 // it cannot look for a signal.
 TEST_F(EndsTest, CtrlCTwiceEndsARunThatHangs) {
   const std::string pipe = Path("pipe");
-  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int held = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  const int held = FullPipe(pipe);
   const ProgramResult result = Shell(
       "\"$@\" > " + pipe +
-          " & p=$!; sleep 3; kill -INT $p; sleep 0.3; kill -0 $p && echo held; "
+          " & p=$!; sleep 2; kill -INT $p; sleep 0.3; kill -0 $p && echo held; "
           "kill -INT $p; wait $p; echo code $?",
       {"run", "-m", Tiny(), "-p", "x", "-n", "1000000", "-c", "2000k",
        "--position", "window", "--ignore-eos", "--seed", "1"});
   close(held);
-  EXPECT_TRUE(result.out.ends_with("code 130\n")) << Describe(result);
+  EXPECT_EQ(result.out, "held\ncode 130\n") << Describe(result);
   EXPECT_EQ(Count(result.err, "ropewalk: interrupted\n"), 1)
       << Describe(result);
 }
 
 TEST_F(EndsTest, CtrlCTwiceLeavesNoTemporaryFileAndNeverHangs) {
   const std::string pipe = Path("pipe");
-  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int held = open(pipe.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  const std::string some(4096, 'x');
-  while (write(held, some.data(), some.size()) > 0) {
-  }
+  const int held = FullPipe(pipe);
   const std::string json = Write("a.json", "the old file");
   const std::string model = Tiny();
   const std::string ids = Ids(2, 300);

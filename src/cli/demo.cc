@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -151,7 +152,12 @@ void AddDemo(CLI::App& app) {
     if (job->model.path.empty()) job->model.path = DemoModel();
     const std::string note = Choose(*job);
     const fs::path folder = fs::path(*html).parent_path();
-    if (!folder.empty()) fs::create_directories(folder);
+    std::error_code error;
+    if (!folder.empty()) fs::create_directories(folder, error);
+    if (error) {
+      throw IoError("cannot make the folder '" + folder.string() +
+                    "': " + error.message());
+    }
     if (job->texts.empty()) {
       const std::string path = (folder / "kjv.txt").string();
       WriteFileAtomically(path, evaluate::BibleText());

@@ -100,10 +100,14 @@ void DieIfNobodyReads() {
 
 // Buffered results that cannot be written are a failure like any other.
 int Flush() {
-  errno = 0;
+  errno = 0;  // a write that failed earlier has left no cause here
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
-  const int error = errno;
+  int error = errno;
   DieIfNobodyReads();
+  // The write that failed may have been an earlier one, whose reason is lost.
+  // The next one fails for the same; should it not, what is there is incomplete
+  // anyway.
+  if (error == 0 && write(STDOUT_FILENO, "\n", 1) < 0) error = errno;
   return Fail(std::string("cannot write to standard output") +
                   (error == 0 ? "" : std::string(": ") + std::strerror(error)),
               1);
