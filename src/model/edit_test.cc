@@ -125,8 +125,8 @@ TEST(ContextEditTest, RefusedShiftsChangeNothing) {
   const auto tokens = RandomTokens(model, 200, 4);
   for (const auto& [spelling, part] :
        std::vector<std::pair<std::string, std::string>>{
-           {"dca:chunk=24", "no multiple"},
-           {"self-extend:window=20,group=3", "no multiple"},
+           {"dca:chunk=24", "not a multiple"},
+           {"self-extend:window=20,group=3", "not a multiple"},
            {"sink-window:size=20,sinks=4", "fixed position"}}) {
     Reader reader(model, spelling);
     const auto before = reader.Read(Part(tokens, 0, 199));

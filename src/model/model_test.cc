@@ -167,7 +167,7 @@ TEST(LlamaTest, BrokenModelsAreFormatErrorsThatNameTheProblem) {
       {[](auto& m) { m.SetString("llama.rope.scaling.type", "magic"); },
        "'magic' is not known"},
       {[](auto& m) { m.SetString("llama.rope.scaling.type", "longrope"); },
-       "one factor for each"},
+       "one factor is needed for each"},
       {[](auto& m) {
          m.SetString("llama.rope.scaling.type", "yarn");
          m.SetFloat("llama.rope.scaling.factor", -2);
