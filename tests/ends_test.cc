@@ -61,9 +61,9 @@ TEST_F(EndsTest, AFullDiskIsAFailedWrite) {
   const std::string model = Tiny();
   const ProgramResult converted =
       RunProgram({"convert", model, disk + "/out.gguf"});
-  const ProgramResult measured = RunProgram(
-      {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
-       "--position", "rope", "--html", disk + "/page.html"});
+  const ProgramResult measured =
+      RunProgram({"measure", "-m", model, "--ids", Ids(2, 300), "--length",
+                  "64", "--position", "rope", "--html", disk + "/page.html"});
   const bool left = !std::filesystem::is_empty(disk);
   umount2(disk.c_str(), MNT_DETACH);
   EXPECT_TRUE(
@@ -105,7 +105,7 @@ TEST_F(EndsTest, AModelFileThatShrinksLeavesNoTemporaryFile) {
   EXPECT_EQ(Files(), (std::vector<std::string>{"made.ids", "tiny.gguf"}));
 }
 
-TEST_F(EndsTest, WhoReadsNoMoreIsNotTold) {
+TEST_F(EndsTest, AReaderThatStopsReadingIsNotAnError) {
   const std::string model = Tiny();
   const std::string script =
       "{ \"$@\"; echo \"code $?\" >&2; } | head -c 1 >/dev/null";
@@ -126,19 +126,19 @@ TEST_F(EndsTest, WhoReadsNoMoreIsNotTold) {
   }
 }
 
-TEST_F(EndsTest, FilesAreWrittenThoughNobodyReadsTheTable) {
+TEST_F(EndsTest, FilesAreWrittenEvenIfTheTableIsNotRead) {
   const std::string model = Tiny();
   // The reader is gone before the table comes.
-  const ProgramResult result = Shell(
-      "{ sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
-      {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
-       "--position", "rope", "--json", Path("a.json")});
+  const ProgramResult result =
+      Shell("{ sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
+            {"measure", "-m", model, "--ids", Ids(2, 300), "--length", "64",
+             "--position", "rope", "--json", Path("a.json")});
   EXPECT_TRUE(result.err.ends_with("code 141\n")) << Describe(result);
   EXPECT_FALSE(Contains(result.err, "ropewalk: ")) << Describe(result);
   EXPECT_EQ(Json::parse(ReadAll(Path("a.json")))["rows"].size(), 1u);
 }
 
-TEST_F(EndsTest, WhoIgnoresClosedPipesGetsAnError) {
+TEST_F(EndsTest, AnIgnoredPipeSignalBecomesAnError) {
   const ProgramResult result =
       Shell("trap '' PIPE; { sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
             {"positions"});
@@ -177,8 +177,7 @@ TEST_F(EndsTest, CtrlCTwiceLeavesNoTemporaryFileAndNeverHangs) {
   const std::vector<std::string> before = Files();
   // Standard error takes nothing, not even the line about the end.
   const ProgramResult result = Shell(
-      "\"$@\" 2> " + pipe +
-          " & p=$!; sleep 2; ls " + Path("") +
+      "\"$@\" 2> " + pipe + " & p=$!; sleep 2; ls " + Path("") +
           " | grep -c tmp; kill -INT $p; sleep 0.3; kill -INT $p; wait $p; "
           "echo code $?",
       {"measure", "-m", model, "--ids", ids, "--length", "64", "--position",
@@ -190,15 +189,15 @@ TEST_F(EndsTest, CtrlCTwiceLeavesNoTemporaryFileAndNeverHangs) {
 }
 
 TEST_F(EndsTest, AClosedTerminalKeepsTheFinishedRows) {
-  const ProgramResult result = RunProgram(
-      {"measure", "-m", Tiny(), "--ids", Ids(1, 400001), "--length",
-       "64,400000", "--score-last", "64", "--position", "rope", "--json",
-       Path("a.json")},
-      {.signal_when =
-           [](const ProgramOutput& so_far) {
-             return Contains(so_far.err, "loss");
-           },
-       .signal = SIGHUP});
+  const ProgramResult result =
+      RunProgram({"measure", "-m", Tiny(), "--ids", Ids(1, 400001), "--length",
+                  "64,400000", "--score-last", "64", "--position", "rope",
+                  "--json", Path("a.json")},
+                 {.signal_when =
+                      [](const ProgramOutput& so_far) {
+                        return Contains(so_far.err, "loss");
+                      },
+                  .signal = SIGHUP});
   EXPECT_EQ(result.signal, SIGHUP) << Describe(result);
   EXPECT_EQ(Count(result.err, "ropewalk: interrupted\n"), 1)
       << Describe(result);
@@ -242,11 +241,11 @@ TEST_F(EndsTest, IntegersAreDecimal) {
       "--group must be from 1 to 1024, got 18446744073709551617"));
 }
 
-TEST_F(EndsTest, EachOptionNamesWhatItTakes) {
+TEST_F(EndsTest, EachOptionNamesItsValue) {
   const std::regex bare("\\b(TEXT|INT|UINT|FLOAT|NUMBER|ENUM|BOOLEAN)\\b");
-  for (const std::string command : {"run", "measure", "needle", "bench",
-                                    "inspect", "convert", "tokenize",
-                                    "positions", "demo"}) {
+  for (const std::string command :
+       {"run", "measure", "needle", "bench", "inspect", "convert", "tokenize",
+        "positions", "demo"}) {
     const ProgramResult result = RunProgram({command, "--help"});
     const size_t options = result.out.find("Options:");
     ASSERT_NE(options, std::string::npos) << command;
