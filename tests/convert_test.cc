@@ -18,7 +18,7 @@ std::string TypeOf(const std::string& path, const std::string& tensor) {
   return found == nullptr ? "missing" : found->type_name;
 }
 
-TEST_F(ConvertTypesTest, MixesGiveMoreBitsToWhatMattersMost) {
+TEST_F(ConvertTypesTest, MixesGiveMoreBitsToTheMoreImportantTensors) {
   TinyModelOptions options;
   options.E = 256;
   options.F = 512;
@@ -43,7 +43,7 @@ TEST_F(ConvertTypesTest, MixesGiveMoreBitsToWhatMattersMost) {
   EXPECT_TRUE(ReadAll(Path("q.gguf")) == ReadAll(Path("again.gguf")));
 }
 
-TEST_F(ConvertTypesTest, RowsOfNoWholeBlocksTakeTheNextType) {
+TEST_F(ConvertTypesTest, RowsThatAreNotWholeBlocksTakeTheNextType) {
   const ProgramResult result =
       RunProgram({"convert", Tiny(), Path("q.gguf"), "--type", "q4_K_M"});
   EXPECT_TRUE(Worked(result));
@@ -54,7 +54,7 @@ TEST_F(ConvertTypesTest, RowsOfNoWholeBlocksTakeTheNextType) {
   EXPECT_EQ(TypeOf(Path("q.gguf"), "token_embd.weight"), "q8_0");
 }
 
-TEST_F(ConvertTypesTest, WhatATypeCannotHoldStaysAndIsSaid) {
+TEST_F(ConvertTypesTest, TensorsThatATypeCannotHoldAreKeptAndNamed) {
   formats::Metadata keys;
   keys.SetString("general.architecture", "llama");
   formats::GgufWriter writer(Path("m.gguf"), keys);

@@ -34,19 +34,19 @@ void ExpectNoFinding(const std::string& model, int64_t copies) {
                        std::to_string(copies) + " damaged copies, 0 findings"));
 }
 
-TEST_F(DamagedModelsTest, ASmallModelEndsInOneLine) {
+TEST_F(DamagedModelsTest, ADamagedSmallModelGivesOneLine) {
   ROPEWALK_NEED_DATA(model, "models/stories260K/stories260K.gguf");
   ExpectNoFinding(model, 90);
 }
 
-TEST_F(DamagedModelsTest, SmolLm2EndsInOneLine) {
+TEST_F(DamagedModelsTest, ADamagedSmolLm2GivesOneLine) {
   ROPEWALK_NEED_DATA(
       model, "models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf");
   ExpectNoFinding(model, 36);
 }
 
 // A program that falls over any damage; one that says nothing; one that talks.
-TEST_F(DamagedModelsTest, TheToolSeesWhatIsWrong) {
+TEST_F(DamagedModelsTest, TheToolNoticesCrashesSilenceAndChatter) {
   const std::string model = Tiny();
   const std::string program = Path("program");
   for (const auto& [body, part] :

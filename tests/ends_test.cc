@@ -114,7 +114,7 @@ TEST_F(EndsTest, AModelFileThatShrinksLeavesNoTemporaryFile) {
   EXPECT_EQ(Files(), (std::vector<std::string>{"made.ids", "tiny.gguf"}));
 }
 
-TEST_F(EndsTest, WhoReadsNoMoreIsNotTold) {
+TEST_F(EndsTest, AReaderThatStopsReadingIsNotAnError) {
   const std::string model = Tiny();
   const std::string script =
       "{ \"$@\"; echo \"code $?\" >&2; } | head -c 1 >/dev/null";
@@ -135,7 +135,7 @@ TEST_F(EndsTest, WhoReadsNoMoreIsNotTold) {
   }
 }
 
-TEST_F(EndsTest, FilesAreWrittenThoughNobodyReadsTheTable) {
+TEST_F(EndsTest, FilesAreWrittenEvenIfTheTableIsNotRead) {
   const std::string model = Tiny();
   // The reader is gone before the table comes.
   const ProgramResult result =
@@ -147,7 +147,7 @@ TEST_F(EndsTest, FilesAreWrittenThoughNobodyReadsTheTable) {
   EXPECT_EQ(Json::parse(ReadAll(Path("a.json")))["rows"].size(), 1u);
 }
 
-TEST_F(EndsTest, WhoIgnoresClosedPipesGetsAnError) {
+TEST_F(EndsTest, AnIgnoredPipeSignalBecomesAnError) {
   const ProgramResult result =
       Shell("trap '' PIPE; { sleep 0.5; \"$@\"; echo \"code $?\" >&2; } | true",
             {"positions"});
@@ -247,7 +247,7 @@ TEST_F(EndsTest, IntegersAreDecimal) {
       "--group must be from 1 to 1024, got 18446744073709551617"));
 }
 
-TEST_F(EndsTest, EachOptionNamesWhatItTakes) {
+TEST_F(EndsTest, EachOptionNamesItsValue) {
   const std::regex bare("\\b(TEXT|INT|UINT|FLOAT|NUMBER|ENUM|BOOLEAN)\\b");
   for (const std::string command :
        {"run", "measure", "needle", "bench", "inspect", "convert", "tokenize",

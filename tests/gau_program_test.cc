@@ -47,7 +47,8 @@ TEST_F(GauProgramTest, InspectNamesTheBlockAndItsWidths) {
   for (const std::string part :
        {"tiny (ropewalk): 3 layers, width 64",
         "1 query heads on 1 of width 16, values of width 160, gated",
-        "the file's law: hwfa:window=8", "blk.2.gau_in.weight", "336 x 64"}) {
+        "the file's scheme: hwfa:window=8", "blk.2.gau_in.weight",
+        "336 x 64"}) {
     EXPECT_TRUE(Contains(result.out, part)) << part << "\n" << result.out;
   }
   const Json json = Json::parse(RunProgram({"inspect", model, "--json"}).out);

@@ -58,7 +58,7 @@ TEST_F(HostileTextTest, BrokenPackedTextIsRefused) {
   }
 }
 
-TEST_F(HostileTextTest, TooShortATextSaysWhatItHas) {
+TEST_F(HostileTextTest, TooShortTextsAreRefusedWithTheirLength) {
   const std::string model = Tiny();
   const std::string text = Write("short.txt", "Short and sweet");
   const auto ids =
@@ -108,7 +108,7 @@ std::vector<std::vector<std::string>> WritingCalls(const std::string& model,
   return calls;
 }
 
-TEST_F(HostileOutputTest, PlacesThatCannotBeWrittenAreFoundBeforeTheWork) {
+TEST_F(HostileOutputTest, OutputsThatCannotBeWrittenAreFoundBeforeTheWork) {
   const std::string model = Tiny();
   const std::string ids = Ids(2, 40);
   const std::string file = Write("file", "old");
@@ -166,7 +166,7 @@ TEST_F(HostileOutputTest, AGoodCallReplacesTheOldFile) {
   }
 }
 
-TEST_F(HostileOutputTest, ResultsThatCannotBePrintedAreAFailure) {
+TEST_F(HostileOutputTest, AFailedWriteToStandardOutputIsAnError) {
   const std::string model = Tiny();
   const std::string ids = Ids(2, 300);
   std::vector<std::vector<std::string>> calls = {
@@ -195,7 +195,7 @@ TEST_F(HostileOutputTest, ResultsThatCannotBePrintedAreAFailure) {
 }
 
 // Results go to stdout, and only they.
-TEST_F(HostileOutputTest, OutputsMayBeStandardOutput) {
+TEST_F(HostileOutputTest, FilesCanBeWrittenToStandardOutput) {
   const ProgramResult result = RunProgram(
       {"bench", "-m", Tiny(), "-p", "8", "-n", "1", "--json", "/dev/stdout"});
   EXPECT_TRUE(Worked(result));

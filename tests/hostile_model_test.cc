@@ -43,7 +43,7 @@ void ExpectRefusedByTheProgram(const std::string& path, const std::string& ids,
       1, part));
 }
 
-TEST_F(HostileModelTest, WhatIsNoFileIsRefused) {
+TEST_F(HostileModelTest, PathsThatAreNotFilesAreRefused) {
   const std::string ids = Ids(1, 20);
   ExpectRefusedByTheProgram(Path("missing.gguf"), ids,
                             "No such file or directory");
@@ -54,7 +54,7 @@ TEST_F(HostileModelTest, WhatIsNoFileIsRefused) {
   ExpectRefusedByTheProgram("/dev/zero", ids, "not a regular file");
 }
 
-TEST_F(HostileModelTest, EveryCutIsAFormatError) {
+TEST_F(HostileModelTest, EveryTruncationIsAFormatError) {
   const std::string path = Tiny();
   std::vector<int64_t> cuts;
   {
@@ -81,7 +81,7 @@ TEST_F(HostileModelTest, EveryCutIsAFormatError) {
   EXPECT_GT(refused, 5000);
 }
 
-TEST_F(HostileModelTest, TheProgramRefusesCutFiles) {
+TEST_F(HostileModelTest, TheProgramRefusesTruncatedFiles) {
   const std::string ids = Ids(1, 20);
   const std::string bytes = ReadAll(Tiny());
   for (const double part : {0.00001, 0.001, 0.02, 0.1, 0.5, 0.9, 0.99999}) {
@@ -92,7 +92,7 @@ TEST_F(HostileModelTest, TheProgramRefusesCutFiles) {
   }
 }
 
-TEST_F(HostileModelTest, HeadersThatLieAreRefused) {
+TEST_F(HostileModelTest, WrongHeadersAreRefused) {
   using formats::GgufBytes;
   using formats::GgufType;
   const std::string ids = Ids(1, 20);
@@ -139,7 +139,7 @@ TEST_F(HostileModelTest, HeadersThatLieAreRefused) {
 
 // A header of some hundred bytes must not make plans for as many layers as it
 // names before one of them has been found: these would take 4 GB.
-TEST_F(HostileModelTest, LayersThatAreNotThereCostNothing) {
+TEST_F(HostileModelTest, MissingLayersCostNoMemory) {
   formats::Metadata keys;
   keys.SetString("general.architecture", "gemma3");
   for (const auto& [key, value] : std::vector<std::pair<std::string, int64_t>>{
@@ -168,7 +168,7 @@ struct KeyCase {
   std::function<void(formats::Metadata&)> change;
 };
 
-TEST_F(HostileModelTest, KeysThatLieAreRefused) {
+TEST_F(HostileModelTest, WrongKeysAreRefused) {
   const auto set = [](const std::string& key, int64_t value) {
     return KeyCase{key, [=](formats::Metadata& keys) {
                      keys.SetInt(key, value, formats::GgufType::kInt64);

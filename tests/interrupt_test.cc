@@ -46,7 +46,7 @@ TEST_F(InterruptTest, MeasureKeepsTheFinishedRows) {
   }
 }
 
-TEST_F(InterruptTest, NothingFinishedLeavesTheOldFile) {
+TEST_F(InterruptTest, WithoutAFinishedRowTheOldFileStays) {
   const std::string model = Tiny();
   const std::string ids = Ids(1, 400001);
   const std::string json = Write("a.json", "the old file");
@@ -117,7 +117,7 @@ TEST_F(InterruptTest, ConvertKeepsTheOldFile) {
   EXPECT_EQ(Files(), before);
 }
 
-TEST_F(InterruptTest, BenchShowsWhatItHas) {
+TEST_F(InterruptTest, BenchShowsFinishedRows) {
   const std::string model = Tiny();
   const ProgramResult result =
       RunProgram({"bench", "-m", model, "-p", "64", "-n", "1", "-d", "0,4000k",

@@ -31,7 +31,7 @@ Json WithoutTimes(Json json) {
   return json;
 }
 
-TEST_F(MeasureTest, JsonHoldsWhatIsPromised) {
+TEST_F(MeasureTest, JsonHasTheDocumentedFields) {
   const Json json = Measure({"-m", Tiny(), "--ids", Ids(3, 300), "--length",
                              "64,256", "--score-last", "32", "--position",
                              "rope", "--position", "rerope+logn-clip"});
@@ -61,7 +61,7 @@ TEST_F(MeasureTest, JsonHoldsWhatIsPromised) {
   EXPECT_EQ(seen.size(), 4u);
 }
 
-TEST_F(MeasureTest, TableCsvAndPageTellTheSame) {
+TEST_F(MeasureTest, TableCsvAndPageHaveTheSameNumbers) {
   const ProgramResult result = RunProgram(
       {"measure", "-m", Tiny(), "--ids", Ids(2, 300), "--length", "64,256",
        "--position", "rope", "--json", Path("a.json"), "--csv", Path("a.csv"),
@@ -121,7 +121,7 @@ TEST_F(MeasureTest, DefaultsAreFourLengthsAndFiveSchemes) {
   EXPECT_EQ(lengths, (std::set<int64_t>{64, 128, 256, 512}));
 }
 
-TEST_F(MeasureTest, SameTargetsAtEveryLength) {
+TEST_F(MeasureTest, TargetsAreTheSameAtEveryLength) {
   // Without attention to what lies far back, length cannot matter at all.
   const Json json =
       Measure({"-m", Tiny(), "--ids", Ids(2, 300), "--length", "64,128,256",
@@ -156,7 +156,7 @@ TEST_F(MeasureTest, RepeatAddsRowsOfTheRepeatedSet) {
   EXPECT_NE(loss[0], loss[1]);
 }
 
-TEST_F(MeasureTest, StretchesAddUpToTheScoredBlock) {
+TEST_F(MeasureTest, LossByPositionAveragesToTheLossOfTheBlock) {
   const Json json = Measure({"-m", Tiny(), "--ids", Ids(2, 300), "--length",
                              "64,256", "--score-last", "64", "--position",
                              "rope", "--by-position", "32"});
@@ -180,7 +180,7 @@ std::string RepeatedText(int64_t bytes) {
   return text;
 }
 
-TEST_F(MeasureTest, PackedTextIsTheTextItPacks) {
+TEST_F(MeasureTest, APackedTextGivesTheSameNumbers) {
   const std::string text = RepeatedText(20000);
   const std::string plain = Write("a.txt", text);
   const std::string packed = Path("a.txt.gz");
@@ -198,7 +198,7 @@ TEST_F(MeasureTest, PackedTextIsTheTextItPacks) {
   EXPECT_EQ(from_plain, measure(packed));
 }
 
-TEST_F(MeasureTest, DocumentsAreAsManyAsTheTextHolds) {
+TEST_F(MeasureTest, ReadsAsManyDocumentsAsTheTextHas) {
   const std::string model = Tiny();
   const std::string text = Write("a.txt", RepeatedText(600));
   const auto ids =
@@ -222,7 +222,7 @@ TEST_F(MeasureTest, TooShortDocumentsAreCounted) {
   EXPECT_TRUE(Contains(result.out, "too short: 2")) << result.out;
 }
 
-TEST_F(MeasureTest, EveryLayerMayHaveItsOwnScheme) {
+TEST_F(MeasureTest, EachLayerCanHaveItsOwnScheme) {
   const std::string model = Tiny();
   const std::string ids = Ids(2, 300);
   const std::string same = Write("same.toml",
@@ -240,7 +240,7 @@ TEST_F(MeasureTest, EveryLayerMayHaveItsOwnScheme) {
   EXPECT_EQ(json["rows"][1]["position"], "@" + same);
 }
 
-TEST_F(MeasureTest, BrokenWeightsGiveNanAndNull) {
+TEST_F(MeasureTest, WeightsThatAreNanGiveNanAndNull) {
   const std::string model = WithNan(Tiny(), "output_norm.weight", 64);
   const ProgramResult result =
       RunProgram({"measure", "-m", model, "--ids", Ids(2, 300), "--length",
@@ -259,7 +259,7 @@ TEST_F(MeasureTest, BrokenWeightsGiveNanAndNull) {
 
 // The models that the tiny ones stand for.
 
-TEST_F(MeasureTest, RealTextIsReadWellOnlyBeforeAndWithRerope) {
+TEST_F(MeasureTest, RopeFailsBeyondTheTrainedLengthAndReropeDoesNot) {
   ROPEWALK_NEED_DATA(model, "models/llama2xs270K/llama2xs270K.gguf");
   ROPEWALK_NEED_DATA(text, "text/tinystories.txt.gz");
   const Json json =
@@ -276,7 +276,7 @@ TEST_F(MeasureTest, RealTextIsReadWellOnlyBeforeAndWithRerope) {
 // All schemes of the independent float64 program, in one run of ours.
 class GoldenMeasureTest : public ProgramTest {};
 
-TEST_F(GoldenMeasureTest, LossAndAccuracyAreThoseOfTheFloat64Program) {
+TEST_F(GoldenMeasureTest, LossAndAccuracyMatchTheFloat64Program) {
   ROPEWALK_NEED_DATA(model, "models/llama2xs270K/llama2xs270K.gguf");
   ROPEWALK_NEED_DATA(ids, "ids/stories.ids");
   ROPEWALK_NEED_DATA(golden, "ids/stories.llama2xs.expected.json");

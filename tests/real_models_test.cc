@@ -95,7 +95,7 @@ void ExpectGolden(const std::string& path, const std::string& golden_path) {
   ExpectLosses(engine, golden);
 }
 
-TEST(RealModelsTest, SmolLm2LosesAndWritesWhatLlamaCppDoes) {
+TEST(RealModelsTest, SmolLm2HasTheLossAndTheWordsOfLlamaCpp) {
   ROPEWALK_NEED_DATA(golden, "golden/real/smollm2.json");
   const std::string path =
       ModelPath("smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -103,7 +103,7 @@ TEST(RealModelsTest, SmolLm2LosesAndWritesWhatLlamaCppDoes) {
   ExpectGolden(path, golden);
 }
 
-TEST(RealModelsTest, Gemma3LosesAndWritesWhatLlamaCppDoes) {
+TEST(RealModelsTest, Gemma3HasTheLossAndTheWordsOfLlamaCpp) {
   ROPEWALK_NEED_DATA(golden, "golden/real/gemma3.json");
   const std::string path = ModelPath("gemma3", "gemma-3-270m-Q4_K_M.gguf");
   if (path.empty()) {

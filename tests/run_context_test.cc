@@ -38,7 +38,7 @@ TEST_F(RunContextTest, APromptCacheIsReadOnceAndGivesTheSameText) {
   EXPECT_EQ(first.out, second.out);
 }
 
-TEST_F(RunContextTest, ACacheOfSomethingElseIsRefusedAndKept) {
+TEST_F(RunContextTest, ACacheOfAnotherModelOrSchemeIsRefusedAndKept) {
   const std::string cache = Path("prompt.kv");
   const auto call = [&](const std::string& position, const std::string& type) {
     return RunProgram({"run", "-m", Tiny(), "-p", "abc", "-n", "2", "--temp",
@@ -57,7 +57,7 @@ TEST_F(RunContextTest, ACacheOfSomethingElseIsRefusedAndKept) {
   EXPECT_TRUE(Refused(call("rope", "f32"), 1, cache));
 }
 
-TEST_F(RunContextTest, AFullContextShiftsAndGoesOn) {
+TEST_F(RunContextTest, AFullContextShiftsAndContinues) {
   for (const char* position : {"rope", "rerope:window=20", "dca:chunk=24"}) {
     const ProgramResult result = RunProgram(
         {"run", "-m", Tiny(), "-p", "abcdefgh", "-n", "150", "--temp", "0",
@@ -73,7 +73,7 @@ TEST_F(RunContextTest, AFullContextShiftsAndGoesOn) {
   EXPECT_TRUE(Contains(plain.err, "context full")) << plain.err;
 }
 
-TEST_F(RunContextTest, ShiftsThatCannotBeAreRefusedBeforeReading) {
+TEST_F(RunContextTest, ImpossibleShiftsAreRefusedBeforeReading) {
   const auto call = [&](const std::string& position, const std::string& type) {
     return RunProgram({"run", "-m", Tiny(), "-p", "abc", "-n", "2", "--shift",
                        "--keep", "4", "--position", position, "--kv-type",
@@ -113,7 +113,7 @@ TEST_F(RunContextTest, PositionsSwitchAtTheLengthGiven) {
       2, "exclude each other"));
 }
 
-TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndShrinkThem) {
+TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndNeedLessMemory) {
   const ProgramResult wrong =
       RunProgram({"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_0"});
   EXPECT_TRUE(Refused(wrong, 2, "--kv-type must be f32, f16, bf16 or q8_0"));

@@ -81,7 +81,7 @@ TEST_F(RunPromptTest, EmptyAndBrokenStandardInputAreRefused) {
       "standard input: byte 1: not UTF-8"));
 }
 
-TEST_F(RunPromptTest, TerminalIsReadForDashAloneUpToCtrlD) {
+TEST_F(RunPromptTest, ATerminalIsReadUpToCtrlDOnlyForDash) {
   const std::string model = Tiny();
   const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   ASSERT_GE(master, 0);
@@ -153,7 +153,7 @@ void MakeChatMl(formats::Metadata& keys) {
   keys.SetString("tokenizer.chat_template", kTemplate);
 }
 
-TEST_F(RunPromptTest, ChatWritesTheFormOfTheFile) {
+TEST_F(RunPromptTest, ChatUsesTheFormOfTheFile) {
   const std::string model = Tiny({.change_keys = MakeChatMl});
   const std::string form =
       "<|im_start|>system\nBe\nkind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"

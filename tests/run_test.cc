@@ -33,13 +33,13 @@ void ExpectGolden(const std::string& model, const std::string& golden) {
   EXPECT_EQ(result.out.substr(0, expected.size()), expected);
 }
 
-TEST_F(RunTest, StoriesAreThoseOfTheOriginalProgram) {
+TEST_F(RunTest, StoriesMatchTheOriginalProgram) {
   ROPEWALK_NEED_DATA(model, "models/stories260K/stories260K.gguf");
   ROPEWALK_NEED_DATA(golden, "models/stories260K/golden.txt");
   ExpectGolden(model, golden);
 }
 
-TEST_F(RunTest, OtherStoriesAreThoseOfTheOriginalProgram) {
+TEST_F(RunTest, OtherStoriesMatchTheOriginalProgram) {
   ROPEWALK_NEED_DATA(model, "models/llama2xs270K/llama2xs270K.gguf");
   ROPEWALK_NEED_DATA(golden, "models/llama2xs270K/golden.txt");
   ExpectGolden(model, golden);
@@ -113,7 +113,7 @@ TEST_F(RunTest, StopsWhenTheContextIsFull) {
   EXPECT_TRUE(Contains(result.err, "context full (--context)")) << result.err;
 }
 
-TEST_F(RunTest, OneSeedOneText) {
+TEST_F(RunTest, TheSeedDecidesTheText) {
   const std::string model = Tiny();
   const auto text = [&](const std::string& seed, const std::string& threads) {
     const ProgramResult result =
@@ -128,7 +128,7 @@ TEST_F(RunTest, OneSeedOneText) {
   EXPECT_NE(text("7", "1"), text("8", "1"));
 }
 
-TEST_F(RunTest, TextComesWhileItIsWritten) {
+TEST_F(RunTest, TextIsPrintedTokenByToken) {
   const std::string model = Tiny();
   // A buffer between program and pipe would let out whole blocks of 4096 only,
   // or nothing before the end.
@@ -144,7 +144,7 @@ TEST_F(RunTest, TextComesWhileItIsWritten) {
   EXPECT_EQ(result.signal, SIGINT) << Describe(result);
 }
 
-TEST_F(RunTest, SaysWhatAutoChose) {
+TEST_F(RunTest, PrintsTheSchemeThatAutoChose) {
   const std::string model = Tiny();  // trained to 64
   const auto position = [&](const std::string& context) {
     const ProgramResult result = RunProgram(
@@ -160,7 +160,7 @@ TEST_F(RunTest, SaysWhatAutoChose) {
       << beyond;
 }
 
-TEST_F(RunTest, ContextGrowsWithThePromptByItself) {
+TEST_F(RunTest, TheDefaultContextGrowsWithThePrompt) {
   const std::string model = Tiny();
   const std::string text = Write("long.txt", std::string(300, 'q'));
   const ProgramResult result =
@@ -182,7 +182,7 @@ TEST_F(RunTest, TooSmallAContextIsRefusedWithTheCounts) {
   EXPECT_EQ(result.out, "");
 }
 
-TEST_F(RunTest, WhatIsKnownToFailNeedsForce) {
+TEST_F(RunTest, ASchemeKnownToFailNeedsForce) {
   const std::string model = Tiny();
   std::vector<std::string> call = {"run", "-m",         model,  "-p",
                                    "x",   "--position", "rope", "--context",
@@ -206,7 +206,7 @@ TEST_F(RunTest, TrainLengthOverridesTheFile) {
   EXPECT_TRUE(Contains(result.err, "trained to 512")) << result.err;
 }
 
-TEST_F(RunTest, UnderstandsTheNamesOfLlamaCpp) {
+TEST_F(RunTest, AcceptsOptionNamesOfLlamaCpp) {
   const std::string model = Tiny();
   const std::vector<std::pair<std::vector<std::string>, std::string>> table = {
       {{"-gan", "4", "-gaw", "16"}, "self-extend:window=16,group=4"},
@@ -228,7 +228,7 @@ TEST_F(RunTest, UnderstandsTheNamesOfLlamaCpp) {
   }
 }
 
-TEST_F(RunTest, AnEmptyPromptStillBegins) {
+TEST_F(RunTest, AnEmptyPromptBeginsWithTheBeginToken) {
   const std::string model = Tiny();
   const ProgramResult result = RunProgram(
       {"run", "-m", model, "-p", "", "-n", "3", "--ignore-eos", "--seed", "1"});
@@ -239,10 +239,10 @@ TEST_F(RunTest, AnEmptyPromptStillBegins) {
     keys.SetBool("tokenizer.ggml.add_bos_token", false);
   }});
   EXPECT_TRUE(Refused(RunProgram({"run", "-m", bare, "-p", "", "-n", "3"}), 2,
-                      "the prompt has no tokens"));
+                      "the prompt must have at least 1 token, got 0"));
 }
 
-TEST_F(RunTest, BrokenWeightsEndTheRunWithOneLine) {
+TEST_F(RunTest, WeightsThatAreNanEndTheRunWithOneLine) {
   // The norm of the last layer turned into NaN: no logit is finite.
   const std::string broken = WithNan(Tiny(), "output_norm.weight", 64);
   for (const std::string temperature : {"0", "0.8"}) {

@@ -45,7 +45,7 @@ TEST_F(WrongCallTest, CommandsAndOptionsMustExist) {
   ExpectWrong({"measure", "-m", "MODEL", "--ids", "IDS", "--jsn", "x"}, "jsn");
 }
 
-TEST_F(WrongCallTest, NothingThatIsNeededMayMiss) {
+TEST_F(WrongCallTest, MissingArgumentsAreNamed) {
   for (const std::string command :
        {"run", "measure", "needle", "bench", "tokenize"}) {
     ExpectWrong({command}, "--model is required");
@@ -60,7 +60,7 @@ TEST_F(WrongCallTest, NothingThatIsNeededMayMiss) {
   ExpectWrong({"measure", "-m", "MODEL", "--ids", "IDS", "--json"}, "--json");
 }
 
-TEST_F(WrongCallTest, NumbersMustMakeSense) {
+TEST_F(WrongCallTest, NumbersOutOfRangeAreRefused) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> run = {
       {{"--threads", "-1"}, "threads"},
       {{"--threads", "99999"}, "got 99999"},
@@ -139,7 +139,7 @@ TEST_F(WrongCallTest, NumbersMustMakeSense) {
   ExpectWrong({"convert", "MODEL", "out.gguf", "--type", "q9"}, "'q9'");
 }
 
-TEST_F(WrongCallTest, SchemesMustBeSpeltWell) {
+TEST_F(WrongCallTest, WrongSpellingsOfSchemesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "position scheme"},
       {"robe", "'robe' is unknown; known: rope"},
@@ -200,7 +200,7 @@ TEST_F(WrongCallTest, SchemesMustBeSpeltWell) {
   }
 }
 
-TEST_F(WrongCallTest, StackFilesMustHoldOneSchemeALayer) {
+TEST_F(WrongCallTest, StackFilesMustHaveOneSchemeForEachLayer) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "layers"},
       {"layers = []\n", "layers"},
@@ -225,7 +225,7 @@ TEST_F(WrongCallTest, StackFilesMustHoldOneSchemeALayer) {
       {"run", "-m", "MODEL", "-p", "x", "-n", "2", "--position", "@" + good})));
 }
 
-TEST_F(WrongCallTest, LargeNumbersInSchemesCostNothing) {
+TEST_F(WrongCallTest, LargeNumbersInSchemesCostNoMemory) {
   for (const std::string spelling :
        {"hwfa2:full=1073741824", "rerope:window=1073741824",
         "dca:chunk=1073741824", "self-extend:window=16,group=1073741824",
@@ -240,7 +240,7 @@ TEST_F(WrongCallTest, LargeNumbersInSchemesCostNothing) {
 }
 
 // A context of 2^30 tokens is allowed as long as it is not filled.
-TEST_F(WrongCallTest, ALargeContextCostsNothingUntilItIsUsed) {
+TEST_F(WrongCallTest, ALargeContextCostsNoMemoryUntilItIsUsed) {
   const ProgramResult result = Run({"run", "-m", "MODEL", "-p", "x", "-n", "2",
                                     "-c", "1048576k", "--seed", "1"});
   EXPECT_TRUE(Worked(result));

@@ -167,9 +167,9 @@ void PrintModel(const Inspection& inspection) {
       static_cast<long long>(positions.train_length),
       positions.own_spelling.empty()
           ? ""
-          : ("; the file's law: " + position::ToString(position::Resolve(
-                                        position::ParseScheme("rope"),
-                                        positions, positions.train_length)))
+          : ("; the file's scheme: " + position::ToString(position::Resolve(
+                                           position::ParseScheme("rope"),
+                                           positions, positions.train_length)))
                 .c_str());
   std::printf("layers\n%s\n",
               report::ToText(LayersTable(inspection.layers)).c_str());

@@ -469,9 +469,10 @@ void AddRun(CLI::App& app) {
                    "so far")
       ->type_name("LEN=SCHEME");
   command->footer(
-      "Without --position the choice is `auto`: the model's own law as long as "
-      "it holds (up\nto the trained length, further for models trained to be "
-      "read long), rerope+logn-clip\nbeyond. A scheme changes the layers that "
+      "Without --position the choice is `auto`: the model's own scheme as long "
+      "as "
+      "it holds\n(up to the trained length, further for models trained to be "
+      "read long),\nrerope+logn-clip beyond. A scheme changes the layers that "
       "read the whole text; @all behind it, as in\nrerope@all, those with a "
       "window too. The choice is printed.\n\n"
       "Examples:\n"

@@ -24,13 +24,13 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// One way to write turns down: OPEN role CLOSE text END.
+// A family writes each turn as OPEN role CLOSE text END.
 struct Family {
   std::string_view name;
   std::string_view open;
   std::string_view end;
   std::string_view assistant;  // the role that answers
-  // What may stand behind a role: the one that the template prints counts.
+  // Texts that may follow a role; the template prints one of them.
   std::array<std::string_view, 2> closes;
 };
 
@@ -45,7 +45,7 @@ constexpr std::array<Family, 4> kFamilies = {{
     {"Phi", "<|", "<|end|>", "assistant", {"|>\n", "|>"}},
 }};
 
-// Forms that people have and that are not among these, by a mark of theirs.
+// Other known forms, each by one of its marks; messages name them.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kOthers =
     {{{"[INST]", "Mistral and Llama 2"},
       {"<|start_of_role|>", "Granite"},
@@ -57,9 +57,10 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kOthers =
       {"<|channel|>", "GPT-OSS"},
       {"<|user|>", "Zephyr"}}};
 
-// The beginning of the answer: the last fixed text with the assistant's role,
-// from that role's opening on, where templates end. Behind the last
-// add_generation_prompt if there is one: texts before it are turns.
+// Finds the beginning of the answer: the part of the last fixed text with the
+// assistant's role that begins with the opening of that role. If the template
+// has add_generation_prompt, only texts behind it count: those before are
+// turns.
 std::optional<std::string> FindAnswer(std::string_view source,
                                       const Literals& literals,
                                       const Family& family) {
@@ -77,14 +78,14 @@ std::optional<std::string> FindAnswer(std::string_view source,
   return answer;
 }
 
-// The first literal at or behind `from`; null where there is none.
+// Returns the first literal at or behind `from`, or null.
 const TemplateLiteral* LiteralFrom(const Literals& literals, size_t from) {
   const auto at =
       std::ranges::lower_bound(literals, from, {}, &TemplateLiteral::begin);
   return at == literals.end() ? nullptr : &*at;
 }
 
-// "X" of `NAME = "X"`, where the value is a literal that is not empty.
+// Returns X of `NAME = "X"` if X is a literal that is not empty.
 std::optional<std::string> FindAssigned(std::string_view source,
                                         const Literals& literals,
                                         std::string_view name) {
@@ -101,8 +102,8 @@ std::optional<std::string> FindAssigned(std::string_view source,
   return std::nullopt;
 }
 
-// Bytes of the white space that `text` begins with, as Jinja's trim sees it
-// (Python's str.strip).
+// The bytes of the white space character that `text` begins with, or 0. Jinja's
+// trim removes the same characters (Python's str.strip).
 size_t LeadingSpace(std::string_view text) {
   if (text.empty()) return 0;
   const auto c = static_cast<unsigned char>(text[0]);
@@ -119,7 +120,7 @@ size_t LeadingSpace(std::string_view text) {
 }
 
 size_t TrailingSpace(std::string_view text) {
-  // A space is 1 to 3 bytes; no shorter one is the end of a longer one.
+  // A space has 1 to 3 bytes, and no space ends with another one.
   for (size_t bytes = 1; bytes <= std::min<size_t>(3, text.size()); ++bytes) {
     if (LeadingSpace(text.substr(text.size() - bytes)) == bytes) return bytes;
   }
@@ -132,7 +133,7 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
-// Whether the template trims what it calls `content`.
+// Whether the template trims its variable `content`.
 bool Trims(std::string_view source) {
   for (size_t at = source.find("content"); at != std::string_view::npos;
        at = source.find("content", at + 1)) {
@@ -146,7 +147,7 @@ bool Trims(std::string_view source) {
   return false;
 }
 
-// Bytes of the mark that `text` begins with: <name>, <|name|>.
+// The bytes of the mark (<name>, <|name|>) that `text` begins with, or 0.
 size_t MarkBytes(std::string_view text) {
   if (!text.starts_with('<')) return 0;
   const size_t end = text.substr(0, kLongestMark).find('>');
@@ -169,7 +170,7 @@ void AppendText(std::vector<ChatPiece>& pieces, std::string_view text) {
   }
 }
 
-// Of the template: its marks are marks.
+// Appends text of the template, whose marks are marks.
 void AppendForm(std::vector<ChatPiece>& pieces, std::string_view form) {
   for (size_t at = 0; at < form.size();) {
     const size_t bytes = MarkBytes(form.substr(at));
@@ -193,8 +194,8 @@ FormatError Unsupported(const formats::Metadata& metadata,
                 Printable(source, 60) + "'");
 }
 
-// The text between the opening of a system turn and its end, where the
-// template spells out all of it.
+// Returns the text between the opening and the end of a system turn if the
+// template has all of it as a literal.
 std::optional<std::string> SpelledSystem(const Literals& literals,
                                          const std::string& opening,
                                          std::string_view end) {
@@ -366,14 +367,14 @@ std::vector<Token> ChatForm::Encode(
     if (mark.size() != 1 || tokenizer.Piece(mark[0]) != piece.text) {
       throw std::runtime_error("the chat form " + name_ + " needs '" +
                                piece.text +
-                               "', which is no token of this vocabulary");
+                               "', which is not a token of this vocabulary");
     }
   }
   const auto is_mark = [&](std::string_view text) {
     return text == family_end_ ||
            (MarkBytes(text) == text.size() && text.starts_with(role_open_));
   };
-  bool plain = true;  // no text would be read as a special token
+  bool plain = true;  // no text has a special token
   std::vector<Token> apart;
   for (const ChatPiece& piece : pieces) {
     const std::vector<Token> some = encode(piece.text, piece.is_mark);
@@ -387,8 +388,8 @@ std::vector<Token> ChatForm::Encode(
                                   "of its chat form even in plain text");
     }
   }
-  // As one text where that is safe, since a vocabulary may join a mark with
-  // the space behind it.
+  // Encodes all as one text if that is safe, since a vocabulary may join a mark
+  // with the space behind it.
   const std::vector<Token> body =
       plain ? encode(JoinPieces(pieces), true) : std::move(apart);
   std::vector<Token> tokens;

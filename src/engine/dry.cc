@@ -11,16 +11,15 @@
 namespace ropewalk::engine {
 namespace {
 
-// matches[i] is how many of the last tokens, going back from the end, are also
-// those that go back from i tokens before the end: the Z function of the
-// reversed text. matches[0] is not set.
+// Sets matches[i] to the number of last tokens that also stand directly before
+// the last i tokens: the Z function of the reversed text. Leaves matches[0].
 void MatchEnds(std::span<const Token> text, std::vector<int64_t>& matches) {
   const auto n = static_cast<int64_t>(text.size());
   const auto back = [&](int64_t i) {
     return text[static_cast<size_t>(n - 1 - i)];
   };
   matches.assign(text.size(), 0);
-  // [begin, end): the match known so far that reaches furthest back.
+  // [begin, end) is the known match that reaches furthest back.
   int64_t begin = 0;
   int64_t end = 0;
   for (int64_t i = 1; i < n; ++i) {
@@ -82,7 +81,7 @@ bool Dry::Breaks(Token token) const {
   return std::any_of(
       options_.breakers.begin(), options_.breakers.end(),
       [&](const std::string& breaker) {
-        // One that ends before `token` has done its work already.
+        // A breaker that ends before `token` was handled already.
         const size_t kept = std::min(tail_.size(), breaker.size() - 1);
         return text.find(breaker, tail_.size() - kept) != std::string::npos;
       });
@@ -98,7 +97,7 @@ void Dry::Accept(Token token) {
     }
   }
   history_.push_back(token);
-  // Half of it goes at a time, so that each token is moved but once or twice.
+  // Half of the tokens are dropped at a time, so each is moved at most twice.
   const auto size = static_cast<int64_t>(history_.size());
   if (options_.last > 0 && size / 2 >= options_.last) {
     history_.erase(history_.begin(), history_.end() - options_.last);

@@ -40,7 +40,7 @@ DryOptions Strength2(int64_t allowed_length = 2) {
           .breakers = {}};
 }
 
-TEST(DryTest, ThePenaltyGrowsWithTheRepeatedSequence) {
+TEST(DryTest, ThePenaltyGrowsWithTheRepetition) {
   // 7 followed 1 2 3 4; the text ends in ever more of it.
   const std::vector<double> none(10, 0.0);
   EXPECT_EQ(Penalties(Strength2(), {1, 2, 3, 4, 7, 9, 4}), none);
@@ -50,20 +50,20 @@ TEST(DryTest, ThePenaltyGrowsWithTheRepeatedSequence) {
             Only(7, 18));
 }
 
-TEST(DryTest, TheAllowedLengthIsTheShortestPenalised) {
+TEST(DryTest, TheAllowedLengthIsTheShortestPenalisedRepetition) {
   const std::vector<Token> text = {1, 2, 3, 7, 9, 1, 2, 3};
   EXPECT_EQ(Penalties(Strength2(3), text), Only(7, 2));
   EXPECT_EQ(Penalties(Strength2(4), text), std::vector<double>(10, 0.0));
 }
 
-TEST(DryTest, TheLongestSequenceOfATokenCounts) {
+TEST(DryTest, TheLongestRepetitionBeforeATokenCounts) {
   const std::vector<Token> text = {1, 2, 3, 7, 2, 3, 7, 8, 2, 3, 5, 1, 2, 3};
   std::vector<double> expected = Only(7, 6);
   expected[5] = 2;
   EXPECT_EQ(Penalties(Strength2(), text), expected);
 }
 
-TEST(DryTest, ALoopOfOneTokenIsASequenceThatOverlapsItself) {
+TEST(DryTest, ALoopOfOneTokenIsARepetitionThatOverlapsItself) {
   EXPECT_EQ(Penalties(Strength2(), {4, 4}), std::vector<double>(10, 0.0));
   EXPECT_EQ(Penalties(Strength2(), {4, 4, 4}), Only(4, 2));
   EXPECT_EQ(Penalties(Strength2(), {4, 4, 4, 4, 4}), Only(4, 18));
@@ -93,7 +93,7 @@ TEST(DryTest, OnlyTheLastTokensAreSearched) {
   EXPECT_EQ(Penalties(options, text), Only(7, 2));
 }
 
-TEST(DryTest, NoSequenceReachesBackOverABreaker) {
+TEST(DryTest, NoRepetitionReachesBackOverABreaker) {
   DryOptions options = Strength2();
   const std::vector<Token> text = {1, 5, 2, 3, 7, 9, 1, 5, 2, 3};
   EXPECT_EQ(Penalties(options, text), Only(7, 18));
@@ -103,7 +103,7 @@ TEST(DryTest, NoSequenceReachesBackOverABreaker) {
   EXPECT_EQ(Penalties(options, text), std::vector<double>(10, 0.0));
   options.breaker_tokens = {3};
   EXPECT_EQ(Penalties(options, text), std::vector<double>(10, 0.0));
-  // 7 itself is free, as it begins a new sequence.
+  // 7 itself has no penalty, because it is a breaker.
   options.breaker_tokens = {7};
   EXPECT_EQ(Penalties(options, text), std::vector<double>(10, 0.0));
 }
@@ -116,15 +116,15 @@ TEST(DryTest, BreakersAreFoundInAndAcrossTheTextsOfTokens) {
   };
   DryOptions options = Strength2();
   options.breakers = {"\n", "###"};
-  // "d\n" holds one whole.
+  // "d\n" contains a whole breaker.
   EXPECT_EQ(Penalties(options, {0, 3, 1, 2, 7, 9, 0, 3, 1, 2}, text_of),
             Only(7, 2));
-  // "#" and "##" make one together, and "##" alone does not.
+  // "#" and "##" together make a breaker; "##" alone does not.
   EXPECT_EQ(Penalties(options, {0, 4, 6, 1, 2, 7, 9, 0, 4, 6, 1, 2}, text_of),
             Only(7, 2));
   EXPECT_EQ(Penalties(options, {0, 6, 1, 2, 7, 9, 0, 6, 1, 2}, text_of),
             Only(7, 18));
-  // "##" is free where it completes one, and "h" (9) is not in its place.
+  // "##" has no penalty where it completes a breaker; "h" (9) has one there.
   EXPECT_EQ(Penalties(options, {1, 4, 6, 9, 1, 4}, text_of),
             std::vector<double>(10, 0.0));
   EXPECT_EQ(Penalties(options, {1, 4, 9, 6, 1, 4}, text_of), Only(9, 2));
@@ -235,7 +235,7 @@ TEST(DryTest, RefusalsNameTheOption) {
             "a DRY breaker must not be empty");
   EXPECT_EQ(refusal({.breaker_tokens = {-1}}),
             "a DRY breaker must be a token of at least 0, got -1");
-  // Texts of tokens are wanted only where it is on.
+  // The texts of tokens are needed only if DRY is on.
   EXPECT_EQ(refusal({}), "");
   EXPECT_NE(refusal({.multiplier = 1}).find("need a tokenizer"),
             std::string::npos);

@@ -11,8 +11,8 @@ namespace ropewalk::engine {
 
 namespace {
 
-// Names and descriptions, which change no number that the model computes; the
-// vocabulary decides which ids are read, and a text is known by its ids.
+// Names and descriptions do not change results. Neither does the vocabulary,
+// for a given text of ids.
 bool ChangesResults(const std::string& key) {
   return key == "general.architecture" ||
          (!key.starts_with("general.") && !key.starts_with("tokenizer."));
@@ -28,7 +28,7 @@ Engine::Engine(const EngineOptions& options)
                              .memory_limit = options.memory_limit != 0
                                                  ? options.memory_limit
                                                  : AvailableMemory()}) {
-  Require(options.train_length >= 0, "train length must not be negative, got " +
+  Require(options.train_length >= 0, "train length must be at least 0, got " +
                                          std::to_string(options.train_length));
   if (options.train_length > 0) positions_.train_length = options.train_length;
 }
@@ -68,7 +68,7 @@ ResolvedScheme Engine::Resolve(const position::Scheme& scheme, int64_t length,
     Require(!reason, reason.value_or(""));
   }
   resolved.described = position::ToString(resolved.scheme);
-  // A stack of a file may be another one next time: it is not shared.
+  // A stack from a file is not shared, because the file may change.
   const bool shared = resolved.scheme.layers.empty();
   {
     const std::scoped_lock lock(mutex_);

@@ -1,11 +1,11 @@
-// The library's body: a model ready to work, the sessions that read in it, and
-// what they generate.
+// The engine: a model ready to work. Its folder has sessions, prompt caches and
+// generation too.
 //
-// Folder: engine.h (weights, tokenizer, threads, workspace), session.h (one
-// text under one scheme), prompt_cache.h (its file), generate.h (reading and
-// writing many texts at once), sampler.h and what belongs to it, chat_form.h.
-// Nothing here prints, exits or catches signals, and no message names an option
-// of the command line: include/ropewalk/ and cli/ are its users.
+// Files: engine.h (weights, tokenizer, threads, workspace), session.h (one text
+// under one scheme), prompt_cache.h (its file), generate.h (reading and writing
+// many texts at once), sampler.h with penalties and DRY, chat_form.h. Nothing
+// here prints, exits or catches signals, and no message names an option of the
+// command line. include/ropewalk/ and cli/ use this folder.
 
 #ifndef ROPEWALK_ENGINE_ENGINE_H_
 #define ROPEWALK_ENGINE_ENGINE_H_
@@ -26,30 +26,31 @@
 
 namespace ropewalk::engine {
 
-// Tokens of a prompt that are read at once. A pass may hold such a chunk and
-// the next tokens of other sessions besides.
+// The tokens of a prompt that are read at once. A pass may have such a chunk
+// and the next tokens of other sessions.
 inline constexpr int64_t kPromptChunk = 512;
 inline constexpr int64_t kPassTokens = 2 * kPromptChunk;
 
 struct EngineOptions {
   std::string path;          // of a GGUF file
-  int64_t train_length = 0;  // tokens; 0: the file's
-  int64_t threads = 0;       // 0: one a core
-  // Bytes of keys and values of all sessions together; 0: what memory is
-  // available when the engine is made.
+  int64_t train_length = 0;  // tokens; 0: as in the file
+  int64_t threads = 0;       // 0: one for each core
+  // The most bytes of keys and values of all sessions together; 0: the memory
+  // that is available when the engine is made.
   int64_t memory_limit = 0;
 };
 
-// A scheme that is ready to run: parameters given, plans built.
+// A scheme that is ready to run: its parameters are set and its plans are
+// built.
 struct ResolvedScheme {
   position::Scheme scheme;
-  int64_t length = 0;  // tokens that it was resolved for
+  int64_t length = 0;  // tokens that the plans are for
   std::shared_ptr<const model::StackAttention> attention;
-  std::string described;  // spelled, and which layers it changes
+  std::string described;  // its spelling, and the layers it changes
 };
 
-// Not movable: sessions borrow from it. Any thread may use it: passes are run
-// one after another, each on all threads.
+// Not movable, because sessions borrow from it. Any thread may use it: passes
+// run one after another, each on all threads.
 class Engine {
  public:
   // Throws IoError, FormatError and std::invalid_argument.
@@ -58,28 +59,28 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   const model::Model& model() const { return model_; }
-  // The file's, under the options' train length where that was given.
+  // The positions of the file, with the train length of the options if given.
   const position::ModelPositions& positions() const { return positions_; }
   ParallelFor& threads() { return *threads_; }
 
-  // Whose mutex is held uses the workspace, and the threads with it.
+  // Hold this mutex while using the workspace or the threads.
   std::mutex& pass_mutex() { return pass_mutex_; }
   model::Workspace& workspace() { return workspace_; }
 
-  // Loaded on first use: evaluations of ids need no vocabulary. Throws
-  // FormatError where the file has none that we read.
+  // Loads the tokenizer on first use, since evaluations of ids need no
+  // vocabulary. Throws FormatError if the file has no vocabulary that we read.
   const tokenizer::Tokenizer& tokenizer();
 
-  // "llama2xs270K, trained to 256".
+  // Name and trained length: "llama2xs270K, trained to 256".
   std::string Describe() const;
 
-  // Of all in the model file that changes what it computes: tensors, and the
-  // keys that describe the model. Read once, on first use.
+  // A hash of all parts of the model file that change results: tensors, and the
+  // keys that describe the model. Computed on first use.
   const std::string& Hash();
 
-  // Throws std::invalid_argument where the scheme is not defined for this
-  // model, and, unless `allow_failing`, where it is known to fail at `length`.
-  // Sessions under the same scheme and length share what this gives.
+  // Resolves a scheme for `length` tokens. Throws std::invalid_argument if it
+  // is not defined for this model or, unless `allow_failing`, if it is known to
+  // fail at `length`. Sessions with the same scheme and length share the plans.
   ResolvedScheme Resolve(const position::Scheme& scheme, int64_t length,
                          bool allow_failing);
 
@@ -89,7 +90,7 @@ class Engine {
   std::unique_ptr<ParallelFor> threads_;
   model::Workspace workspace_;
   std::mutex pass_mutex_;
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // guards the members below
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::string hash_;
   std::map<std::string, std::weak_ptr<const model::StackAttention>> stacks_;

@@ -23,7 +23,7 @@ TEST(EngineTest, TrainLengthIsTheFilesUnlessGiven) {
   EXPECT_EQ(told.Describe(), "tiny, trained to 48");
 }
 
-TEST(EngineTest, RefusesWhatIsNoModelAndNoLength) {
+TEST(EngineTest, RefusesFilesThatAreNotModelsAndNegativeLengths) {
   EXPECT_THROW(Engine({.path = testing::TempDir() + "no-such-model.gguf"}),
                IoError);
   EXPECT_THROW(

@@ -23,8 +23,8 @@ double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// How many tokens to take out of a full context: half of what is not kept, or
-// the next more that the positions allow.
+// The number of tokens to take out of a full context: half of those that are
+// not kept, or the next larger number that the positions allow.
 int64_t ShiftCount(const model::Sequence& sequence, int64_t keep) {
   const position::Stack stack = sequence.stack();
   const int64_t half = std::max<int64_t>(1, (sequence.length() - keep) / 2);
@@ -40,19 +40,20 @@ int64_t ShiftCount(const model::Sequence& sequence, int64_t keep) {
       positions_allow = positions_allow && !plan.WhyNotShift(count, keep);
     }
     if (!reason) return count;
-    // Where the positions allow a count and something else does not, that is
-    // what stands in the way of every count.
+    // If the positions allow a count and the shift still fails, then its reason
+    // holds for every count.
     if (positions_allow) {
       first_reason = reason;
       break;
     }
     if (!first_reason) first_reason = reason;
   }
-  throw std::invalid_argument("the context cannot be shifted: " +
-                              first_reason.value_or("all of it is kept"));
+  throw std::invalid_argument(
+      "the context cannot be shifted: " +
+      first_reason.value_or("all of its tokens are kept"));
 }
 
-// A job in progress.
+// Runs one job.
 class Writer {
  public:
   explicit Writer(GenerateJob& job)
@@ -63,7 +64,7 @@ class Writer {
         stops_(job.options.stops) {
     const auto prompt = static_cast<int64_t>(job.prompt.size());
     Require(prompt > 0 || (!job.logits.empty() && sequence_.size() > 0),
-            "the prompt has no tokens");
+            "the prompt must have at least 1 token, got 0");
     // To draw from logits takes no room.
     Require(prompt == 0 || sequence_.size() + prompt < sequence_.length(),
             "the prompt has " + std::to_string(sequence_.size() + prompt) +
@@ -89,7 +90,7 @@ class Writer {
   bool reads_prompt() const { return read_ < job_.prompt.size(); }
   const GenerateResult& result() const { return result_; }
 
-  // How many tokens come next.
+  // The number of tokens that the job reads next.
   int64_t Wanted() const {
     if (!reads_prompt()) return 1;
     int64_t most = kPromptChunk;
@@ -99,8 +100,8 @@ class Writer {
     return std::min(most, static_cast<int64_t>(job_.prompt.size() - read_));
   }
 
-  // Those tokens, for a pass. Changes the scheme and makes room where that
-  // is due.
+  // Returns those tokens as a slice of a pass. First changes the scheme or
+  // shifts the context if that is due.
   model::Slice Next() {
     ChangeSchemeIfDue();
     std::span<const Token> tokens(&drawn_, 1);
@@ -116,7 +117,7 @@ class Writer {
     return {.sequence = &sequence_, .tokens = tokens, .logits = last ? 1 : 0};
   }
 
-  // After the pass: the logits that were asked for, or none.
+  // Takes the logits of the pass, if they were asked for, and draws a token.
   void Took(std::span<const float> logits) {
     if (reads_prompt()) {
       read_ += count_;
@@ -148,12 +149,11 @@ class Writer {
 
   void Draw(std::span<const float> logits) {
     const GenerateOptions& options = job_.options;
-    // Rows that pad the embedding beyond the vocabulary are no tokens.
+    // The embedding may have padding rows that are not in the vocabulary.
     const auto vocabulary = static_cast<size_t>(tokenizer_.VocabularySize());
     const auto row = logits.first(std::min(logits.size(), vocabulary));
     const Token token = sampler_.Sample(row);
-    // A model whose texts were divided by BOS alone ends one by beginning the
-    // next.
+    // Some models were trained on texts divided by BOS alone: BOS ends a text.
     const bool ends =
         tokenizer_.IsEndOfText(token) || token == tokenizer_.bos();
     if (ends && !options.ignore_end_of_text) {
@@ -209,13 +209,13 @@ class Writer {
   bool change_due_ = job_.options.change.has_value();
   int64_t shift_count_ = 0;
   size_t read_ = 0;   // tokens of the prompt
-  size_t count_ = 0;  // tokens of the pass
+  size_t count_ = 0;  // tokens in the current pass
   Token drawn_ = 0;
   bool done_ = false;
 };
 
-// Writers that fit into one pass. Those that write come first, as each takes
-// one token; whoever finds no room now is first next time.
+// Chooses writers that fit into one pass. Those that generate come first, since
+// each needs one token only. A writer without room is first next time.
 std::vector<Writer*> Choose(std::vector<std::unique_ptr<Writer>>& writers,
                             size_t first, std::vector<model::Slice>& slices) {
   std::vector<Writer*> chosen;
@@ -255,7 +255,7 @@ std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs) {
     const std::vector<Writer*> chosen =
         Choose(writers, turn % writers.size(), slices);
     if (chosen.empty()) break;
-    // Callbacks may take long or ask the engine something: outside the lock.
+    // Callbacks may take long or use the engine, so they run outside the lock.
     std::vector<std::vector<float>> logits(chosen.size());
     {
       const std::lock_guard lock(engine.pass_mutex());

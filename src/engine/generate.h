@@ -1,5 +1,6 @@
-// Prompts are read, then tokens are drawn one by one until something stops
-// them; any number of texts at once, which share each pass over the weights.
+// Generation: reads prompts, then draws tokens one by one until a reason to
+// stop. Any number of texts is generated at once, with one pass over the
+// weights.
 
 #ifndef ROPEWALK_ENGINE_GENERATE_H_
 #define ROPEWALK_ENGINE_GENERATE_H_
@@ -22,57 +23,59 @@ enum class StopReason {
   kEndOfText,
   kTokenLimit,
   kContextFull,
-  kStopText,  // a stop string was written
-  kStopped,   // a callback said so
+  kStopText,  // the text has a stop string
+  kStopped,   // a callback returned false
 };
 
-// Another scheme from some length on.
+// A change to another scheme at some length.
 struct SchemeSwitch {
-  int64_t at = 0;         // tokens read under the first one
-  ResolvedScheme scheme;  // that follows
+  int64_t at = 0;         // tokens read under the first scheme
+  ResolvedScheme scheme;  // the second scheme
 };
 
 struct GenerateOptions {
   int64_t max_tokens = 256;
-  bool ignore_end_of_text = false;  // go on, and show nothing for it
-  // When the context is full: take out half of what lies behind the first
-  // `keep` tokens, close up and go on, instead of stopping.
+  bool ignore_end_of_text = false;  // continue; its text is empty
+  // If the context is full, take out half of the tokens after the first `keep`,
+  // close the gap and continue instead of stopping.
   bool shift = false;
   int64_t keep = 0;
   std::optional<SchemeSwitch> change;
   SampleOptions sampling;
   uint64_t seed = 0;
-  std::vector<std::string> stops;  // texts that end generation, not shown
-  // Report log probabilities: the chosen token's and those of so many others.
+  std::vector<std::string> stops;  // end generation; not shown
+  // Report the log probabilities of the drawn token and of so many most likely
+  // ones.
   std::optional<int64_t> log_probabilities;
 };
 
 // One token that was drawn.
 struct GeneratedToken {
   Token token = 0;
-  // What can be shown now: whole UTF-8 characters where the bytes allow it, and
-  // nothing that may be the beginning of a stop string. May be empty, and may
-  // hold what earlier tokens left.
+  // The text that can be shown now: whole UTF-8 characters if the bytes allow
+  // that, and no text that may be the beginning of a stop string. It may be
+  // empty, and may include text that was held back before.
   std::string text;
   std::optional<LogProbabilities> log_probabilities;
 };
 
 struct GenerateCallbacks {
-  // Tokens of the prompt read since the last call; false stops.
+  // Gets the number of prompt tokens read since the last call. Returning false
+  // stops.
   std::function<bool(int64_t)> on_prompt = [](int64_t) { return true; };
-  // Each token that was drawn; false stops. The token is then part of the
+  // Gets each drawn token. Returning false stops; the token is then part of the
   // result.
   std::function<bool(const GeneratedToken&)> on_token =
       [](const GeneratedToken&) { return true; };
-  // What is left to show when generation ends; may be empty.
+  // Gets the text that is left to show at the end; it may be empty.
   std::function<void(const std::string&)> on_end = [](const std::string&) {};
 };
 
 struct GenerateResult {
   StopReason reason = StopReason::kTokenLimit;
-  std::string stop;            // the stop string, for kStopText
-  int64_t prompt_tokens = 0;   // read now
-  int64_t shifted_tokens = 0;  // taken out to make room
+  std::string stop;            // for kStopText: the stop string
+  int64_t prompt_tokens = 0;   // read by this call
+  int64_t shifted_tokens = 0;  // taken out of a full context
   int64_t generated_tokens = 0;
   double prompt_seconds = 0;
   double generate_seconds = 0;
@@ -84,16 +87,17 @@ struct GenerateJob {
   Session* session = nullptr;
   std::vector<Token> prompt;
   std::vector<float> logits;
-  // What penalties count besides the prompt: what the session has read before.
+  // Penalties count the prompt and all that the session has read before.
   GenerateOptions options;
   GenerateCallbacks callbacks;
 };
 
-// Runs all jobs, whose sessions belong to one engine, until each has stopped;
-// a result for each. A job gives the same tokens alone and among others.
+// Runs all jobs, whose sessions belong to one engine, until each has stopped,
+// and returns a result for each. A job gives the same tokens alone and with
+// others.
 //
 // Throws std::invalid_argument when there is neither prompt nor logits, when a
-// prompt leaves no room for one token, and where a scheme can not be changed or
+// prompt leaves no room for one token, and where a scheme cannot be changed or
 // the context not be shifted as asked, with the reason; MemoryLimitError where
 // the prompts would need more memory than there is. All this is known before
 // anything is read.

@@ -84,7 +84,7 @@ TEST(SamplerTest, TopKTopPAndMinPCutTheTail) {
   EXPECT_EQ(kept({.top_k = 0, .top_p = 1, .min_p = 1}), (Tokens{1}));
 }
 
-TEST(SamplerTest, TheSeedDecides) {
+TEST(SamplerTest, TheSeedDecidesTheDraws) {
   const std::vector<float> logits(100, 0.0f);
   const auto draw = [&](uint64_t seed) {
     Sampler sampler(Plain(1), seed);
@@ -96,7 +96,7 @@ TEST(SamplerTest, TheSeedDecides) {
   EXPECT_NE(draw(5), draw(6));
 }
 
-TEST(SamplerTest, RefusesNonsense) {
+TEST(SamplerTest, RefusesOptionsOutOfRange) {
   for (const SampleOptions& options :
        {SampleOptions{.temperature = -1}, SampleOptions{.temperature = NAN},
         SampleOptions{.top_k = -1}, SampleOptions{.top_p = 0},
@@ -151,7 +151,7 @@ GenerateResult Write(Session& session, const std::vector<Token>& prompt,
                                 .on_end = show}});
 }
 
-TEST(GenerateTest, GreedyTokensAreThoseOfTheWholeForwardPass) {
+TEST(GenerateTest, GreedyTokensMatchOneForwardPassOverTheWholeText) {
   Setting setting;
   const std::vector<Token> prompt = {1, 265, 270, 280};
   Session session = setting.Open();
@@ -192,7 +192,7 @@ TEST(GenerateTest, StopsForEveryReason) {
   EXPECT_THROW(generate(64, {.max_tokens = 0}), std::invalid_argument);
 }
 
-TEST(GenerateTest, EndOfTextEndsIt) {
+TEST(GenerateTest, EndOfTextStops) {
   // Hot draws from 300 tokens: </s> comes up within a few tries.
   Setting setting;
   bool ended = false;
@@ -211,7 +211,7 @@ TEST(GenerateTest, EndOfTextEndsIt) {
   EXPECT_TRUE(ended);
 }
 
-TEST(GenerateTest, AStopTextEndsItAndIsNotShown) {
+TEST(GenerateTest, AStopStringStopsAndIsNotShown) {
   Setting setting;
   const GenerateOptions free = {
       .max_tokens = 40, .ignore_end_of_text = true, .sampling = Plain(0)};
@@ -245,7 +245,7 @@ TEST(GenerateTest, NeverDrawsRowsThatPadTheVocabulary) {
                          .seed = 1}));
 }
 
-TEST(GenerateTest, ACallbackStopsItAndTheTextCanBeGoneOnWith) {
+TEST(GenerateTest, ACallbackStopsAndTheTextCanBeContinued) {
   Setting setting;
   const std::vector<Token> prompt(700, 265);
   Session session = setting.Open(2000);
@@ -268,7 +268,7 @@ TEST(GenerateTest, ACallbackStopsItAndTheTextCanBeGoneOnWith) {
   EXPECT_EQ(result.generated_tokens, 4);
 }
 
-TEST(GenerateTest, LogProbabilitiesAreThoseOfTheLogits) {
+TEST(GenerateTest, LogProbabilitiesMatchTheLogits) {
   Setting setting;
   Session session = setting.Open();
   std::vector<GeneratedToken> tokens;
@@ -294,8 +294,8 @@ TEST(GenerateTest, LogProbabilitiesAreThoseOfTheLogits) {
   EXPECT_EQ(first.most_likely.front().token, tokens.front().token);
 }
 
-// Prompts of many lengths, schemes and types, written alone and together.
-TEST(GenerateTest, ManyTextsAtOnceAreThoseOfEachAlone) {
+// Prompts of many lengths, schemes and types, generated alone and together.
+TEST(GenerateTest, ManyTextsAtOnceEqualEachAlone) {
   Setting setting({}, 2);
   const std::vector<std::string> schemes = {"rope", "rerope:window=20",
                                             "window:size=30", "dca:chunk=24"};
@@ -337,7 +337,7 @@ TEST(GenerateTest, ManyTextsAtOnceAreThoseOfEachAlone) {
   }
 }
 
-TEST(GenerateTest, TheReasonOfARefusedShiftIsWhatStandsInItsWay) {
+TEST(GenerateTest, ARefusedShiftNamesItsReason) {
   Setting setting;
   const auto reason = [&](DType type, const std::string& position) {
     Session session = setting.Open(64, position, type);

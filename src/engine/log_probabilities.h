@@ -1,4 +1,4 @@
-// How likely the model itself found a token.
+// Log probabilities of tokens under the model alone.
 
 #ifndef ROPEWALK_ENGINE_LOG_PROBABILITIES_H_
 #define ROPEWALK_ENGINE_LOG_PROBABILITIES_H_
@@ -18,13 +18,14 @@ struct TokenLogProbability {
 
 struct LogProbabilities {
   TokenLogProbability chosen;
-  std::vector<TokenLogProbability> most_likely;  // the likeliest first
+  std::vector<TokenLogProbability> most_likely;  // in decreasing order
 };
 
-// The log probability of `chosen` and the `count` most likely tokens of
-// `logits` [V], in float64, at temperature 1 and without penalties. Ties go to
-// the smaller id. Logits that are not finite have probability 0 and are never
-// among the most likely, which can therefore be fewer than `count`.
+// Returns the log probabilities of `chosen` and of the `count` most likely
+// tokens of `logits` [V], in float64, at temperature 1 and without penalties.
+// Of equal logits the smaller id comes first. Logits that are not finite have
+// probability 0 and are never among the most likely, which may then be fewer
+// than `count`.
 //
 // Throws std::invalid_argument when `chosen` is not below V or `count` is
 // negative, std::runtime_error when no logit is finite.

@@ -23,8 +23,8 @@ std::vector<Token> Tokens(const LogProbabilities& result) {
   return tokens;
 }
 
-TEST(LogProbabilitiesTest, AreThoseOfTheSoftmax) {
-  // Whatever is added to all: 1/6, 1/2, 1/3.
+TEST(LogProbabilitiesTest, MatchTheSoftmax) {
+  // 1/6, 1/2 and 1/3, whatever is added to all logits.
   for (const float shift : {0.0f, 512.0f, -4096.0f}) {
     const std::vector<float> logits = {shift, shift + std::log(3.0f),
                                        shift + std::log(2.0f)};
@@ -77,12 +77,12 @@ TEST(LogProbabilitiesTest, LogitsThatAreNotFiniteHaveProbabilityZero) {
   EXPECT_EQ(result.most_likely[0].log_probability, 0);
 }
 
-TEST(LogProbabilitiesTest, NoneMayBeAskedFor) {
+TEST(LogProbabilitiesTest, ACountOfZeroIsAllowed) {
   EXPECT_TRUE(ComputeLogProbabilities(std::vector<float>{1, 2}, 0, 0)
                   .most_likely.empty());
 }
 
-TEST(LogProbabilitiesTest, WrongCallsAreRefused) {
+TEST(LogProbabilitiesTest, TokensAndCountsOutOfRangeAreRefused) {
   const std::vector<float> logits = {1, 2};
   EXPECT_THROW(ComputeLogProbabilities(logits, 2, 1), std::invalid_argument);
   EXPECT_THROW(ComputeLogProbabilities(logits, -1, 1), std::invalid_argument);

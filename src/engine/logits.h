@@ -1,4 +1,4 @@
-// What all that reads or changes a row of logits has in common.
+// Helpers for code that reads or changes a row of logits.
 
 #ifndef ROPEWALK_ENGINE_LOGITS_H_
 #define ROPEWALK_ENGINE_LOGITS_H_
@@ -11,8 +11,8 @@
 
 namespace ropewalk::engine {
 
-// Throws std::runtime_error when no logit is finite: the model's numbers are
-// broken.
+// Throws std::runtime_error if no logit is finite, since then the model's
+// weights are broken.
 inline void RequireFiniteLogit(std::span<const float> logits) {
   if (std::none_of(logits.begin(), logits.end(),
                    [](float logit) { return std::isfinite(logit); })) {
@@ -21,9 +21,8 @@ inline void RequireFiniteLogit(std::span<const float> logits) {
   }
 }
 
-// The value that takes the place of `logit`: `changed`, held within what a
-// float can have, so that no strength of a penalty makes an infinity of it. A
-// logit that is not finite stays as it is.
+// Returns `changed`, limited to the range of a float so that no penalty makes
+// it infinite. If `logit` is not finite, returns `logit`.
 inline double ChangedLogit(double logit, double changed) {
   constexpr double kMost = std::numeric_limits<float>::max();
   return std::isfinite(logit) ? std::clamp(changed, -kMost, kMost) : logit;

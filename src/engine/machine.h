@@ -1,4 +1,4 @@
-// What the engine makes of the processor it runs on.
+// The instruction set of the processor.
 
 #ifndef ROPEWALK_ENGINE_MACHINE_H_
 #define ROPEWALK_ENGINE_MACHINE_H_
@@ -9,12 +9,12 @@
 
 namespace ropewalk::engine {
 
-// The instruction set in use: "avx3", "neon".
+// Returns the instruction set in use: "avx3", "neon".
 std::string InstructionSet();
 
-// Takes the instruction set of $ROPEWALK_ISA where that is set. Throws
-// std::invalid_argument that lists those there are. Not to be called while an
-// engine works.
+// Uses the instruction set that $ROPEWALK_ISA names, if it is set. Throws
+// std::invalid_argument with a list of the known ones if that is not available.
+// Must not be called while an engine works.
 void ChooseInstructionSet();
 
 // Whether keys and values can be stored in this type.

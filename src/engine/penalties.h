@@ -1,4 +1,4 @@
-// Penalties on single tokens that the text already has.
+// Penalties on tokens that already occur in the text.
 
 #ifndef ROPEWALK_ENGINE_PENALTIES_H_
 #define ROPEWALK_ENGINE_PENALTIES_H_
@@ -13,27 +13,27 @@
 namespace ropewalk::engine {
 
 struct PenaltyOptions {
-  // Keskar et al. 2019 (CTRL): a positive logit is divided by it, a negative
-  // one multiplied. Above 0; 1 changes nothing, below 1 invites repetition.
+  // A positive logit is divided by this and a negative one multiplied (Keskar
+  // et al. 2019, CTRL). Above 0; 1 changes nothing, less invites repetition.
   double repetition = 1;
   // As OpenAI defines them: logit - count * frequency - (count > 0) * presence.
   double frequency = 0;
   double presence = 0;
-  // How many of the last tokens are counted: 0 none, -1 all.
+  // The number of last tokens that are counted; 0: no tokens, -1: all.
   int64_t last = 64;
 };
 
 // Throws std::invalid_argument naming the option out of range.
 void Validate(const PenaltyOptions& options);
 
-// Counts the last tokens of a text. Memory is bounded by `last`, or by the
-// vocabulary where all tokens count. One thread at a time.
+// Counts the last tokens of a text. Memory is bounded by `last` or, if all
+// tokens count, by the vocabulary. One thread at a time.
 class Penalties {
  public:
   // Throws like Validate.
   explicit Penalties(const PenaltyOptions& options);
 
-  // The text goes on with `token`.
+  // Appends `token` to the text.
   void Accept(Token token);
 
   // Changes the logits of the tokens that were counted: repetition first, then
@@ -43,7 +43,7 @@ class Penalties {
  private:
   PenaltyOptions options_;
   bool active_;
-  std::deque<Token> window_;  // the counted tokens, where not all are
+  std::deque<Token> window_;  // the counted tokens; empty if all are
   std::unordered_map<Token, int64_t> counts_;
 };
 

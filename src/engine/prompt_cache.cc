@@ -15,7 +15,7 @@
 namespace ropewalk::engine {
 namespace {
 
-// The bytes of a number: no two numbers have the same.
+// The bytes of a number.
 template <typename T>
 std::string_view BytesOfNumber(const T& number) {
   return {reinterpret_cast<const char*>(&number), sizeof(number)};
@@ -58,7 +58,8 @@ std::string HashOf(const position::Stack& stack) {
   return hash.Hex();
 }
 
-// Name of the tiles of a layer: values, or those of a key store.
+// The name of the tensor of a layer's tiles: of a key store, or of the values
+// if `store` is negative.
 std::string TilesName(size_t layer, int64_t store) {
   return "layer." + std::to_string(layer) +
          (store < 0 ? ".values" : ".keys." + std::to_string(store));
@@ -77,7 +78,7 @@ std::vector<T> Numbers(const SafetensorsFile& file, const std::string& name,
   const SafeTensor& tensor = file.Get(name);
   if (tensor.type != type || tensor.shape.size() != 1) {
     throw FormatError(file.path(), 0,
-                      "tensor '" + name + "' is not a row of numbers");
+                      "tensor '" + name + "' must be one row of numbers");
   }
   std::vector<T> numbers(static_cast<size_t>(tensor.elements));
   if (!numbers.empty()) {
@@ -96,7 +97,7 @@ std::vector<KvImage::Tile> TilesOf(const SafetensorsFile& file,
       tensor.shape != std::vector<int64_t>{static_cast<int64_t>(numbers.size()),
                                            tile_bytes}) {
     throw FormatError(file.path(), 0,
-                      "tensor '" + name + "' is not tiles of " +
+                      "tensor '" + name + "' must be tiles of " +
                           std::to_string(tile_bytes) + " bytes");
   }
   std::vector<KvImage::Tile> tiles;
@@ -111,7 +112,8 @@ std::vector<KvImage::Tile> TilesOf(const SafetensorsFile& file,
 const std::string& Field(const SafetensorsFile& file, const std::string& key) {
   const auto at = file.metadata().find(key);
   if (at == file.metadata().end()) {
-    throw FormatError(file.path(), 0, "no '" + key + "': not a prompt cache");
+    throw FormatError(file.path(), 0,
+                      "key '" + key + "' is missing: not a prompt cache");
   }
   return at->second;
 }
@@ -129,9 +131,9 @@ int64_t NumberField(const SafetensorsFile& file, const std::string& key) {
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < 0) {
-    throw FormatError(
-        file.path(), 0,
-        "'" + key + "' is not a number: '" + Printable(text, 40) + "'");
+    throw FormatError(file.path(), 0,
+                      "'" + key + "' must be a number of at least 0, got '" +
+                          Printable(text, 40) + "'");
   }
   return number;
 }
@@ -155,7 +157,7 @@ void WritePromptCache(const std::string& path, Engine& engine,
   const std::vector<Token> tokens(sequence.tokens().begin(),
                                   sequence.tokens().end());
   static_assert(sizeof(Token) == 4);
-  // Numbers first: every tensor stays aligned.
+  // I64 tensors come first, so that every tensor is aligned.
   const auto for_tiles = [&](const auto& body) {
     for (size_t l = 0; l < images.size(); ++l) {
       body(TilesName(l, -1), images[l].values, images[l].value_tile_bytes);

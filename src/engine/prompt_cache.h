@@ -1,9 +1,9 @@
-// A text with its keys and values in a file, so that a long prompt is read
-// once.
+// A prompt cache: a file with a text and its keys and values, so that a long
+// prompt is read once.
 //
-// The file is a safetensors file with a checksum (docs/formats.md). It belongs
-// to one model, by a hash of all that changes its results, and to one type of
-// keys and values; what it belongs to is compared before anything is used.
+// It is a safetensors file with a checksum (docs/formats.md). It belongs to one
+// model, by the hash Engine::Hash(), and to one type of keys and values. Both
+// are compared before any of it is used.
 
 #ifndef ROPEWALK_ENGINE_PROMPT_CACHE_H_
 #define ROPEWALK_ENGINE_PROMPT_CACHE_H_
@@ -20,30 +20,31 @@
 
 namespace ropewalk::engine {
 
-// Under which scheme a text was read.
+// The scheme under which a text was read.
 struct CachedText {
   std::string asked;   // as the caller spelled it: "auto"
-  std::string scheme;  // with all parameters: those of the cache's beginning
-  int64_t length = 0;  // tokens that the parameters were chosen for
+  std::string scheme;  // as resolved, with all parameters
+  int64_t length = 0;  // the length that the parameters were resolved for
 };
 
-// Throws IoError; an older file is then as it was.
+// Throws IoError; an older file is then unchanged.
 void WritePromptCache(const std::string& path, Engine& engine,
                       const CachedText& text, const model::Sequence& sequence);
 
-// A file that was opened and found to belong to the engine.
+// An open file that belongs to the engine's model.
 class PromptCache {
  public:
-  // Throws IoError, FormatError for a file that is broken or no prompt cache,
-  // and std::invalid_argument for one of another model or type.
+  // Throws IoError, FormatError for a file that is broken or not a prompt
+  // cache, and std::invalid_argument for a prompt cache of another model,
+  // trained length or type.
   PromptCache(const std::string& path, Engine& engine, DType kv_type);
 
   const CachedText& text() const { return text_; }
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
 
-  // Fills `sequence`, which is under the cache's scheme and has room for its
-  // text. Throws FormatError and std::invalid_argument, and MemoryLimitError;
-  // `sequence` is then as it was.
+  // Fills `sequence`, which must have the cache's scheme and room for its text.
+  // Throws FormatError, std::invalid_argument or MemoryLimitError and then
+  // leaves `sequence` unchanged.
   void Restore(model::Sequence& sequence) const;
 
  private:

@@ -15,12 +15,12 @@ namespace ropewalk::engine {
 namespace {
 
 void RequireBelow(Token token, int64_t V, const std::string& what) {
-  Require(token < V, what + " names token " + std::to_string(token) +
-                         ", the vocabulary has " + std::to_string(V));
+  Require(token < V, what + " must name a token below " + std::to_string(V) +
+                         ", got " + std::to_string(token));
 }
 
-// Checks that the vocabulary has the tokens of `options`, and takes breakers
-// that are control pieces, which have no text, as their tokens.
+// Checks that the vocabulary has the tokens of `options`. Replaces breakers
+// that are control pieces, which have no text, by their tokens.
 SampleOptions ForVocabulary(SampleOptions options,
                             const tokenizer::Tokenizer& tokenizer) {
   const int64_t V = tokenizer.VocabularySize();
@@ -76,8 +76,8 @@ Sampler::Sampler(const SampleOptions& options, uint64_t seed,
                  const tokenizer::Tokenizer& tokenizer)
     : Sampler(ForVocabulary(options, tokenizer), seed,
               [&tokenizer](Token token) {
-                // A token before it, so that it is none at the start of a text,
-                // which has its space taken away.
+                // The text of a token in the middle of a text: at the start its
+                // space would be removed.
                 return tokenizer.DecodeNext(token, token);
               }) {}
 
@@ -163,7 +163,8 @@ void Sampler::KeepTypical() {
   const auto distance = [&](const Candidate& c) {
     return std::abs(log_sum - c.logit - entropy);
   };
-  // Stable: of two equally typical tokens the likelier one comes first.
+  // The sort is stable: of two equally typical tokens the more likely one comes
+  // first.
   std::stable_sort(candidates_.begin(), candidates_.end(),
                    [&](const Candidate& a, const Candidate& b) {
                      return distance(a) < distance(b);

@@ -1,4 +1,4 @@
-// The choice of the next token.
+// Sampling: the choice of the next token.
 
 #ifndef ROPEWALK_ENGINE_SAMPLER_H_
 #define ROPEWALK_ENGINE_SAMPLER_H_
@@ -16,7 +16,7 @@
 
 namespace ropewalk::engine {
 
-// The steps, in this order:
+// Sampling takes these steps, in this order:
 //
 //   1. logit bias
 //   2. repetition, then frequency and presence penalties
@@ -26,16 +26,16 @@ namespace ropewalk::engine {
 //   6. top-p and min-p
 //   7. temperature
 //
-// Steps 5 and 6 see the probabilities, at temperature 1, of the tokens that are
-// left by then. Temperature 0 takes the most likely token after step 3.
+// Steps 5 and 6 use the probabilities, at temperature 1, of the tokens that are
+// left at that step. Temperature 0 takes the most likely token after step 3.
 struct SampleOptions {
   double temperature = 0.8;  // 0 picks the most likely token
   int64_t top_k = 40;        // 0 keeps every token
   double top_p = 0.95;       // cumulative probability kept, in (0, 1]
-  double min_p = 0.05;       // least probability against the best, in [0, 1]
-  // Locally typical sampling (Meister et al. 2022): keeps this much cumulative
-  // probability, in (0, 1], of the tokens whose -log p is closest to the
-  // entropy. 1: off.
+  double min_p = 0.05;       // least share of the best probability, in [0, 1]
+  // Locally typical sampling (Meister et al. 2022): keeps the tokens whose -log
+  // p is closest to the entropy, up to this cumulative probability, in (0, 1].
+  // 1 turns it off.
   double typical_p = 1;
   // Added to the logits of these tokens; -infinity bans one.
   std::map<Token, double> logit_bias;
@@ -46,32 +46,31 @@ struct SampleOptions {
 // Throws std::invalid_argument naming the option out of range.
 void Validate(const SampleOptions& options);
 
-// The same seed, options and tokens accepted give the same choices. One thread
-// at a time; keeps memory between calls.
+// The same seed, options and accepted tokens give the same choices. One thread
+// at a time.
 class Sampler {
  public:
-  // Throws like Validate, and where DRY has breakers that are texts.
+  // Throws like Validate, and if DRY is on and has breakers that are texts.
   Sampler(const SampleOptions& options, uint64_t seed);
 
-  // With the texts of tokens, for DRY; a breaker that the vocabulary spells
-  // like a control piece ("<|im_end|>") is taken as that token. Borrows
-  // `tokenizer`, which must outlive the sampler. Throws like Validate, and for
-  // tokens that the vocabulary does not have.
+  // Takes the texts of tokens, for DRY, from `tokenizer`, which must outlive
+  // the sampler. A breaker that is the spelling of a control piece
+  // ("<|im_end|>") stands for that token. Throws like Validate, and for tokens
+  // that the vocabulary does not have.
   Sampler(const SampleOptions& options, uint64_t seed,
           const tokenizer::Tokenizer& tokenizer);
 
-  // The text goes on with these tokens, of a prompt or chosen: penalties act on
-  // what was accepted. Sample does not accept what it chooses. Throws
-  // std::invalid_argument for a negative token, and with a tokenizer and DRY
-  // for one out of range.
+  // Appends tokens, of the prompt or chosen, to the text that penalties count.
+  // Sample does not accept the token it chooses. Throws std::invalid_argument
+  // for a negative token and, with a tokenizer and DRY, for one outside the
+  // vocabulary.
   void Accept(Token token);
   void Accept(std::span<const Token> tokens);
 
-  // A token of `logits` [V]. At temperature 0 the first of the most likely
-  // ones. Logits that are not finite are never chosen; when none is finite
-  // throws std::runtime_error, since the model's numbers are broken. Throws
-  // std::invalid_argument when a biased token is not below V, and when the
-  // bias bans every token.
+  // Chooses a token by `logits` [V]; at temperature 0 it is the first of the
+  // most likely ones. Tokens whose logits are not finite are never chosen.
+  // Throws std::runtime_error if no logit is finite, and std::invalid_argument
+  // if a biased token is not below V or if the bias bans every token.
   Token Sample(std::span<const float> logits);
 
  private:
@@ -82,17 +81,17 @@ class Sampler {
 
   Sampler(const SampleOptions& options, uint64_t seed, TokenText text_of);
 
-  // Ties go to the smaller id, so that a run repeats itself exactly.
+  // Of equal logits the smaller id comes first, so that a run can be repeated.
   static bool Likelier(const Candidate& a, const Candidate& b);
-  // Steps 1 to 3: the tokens that can be chosen, in order of their ids.
+  // Steps 1 to 3: sets candidates_ to the tokens that can be chosen, by id.
   void FindCandidates(std::span<const float> logits);
-  // The other steps. Candidates stand in order of their logits from here on.
+  // Steps 4 to 7. From here on candidates are in order of their logits.
   void KeepTopK();
   void KeepTypical();
   void KeepTopPAndMinP();
   Token Draw();
 
-  // Sum of exp((logit - that of the best) / temperature) over the candidates.
+  // The sum of exp((logit - best logit) / temperature) over the candidates.
   double SumAt(double temperature) const;
 
   SampleOptions options_;

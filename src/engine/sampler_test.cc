@@ -23,7 +23,7 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 SampleOptions Greedy() { return {.temperature = 0}; }
 
-// Draws from all tokens, as likely as the logits say.
+// Options that draw from all tokens with the probabilities of the logits.
 SampleOptions Plain() {
   return {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0};
 }
@@ -95,7 +95,7 @@ TEST(SamplerTest, TypicalPKeepsTokensNearTheEntropy) {
   using Tokens = std::set<Token>;
   EXPECT_EQ(kept(0.2), (Tokens{2}));
   EXPECT_EQ(kept(0.3), (Tokens{1, 2}));
-  // The smaller id of the two.
+  // Of the two the smaller id is kept.
   EXPECT_EQ(kept(0.8), (Tokens{0, 1, 2}));
   EXPECT_EQ(kept(0.9), (Tokens{0, 1, 2, 3}));
   EXPECT_EQ(kept(1), (Tokens{0, 1, 2, 3}));
@@ -158,12 +158,12 @@ TEST(SamplerTest, LogitBiasMovesAndBansTokens) {
   options = Plain();
   options.logit_bias = {{2, -kInf}, {0, -kInf}};
   EXPECT_EQ(Drawn(options, logits), (std::set<Token>{1}));
-  // A bias gives life to no logit that is broken.
+  // A bias does not make a NaN logit finite.
   options.logit_bias = {{0, 1000}};
   EXPECT_EQ(Drawn(options, {-kInf, 1, NAN}), (std::set<Token>{1}));
 }
 
-TEST(SamplerTest, ABiasThatBansEveryTokenIsTheCallersMistake) {
+TEST(SamplerTest, ABiasThatBansEveryTokenIsRefused) {
   SampleOptions options = Greedy();
   options.logit_bias = {{0, -kInf}, {1, -kInf}};
   Sampler sampler(options, 1);
@@ -186,8 +186,7 @@ TEST(SamplerTest, ABiasOfATokenBeyondTheVocabularyIsRefused) {
     sampler.Sample(std::vector<float>{0, 0, 0});
     FAIL();
   } catch (const std::invalid_argument& error) {
-    EXPECT_STREQ(error.what(),
-                 "a logit bias names token 3, the vocabulary has 3");
+    EXPECT_STREQ(error.what(), "a logit bias must name a token below 3, got 3");
   }
 }
 
@@ -324,7 +323,7 @@ TEST_F(SamplerTokenizerTest, ADryBreakerMayBeAControlPiece) {
   EXPECT_EQ(AfterRepetition(dry, 1), kC);
 }
 
-TEST_F(SamplerTokenizerTest, TokensThatItDoesNotHaveAreRefusedAtOnce) {
+TEST_F(SamplerTokenizerTest, TokensOutsideTheVocabularyAreRefusedAtOnce) {
   EXPECT_NO_THROW(Sampler({.logit_bias = {{299, 1.0}}}, 1, *tokenizer_));
   EXPECT_THROW(Sampler({.logit_bias = {{300, 1.0}}}, 1, *tokenizer_),
                std::invalid_argument);

@@ -94,7 +94,8 @@ int64_t Session::LoadCache(const std::string& path,
               "); name another file, or delete it");
   Require(text.length > 0 && text.length < int64_t{1} << 40,
           "prompt cache '" + path + "' was made for " +
-              std::to_string(text.length) + " tokens, which is no length");
+              std::to_string(text.length) +
+              " tokens; the length must be from 1 to 2^40");
   const position::Scheme cached = position::ParseScheme(text.scheme);
   ResolvedScheme begun = engine_->Resolve(cached, text.length, true);
   const bool keeps =
@@ -110,7 +111,7 @@ int64_t Session::LoadCache(const std::string& path,
     sequence.ChangeStack(begun.attention, length());
     scheme_ = std::move(begun);
   } else {
-    // What both schemes see alike stays; the rest is read anew.
+    // Tokens that both schemes treat alike stay; the rest is read again.
     if (sequence.WhyNotChangeStack(sequence.StackOf(*scheme_.attention))) {
       sequence.Trim(0);
     }

@@ -1,5 +1,5 @@
-// One text in progress under one position scheme: what a program that embeds
-// the library works with (include/ropewalk/session.h).
+// A session: a sequence with the scheme it was opened with. Programs that embed
+// the library use it as include/ropewalk/session.h.
 
 #ifndef ROPEWALK_ENGINE_SESSION_H_
 #define ROPEWALK_ENGINE_SESSION_H_
@@ -21,22 +21,22 @@
 namespace ropewalk::engine {
 
 struct SessionOptions {
-  int64_t length = 0;             // most tokens; 0: the trained length
+  int64_t length = 0;             // the most tokens; 0: the trained length
   std::string position = "auto";  // a scheme, as people spell it
   DType kv_type = DType::kF32;    // of keys and values
-  bool allow_failing = false;     // take a scheme that is known to fail
+  bool allow_failing = false;     // accept a scheme that is known to fail
 };
 
 // Movable. One thread at a time; sessions of one engine may be on different
-// threads. Changes that throw leave the session as it was.
+// threads. A change that throws leaves the session unchanged.
 class Session {
  public:
-  // Throws std::invalid_argument for a scheme that is not defined for the
-  // model or known to fail at this length, and a type that cannot be stored.
+  // Throws std::invalid_argument if the scheme is not defined for the model or
+  // is known to fail at this length, and if keys cannot be stored in the type.
   Session(std::shared_ptr<Engine> engine, const SessionOptions& options);
 
-  // The same text in another session. Both share keys and values; whichever
-  // reads on copies the few tokens of its last tile.
+  // Returns another session with the same text. Both share keys and values; the
+  // one that reads on copies the last tile, if it is partly filled.
   Session Fork() const;
 
   Engine& engine() const { return *engine_; }
@@ -48,35 +48,37 @@ class Session {
   int64_t size() const { return sequence_.size(); }
   int64_t length() const { return sequence_.length(); }
 
-  // Reads `tokens` behind what was read, in chunks, and gives the logits [V]
-  // after the last one. `on_read` gets the tokens of each chunk and says
-  // whether to go on; where it says no, the result is empty, and what was read
-  // stays read. Throws like model::Forward.
+  // Reads `tokens` after what was read before, in chunks, and returns the
+  // logits [V] after the last one. `on_read` gets the number of tokens of each
+  // chunk; if it returns false, Read returns an empty vector, and the session
+  // keeps what it has read. Throws like model::Forward.
   std::vector<float> Read(
       std::span<const Token> tokens,
       const std::function<bool(int64_t)>& on_read = [](int64_t) {
         return true;
       });
 
-  // Throws MemoryLimitError where a text of `size` tokens would need more
-  // memory for keys and values than there is: known before an hour of reading.
+  // Throws MemoryLimitError if a text of `size` tokens needs more memory for
+  // keys and values than the limit. So a long prompt fails before it is read.
   void RequireRoomFor(int64_t size) const;
 
-  // Goes on under another scheme (model::Sequence::ChangeStack).
+  // Continues under another scheme (model::Sequence::ChangeStack).
   void ChangeScheme(const ResolvedScheme& scheme);
 
-  // Takes over what the file has in common with the beginning of `prompt`, and
-  // returns how many tokens that is; at least one is left to read. The text in
-  // the file may be longer or shorter than the prompt. The session must be
-  // empty.
+  // Takes the longest prefix that `prompt` and the file's text share from the
+  // file, and returns its number of tokens; at least one token of the prompt is
+  // left to read. The text in the file may be longer or shorter than the
+  // prompt. The session must be empty.
   //
-  // Parameters that a scheme derives from the length are those of the file's
-  // beginning, as long as they are not known to fail at the session's length.
-  // Beyond that the session keeps its own scheme, and takes over the tokens
-  // for which both schemes are the same.
+  // The session then has the file's scheme, with the parameters that were
+  // resolved for the length at that time, unless that is known to fail at the
+  // session's length. In that case the session keeps its own scheme and takes
+  // only the tokens that both schemes treat alike.
   //
-  // Throws like PromptCache, and std::invalid_argument for another scheme.
+  // Throws like PromptCache, and std::invalid_argument if the file is of
+  // another scheme.
   int64_t LoadCache(const std::string& path, std::span<const Token> prompt);
+  // Writes the session's text to a prompt cache. Throws IoError.
   void SaveCache(const std::string& path) const;
 
  private:
@@ -96,8 +98,8 @@ struct SessionSlice {
   std::span<const Token> tokens;  // at least one
 };
 
-// Reads the tokens of all slices in one pass, kPassTokens at most, and gives
-// for each the logits [V] after its last one. Throws like model::Forward.
+// Reads the tokens of all slices, at most kPassTokens, in one pass. Returns for
+// each slice the logits [V] after its last token. Throws like model::Forward.
 std::vector<std::vector<float>> ReadTogether(
     std::span<const SessionSlice> slices);
 

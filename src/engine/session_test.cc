@@ -58,7 +58,7 @@ class SessionTest : public testing::Test {
              .allow_failing = position != "auto"}};
   }
 
-  // The logits after `ids` of a session that knows nothing.
+  // The logits after `ids`, read by a new session.
   std::vector<float> Fresh(const std::string& position, int64_t length,
                            const std::vector<Token>& ids) const {
     return Open(position, length).Read(ids);
@@ -78,7 +78,7 @@ class SessionTest : public testing::Test {
   std::shared_ptr<Engine> engine_ = NewEngine("model");
 };
 
-TEST_F(SessionTest, ALoadedTextReadsOnWithTheSameBits) {
+TEST_F(SessionTest, ALoadedTextContinuesWithTheSameBits) {
   const auto ids = RandomIds(300, 8);
   for (const char* position :
        {"rope", "rerope:window=20", "sink-window:size=20,sinks=4",
@@ -105,7 +105,8 @@ TEST_F(SessionTest, ACacheBelongsToOneModelSchemeAndType) {
             std::string::npos);
   EXPECT_NE(Refusal(Open("rope", 400, DType::kF16), ids).find("in f32, not"),
             std::string::npos);
-  // One weight, or one number among the keys, is another model; a name is not.
+  // Changing one weight or one key gives another model; changing a name does
+  // not.
   const auto differs = [&](const TinyModelOptions& options,
                            int64_t train_length) {
     const auto other = NewEngine("other", options, train_length);
@@ -132,7 +133,7 @@ TEST_F(SessionTest, ACacheBelongsToOneModelSchemeAndType) {
             std::string::npos);
 }
 
-TEST_F(SessionTest, EveryByteOfTheTensorsCounts) {
+TEST_F(SessionTest, EveryByteOfTheTensorsChangesTheHash) {
   const std::string path = testing::TempDir() + "ropewalk_session_bytes";
   WriteTinyModel(path, {});
   const auto hash = [&] { return Engine({.path = path, .threads = 2}).Hash(); };
@@ -155,11 +156,11 @@ TEST_F(SessionTest, EveryByteOfTheTensorsCounts) {
   }
 }
 
-TEST_F(SessionTest, TheCachedTextMayBeLongerOrShorterAndTheLengthAnother) {
+TEST_F(SessionTest, TheCachedTextMayHaveAnotherSizeAndLength) {
   const auto ids = RandomIds(300, 10);
   auto other = ids;
   for (size_t at = 200; at < 300; ++at) other[at] = (other[at] + 7) % 300;
-  // leaky-rerope derives k from the length: that of the cache's beginning.
+  // leaky-rerope derives k from the length; the cache keeps its own k.
   for (const char* position : {"rope", "leaky-rerope:window=20"}) {
     Session first = Open(position, 320);
     first.Read(ids);
@@ -187,7 +188,7 @@ TEST_F(SessionTest, AutoGrowsBeyondTheTrainedLength) {
   Session grown = Open("auto", 256);
   ASSERT_NE(grown.scheme().described, first.scheme().described);
   const int64_t reused = grown.LoadCache(cache_, ids);
-  // Both see the first tokens alike, and nobody reads those again.
+  // Both schemes treat the first tokens alike, so these are not read again.
   EXPECT_EQ(reused, 33);
   const std::vector<float> got = grown.Read(Part(ids, 33, 167));
   Session fresh = Open("auto", 256);
@@ -197,9 +198,9 @@ TEST_F(SessionTest, AutoGrowsBeyondTheTrainedLength) {
   for (size_t v = 0; v < want.size(); ++v) EXPECT_NEAR(got[v], want[v], 1e-4);
 }
 
-// Keys behind a shift were computed beside tokens that are gone: a text that
-// never had those computes others.
-TEST_F(SessionTest, KeysReadBesideTokensSinceTakenOutAreNotReused) {
+// Keys behind a shift were computed next to tokens that are gone. A text
+// without those tokens has other keys.
+TEST_F(SessionTest, KeysReadNextToTokensTakenOutAreNotReused) {
   const auto ids = RandomIds(300, 12);
   Session first = Open("rope");
   first.Read(ids);
@@ -213,10 +214,11 @@ TEST_F(SessionTest, KeysReadBesideTokensSinceTakenOutAreNotReused) {
   const std::vector<float> got = second.Read(Part(rest, 4, rest.size() - 4));
   Session fresh = Open("rope");
   fresh.Read(Part(rest, 0, 4));
-  // The first four were read in a chunk of many, where sums go another way.
+  // The first four tokens were read in a larger chunk, with another order of
+  // sums.
   const std::vector<float> want = fresh.Read(Part(rest, 4, rest.size() - 4));
   for (size_t v = 0; v < want.size(); ++v) EXPECT_NEAR(got[v], want[v], 1e-4);
-  // With the keys as they lie in the store it would be another text's.
+  // With all keys of the store the logits would be those of another text.
   double most = 0;
   Session shifted = Open("rope");
   shifted.Read(ids);
@@ -228,7 +230,7 @@ TEST_F(SessionTest, KeysReadBesideTokensSinceTakenOutAreNotReused) {
   EXPECT_GT(most, 1e-2);
 }
 
-TEST_F(SessionTest, ForkedQuestionsCostTheirOwnTokens) {
+TEST_F(SessionTest, AForkedQuestionReadsOnlyItsOwnTokens) {
   const auto book = RandomIds(200, 13);
   for (const char* position : {"rope", "window:size=16"}) {
     Session base = Open(position);

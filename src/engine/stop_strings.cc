@@ -17,7 +17,7 @@ StopStrings::Pattern::Pattern(const std::string& stop)
   }
 }
 
-// The pattern is not complete before.
+// Requires that the pattern is not complete.
 void StopStrings::Pattern::Add(char byte) {
   while (matched > 0 && byte != text[matched]) matched = borders[matched];
   if (byte == text[matched]) ++matched;

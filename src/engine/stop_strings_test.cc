@@ -15,7 +15,7 @@ namespace {
 
 using Pieces = std::vector<std::string>;
 
-// What each piece shows, and the end.
+// The text that is shown for each piece and at the end.
 Pieces Show(StopStrings& stops, const Pieces& pieces) {
   Pieces shown;
   for (const std::string& piece : pieces) shown.push_back(stops.Add(piece));
@@ -23,7 +23,7 @@ Pieces Show(StopStrings& stops, const Pieces& pieces) {
   return shown;
 }
 
-TEST(StopStringsTest, WithoutAnyAllTextPassesAtOnce) {
+TEST(StopStringsTest, WithoutStopStringsAllTextIsShownAtOnce) {
   StopStrings stops({});
   EXPECT_EQ(Show(stops, {"a", "", "bc"}), (Pieces{"a", "", "bc", ""}));
   EXPECT_FALSE(stops.stop());
@@ -36,7 +36,7 @@ TEST(StopStringsTest, OnlyAPossibleBeginningIsHeldBack) {
   EXPECT_EQ(stops.stop(), "END");
 }
 
-TEST(StopStringsTest, FinishGivesWhatWasHeldBack) {
+TEST(StopStringsTest, FinishReturnsTheTextHeldBack) {
   StopStrings stops({"END"});
   EXPECT_EQ(Show(stops, {"an EN"}), (Pieces{"an ", "EN"}));
   EXPECT_FALSE(stops.stop());
@@ -44,14 +44,14 @@ TEST(StopStringsTest, FinishGivesWhatWasHeldBack) {
   EXPECT_EQ(Show(stops, {"D", "END"}), (Pieces{"D", "", ""}));
 }
 
-TEST(StopStringsTest, OneMayBeSplitOverThreePieces) {
+TEST(StopStringsTest, AStopStringMayBeSplitOverThreePieces) {
   StopStrings stops({"</answer>"});
   EXPECT_EQ(Show(stops, {"42</", "answ", "er> and", " more"}),
             (Pieces{"42", "", "", "", ""}));
   EXPECT_EQ(stops.stop(), "</answer>");
 }
 
-TEST(StopStringsTest, OneMayStandAtTheStartOrTheEnd) {
+TEST(StopStringsTest, AStopStringMayBeAtTheStartOrTheEnd) {
   StopStrings first({"ab"});
   EXPECT_EQ(Show(first, {"abc"}), (Pieces{"", ""}));
   EXPECT_EQ(first.stop(), "ab");
@@ -60,14 +60,14 @@ TEST(StopStringsTest, OneMayStandAtTheStartOrTheEnd) {
   EXPECT_EQ(last.stop(), "ab");
 }
 
-TEST(StopStringsTest, TheOneThatIsCompleteFirstCounts) {
+TEST(StopStringsTest, TheStopStringThatIsCompleteFirstCounts) {
   StopStrings prefix({"stop it", "stop"});
   EXPECT_EQ(Show(prefix, {"please stop it"}), (Pieces{"please ", ""}));
   EXPECT_EQ(prefix.stop(), "stop");
   StopStrings inner({"abcd", "bc"});
   EXPECT_EQ(Show(inner, {"xabcd"}), (Pieces{"xa", ""}));
   EXPECT_EQ(inner.stop(), "bc");
-  // Complete at the same byte: the longest.
+  // Of two that are complete at the same byte the longest counts.
   StopStrings suffix({"bc", "abc", "c"});
   EXPECT_EQ(Show(suffix, {"xabc"}), (Pieces{"x", ""}));
   EXPECT_EQ(suffix.stop(), "abc");
@@ -93,7 +93,7 @@ TEST(StopStringsTest, BytesOfAnyValueAreText) {
             (Pieces{"a", std::string("\0", 1), ""}));
 }
 
-TEST(StopStringsTest, AnEmptyOneIsRefused) {
+TEST(StopStringsTest, AnEmptyStopStringIsRefused) {
   EXPECT_THROW(StopStrings({"a", ""}), std::invalid_argument);
 }
 

@@ -34,7 +34,7 @@ class Scanner {
   }
 
  private:
-  // The next of "{{", "{%", "{#", or the end.
+  // The position of the next "{{", "{%" or "{#", or the end.
   size_t NextTag() const {
     for (size_t at = at_; at + 1 < source_.size(); ++at) {
       const char next = source_[at + 1];
@@ -71,7 +71,7 @@ class Scanner {
     const char kind = source_[at_ + 1];
     const char closing = kind == '{' ? '}' : kind;
     at_ += 2;
-    bool joins = false;  // a literal and a plus stand before
+    bool joins = false;  // after a literal and a plus
     bool after_literal = false;
     while (at_ < source_.size()) {
       const char c = source_[at_];

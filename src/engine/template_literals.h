@@ -1,5 +1,4 @@
-// The fixed texts of a Jinja template: what it prints whatever the messages
-// are, as far as that can be read without running it.
+// The fixed texts of a Jinja template, found without running it.
 
 #ifndef ROPEWALK_ENGINE_TEMPLATE_LITERALS_H_
 #define ROPEWALK_ENGINE_TEMPLATE_LITERALS_H_
@@ -12,14 +11,14 @@
 namespace ropewalk::engine {
 
 struct TemplateLiteral {
-  size_t begin = 0;  // byte of the template at which it starts
+  size_t begin = 0;  // its first byte in the template
   std::string text;  // with escapes such as \n resolved
 };
 
-// Quoted strings inside {{ }} and {% %}, where 'a' + 'b' counts as one, and
-// the text outside of tags, trimmed as the dashes of its tags say and without
-// the newline behind a {% %}. In order. Any bytes are taken: what is not
-// closed ends with the template. Linear in its size.
+// Returns, in order, the quoted strings inside {{ }} and {% %}, where 'a' + 'b'
+// counts as one, and the text outside of tags, trimmed as the dashes of the
+// tags say and without the newline behind a {% %}. Accepts any bytes: a string
+// or tag that is not closed ends with the template. Linear in its size.
 std::vector<TemplateLiteral> FindLiterals(std::string_view chat_template);
 
 }  // namespace ropewalk::engine

@@ -12,7 +12,7 @@ TileMap MapTiles(const position::Plan& plan, int64_t length, int64_t group) {
       .length = length,
       .strip_tokens = std::max<int64_t>(1, kernels::kMostStripLanes / group),
       .block_keys = kernels::kKeyBlock};
-  std::vector<attention::View> views;
+  std::vector<attention::BandView> views;
   for (size_t b = 0; b < plan.bands.size(); ++b) {
     views.push_back({static_cast<int64_t>(b), 0, &plan.bands[b].selector,
                      attention::Segment{0, length, 0}});
@@ -24,7 +24,7 @@ TileMap MapTiles(const position::Plan& plan, int64_t length, int64_t group) {
       const int64_t end = j + map.block_keys;
       TileMap::Cell cell;
       bool whole = false;
-      for (const attention::View& view : views) {
+      for (const attention::BandView& view : views) {
         const attention::Bounds bounds = attention::BoundsOf(view, i, last);
         if (whole || !bounds.Touches(j, end)) continue;
         whole = bounds.Covers(j, end);

@@ -1,5 +1,5 @@
-// Models of every architecture: against their published implementations, and
-// the fast pass against the description read in float64.
+// Compares models of every architecture with their published implementations,
+// and the fast pass with the definition in float64.
 
 #include <gtest/gtest.h>
 
@@ -87,7 +87,8 @@ TEST(ArchitecturesTest, FastPassMatchesFloat64) {
   }
 }
 
-// What is read and does nothing, in either pass, would agree with itself.
+// A part that neither pass uses would not make the two differ, so each part is
+// changed here. A result that only rounds differently moves by less than 1e-5.
 TEST(ArchitecturesTest, EachTensorAndEachFactorChangesTheResult) {
   for (const TinyArchitecture& tiny : TinyArchitectures()) {
     const auto model = Model::Load(Write(tiny));
@@ -196,19 +197,19 @@ TEST(ArchitecturesTest, KeysThatChangeNothingAreTaken) {
   }
 }
 
-// What files of single models say, and what it comes to.
-TEST(ArchitecturesTest, OddFilesAreReadAsTheyAreMeant) {
+// Keys of the files of single models, and what the model makes of them.
+TEST(ArchitecturesTest, KeysThatOnlySomeFilesHaveAreRead) {
   const auto layers = [](const std::string& name, const auto& change) {
     const auto model = Model::Load(Write(Tiny(name), change));
     return model.config().positions;
   };
-  // All layers of a Gemma 3 may be global: then one base holds for all.
+  // If all layers of a Gemma 3 are global, all have one base.
   auto positions = layers("gemma3", [](auto& m) {
     m.Remove("gemma3.attention.sliding_window");
     m.Remove("gemma3.rope.freq_base_swa");
   });
   EXPECT_TRUE(positions.layers.empty());
-  // A window beyond the context keeps the local base.
+  // With a window longer than the context local layers keep their base.
   positions = layers("gemma3", [](auto& m) {
     m.SetInt("gemma3.attention.sliding_window", 512);
   });
@@ -221,7 +222,7 @@ TEST(ArchitecturesTest, OddFilesAreReadAsTheyAreMeant) {
     m.SetInt("granite.expert_shared_feed_forward_length", 96);
   });
   EXPECT_FALSE(positions.layers[0].rotates);
-  // The weights decide, and they are serial.
+  // The tensors decide that the layers are serial.
   layers("stablelm",
          [](auto& m) { m.SetBool("stablelm.use_parallel_residual", true); });
   positions = layers(
@@ -233,7 +234,7 @@ TEST(ArchitecturesTest, OddFilesAreReadAsTheyAreMeant) {
     m.SetFloat("llama.rope.scaling.factor", 4);
   });
   EXPECT_EQ(positions.scaling, position::ModelPositions::Scaling::kNone);
-  // The magnitude of yarn, stated again.
+  // A file may also state the magnitude of yarn.
   const auto yarn = [&](const std::string& key, double value) {
     return layers("llama", [&](auto& m) {
       m.SetString("llama.rope.scaling.type", "yarn");
@@ -258,7 +259,7 @@ TEST(ArchitecturesTest, SchemesChangeTheLayersThatReadTheWholeText) {
     EXPECT_EQ(stack[l] == own[l], !global) << l;
     EXPECT_EQ(stack[l].Reach() > 16, global) << l;
     EXPECT_GT(all[l].Reach(), 16) << l;
-    // Each under its own base, and only global ones under the file's scaling.
+    // Each layer has its own base; the file's scaling is for global ones only.
     EXPECT_EQ(all[l].tables.front(), own[l].tables.front()) << l;
     EXPECT_EQ(own[l].tables.front() == own[0].tables.front(), !global) << l;
   }
@@ -266,7 +267,7 @@ TEST(ArchitecturesTest, SchemesChangeTheLayersThatReadTheWholeText) {
             Logits(model, "rope", RandomTokens(model, 60, 3), {60}));
 }
 
-TEST(ArchitecturesTest, EverySchemeRunsOnEachOrIsRefusedWithAReason) {
+TEST(ArchitecturesTest, EachRunsEverySchemeOrRefusesItWithAReason) {
   for (const TinyArchitecture& tiny : TinyArchitectures()) {
     const auto model = Model::Load(Write(tiny));
     const auto tokens = RandomTokens(model, 80, 3);
@@ -284,8 +285,8 @@ TEST(ArchitecturesTest, EverySchemeRunsOnEachOrIsRefusedWithAReason) {
   }
 }
 
-// Tiny random models of other people, by their published implementation
-// (`transformers`): logits of 80 tokens, in windows of 16 where they have some.
+// Compares with logits of 80 tokens from the published implementation
+// (`transformers`) of tiny random models; windows have 16 tokens.
 void ExpectPublishedLogits(const std::filesystem::path& folder) {
   std::vector<Token> tokens;
   {
@@ -305,7 +306,7 @@ void ExpectPublishedLogits(const std::filesystem::path& folder) {
        {std::vector<int64_t>{80}, {1}, {33, 7}}) {
     for (const int64_t threads : {1, 2}) {
       EXPECT_LT(Largest(Logits(model, "rope", tokens, chunks, threads), want),
-                1e-4)
+                kSameLogits)
           << folder << " in chunks of " << chunks.front() << " on " << threads
           << " threads";
     }
@@ -314,14 +315,14 @@ void ExpectPublishedLogits(const std::filesystem::path& folder) {
 
 class PublishedTest : public testing::TestWithParam<const char*> {};
 
-TEST_P(PublishedTest, LogitsAreThoseOfThePublishedImplementation) {
+TEST_P(PublishedTest, LogitsMatchThePublishedImplementation) {
   ROPEWALK_NEED_DATA(path,
                      std::string("golden/hf/") + GetParam() + "/model.gguf");
   ExpectPublishedLogits(std::filesystem::path(path).parent_path());
 }
 
-// No converter has written this one; tests/golden/make_exaone4.py did.
-TEST(ArchitecturesTest, Exaone4IsThatOfThePublishedImplementation) {
+// The file is not from a converter; tests/golden/make_exaone4.py wrote it.
+TEST(ArchitecturesTest, Exaone4MatchesThePublishedImplementation) {
   ExpectPublishedLogits(
       std::filesystem::path(ROPEWALK_SOURCE_FOLDER "/tests/golden/exaone4"));
 }

@@ -1,6 +1,6 @@
-// What the keys of a file and the name of its architecture say, before any
-// weight is read: the model's shape, how its layers are made, and where each
-// stands in the text.
+// What is known of a model before any weight is read, from the keys of its file
+// and its architecture: the model's shape, how its layers are made, and the
+// positions of each layer.
 
 #ifndef ROPEWALK_MODEL_BLUEPRINT_H_
 #define ROPEWALK_MODEL_BLUEPRINT_H_
@@ -13,31 +13,31 @@
 
 namespace ropewalk::model {
 
-// Whether a layer has a part: a file without a required one is refused, and so
-// is one with a part that the architecture does not have.
+// Whether a layer has a part. A file without a required part is refused, and so
+// is a file with a part that the architecture does not have.
 enum class Part { kNone, kOptional, kRequired };
 
 struct Blueprint {
   Config config;
 
-  // Of every norm.
+  // These hold for every norm.
   NormKind norm = NormKind::kRms;
   float epsilon = 1e-5f;
-  bool norm_weights = true;  // false: no norm has any (olmo)
+  bool norm_weights = true;  // false: norms have no weights (olmo)
   // Which norms a layer has.
   bool attention_norm = true;  // attn_norm, before attention
   bool feed_norm = true;       // ffn_norm, before the feed-forward
   bool norms_after = false;    // post_attention_norm and post_ffw_norm
-  // attn_q_norm and attn_k_norm: one set of weights for all heads [D], one a
-  // head [heads, D], or over all heads at once [heads * D], told apart by
-  // shape.
+  // attn_q_norm and attn_k_norm. Their shape says what they are: one set of
+  // weights for all heads [D], one set for each head [heads, D], or one norm
+  // over all heads at once [heads * D].
   Part head_norm = Part::kNone;
-  // Keys take the length sqrt(D) before rotation, by a norm without weights.
+  // Before rotation a norm without weights gives keys the length sqrt(D).
   bool unit_keys = false;
 
   bool parallel = false;
   double residual_scale = 1;
-  double clamp = 0;  // of queries, keys and values
+  double clamp = 0;  // limit of queries, keys, values
 
   // The file pairs neighbouring components for rotation, not the two halves.
   bool interleaved = false;
@@ -45,16 +45,16 @@ struct Blueprint {
   kernels::Activation activation = kernels::Activation::kSilu;
   bool gated = true;  // act(gate) * up; false: act(up)
 
-  int64_t experts = 0;  // 0: none
+  int64_t experts = 0;  // 0: a plain feed-forward
   int64_t experts_used = 0;
   int64_t expert_width = 0;
-  int64_t shared_width = 0;  // of the expert that all tokens go to; 0: none
+  int64_t shared_width = 0;  // width of the expert for all tokens; 0: no such
   bool renormalise = true;
   double expert_scale = 1;
 
-  double embedding_scale = 1;  // on the embedding's rows
-  double logit_scale = 1;      // on the logits
-  double final_softcap = 0;    // of the logits; 0: none
+  double embedding_scale = 1;  // multiplies the embedding
+  double logit_scale = 1;      // multiplies the logits
+  double final_softcap = 0;    // of the logits; 0: not
 };
 
 }  // namespace ropewalk::model

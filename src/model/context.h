@@ -1,5 +1,5 @@
-// One sequence with a workspace of its own: for who reads one text after
-// another, as evaluation, benchmarks and tests do.
+// One sequence with a workspace of its own, for callers that read one text
+// after another: evaluation, benchmarks and tests.
 
 #ifndef ROPEWALK_MODEL_CONTEXT_H_
 #define ROPEWALK_MODEL_CONTEXT_H_
@@ -19,8 +19,8 @@
 namespace ropewalk::model {
 
 struct ContextOptions {
-  int64_t length = 0;           // tokens the plans were made for; no more fit
-  int64_t chunk = 512;          // tokens of one forward pass at most
+  int64_t length = 0;   // tokens the plans were made for; the most that fit
+  int64_t chunk = 512;  // most tokens of one forward pass
   DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
 };
 

@@ -22,12 +22,12 @@ std::string NameOf(kernels::Activation activation) {
   return "";
 }
 
-// Adds `part` behind a comma.
+// Adds `part` to `text`, after a comma if there is text already.
 void Append(std::string& text, const std::string& part) {
   if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
 }
 
-// 1000000 and not 1e+06: bases are looked up in papers as they stand there.
+// Writes 1000000 and not 1e+06, because papers state bases that way.
 std::string BaseText(double base) {
   return base == std::floor(base) && base < 1e15
              ? std::to_string(static_cast<int64_t>(base))

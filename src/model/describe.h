@@ -1,4 +1,4 @@
-// A layer in words, for people.
+// Describes layers in words for `inspect`.
 
 #ifndef ROPEWALK_MODEL_DESCRIBE_H_
 #define ROPEWALK_MODEL_DESCRIBE_H_
@@ -11,7 +11,7 @@
 
 namespace ropewalk::model {
 
-// Layers that are made alike.
+// Layers with the same description.
 struct LayerGroup {
   std::vector<int64_t> layers;
   std::string positions;     // "window of 512 keys, rope base 10000"
@@ -19,11 +19,11 @@ struct LayerGroup {
   std::string feed_forward;  // "gelu-tanh, gated, 2048 wide"
   std::string norms;         // "rms before and after"
 
-  // "0-4, 6-10"
+  // The numbers of `layers` as text: "0-4, 6-10".
   std::string Layers() const;
 };
 
-// In the order of their first layers.
+// The groups of the model's layers, in the order of their first layers.
 std::vector<LayerGroup> DescribeLayers(const Model& model);
 
 }  // namespace ropewalk::model

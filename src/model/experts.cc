@@ -16,7 +16,7 @@ std::vector<std::vector<ExpertShare>> RouteTokens(const Experts& experts,
   for (int64_t t = 0; t < T; ++t) {
     const float* row = logits + t * static_cast<int64_t>(count);
     std::iota(order.begin(), order.end(), size_t{0});
-    // A NaN compares like nothing else would: it counts as the least.
+    // NaN has no place in an order, so it counts as the smallest logit.
     const auto value = [&](size_t e) {
       return std::isnan(row[e]) ? -HUGE_VALF : row[e];
     };

@@ -1,4 +1,4 @@
-// Which tokens go to which experts.
+// Routing: which tokens each expert reads.
 
 #ifndef ROPEWALK_MODEL_EXPERTS_H_
 #define ROPEWALK_MODEL_EXPERTS_H_
@@ -12,15 +12,16 @@ namespace ropewalk::model {
 
 struct ExpertShare {
   int64_t token = 0;
-  float share = 0;  // weight of the expert's output for this token
+  float share = 0;  // weight of the expert's output in this token's sum
 };
 
-// For each expert the tokens that it reads, in order.
+// Returns for each expert the tokens that it reads, in ascending order.
 //
-//   logits [T, experts]   what the router makes of each token
+//   logits [T, experts]   the router's output for each token
 //
-// A token goes to the experts.used experts with the largest logits, the first
-// of equal ones, weighted by softmax over all of them, or over those used.
+// A token goes to the experts.used experts with the largest logits; of equal
+// logits the first one wins. Its weights are a softmax over all experts or, if
+// experts.renormalise, over those used.
 std::vector<std::vector<ExpertShare>> RouteTokens(const Experts& experts,
                                                   const float* logits,
                                                   int64_t T);

@@ -1,5 +1,5 @@
-// The forward pass: what a layer's description says, on the fast kernels. Its
-// definition is model/reference.cc.
+// The forward pass on the fast kernels: it computes what the description of
+// each layer (layer.h) says. Its definition in float64 is model/reference.cc.
 
 #include "model/forward.h"
 
@@ -19,7 +19,7 @@
 namespace ropewalk::model {
 namespace {
 
-// Rows of elementwise work that one task takes.
+// The rows of elementwise work in one task.
 constexpr int64_t kRowsPerTask = 8;
 
 template <typename Body>
@@ -35,11 +35,11 @@ const float* Data(const AlignedBuffer<float>& buffer, int64_t offset = 0) {
   return buffer.size() > 0 ? buffer.data() + offset : nullptr;
 }
 
-// A slice and where its tokens stand among the rows of the pass.
+// A slice and the rows of the pass that hold its tokens.
 struct Placed {
   const Slice* slice = nullptr;
-  int64_t index = 0;  // of the slice
-  int64_t row = 0;
+  int64_t index = 0;  // of the slice in the pass
+  int64_t row = 0;    // of the slice's first token
   attention::RotationTables* tables = nullptr;
 
   int64_t T() const { return static_cast<int64_t>(slice->tokens.size()); }
@@ -47,7 +47,7 @@ struct Placed {
 
 }  // namespace
 
-// One pass, on the memory of a workspace.
+// One pass; its buffers are those of the workspace.
 class Pass {
  public:
   Pass(const Model& model, Workspace& workspace)
@@ -58,21 +58,21 @@ class Pass {
 
  private:
   void Check(std::span<const Slice> slices) const;
-  // Takes the memory of all tokens, or of none.
+  // Takes the memory for all tokens; if that fails, gives back what it took.
   void Prepare(std::span<const Slice> slices) const;
-  // Gives each slice its rows: few tokens before many.
+  // Gives each slice its rows; slices of few tokens come before the others.
   void Place(std::span<const Slice> slices);
   void Reserve();
   void Embed();
   // hidden <- the layer's output.
   void Apply(int64_t l);
-  // branch <- attention of x, and all before.
+  // branch <- the attention part of layer l with the input x, projected.
   void Attend(int64_t l, const float* x);
-  // What attention gets, to the probe.
+  // Shows the inputs of attention to the probe.
   void Show(int64_t l, const float* logn_scale) const;
-  // Attention of the slices, each under its own plan, to attended.
+  // attended <- attention of each slice under its own plan.
   void AttendSlices(int64_t l);
-  // queries, keys and values of x, not rotated.
+  // queries, keys, values <- the projections of x, not rotated.
   void ProjectHeads(const Attention& layer, const float* x);
   // y <- the feed-forward of x.
   void Feed(const FeedForward& feed, const float* x, kernels::BatchRows batch,
@@ -80,12 +80,13 @@ class Pass {
   void Feed(const Experts& experts, const float* x, float* y);
   void Project(const float* x, kernels::BatchRows batch, const Linear& linear,
                float* y);
-  // Rows of norm.width; y may be x. Nothing where the norm does not exist.
+  // y <- norm of x, in rows of norm.width; y may be x. Does nothing if the norm
+  // does not exist.
   void Normalise(const Norm& norm, const float* x, int64_t rows, float* y);
-  // The norm of x in normed, or x itself where the norm does not exist.
+  // Returns the norm of x, in normed, or x itself if the norm does not exist.
   const float* Normed(const Norm& norm, const float* x, int64_t rows);
-  // y = act(x) * factor; `stride` 0 takes one row of factors for all. y may be
-  // x.
+  // y <- act(x) * factor, elementwise; y may be x. `stride` is the distance of
+  // rows in `factor`; 0 uses one row of factors for all rows.
   void Gate(kernels::Activation activation, const float* x, const float* factor,
             int64_t stride, int64_t width, int64_t rows, float* y);
   void AddBranch(float scale);
@@ -142,8 +143,8 @@ void Pass::Check(std::span<const Slice> slices) const {
     const Sequence& sequence = *slice.sequence;
     const auto T = static_cast<int64_t>(slice.tokens.size());
     Require(slice.logits >= 0 && slice.logits <= T,
-            "logits of the last " + std::to_string(slice.logits) + " of " +
-                std::to_string(T) + " tokens are wanted");
+            "logits wanted must be from 0 to the " + std::to_string(T) +
+                " tokens of the slice, got " + std::to_string(slice.logits));
     Require(sequence.size() + T <= sequence.length(),
             "context is full: it was opened for " +
                 std::to_string(sequence.length()) + " tokens, and has " +
@@ -158,18 +159,18 @@ void Pass::Check(std::span<const Slice> slices) const {
     total += T;
     sequences.push_back(&sequence);
   }
-  Require(total <= w_.chunk(), std::to_string(total) +
-                                   " tokens in one pass; it takes at most " +
-                                   std::to_string(w_.chunk()));
+  Require(total <= w_.chunk(), "a pass takes at most " +
+                                   std::to_string(w_.chunk()) +
+                                   " tokens, got " + std::to_string(total));
   std::sort(sequences.begin(), sequences.end());
   Require(
       std::adjacent_find(sequences.begin(), sequences.end()) == sequences.end(),
-      "a sequence stands in two slices of one pass");
+      "a sequence must be in one slice of a pass only, got two");
 }
 
 void Pass::Prepare(std::span<const Slice> slices) const {
-  // Sequences may use other pools than the workspace's; the first breach says
-  // what the pass as a whole would need of its pool.
+  // The error of RequireRoom names the bytes of the whole pass. Sequences with
+  // pools of their own are checked when they are prepared.
   int64_t bytes = 0;
   for (const Slice& slice : slices) {
     bytes += slice.sequence->BytesToPrepare(
@@ -201,7 +202,7 @@ void Pass::Place(std::span<const Slice> slices) {
       batch_.many += rows.many;
     }
   }
-  // Sequences that have come equally far share their rotations.
+  // Slices at the same positions share their rotation tables.
   std::map<std::pair<int64_t, int64_t>, attention::RotationTables*> tables;
   size_t used = 0;
   for (Placed& at : placed_) {
@@ -218,7 +219,7 @@ void Pass::Place(std::span<const Slice> slices) {
   w_.tables_.resize(used);
 }
 
-// Sized by what is used: decoding never needs a chunk's worth.
+// Buffers grow with the tokens of a pass, so decoding alone stays small.
 void Pass::Reserve() {
   const Config& config = model_.config();
   const attention::HeadShape& heads = config.heads;
@@ -255,7 +256,7 @@ void Pass::Apply(int64_t l) {
   const float* in = Normed(layer.attention_norm, x, T);
   Attend(l, in);
   Normalise(layer.attention_after, w_.branch_.data(), T, w_.branch_.data());
-  // What a parallel feed-forward reads is settled before x moves.
+  // A parallel feed-forward reads x as it is before attention is added.
   if (layer.parallel && layer.feed_norm.exists()) {
     in = Normed(layer.feed_norm, x, T);
   }
@@ -305,7 +306,7 @@ void Pass::ProjectHeads(const Attention& layer, const float* x) {
     });
   }
   if (layer.activation) {
-    // Queries and keys are one projection under two gains.
+    // Queries and keys are one projection, multiplied by two gains.
     Gate(*layer.activation, w_.queries_.data(), layer.key_gain.data(), 0,
          heads.D, T, w_.keys_.data());
     Gate(*layer.activation, w_.queries_.data(), layer.query_gain.data(), 0,
@@ -345,8 +346,8 @@ void Pass::Show(int64_t l, const float* logn_scale) const {
 void Pass::AttendSlices(int64_t l) {
   const Attention& layer = model_.layers()[static_cast<size_t>(l)].attention;
   const attention::HeadShape& heads = layer.heads;
-  // What one call of attention takes: slices under one plan, stored in one
-  // type. In the order of their first slices.
+  // The slices of one call of attention: they have one plan and one type of
+  // store. Groups are in the order of their first slices.
   struct Group {
     const attention::BandedAttention* attention = nullptr;
     DType type = DType::kF32;
@@ -422,8 +423,8 @@ void Pass::Feed(const FeedForward& feed, const float* x,
   Project(w_.up_.data(), batch, feed.down, y);
 }
 
-// An expert reads its tokens as one matrix, so that its weights are read once
-// a chunk.
+// An expert multiplies all its tokens as one matrix, so that its weights are
+// read once a pass.
 void Pass::Feed(const Experts& experts, const float* x, float* y) {
   const int64_t T = batch_.total();
   const int64_t E = model_.config().E;
@@ -443,7 +444,7 @@ void Pass::Feed(const Experts& experts, const float* x, float* y) {
       std::copy_n(x + tokens[i].token * E, E,
                   w_.expert_in_.data() + static_cast<int64_t>(i) * E);
     }
-    // Tokens come in the order of rows, so the few ones are first here too.
+    // Tokens are in the order of rows: those of few-token slices come first.
     const auto few = std::count_if(
         tokens.begin(), tokens.end(),
         [&](const ExpertShare& token) { return token.token < batch_.few; });
@@ -513,7 +514,7 @@ void Pass::Gate(kernels::Activation activation, const float* x,
 void Pass::KeepWanted(std::span<const Slice> slices) {
   const int64_t E = model_.config().E;
   w_.model_ = &model_;
-  // A slice that wants few logits multiplies as few tokens do.
+  // A slice that wants few logits takes the kernel for few tokens.
   std::vector<int64_t> first_row(slices.size(), 0);
   std::vector<int64_t> hidden_row(slices.size(), 0);
   for (const Placed& at : placed_) {
@@ -539,8 +540,8 @@ void Pass::KeepWanted(std::span<const Slice> slices) {
   }
 }
 
-// Rows are gathered, few tokens first, and their logits go to where they were
-// asked for.
+// Rows are gathered with few-token slices first; their logits are then put into
+// the order in which they were asked for.
 std::span<const float> Pass::Logits(int64_t first, int64_t rows) {
   const int64_t E = model_.config().E;
   const int64_t V = model_.config().V;
@@ -575,7 +576,7 @@ std::span<const float> Pass::Logits(int64_t first, int64_t rows) {
       if (cap > 0) kernels::SoftCap(cap, V, row);
     });
   }
-  // Few tokens before many is nearly always the order asked for.
+  // Rows are nearly always in that order already.
   if (!std::is_sorted(order.begin(), order.end())) {
     w_.sorted_logits_.EnsureSize(rows * V);
     for (int64_t r = 0; r < rows; ++r) {

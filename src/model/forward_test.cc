@@ -1,4 +1,4 @@
-// Many sequences in one pass.
+// Passes over many sequences.
 
 #include "model/forward.h"
 
@@ -19,8 +19,8 @@ namespace {
 
 constexpr int64_t kLength = 600;
 
-// A text that is read in a pass of its own and, in another sequence, beside
-// others.
+// The same text in two sequences: one is read in passes of its own, the other
+// in passes with others.
 struct Pair {
   Sequence alone;
   Sequence together;
@@ -46,7 +46,7 @@ class ForwardTest : public testing::Test {
             workspace_.pool()};
   }
 
-  // Random steps of all sequences, alone and in passes of several.
+  // Makes random steps of all sequences, alone and in passes of several.
   void ExpectSameBits(const Model& model, const std::vector<std::string>& all,
                       uint64_t seed) {
     Rng rng(seed);
@@ -113,8 +113,8 @@ TEST_F(ForwardTest, ABatchOfEveryArchitectureHasTheBitsOfItsSequencesAlone) {
   }
 }
 
-// Logits in any order of slices: those that want few and many are multiplied
-// apart and come back in their places.
+// Slices that want few logits and slices that want many are multiplied apart;
+// their logits are then put in order.
 TEST_F(ForwardTest, LogitsComeInTheOrderOfSlices) {
   std::vector<Sequence> sequences;
   std::vector<std::vector<Token>> tokens;
@@ -149,7 +149,7 @@ TEST_F(ForwardTest, LogitsComeInTheOrderOfSlices) {
   EXPECT_EQ(part(16), row_of(2, 5));
 }
 
-TEST_F(ForwardTest, ForksShareTilesAndGoDifferentWays) {
+TEST_F(ForwardTest, ForksShareTilesAndContinueDifferently) {
   for (const char* spelling :
        {"rope", "rerope:window=20", "window:size=30", "dca:chunk=24"}) {
     SCOPED_TRACE(spelling);
@@ -174,7 +174,7 @@ TEST_F(ForwardTest, ForksShareTilesAndGoDifferentWays) {
         Forward(model_, {&more, 1}, own_);
         EXPECT_EQ(got, Last(own_, 0, 1)) << at;
       }
-      // The first one goes on last and finds its own text.
+      // The first sequence reads last and must still have its own text.
       const auto rest = RandomTokens(model_, 5, 50);
       const Slice next{.sequence = &first, .tokens = rest};
       Forward(model_, {&next, 1}, workspace_);
@@ -203,7 +203,7 @@ TEST_F(ForwardTest, IdleSequencesHoldTheirTilesAndMemoryGoesBack) {
     for (const Sequence& sequence : idle) held += sequence.KvBytes();
     EXPECT_EQ(held, workspace_.pool()->bytes());
     EXPECT_EQ(held, 1000 * idle.front().KvBytesFor(3, 3));
-    // Slabs are whole pages; what is not used of them is little.
+    // Slabs are whole pages, of which little is unused.
     EXPECT_LT(workspace_.pool()->slab_bytes(), held + held / 4);
   }
   EXPECT_EQ(workspace_.pool()->bytes(), 0);
@@ -233,7 +233,7 @@ TEST_F(ForwardTest, ATextLongerThanMemoryFailsAndChangesNothing) {
   }
   EXPECT_EQ(read, 350);  // three tiles in each layer, 384 slots
   EXPECT_EQ(sequence.size(), read);
-  // What is there can be gone on with, and saved.
+  // The text that was read can be continued and saved.
   EXPECT_LE(sequence.KvBytes(), limit);
   const Slice slice{.sequence = &sequence,
                     .tokens = std::span(text).subspan(350, 34)};
@@ -276,8 +276,8 @@ TEST_F(ForwardTest, ABatchThatDoesNotFitTouchesNoSequence) {
   EXPECT_EQ(small.logit_rows(), 0);
 }
 
-// Random orders of reading, forking, trimming, shifting and switching, against
-// fresh sequences: what is exact has a fresh sequence's keys and values.
+// Reads, forks, trims, shifts and switches in random order: exact tokens must
+// have the keys and values of a fresh sequence.
 TEST_F(ForwardTest, ExactBeginningsEqualFreshSequencesAfterRandomChanges) {
   for (const uint64_t seed : {1, 2, 3, 4, 5, 6}) {
     Rng rng(seed);
@@ -349,7 +349,7 @@ TEST_F(ForwardTest, ExactBeginningsEqualFreshSequencesAfterRandomChanges) {
       Forward(model_, {&of_fresh, 1}, own_);
       const std::vector<float> want = Last(own_, 0, 1);
       for (size_t v = 0; v < want.size(); ++v) {
-        ASSERT_NEAR(got[v], want[v], 1e-4)
+        ASSERT_NEAR(got[v], want[v], kSameLogits)
             << under[s] << " step " << step << " exact " << exact;
       }
       ++checked;

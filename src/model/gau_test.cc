@@ -1,5 +1,5 @@
-// Models of gated attention units, and what both families may carry: normed
-// keys, a learned log n.
+// Models of gated attention units, and parts that both families may have:
+// normed keys and a learned log n.
 
 #include <gtest/gtest.h>
 
@@ -22,10 +22,6 @@ TinyModelOptions Gau(int64_t L = 3) {
   return {.gau = true, .L = L, .F = 160, .train_length = 40};
 }
 
-// Float32 rounding of L layers of sums over up to 160 terms of size about 1,
-// and of logits of about 1: as for Llama blocks in model_test.cc.
-constexpr double kTolerance = 2e-4;
-
 void ExpectMatchesReference(const Model& model, const std::string& spelling,
                             int64_t n) {
   const auto tokens = RandomTokens(model, n, 3);
@@ -35,13 +31,13 @@ void ExpectMatchesReference(const Model& model, const std::string& spelling,
   ASSERT_EQ(got.size(), want.size());
   double size = 0;
   for (size_t at = 0; at < got.size(); ++at) {
-    ASSERT_NEAR(got[at], want[at], kTolerance) << spelling << " " << at;
+    ASSERT_NEAR(got[at], want[at], kSameLogits) << spelling << " " << at;
     size += std::abs(want[at]);
   }
   EXPECT_GT(size / static_cast<double>(got.size()), 0.1);
 }
 
-TEST(GauTest, MatchesFloat64UnderEveryKindOfLaw) {
+TEST(GauTest, MatchesFloat64UnderEveryKindOfScheme) {
   const auto model = Model::Load(TinyPath("gau.gguf", Gau()));
   for (const char* spelling :
        {"rope", "rope+logn", "hwfa:window=8", "hwfa2:window=16,full=2",
@@ -73,7 +69,7 @@ TEST(GauTest, DecodeEqualsPrefill) {
          {std::vector<int64_t>{1}, {20, 1}, {40, 7}}) {
       const auto parts = Logits(model, spelling, tokens, chunks);
       for (size_t at = 0; at < whole.size(); ++at) {
-        ASSERT_NEAR(parts[at], whole[at], 1e-4)
+        ASSERT_NEAR(parts[at], whole[at], kSameLogits)
             << spelling << " prompt " << chunks.front();
       }
     }
@@ -92,9 +88,9 @@ TEST(GauTest, FutureTokensDoNotChangeLogits) {
   EXPECT_NE(before, after);
 }
 
-// One layer over one token by hand: attention over itself returns v, so that
-// logits = W norm(x + W_out (silu(u) silu(v))), whatever q and k are.
-TEST(GauTest, OneTokenIsTheFormula) {
+// One layer and one token, by hand: attention over one token returns v, so
+// logits = W norm(x + W_out (silu(u) silu(v))), and q and k do not matter.
+TEST(GauTest, OneTokenMatchesTheFormula) {
   const auto model = Model::Load(TinyPath("gau_one.gguf", Gau(1)));
   const Attention& layer = model.layers().front().attention;
   const auto row = [](const kernels::Matrix& m, int64_t r) {
@@ -129,11 +125,13 @@ TEST(GauTest, OneTokenIsTheFormula) {
   const auto want = times(model.output().weights, x);
   const auto got = Logits(model, "rope", {7}, {1});
   for (size_t at = 0; at < got.size(); ++at) {
+    // Sums of 160 products have magnitudes of about 8; sqrt(160) half-ulps of
+    // that are 6e-6.
     ASSERT_NEAR(got[at], want[at], 1e-5);
   }
 }
 
-TEST(GauTest, TheConfigSaysWhatTheFileSays) {
+TEST(GauTest, ConfigHasTheKeysOfTheFile) {
   TinyModelOptions options = Gau();
   options.change_keys = [](formats::Metadata& m) {
     m.SetString("ropewalk.position", "hwfa:window=8");
@@ -153,7 +151,7 @@ TEST(GauTest, TheConfigSaysWhatTheFileSays) {
   EXPECT_EQ(model.MatrixElements(), 3 * (64 * (2 * 160 + 16) + 160 * 64));
   EXPECT_EQ(config.positions.own_spelling,
             std::vector<std::string>{"hwfa:window=8"});
-  // `rope` is the file's own law.
+  // `rope` means the file's own scheme.
   const auto tokens = RandomTokens(model, 60, 6);
   EXPECT_EQ(Logits(model, "rope", tokens, {60}),
             Logits(model, "hwfa:window=8", tokens, {60}));
@@ -168,8 +166,9 @@ TEST(GauTest, LearnedLogNComesFromTheFile) {
                          "rope+logn-learned", 70);
 }
 
-// A stack may scale some of its layers only; the others have no scale to read.
-TEST(GauTest, LayersWithoutALearnedScaleAreRefusedWhereOneIsNeeded) {
+// A stack may have a learned scale in some layers only; a layer without the
+// tensor is refused if its plan needs it.
+TEST(GauTest, LayersWithoutALearnedScaleAreRefusedIfTheirPlanNeedsIt) {
   TinyModelOptions options = Gau();
   options.extra_tensors = {{"blk.2.attn_logn.weight", {1}}};
   const auto model = Model::Load(TinyPath("gau_some.gguf", options));
@@ -199,7 +198,7 @@ TEST(KeyNormTest, BothFamiliesMatchFloat64AndDecode) {
     const auto without = Logits(plain, "rerope:window=20", tokens, {70});
     double difference = 0;
     for (size_t at = 0; at < whole.size(); ++at) {
-      ASSERT_NEAR(parts[at], whole[at], 1e-4);
+      ASSERT_NEAR(parts[at], whole[at], kSameLogits);
       difference = std::max(
           difference, static_cast<double>(std::abs(whole[at] - without[at])));
     }

@@ -13,10 +13,10 @@ namespace {
 using formats::Metadata;
 using formats::MetadataValue;
 
-// Keys that say nothing about the computation, or that say what is the rule.
+// Keys that do not change the computation, or only with other values.
 struct Harmless {
   std::string_view name;
-  std::vector<double> values;  // any value where there is none
+  std::vector<double> values;  // harmless ones; empty: every value is
 };
 
 const std::vector<Harmless>& HarmlessKeys() {
@@ -25,7 +25,7 @@ const std::vector<Harmless>& HarmlessKeys() {
       {"tensor_data_layout", {}},
       {"rope.scaling.finetuned", {}},
       {"pooling_type", {}},
-      // Of the kind of norm that the architecture does not have.
+      // One of the two is for the kind of norm that the model does not have.
       {"attention.layer_norm_epsilon", {}},
       {"attention.layer_norm_rms_epsilon", {}},
       {"interleave_moe_layer_step", {0, 1}},
@@ -37,7 +37,7 @@ const std::vector<Harmless>& HarmlessKeys() {
       {"expert_weights_scale", {0, 1}},
       {"rope.scaling.yarn_ext_factor", {-1, 1}},
       {"attention.group_norm_groups", {0, 1}},
-      // They describe experts, of which the file says that there are none.
+      // These describe experts; they are left over if expert_count is 0.
       {"expert_used_count", {}},
       {"expert_feed_forward_length", {}},
       {"expert_shared_feed_forward_length", {}},
@@ -50,7 +50,7 @@ bool IsNumber(formats::GgufType type) {
          type != formats::GgufType::kArray && type != formats::GgufType::kBool;
 }
 
-// The numbers of a key, a bool as 0 or 1; nothing for text.
+// The numbers of a key, with a bool as 0 or 1; nullopt for text.
 std::optional<std::vector<double>> Numbers(const Metadata& metadata,
                                            const Metadata::Entry& entry) {
   const MetadataValue& value = entry.value;
@@ -105,10 +105,11 @@ std::optional<int64_t> KeyReader::FindInt(const std::string& key) const {
   if (values.empty()) return std::nullopt;
   for (const int64_t value : values) {
     if (value == values.front()) continue;
-    throw metadata.Error(key,
-                         "layers that differ in it are not supported, got " +
-                             std::to_string(values.front()) + " and " +
-                             std::to_string(value));
+    throw metadata.Error(
+        key,
+        "must be equal for all layers (layers that differ are not "
+        "supported), got " +
+            std::to_string(values.front()) + " and " + std::to_string(value));
   }
   return values.front();
 }
@@ -156,7 +157,7 @@ double KeyReader::Float(const std::string& name, double otherwise) {
 double KeyReader::Factor(const std::string& name, double otherwise) {
   const double value = Float(name, 0);
   if (value == 0) return otherwise;
-  // Kernels take it as a float32.
+  // Kernels use it as a float32.
   if (!(value >= 1e-30 && value <= 1e30)) {
     throw file_.metadata().Error(Key(name),
                                  "must be above 0, got " + FormatNumber(value));

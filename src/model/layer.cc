@@ -3,8 +3,8 @@
 namespace ropewalk::model {
 namespace {
 
-// Calls body(matrix, share) for every matrix of the layer, `share` being how
-// much of it a token meets: of experts only those that it is sent to.
+// Calls body(matrix, share) for every matrix of the layer. `share` is the
+// fraction of tokens that the matrix is used for: used / count for experts.
 template <typename Body>
 void ForMatrices(const Layer& layer, const Body& body) {
   const auto feed = [&](const FeedForward& f, double share) {

@@ -1,14 +1,14 @@
-// What a layer is: a description with its weights. One forward pass
-// (model/forward.cc) and its definition in float64 (model/reference.cc) read
-// it; an architecture (model/architectures/) makes it.
+// A layer: its description and its weights. An architecture
+// (model/architectures/) makes it; the forward pass (model/forward.cc) and its
+// definition in float64 (model/reference.cc) read it.
 //
 //   a = after_a(attention(before_a(x)))    f = after_f(feed(before_f(.)))
 //   serial:    x += r a;  x += r f(x)      parallel:  x += r (a + f(x))
 //
-// A norm that does not exist hands its input on. Weights stay in the file's map
-// and in its types. Only rows of query and key projections are copied, where a
-// file pairs neighbouring components for rotation: everything above formats/
-// pairs the two halves of a head.
+// A norm that does not exist returns its input. Weights stay in the mapped
+// file, in its types. Only rows of query and key projections are copied, and
+// only if a file pairs neighbouring components for rotation: everything above
+// formats/ pairs the two halves of a head.
 
 #ifndef ROPEWALK_MODEL_LAYER_H_
 #define ROPEWALK_MODEL_LAYER_H_
@@ -30,21 +30,21 @@ enum class NormKind {
   kLayer,  // (x - mean) / sqrt(variance + epsilon)
 };
 
-// Over rows of `width`; row r takes the weights r mod `sets`.
+// A norm of rows of `width`; row r uses set r mod `sets` of the weights.
 struct Norm {
   NormKind kind = NormKind::kNone;
   float epsilon = 0;
   int64_t width = 0;
   int64_t sets = 1;
-  AlignedBuffer<float> weight;  // [sets, width], or empty: 1
-  AlignedBuffer<float> bias;    // [sets, width], or empty: 0
+  AlignedBuffer<float> weight;  // [sets, width]; empty stands for 1
+  AlignedBuffer<float> bias;    // [sets, width]; empty stands for 0
 
   bool exists() const { return kind != NormKind::kNone; }
 };
 
 // y = x W^T + b
 struct Linear {
-  kernels::Matrix weights;    // [out, in]; no rows where there is none
+  kernels::Matrix weights;    // [out, in]; no rows: does not exist
   AlignedBuffer<float> bias;  // [out], or empty
 
   bool exists() const { return weights.rows > 0; }
@@ -53,59 +53,59 @@ struct Linear {
 struct Attention {
   attention::HeadShape heads;
   Linear query;   // [H * D, E]
-  Linear key;     // [G * D, E]; none: keys are what queries are made of
+  Linear key;     // [G * D, E]; GAUs have none and use query's output twice
   Linear value;   // [G * value width, E]
-  Linear gate;    // [H * value width, E] or none: silu of it times the outputs
+  Linear gate;    // [H * value width, E], optional: silu(gate x) * outputs
   Linear output;  // [E, H * value width]
-  // On projections, in this order; those that are not there change nothing.
-  double clamp = 0;  // queries, keys and values to [-clamp, clamp]; 0: not
-  std::optional<kernels::Activation> activation;  // of all three
+  // These change the projections, in this order; each is optional.
+  double clamp = 0;  // limits queries, keys, values to +-clamp; 0: off
+  std::optional<kernels::Activation> activation;  // on all three
   AlignedBuffer<float> query_gain;                // [D], for every head
   AlignedBuffer<float> key_gain;                  // [D]
-  Norm query_norm;  // before rotation: a head at a time, or all heads as one
+  Norm query_norm;  // before rotation, of each head or of all heads at once
   Norm key_norm;
-  AlignedBuffer<float> logn_scale;  // [H] or empty: the learned log n
+  AlignedBuffer<float> logn_scale;  // [H], the learned log n scale, or empty
 };
 
 // down(act(gate x) * up x), or down(act(up x)) without a gate.
 struct FeedForward {
   kernels::Activation activation = kernels::Activation::kSilu;
-  Linear gate;  // [F, E] or none
+  Linear gate;  // [F, E], optional
   Linear up;    // [F, E]
   Linear down;  // [E, F]
 };
 
-// A mixture of experts: each token goes to the `used` experts to which
-// softmax(router x) gives most, weighted by that share.
+// A mixture of experts: each token goes to the `used` experts with the largest
+// shares softmax(router x), and their outputs are weighted by these shares.
 struct Experts {
   kernels::Matrix router;  // [experts, E]
   std::vector<FeedForward> experts;
   int64_t used = 0;
-  bool renormalise = false;           // the shares of those used sum to one
-  double scale = 1;                   // on what experts bring
-  std::optional<FeedForward> shared;  // for every token
-  kernels::Matrix shared_router;      // [1, E] or none: sigmoid of it
+  bool renormalise = false;           // scales the used shares to sum 1
+  double scale = 1;                   // multiplies the experts' outputs
+  std::optional<FeedForward> shared;  // an expert for every token
+  kernels::Matrix shared_router;      // [1, E], optional: sigmoid weight
 };
 
 struct Layer {
-  Norm attention_norm;  // before
+  Norm attention_norm;  // before_a
   Attention attention;
-  Norm attention_after;
-  bool parallel = false;  // feed-forward beside attention
-  // Before the feed-forward. A parallel one without a norm of its own reads
-  // what attention reads.
+  Norm attention_after;   // after_a
+  bool parallel = false;  // attention and feed-forward read the same x
+  // before_f. A parallel feed-forward without a norm of its own reads the
+  // output of attention_norm.
   Norm feed_norm;
   std::optional<FeedForward> feed;
   std::optional<Experts> experts;
-  Norm feed_after;
+  Norm feed_after;           // after_f
   float residual_scale = 1;  // r
-  Norm residual_norm;        // on x, when all is added
+  Norm residual_norm;        // of x, after both additions
 };
 
-// Elements of the matrices that one token is multiplied with.
+// The elements of the matrices that one token is multiplied with.
 int64_t MatrixElements(const Layer& layer);
 
-// Bytes of the same.
+// The bytes of these matrices.
 int64_t WeightBytes(const Layer& layer);
 
 }  // namespace ropewalk::model

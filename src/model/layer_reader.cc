@@ -33,7 +33,7 @@ Linear Slice(const Linear& whole, int64_t first, int64_t rows) {
   return part;
 }
 
-// Numbers of all heads, brought from interleaved to half-split order.
+// Reorders `numbers` of all heads from interleaved to half-split pairs.
 AlignedBuffer<float> HalfSplit(const AlignedBuffer<float>& numbers, int64_t D,
                                int64_t d) {
   AlignedBuffer<float> split(numbers.size());
@@ -43,8 +43,8 @@ AlignedBuffer<float> HalfSplit(const AlignedBuffer<float>& numbers, int64_t D,
   return split;
 }
 
-// `linear` with the rows of every head in half-split order, in memory of its
-// own. Works on whole stored rows, so any type will do.
+// Returns `linear` with the rows of every head in half-split order, in new
+// storage. It copies whole stored rows, so it works for every type.
 Linear HalfSplit(Linear linear, int64_t D, int64_t d, TensorReader& reader) {
   const kernels::Matrix& from = linear.weights;
   const int64_t row_bytes = RowBytes(from.type, from.columns);
@@ -58,8 +58,8 @@ Linear HalfSplit(Linear linear, int64_t D, int64_t d, TensorReader& reader) {
   return linear;
 }
 
-// A norm of queries or keys: one set of weights for all heads, one a head, or
-// one over all heads.
+// Reads a norm of queries or keys. The tensor's shape says whether one set of
+// weights is for each head, for every head, or over all heads at once.
 Norm ReadHeadNorm(TensorReader& reader, const Blueprint& blueprint,
                   const std::string& name, int64_t heads) {
   const int64_t D = blueprint.config.heads.D;
@@ -187,8 +187,8 @@ Experts ReadExperts(TensorReader& reader, const Blueprint& blueprint,
   return experts;
 }
 
-// Gated attention unit: queries and keys are the same z under two gains, and u
-// gates what the values bring. Its norm comes last.
+// Reads a gated attention unit: queries and keys are one projection z with two
+// gains, u gates the output of attention, and the norm comes last.
 Layer ReadGauLayer(TensorReader& reader, const Blueprint& blueprint,
                    const std::string& prefix) {
   const Config& config = blueprint.config;

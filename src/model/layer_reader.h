@@ -1,4 +1,4 @@
-// Makes layers of a file's tensors by a blueprint.
+// Builds layers from the tensors of a file, as a blueprint says.
 
 #ifndef ROPEWALK_MODEL_LAYER_READER_H_
 #define ROPEWALK_MODEL_LAYER_READER_H_
@@ -12,23 +12,24 @@
 
 namespace ropewalk::model {
 
-// Layer `number` of the file. Projections may be fused (attn_qkv; gate and up
-// in ffn_up), and carry a bias wherever the file has one. Throws FormatError
-// for a tensor that is missing, of the wrong shape, or of a type that the
+// Reads layer `number` of the file. Projections may be fused (attn_qkv; gate
+// and up in ffn_up) and have a bias if the file has one. Throws FormatError for
+// a tensor that is missing, has the wrong shape, or is of a type that the
 // kernels cannot read.
 Layer ReadLayer(TensorReader& reader, const Blueprint& blueprint,
                 int64_t number);
 
-// A norm over rows of `width`, its weights under NAME.weight and NAME.bias.
+// Reads a norm of rows of `width` from NAME.weight and NAME.bias.
 Norm ReadNorm(TensorReader& reader, const Blueprint& blueprint,
               const std::string& name, int64_t width);
 
-// NAME.weight [out, in] and, where there is one, NAME.bias [out].
+// Reads NAME.weight [out, in] and, if the file has it, NAME.bias [out].
 Linear ReadLinear(TensorReader& reader, const std::string& name, int64_t out,
                   int64_t in);
 
-// Row of an interleaved-pair projection that belongs at row `r` of the
-// half-split one, for heads of width D of which the first d rotate.
+// The row of a projection with interleaved pairs that becomes row `r` of the
+// projection with half-split pairs, for heads of width D whose first d
+// components rotate.
 int64_t InterleavedRow(int64_t r, int64_t D, int64_t d);
 
 }  // namespace ropewalk::model

@@ -24,7 +24,9 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
   const formats::GgufTensor* embedding = reader.Find("token_embd.weight");
   if (embedding == nullptr) reader.FailMissing("token_embd.weight");
   config_.V = embedding->shape.front();
-  if (config_.V > INT32_MAX) reader.Fail(*embedding, "has too many rows");
+  if (config_.V > INT32_MAX)
+    reader.Fail(*embedding, "must have at most 2147483647 rows, has " +
+                                std::to_string(config_.V));
   embedding_ = reader.Matrix("token_embd.weight", config_.V, config_.E);
   config_.tied = file_.Find("output.weight") == nullptr;
   if (config_.tied) {
@@ -46,16 +48,16 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
     reader.Find(positions);
   }
   reader.RequireAllTaken();
-  // Not before: a header of some hundred bytes may name 65536 layers, whose
-  // plans take gigabytes.
+  // This comes after the tensors were found: a header of some hundred bytes may
+  // name 65536 layers, whose plans would take gigabytes.
   try {
-    CheckLaws(config_.positions);
+    CheckSchemes(config_.positions);
   } catch (const std::invalid_argument& error) {
     throw FormatError(file_.path(), 0, error.what());
   }
 }
 
-// A file that speaks of experts and has none is another model's.
+// Refuses a file whose keys name experts if no layer has any.
 void Model::RequireExperts(const Blueprint& blueprint) const {
   if (blueprint.experts == 0) return;
   for (const Layer& layer : layers_) {

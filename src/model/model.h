@@ -1,4 +1,4 @@
-// A model: its weights as the file stores them.
+// A model: its layers, with weights as the file stores them.
 //
 //   x = embedding_scale embedding[token]
 //   each layer (model/layer.h)
@@ -21,30 +21,30 @@ namespace ropewalk::model {
 
 struct Blueprint;
 
-// Movable, immutable after construction, shared by any number of contexts.
+// Movable, immutable after construction; any number of sequences may share it.
 class Model {
  public:
-  // Throws IoError, and FormatError for a file that is not a model of an
-  // architecture that we know (model/architectures/), lacks a tensor, has one
-  // of the wrong shape or of a type that the kernels cannot read, or has
-  // tensors or keys that this forward pass would ignore.
+  // Throws IoError, and FormatError if the architecture is not one of
+  // model/architectures/, if a tensor is missing, has the wrong shape or is of
+  // a type that the kernels cannot read, or if the file has tensors or keys
+  // that this forward pass would ignore.
   static Model Load(const std::string& path);
 
   const Config& config() const { return config_; }
   const formats::GgufFile& file() const { return file_; }
   const kernels::Matrix& embedding() const { return embedding_; }  // [V, E]
   const Linear& output() const { return output_; }                 // [V, E]
-  // Absent where the last layer's norm is the final one.
+  // Does not exist if the layers end with a norm of their own (GAU).
   const Norm& output_norm() const { return output_norm_; }
   const std::vector<Layer>& layers() const { return layers_; }
 
   float embedding_scale() const { return embedding_scale_; }
   float logit_scale() const { return logit_scale_; }
-  float final_softcap() const { return final_softcap_; }  // 0: none
+  float final_softcap() const { return final_softcap_; }  // 0: no cap
 
-  // Elements of the layers' matrices that one token is multiplied with.
+  // The elements of the layers' matrices that one token is multiplied with.
   int64_t MatrixElements() const;
-  // Bytes of weights that one token reads.
+  // The bytes of weights that are read for one token.
   int64_t WeightBytes() const;
 
  private:
@@ -60,7 +60,7 @@ class Model {
   float logit_scale_ = 1;
   float final_softcap_ = 0;
   std::vector<Layer> layers_;
-  std::vector<AlignedBuffer<uint8_t>> storage_;  // rows that were moved
+  std::vector<AlignedBuffer<uint8_t>> storage_;  // rows that were reordered
 };
 
 }  // namespace ropewalk::model

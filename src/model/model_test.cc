@@ -32,15 +32,14 @@ TEST(ContextTest, MatchesFloat64ForEveryTypeAndScheme) {
       const auto want =
           ReferenceLogits(model, MakeStack(model, spelling, 100), tokens);
       for (size_t at = 0; at < got.size(); ++at) {
-        // Two layers of float32 sums over 64 to 96 terms of size about 1.
-        ASSERT_NEAR(got[at], want[at], 2e-4)
+        ASSERT_NEAR(got[at], want[at], kSameLogits)
             << info.name << " " << spelling << " " << at;
       }
     }
   }
 }
 
-TEST(ContextTest, DecodeEqualsPrefill) {  // R2
+TEST(ContextTest, DecodeEqualsPrefill) {
   const auto model = Model::Load(TinyPath("decode.gguf"));
   const auto tokens = RandomTokens(model, 90, 4);
   for (const char* spelling :
@@ -53,7 +52,7 @@ TEST(ContextTest, DecodeEqualsPrefill) {  // R2
          {std::vector<int64_t>{1}, {19, 1}, {20, 1}, {21, 1}, {40, 7}}) {
       const auto parts = Logits(model, spelling, tokens, chunks);
       for (size_t at = 0; at < whole.size(); ++at) {
-        ASSERT_NEAR(parts[at], whole[at], 1e-4)
+        ASSERT_NEAR(parts[at], whole[at], kSameLogits)
             << spelling << " prompt " << chunks.front();
       }
     }
@@ -77,7 +76,7 @@ TEST(ContextTest, FutureTokensDoNotChangeLogits) {
   EXPECT_GT(difference, 1);
 }
 
-TEST(ContextTest, RefusesWhatDoesNotFit) {
+TEST(ContextTest, RefusesTooManyTokensAndUnknownIds) {
   const auto model = Model::Load(TinyPath("refuse.gguf"));
   SerialFor serial;
   Context context(model, MakeStack(model, "rope", 10),
@@ -110,7 +109,7 @@ TEST(ContextTest, LearnedLogNComesFromTheFile) {
   }
 }
 
-TEST(LlamaTest, InterleavedRowsBecomeHalves) {
+TEST(LlamaTest, InterleavedRowsBecomeHalfSplit) {
   // D = 8, d = 6: pairs (0,1) (2,3) (4,5) become (0,3) (1,4) (2,5).
   const std::vector<int64_t> want = {0, 2, 4, 1, 3, 5, 6, 7};
   for (int64_t r = 0; r < 8; ++r) {
@@ -220,7 +219,7 @@ TEST(LlamaTest, RopeScalingComesFromTheFile) {
   EXPECT_EQ(llama3.config().positions.frequency_divisors.size(), 8u);
 }
 
-// Third-party models: logits of their own original program.
+// Compares with the logits of the models' original program.
 
 void ExpectGoldenLogits(const std::string& folder) {
   ROPEWALK_NEED_DATA(model_path, "models/" + folder + "/" + folder + ".gguf");
@@ -241,7 +240,7 @@ void ExpectGoldenLogits(const std::string& folder) {
        {std::vector<int64_t>{128}, {1}, {50, 13}}) {
     const auto got = Logits(model, "rope", tokens, chunks);
     for (size_t at = 0; at < want.size(); ++at) {
-      ASSERT_NEAR(got[at], want[at], 2e-4) << at;
+      ASSERT_NEAR(got[at], want[at], kSameLogits) << at;
     }
   }
 }

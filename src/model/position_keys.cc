@@ -17,7 +17,7 @@ namespace {
 
 using position::ModelPositions;
 
-// A small vector tensor as doubles; empty where it is absent.
+// Reads a small vector tensor as doubles; empty if it is absent.
 std::vector<double> ReadVector(const formats::GgufFile& file,
                                const std::string& name, int64_t size) {
   const formats::GgufTensor* tensor = file.Find(name);
@@ -43,8 +43,8 @@ void ReadScaling(KeyReader& keys, ModelPositions& positions) {
   const auto attention_factor = keys.FindFloat("rope.scaling.attn_factor");
   positions.attention_factor = attention_factor.value_or(1);
   positions.has_attention_factor = attention_factor.has_value();
-  // Old files spell linear scaling as a key of its own. Zero is how some files
-  // say that there is none.
+  // Old files have a key of its own for linear scaling. Some files write 0 for
+  // "no scaling".
   positions.scaling_factor =
       keys.Factor("rope.scaling.factor", keys.Factor("rope.scale_linear", 1));
   positions.yarn_fast = keys.Float("rope.scaling.yarn_beta_fast", 32);
@@ -65,8 +65,8 @@ void ReadScaling(KeyReader& keys, ModelPositions& positions) {
   }
 }
 
-// What yarn multiplies attention by follows from its factor. Files that state
-// it say the same again; another value would be another law.
+// The factor of yarn decides what it multiplies attention by. Some files also
+// state that number; a different one would be a different scheme.
 void ReadYarnMagnitude(KeyReader& keys, ModelPositions& positions) {
   const double rule = positions.scaling == ModelPositions::Scaling::kYarn
                           ? position::YarnMagnitude(positions.scaling_factor)
@@ -78,8 +78,8 @@ void ReadYarnMagnitude(KeyReader& keys, ModelPositions& positions) {
   const double again = keys.Float(kAgain, 1);
   if (again != 1 && !is_rule(again)) {
     keys.Fail("key '" + keys.Key(kAgain) +
-              "' must be 1 or what the factor of "
-              "yarn makes it, " +
+              "' must be 1 or the magnitude that the "
+              "factor of yarn gives, " +
               FormatNumber(rule) + ", got " + FormatNumber(again));
   }
   if (positions.scaling == ModelPositions::Scaling::kYarn &&
@@ -88,16 +88,16 @@ void ReadYarnMagnitude(KeyReader& keys, ModelPositions& positions) {
   }
 }
 
-// A law is a spelling, or an array with one a layer; nothing where `key` is
-// missing.
-std::vector<std::string> ReadLaw(const formats::GgufFile& file,
-                                 const std::string& key, int64_t layers) {
+// Reads the spellings of schemes: one for the model, or an array with one for
+// each layer; empty if `key` is missing.
+std::vector<std::string> ReadSchemes(const formats::GgufFile& file,
+                                     const std::string& key, int64_t layers) {
   const formats::Metadata& metadata = file.metadata();
   if (!metadata.Has(key)) return {};
-  std::vector<std::string> law;
+  std::vector<std::string> spellings;
   if (metadata.IsArray(key)) {
-    law = *metadata.FindStrings(key);
-    const auto count = static_cast<int64_t>(law.size());
+    spellings = *metadata.FindStrings(key);
+    const auto count = static_cast<int64_t>(spellings.size());
     if (count != layers) {
       throw FormatError(file.path(), 0,
                         "key '" + key + "' has " + std::to_string(count) +
@@ -105,17 +105,17 @@ std::vector<std::string> ReadLaw(const formats::GgufFile& file,
                             " layers");
     }
   } else {
-    law = {*metadata.FindString(key)};
+    spellings = {*metadata.FindString(key)};
   }
-  // Plain rope is what `rope` means anyway.
-  if (law.size() == 1 && law.front() == "rope") return {};
-  for (const std::string& spelling : law) {
-    // A model file has no say in which files of ours are opened.
+  // The spelling `rope` means the file's own positions anyway.
+  if (spellings.size() == 1 && spellings.front() == "rope") return {};
+  for (const std::string& spelling : spellings) {
+    // A model file must not choose which other files are opened.
     Require(!spelling.starts_with('@') && spelling != "auto",
             "key '" + key + "' must spell schemes out, got '" +
                 Printable(spelling, 40) + "'");
   }
-  return law;
+  return spellings;
 }
 
 bool HasLearnedLogn(const formats::GgufFile& file, int64_t layers) {
@@ -136,7 +136,7 @@ void ReadPositionKeys(KeyReader& keys, Config& config) {
   positions.head_width = config.heads.D;
   positions.rotary_width = keys.FindCount("rope.dimension_count", kLargestHead)
                                .value_or(config.heads.D);
-  // Before the tables are sized by it.
+  // This is checked before tables of that size are made.
   Require(positions.rotary_width % 2 == 0 &&
               positions.rotary_width <= positions.head_width,
           "rotary width must be even and at most the head width " +
@@ -164,14 +164,14 @@ void ReadPositionKeys(KeyReader& keys, Config& config) {
   positions.has_learned_logn = HasLearnedLogn(file, config.L);
   ReadScaling(keys, positions);
   ReadYarnMagnitude(keys, positions);
-  positions.own_spelling = ReadLaw(file, "ropewalk.position", config.L);
+  positions.own_spelling = ReadSchemes(file, "ropewalk.position", config.L);
   positions.trained_spelling =
-      ReadLaw(file, "ropewalk.position_trained", config.L);
+      ReadSchemes(file, "ropewalk.position_trained", config.L);
 }
 
-void CheckLaws(const ModelPositions& positions) {
-  // A law that is not defined is this file's mistake, not that of the caller
-  // who meets it later.
+void CheckSchemes(const ModelPositions& positions) {
+  // A scheme that is not defined is a mistake of this file, so it is reported
+  // here and not to the caller who would meet it later.
   const int64_t N = positions.train_length;
   const auto own =
       position::Resolve(position::ParseScheme("rope"), positions, N);

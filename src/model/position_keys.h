@@ -1,4 +1,4 @@
-// What a model file says of positions.
+// Reads the keys of a model file that describe positions.
 
 #ifndef ROPEWALK_MODEL_POSITION_KEYS_H_
 #define ROPEWALK_MODEL_POSITION_KEYS_H_
@@ -8,15 +8,15 @@
 
 namespace ropewalk::model {
 
-// Fills config.positions but for its layers: lengths, rotary width and base,
-// the file's scaling and the law that it names. Throws FormatError, and
-// std::invalid_argument for what contradicts itself.
+// Fills config.positions except its layers: lengths, rotary width and base,
+// the file's scaling and the scheme that it names. Throws FormatError, and
+// std::invalid_argument if keys contradict each other.
 void ReadPositionKeys(KeyReader& keys, Config& config);
 
-// Holds the laws that the file names, those of its layers too, to being
-// defined. Makes a plan for each layer, so the layers must have been found in
-// the file before. Throws std::invalid_argument.
-void CheckLaws(const position::ModelPositions& positions);
+// Throws std::invalid_argument if a scheme that the file names, for the model
+// or for one layer, is not defined. Makes a plan for each layer, so the layers
+// must have been found in the file before.
+void CheckSchemes(const position::ModelPositions& positions);
 
 }  // namespace ropewalk::model
 

@@ -47,7 +47,7 @@ Doubles Project(const Doubles& x, const Linear& linear) {
   return y;
 }
 
-// Rows of norm.width, each under its own set of weights.
+// The norm of rows of norm.width; row r uses set r mod norm.sets.
 Doubles Normalise(const Doubles& x, const Norm& norm) {
   if (!norm.exists()) return x;
   const Doubles weight = Vector(norm.weight);
@@ -74,7 +74,7 @@ Doubles Normalise(const Doubles& x, const Norm& norm) {
   return y;
 }
 
-// x times y, element by element; a shorter y is repeated.
+// x times y, element by element; a shorter y repeats.
 Doubles Times(const Doubles& x, const Doubles& y) {
   Doubles product(x.size());
   for (size_t at = 0; at < x.size(); ++at) {
@@ -130,7 +130,7 @@ Doubles Feed(const FeedForward& w, const Doubles& x) {
                  w.down);
 }
 
-// Every expert for every token, weighted by the share that it has of it.
+// Computes every expert for every token, weighted by the token's share.
 Doubles Feed(const Experts& w, const Doubles& x) {
   const size_t count = w.experts.size();
   const Doubles logits = Multiply(x, w.router);

@@ -1,4 +1,4 @@
-// The forward pass by its definition: float64, whole sequences, no cache.
+// The definition of the forward pass: float64, whole sequences, no KV cache.
 
 #ifndef ROPEWALK_MODEL_REFERENCE_H_
 #define ROPEWALK_MODEL_REFERENCE_H_
@@ -12,8 +12,8 @@
 
 namespace ropewalk::model {
 
-// Logits [T, V] after each of `tokens`. Weights are the unpacked values of
-// what the file stores, so only rounding stands between this and Context.
+// The logits [T, V] after each of `tokens`. Weights are unpacked from what the
+// file stores, so results differ from model::Forward by rounding only.
 std::vector<double> ReferenceLogits(const Model& model,
                                     const position::Stack& stack,
                                     std::span<const Token> tokens);

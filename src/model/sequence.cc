@@ -13,8 +13,9 @@ std::shared_ptr<const StackAttention> MakeStackAttention(
     const Model& model, const position::Stack& stack) {
   const std::vector<Layer>& layers = model.layers();
   Require(stack.size() == layers.size(),
-          std::to_string(stack.size()) + " position plans for " +
-              std::to_string(layers.size()) + " layers");
+          "a stack must have one plan for each of the " +
+              std::to_string(layers.size()) + " layers, got " +
+              std::to_string(stack.size()));
   auto attention = std::make_shared<StackAttention>();
   for (size_t l = 0; l < stack.size(); ++l) {
     const bool needs_scale =
@@ -178,20 +179,19 @@ void Sequence::Restore(std::vector<Token> tokens, int64_t exact,
                        std::span<const attention::KvImage> images) {
   const auto size = static_cast<int64_t>(tokens.size());
   Require(images.size() == stores_.size(),
-          "the kept text has " + std::to_string(images.size()) +
+          "the saved text has " + std::to_string(images.size()) +
               " layers of keys and values, this model has " +
               std::to_string(stores_.size()));
   Require(size <= options_.length,
-          "the kept text has " + std::to_string(size) +
+          "the saved text has " + std::to_string(size) +
               " tokens and does not fit a context of " +
               std::to_string(options_.length));
   Require(exact >= 0 && exact <= size,
-          "the kept text has " + std::to_string(size) +
-              " tokens, and cannot have " + std::to_string(exact) +
-              " exact ones");
+          "exact tokens of the saved text must be from 0 to its " +
+              std::to_string(size) + " tokens, got " + std::to_string(exact));
   for (const Token token : tokens) {
     Require(token >= 0 && token < model_->config().V,
-            "the kept text has a token " + std::to_string(token) +
+            "the saved text has a token " + std::to_string(token) +
                 " outside the vocabulary of " +
                 std::to_string(model_->config().V));
   }
@@ -199,7 +199,7 @@ void Sequence::Restore(std::vector<Token> tokens, int64_t exact,
   for (size_t l = 0; l < stores_.size(); ++l) {
     Require(images[l].size == size && images[l].frame == images[0].frame,
             "keys and values of layer " + std::to_string(l) +
-                " do not belong to the kept text of " + std::to_string(size) +
+                " do not belong to the saved text of " + std::to_string(size) +
                 " tokens");
     stores.push_back((*attention_)[l].NewStore(options_.kv_type, pool_));
     stores.back().Restore(images[l]);

@@ -1,6 +1,6 @@
-// What belongs to one text: its ids, the position plans it is read under, and
-// its keys and values. Buffers and threads belong to a Workspace, so that a
-// sequence that waits holds nothing else.
+// A sequence: one text in progress, with its ids, the position plans it is read
+// under, and its keys and values. Buffers and threads belong to a Workspace, so
+// an idle sequence needs no other memory.
 
 #ifndef ROPEWALK_MODEL_SEQUENCE_H_
 #define ROPEWALK_MODEL_SEQUENCE_H_
@@ -21,28 +21,28 @@
 
 namespace ropewalk::model {
 
-// The attention of each layer under one stack of plans. Immutable; sequences
-// that share one are attended together in a pass.
+// The attention of each layer under one stack of plans. Immutable. A pass
+// attends together for sequences that share one.
 using StackAttention = std::vector<attention::BandedAttention>;
 
-// `stack` has one plan for each layer; a plan with a learned log n needs a
-// layer that has the scale. Throws std::invalid_argument otherwise.
+// Throws std::invalid_argument unless `stack` has one plan for each layer, and
+// unless a layer has the learned log n scale if its plan uses it.
 std::shared_ptr<const StackAttention> MakeStackAttention(
     const Model& model, const position::Stack& stack);
 
 struct SequenceOptions {
-  int64_t length = 0;           // tokens the plans were made for; no more fit
+  int64_t length = 0;  // tokens the plans were made for; the most that fit
   DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
 };
 
 // Movable; one thread at a time. Borrows `model`, which must outlive it.
 //
-// Each change has a question beside it that says why the change would fail, or
-// nothing. A change that fails throws std::invalid_argument with that reason,
-// or MemoryLimitError, and leaves the sequence as it was.
+// WhyNotX() returns the reason why X() would fail, or nullopt. If X() fails, it
+// throws std::invalid_argument with that reason, or MemoryLimitError, and
+// leaves the sequence unchanged.
 class Sequence {
  public:
-  // Tiles come from `pool`, or from one of its own.
+  // Tiles come from `pool`, or from a new pool if it is null.
   Sequence(const Model& model, std::shared_ptr<const StackAttention> attention,
            const SequenceOptions& options,
            std::shared_ptr<attention::TilePool> pool = nullptr);
@@ -50,8 +50,9 @@ class Sequence {
            const SequenceOptions& options,
            std::shared_ptr<attention::TilePool> pool = nullptr);
 
-  // The same text in another sequence. Both share the keys and values of what
-  // was read so far, whichever is read on, changed or destroyed.
+  // Returns another sequence with the same text. Both share the keys and values
+  // of what was read so far; reading on, changing or destroying one of them
+  // does not change the other.
   Sequence Fork() const;
 
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
@@ -60,38 +61,39 @@ class Sequence {
   const std::shared_ptr<attention::TilePool>& pool() const { return pool_; }
   const Model& model() const { return *model_; }
 
-  // What was read, by id.
+  // The tokens read; the token with id j is tokens()[j].
   std::span<const Token> tokens() const { return tokens_; }
 
-  // The first so many tokens have the keys and values that a fresh sequence
-  // under these plans would compute for them. Behind those stand tokens that
-  // were read beside others since taken out, or under other plans.
+  // The number of first tokens whose keys and values a fresh sequence under
+  // these plans would also compute. The tokens after them were read next to
+  // tokens that Shift has taken out, or under other plans.
   int64_t exact() const { return exact_; }
 
-  // Keys and values of all layers; those shared with forks are counted too.
+  // The bytes of keys and values of all layers, those shared with forks
+  // included.
   int64_t KvBytes() const;
-  // What KvBytes comes to when `size` tokens have been read, in passes of at
-  // most `chunk`.
+  // The most that KvBytes() returns after `size` tokens were read in passes of
+  // at most `chunk` tokens.
   int64_t KvBytesFor(int64_t size, int64_t chunk) const;
 
   // Keeps the first `size` tokens.
   std::optional<std::string> WhyNotTrim(int64_t size) const;
   void Trim(int64_t size);
 
-  // Trims to the longest exact beginning that `tokens` share, or to nothing
-  // where that is gone; at least one of `tokens` is left to read. Returns how
-  // many are kept.
+  // Trims to the longest exact prefix that the sequence shares with `tokens`,
+  // or to nothing if Trim refuses that. At least one of `tokens` is left to
+  // read. Returns the number of tokens kept.
   int64_t ReusePrefix(std::span<const Token> tokens);
 
-  // Takes `count` tokens out behind the first `keep` and closes up, so that
-  // there is room for as many.
+  // Takes out `count` tokens after the first `keep` and closes the gap, which
+  // makes room for `count` more.
   std::optional<std::string> WhyNotShift(int64_t keep, int64_t count) const;
   void Shift(int64_t keep, int64_t count);
 
-  // Goes on under other plans, made for `length` tokens. What was read so far
-  // stays as the old plans saw it: docs/attention.md says when that is the same
-  // and when it is close. exact() falls to the tokens whose pairs have the same
-  // distances and scales under both.
+  // Continues under other plans, made for `length` tokens. Tokens read so far
+  // keep what the old plans computed; docs/attention.md says when that equals
+  // what the new plans give and when it is close. exact() drops to the tokens
+  // whose pairs have the same distances and scales under both.
   std::optional<std::string> WhyNotChangeStack(
       const position::Stack& stack) const;
   void ChangeStack(const position::Stack& stack, int64_t length);
@@ -100,25 +102,28 @@ class Sequence {
   position::Stack stack() const { return StackOf(*attention_); }
   static position::Stack StackOf(const StackAttention& attention);
 
-  // Contents for a file, one image for each layer, and back
-  // (engine/prompt_cache.h). Restore throws std::invalid_argument where they do
-  // not fit.
+  // Images returns the contents for a file, one image for each layer; Restore
+  // takes them back (engine/prompt_cache.h). Restore throws
+  // std::invalid_argument if they do not fit.
   std::vector<attention::KvImage> Images() const;
   void Restore(std::vector<Token> tokens, int64_t exact,
                std::span<const attention::KvImage> images);
 
-  // What a forward pass reads and writes (forward.cc).
+  // The methods below are for the forward pass (forward.cc).
   const StackAttention& attention() const { return *attention_; }
   attention::KvStore& store(int64_t layer) {
     return stores_[static_cast<size_t>(layer)];
   }
-  // By how much slots differ from ids; all layers are shifted together.
+  // The slot of a token minus its id. It is the same in all layers, because
+  // Shift changes all of them together.
   int64_t frame() const { return stores_.front().frame(); }
-  // Bytes that Prepare takes from the pool.
+  // The bytes that Prepare takes from the pool.
   int64_t BytesToPrepare(int64_t T) const;
-  // Takes the memory of T more tokens, in all layers or in none.
+  // Takes the memory of T more tokens in all layers; if that fails, gives back
+  // what it took.
   void Prepare(int64_t T);
   void GiveSpareBack();
+  // Appends `tokens`, whose keys and values were stored, to tokens().
   void Accept(std::span<const Token> tokens);
 
  private:

@@ -1,5 +1,5 @@
-// Takes a model's tensors out of its file one by one, checks each, and
-// remembers which were taken.
+// Reads a model's tensors from its file one by one, checks each, and remembers
+// which were read.
 
 #ifndef ROPEWALK_MODEL_TENSOR_READER_H_
 #define ROPEWALK_MODEL_TENSOR_READER_H_
@@ -22,43 +22,43 @@ class TensorReader {
                std::vector<AlignedBuffer<uint8_t>>& storage)
       : file_(file), storage_(storage) {}
 
-  // A FormatError at the tensor: "tensor 'NAME' WHAT".
+  // Throws a FormatError at the tensor: "tensor 'NAME' WHAT".
   [[noreturn]] void Fail(const formats::GgufTensor& tensor,
                          const std::string& what) const;
 
-  // Nothing when the file has no such tensor.
+  // Returns null if the file has no such tensor.
   const formats::GgufTensor* Find(const std::string& name);
 
-  // "tensor 'NAME' is missing"
+  // Throws the FormatError "tensor 'NAME' is missing".
   [[noreturn]] void FailMissing(const std::string& name) const;
 
-  // Rows of a matrix; 0 when the file has none of that name.
+  // The rows of a matrix; 0 if the file has no matrix of that name.
   int64_t RowsOf(const std::string& name) const;
 
-  // These throw FormatError when the tensor is missing, has another shape, or
-  // is of a type that the kernels cannot read; vectors, also of block types.
+  // These throw FormatError if the tensor is missing, has another shape, or is
+  // of a type that the kernels cannot read. Vectors must not be of block types.
   kernels::Matrix Matrix(const std::string& name, int64_t rows,
                          int64_t columns);
   AlignedBuffer<float> Vector(const std::string& name, int64_t size);
-  // [rows, columns] as floats.
+  // Reads [rows, columns] as floats.
   AlignedBuffer<float> Table(const std::string& name, int64_t rows,
                              int64_t columns);
-  // Empty when missing.
+  // These return an empty buffer if the tensor is missing.
   AlignedBuffer<float> OptionalVector(const std::string& name, int64_t size);
   AlignedBuffer<float> OptionalTable(const std::string& name, int64_t rows,
                                      int64_t columns);
-  // [count, rows, columns], as one matrix of count * rows rows.
+  // Reads [count, rows, columns] as one matrix of count * rows rows.
   kernels::Matrix Stack(const std::string& name, int64_t count, int64_t rows,
                         int64_t columns);
-  // [1, columns], which files also write as [columns].
+  // Reads [1, columns], which some files write as [columns].
   kernels::Matrix RowMatrix(const std::string& name, int64_t columns);
 
-  // Memory that lives as long as the model, for rows that must be moved.
+  // Returns memory that lives as long as the model, for reordered rows.
   uint8_t* NewStorage(int64_t bytes);
 
-  // A tensor that nobody asked for would be left out of the computation
-  // without a word: experts, norms of another family. Biases of zeros are let
-  // through.
+  // Throws FormatError for a tensor that was not read, since the computation
+  // would silently leave it out (an expert, a norm of another architecture).
+  // Biases of zeros are allowed.
   void RequireAllTaken() const;
 
  private:

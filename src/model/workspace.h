@@ -1,5 +1,5 @@
-// What belongs to the machine: threads, scratch memory, rotation tables and the
-// pool of tiles. Sequences are read in it, one pass after another.
+// A workspace: threads, scratch memory, rotation tables and the pool of tiles.
+// Passes use it one after another, for any number of sequences.
 
 #ifndef ROPEWALK_MODEL_WORKSPACE_H_
 #define ROPEWALK_MODEL_WORKSPACE_H_
@@ -22,8 +22,8 @@
 namespace ropewalk::model {
 
 struct WorkspaceOptions {
-  int64_t chunk = 512;       // tokens of one pass at most, of all its sequences
-  int64_t memory_limit = 0;  // bytes of keys and values; 0 for no limit
+  int64_t chunk = 512;       // most tokens of one pass, all slices together
+  int64_t memory_limit = 0;  // most bytes of keys and values; 0: no limit
 };
 
 // One thread at a time. Borrows `threads`, which must outlive it.
@@ -37,16 +37,16 @@ class Workspace {
   ParallelFor& threads() { return *threads_; }
   const std::shared_ptr<attention::TilePool>& pool() const { return pool_; }
 
-  // Logits of the tokens that the last pass was asked for, counted through its
-  // slices in order (forward.h): those of tokens [first, first + rows), as
-  // [rows, V]. Each row says what comes after its token. Valid until the next
+  // Returns logits [rows, V] of the last pass. Row r is for token first + r of
+  // those whose logits were asked for, counted through the slices in order
+  // (forward.h), and scores the token that comes next. Valid until the next
   // call of this or of Forward.
   std::span<const float> Logits(int64_t first, int64_t rows);
-  // How many there are.
+  // The number of tokens whose logits the last pass was asked for.
   int64_t logit_rows() const { return wanted_.total(); }
 
-  // Shows `probe`, which must outlive its use, what attention gets from now on,
-  // one slice after another; null shows nobody. No result changes.
+  // Calls `probe`, which must outlive its use, with the inputs of attention of
+  // each slice from now on; null ends that. No result changes.
   void SetProbe(AttentionProbe* probe) { probe_ = probe; }
 
  private:
@@ -57,8 +57,9 @@ class Workspace {
   std::shared_ptr<attention::TilePool> pool_;
   AttentionProbe* probe_ = nullptr;
 
-  // Hidden states [wanted_.total(), E] of the tokens whose logits are wanted,
-  // those of few-token slices first; `wanted_row_[i]` is the row of the i-th.
+  // wanted_hidden_ has the hidden states [wanted_.total(), E] of the tokens
+  // whose logits are wanted, few-token slices first; wanted_row_[i] is the row
+  // of the i-th of these tokens.
   const Model* model_ = nullptr;
   kernels::BatchRows wanted_;
   std::vector<int64_t> wanted_row_;
@@ -75,7 +76,7 @@ class Workspace {
   AlignedBuffer<float> attended_;    // [T, H * value width]
   AlignedBuffer<float> gate_;        // [T, F or H * value width]
   AlignedBuffer<float> up_;          // [T, F]
-  AlignedBuffer<float> branch_;      // [T, E], what a layer adds
+  AlignedBuffer<float> branch_;      // [T, E], the part that a layer adds
   AlignedBuffer<float> router_;      // [T, experts]
   AlignedBuffer<float> expert_in_;   // [T, E], tokens of one expert
   AlignedBuffer<float> expert_out_;  // [T, E]

@@ -1,4 +1,4 @@
-// How a worker divides its scratch memory.
+// Divides the scratch memory of a worker into arrays.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_ARENA_H_
 #define ROPEWALK_ATTENTION_SERVING_ARENA_H_
@@ -9,7 +9,7 @@
 
 namespace ropewalk::attention {
 
-// Hands out pieces of a worker's scratch; without memory it only counts.
+// Hands out pieces of `memory`; if that is null, it only counts their floats.
 class Arena {
  public:
   explicit Arena(float* memory) : memory_(memory) {}

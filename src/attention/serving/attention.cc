@@ -12,13 +12,13 @@
 namespace ropewalk::attention {
 namespace {
 
-// Tokens of a slice that are not padding.
+// The number of tokens of a slice that are not padding.
 int64_t RealTokens(const QuerySlice& slice) {
   return std::min(slice.T, slice.store->size());
 }
 
-// The tasks of a call. Tasks of rows come in parts; those of one range of
-// queries are neighbours.
+// The tasks of a call. Tasks of rows may be parts of a store; the parts for one
+// range of queries are neighbours in `rows`.
 struct Tasks {
   std::vector<Share> strips;
   std::vector<Share> rows;
@@ -30,7 +30,7 @@ void AddRows(const BandedAttention& attention, Share share, DType type,
              Tasks& tasks) {
   int64_t first = share.slice->store->size() + share.slice->store->frame();
   int64_t last = 0;
-  for (const View& view : ViewsOf(attention, share)) {
+  for (const BandView& view : BandViewsOf(attention, share)) {
     const Bounds bounds =
         BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
     first = std::min(first, bounds.any.first);
@@ -118,8 +118,8 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
       }
     }
   }
-  // Causal tiles differ in cost; the costly ones go first, so that the workers
-  // end together.
+  // Because attention is causal, shares differ in cost. The most expensive ones
+  // go first, so that all workers finish at about the same time.
   std::stable_sort(
       tasks.strips.begin(), tasks.strips.end(),
       [](const Share& a, const Share& b) { return a.cost > b.cost; });

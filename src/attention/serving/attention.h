@@ -1,16 +1,16 @@
 // Attention over the bands of a plan, tile by tile.
 //
-// Work is cut into shares: all heads that share a key head, times a run of
-// tokens. Many queries go through strips (strip_worker.h), few through rows
-// (row_worker.h), where a long store is cut into parts besides. For each tile
-// of keys the plan says which bands it touches: nearly always one, so that its
-// scores are one matrix product. Softmax runs online, so no matrix larger than
-// a tile exists. No loop ever learns which scheme made the plan.
+// Work is divided into shares: the query heads of one key head, times a run of
+// tokens. Many queries are computed in strips (strip_worker.h), few in rows
+// (row_worker.h), which also divide a long store into parts. The plan says
+// which bands a tile of keys touches; it is nearly always one, so the scores of
+// the tile are one matrix product. Softmax runs online, so no matrix larger
+// than a tile exists. No loop knows which scheme made the plan.
 //
-// How many tokens come at once decides which way is taken, and with it the
-// order of sums: two prefills of one text in other chunks have the same bits,
-// a decoded token equals a prefilled one to rounding. The number of threads
-// changes no bit.
+// The number of tokens of a slice decides between strips and rows, and so the
+// order of sums: prefills of one text in different chunks give the same bits,
+// and a decoded token equals a prefilled one up to rounding. The number of
+// threads does not change any bit.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_ATTENTION_H_
 #define ROPEWALK_ATTENTION_SERVING_ATTENTION_H_
@@ -34,16 +34,16 @@ struct QuerySlice {
   const float* queries = nullptr;  // [T, H, D], not rotated
   float* output = nullptr;         // [T, H, ValueWidth()]
   int64_t T = 0;
-  // Keys up to the last query have been appended: query t has the id
+  // The keys of these T tokens have been appended: query t has the id
   // store->size() - T + t. Negative ids are left padding; their output is 0.
   const KvStore* store = nullptr;
-  RotationTables* tables = nullptr;  // of those ids, as Append had them
+  RotationTables* tables = nullptr;  // for those ids, as given to Append
 };
 
-// Memory for the workers of one call; grows on first use.
+// Memory for the workers of a call; it grows as needed and is used again.
 class AttentionScratch {
  public:
-  // `floats` of scratch for each of `workers`.
+  // Makes scratch of `floats` for each of `workers`.
   void Prepare(int64_t workers, int64_t floats);
   float* For(int64_t worker) { return buffer_.data() + worker * floats_; }
   // Memory that the workers share.
@@ -58,11 +58,11 @@ class AttentionScratch {
 // Attention of one layer. Immutable after construction.
 class BandedAttention {
  public:
-  // Throws std::invalid_argument when the shape makes no sense or the plan's
-  // tables are wider than the heads.
+  // Throws std::invalid_argument if Validate(shape) does, if the plan has no
+  // band, or if its tables are wider than the heads.
   BandedAttention(position::Plan plan, const HeadShape& shape);
 
-  // Its stores share the plan, and may outlive the attention.
+  // Stores share the plan and may outlive this object.
   const position::Plan& plan() const { return *plan_; }
   const std::shared_ptr<const position::Plan>& shared_plan() const {
     return plan_;
@@ -78,10 +78,10 @@ class BandedAttention {
 
   int64_t KeyStoreCount() const { return key_stores_; }
 
-  // output = softmax(cap(head_scale s(i) factor scores)) values for every
-  // slice, with the factor and the cap of the shape (ReferenceScore).
-  // `head_scale` [H] multiplies the scores of a head (the learned log n
-  // scale), null for none. All stores are of this plan and of one type.
+  // Computes output = softmax(cap(head_scale s(i) factor scores)) values for
+  // every slice, with the factor and the cap of the shape (ReferenceScore).
+  // `head_scale` [H] multiplies the scores of each head (the learned log n
+  // scale); null stands for 1. All stores have this plan and one type.
   void Attend(std::span<const QuerySlice> slices, const float* head_scale,
               ParallelFor& threads, AttentionScratch& scratch) const;
 

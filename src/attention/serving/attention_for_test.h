@@ -1,5 +1,5 @@
-// What the attention tests share: plans by their spelling, random sequences,
-// and how far float32 may be from the definition.
+// Helpers of the attention tests: plans from spellings, random sequences, and
+// the tolerance between float32 and the definition.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_ATTENTION_FOR_TEST_H_
 #define ROPEWALK_ATTENTION_SERVING_ATTENTION_FOR_TEST_H_
@@ -60,7 +60,8 @@ inline std::vector<double> Doubles(const std::vector<float>& x) {
   return {x.begin(), x.end()};
 }
 
-// Feeds the sequence in chunks of the given sizes (the last one repeats).
+// Runs attention over the sequence in chunks of the given sizes; the last size
+// repeats.
 inline std::vector<float> RunChunks(const position::Plan& plan,
                                     const Sequence& s,
                                     const std::vector<int64_t>& chunks,
@@ -97,8 +98,9 @@ inline std::vector<float> RunChunks(const position::Plan& plan,
   return output;
 }
 
-// By how much the soft-cap of the shape may change a score of that size at
-// most: its own error, and its difference from a running maximum.
+// The largest error that the soft-cap of the shape may add to a score of that
+// size: the error of the cap itself, and of its difference from a running
+// maximum.
 inline double CapError(const HeadShape& shape, double score) {
   return shape.softcap > 0
              ? (5e-7 + 2 * 0x1p-24) * std::min(shape.softcap, score)
@@ -107,11 +109,11 @@ inline double CapError(const HeadShape& shape, double score) {
 
 // Largest allowed |difference| of an output component.
 //
-// A score is a sum of D products of rounded factors, (D + 8) half-ulps of
-// |q||k| s / sqrt(D), or the shape's factor instead; a cap adds 5e-7 and two
-// half-ulps of what it leaves; a weight moves by that much relatively, and
-// twice, once through the sum. The weighted sum of values adds 8 half-ulps of
-// itself.
+// A score is a sum of D products of rounded factors. Its error is (D + 8)
+// half-ulps of |q||k| s times the shape's factor, plus that of a cap: 5e-7 and
+// two half-ulps of the capped score. A weight has twice that error, relative to
+// itself: once from its score and once from the sum. The weighted sum of values
+// adds 8 half-ulps of itself.
 inline double Tolerance(const position::Plan& plan, const Sequence& s,
                         int64_t i, int64_t h) {
   const int64_t D = s.shape.D;

@@ -1,4 +1,4 @@
-// The tile loop against attention by its definition, at every border.
+// Compares the tile loop with the definition of attention, at every border.
 
 #include "attention/serving/attention.h"
 
@@ -21,7 +21,8 @@
 namespace ropewalk::attention {
 namespace {
 
-// The definition is slow and the same for every ISA and every way of chunking.
+// The definition is slow, so its outputs are kept: they are the same for every
+// ISA and for all chunks.
 const std::vector<double>& Reference(const std::string& spelling,
                                      const position::Plan& plan,
                                      const Sequence& s) {
@@ -90,7 +91,7 @@ TEST_P(AttentionTest, TiledMatchesFloat64AroundWindowAndTile) {
   }
 }
 
-TEST_P(AttentionTest, EveryHeadWidthAndGrouping) {
+TEST_P(AttentionTest, EveryHeadWidthAndGroupingMatchesFloat64) {
   for (const int64_t D : {4, 8, 16, 20, 24, 64, 80, 96, 128, 256}) {
     for (const auto& [H, G] :
          std::vector<std::pair<int64_t, int64_t>>{{2, 2}, {4, 1}, {5, 1}}) {
@@ -103,8 +104,9 @@ TEST_P(AttentionTest, EveryHeadWidthAndGrouping) {
   }
 }
 
-// Of a gated attention unit; around the blocks that values are stored in.
-TEST_P(AttentionTest, ValuesOfAnotherWidthThanKeys) {
+// Gated attention units have wide values; the widths here are around the size
+// of a value block.
+TEST_P(AttentionTest, ValuesOfAnotherWidthThanKeysMatchFloat64) {
   for (const int64_t width :
        {int64_t{1}, int64_t{8}, kValueBlock - 1, kValueBlock, kValueBlock + 1,
         2 * kValueBlock + 3}) {
@@ -120,7 +122,7 @@ TEST_P(AttentionTest, ValuesOfAnotherWidthThanKeys) {
   }
 }
 
-// One query of a wide head is shared by columns.
+// Workers share one query of a wide head by dividing its value columns.
 TEST_P(AttentionTest, WorkersThatShareAWideHeadGiveTheSameBits) {
   const Sequence s = MakeSequence({1, 1, 16, 3 * kValueBlock + 5}, 130, 16);
   const position::Plan plan = MakePlan("rerope:window=20", 16, s.n);
@@ -134,10 +136,10 @@ TEST_P(AttentionTest, WorkersThatShareAWideHeadGiveTheSameBits) {
             RunChunks(plan, s, {130}, serial));
 }
 
-TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {  // R2
+TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {
   for (const std::string& spelling : Spellings()) {
-    // Prompts of 1, below, at and above the window, then one by one; and odd
-    // chunks that cross tiles.
+    // Prompts of 1 token, and just below, at and above the window, are followed
+    // by single tokens; odd chunks cross tiles.
     for (const std::vector<int64_t>& chunks : {std::vector<int64_t>{1},
                                                {19, 1},
                                                {20, 1},
@@ -151,8 +153,8 @@ TEST_P(AttentionTest, ChunkedPrefillAndDecodeMatchFloat64) {  // R2
   }
 }
 
-// Scores of about 5 under a cap of 3, and of 40 under one of 50, where running
-// maxima move.
+// Scores are about 5 under a cap of 3, and about 40 under a cap of 50, where
+// the running maximum changes.
 TEST_P(AttentionTest, AFactorAndASoftCapMatchFloat64) {
   for (const auto& [factor, cap] :
        std::vector<std::pair<double, double>>{{1.2, 3}, {10, 50}, {2, 0}}) {
@@ -169,8 +171,8 @@ TEST_P(AttentionTest, AFactorAndASoftCapMatchFloat64) {
   }
 }
 
-// The cap comes last: a head's own scale stands below it.
-TEST_P(AttentionTest, ASoftCapHoldsLearnedScalesToo) {
+// The cap applies after the learned scale of a head.
+TEST_P(AttentionTest, ASoftCapAppliesAfterLearnedScales) {
   const HeadShape shape{
       .H = 4, .G = 2, .D = 16, .score_factor = 0.5, .softcap = 2};
   const Sequence s = MakeSequence(shape, 90, 18);
@@ -188,7 +190,7 @@ TEST_P(AttentionTest, ASoftCapHoldsLearnedScalesToo) {
   }
 }
 
-TEST(HeadShapeTest, FactorsAndCapsOutOfReasonAreRefused) {
+TEST(HeadShapeTest, FactorsAndCapsOutOfRangeAreRefused) {
   const position::Plan plan = MakePlan("rope", 16, 90);
   for (const double bad : {-1.0, 1e-7, 1e10, std::nan(""),
                            std::numeric_limits<double>::infinity()}) {
@@ -212,7 +214,7 @@ TEST_P(AttentionTest, ChunksGiveTheSameBitsAsOnePrefill) {
   }
 }
 
-TEST_P(AttentionTest, ScoresMatchTheRelativeDefinition) {  // R1
+TEST_P(AttentionTest, ScoresMatchTheRelativeDefinition) {
   const int64_t D = 64;
   const int64_t n = 200;
   const HeadShape shape{1, 1, D};
@@ -258,7 +260,7 @@ TEST_P(AttentionTest, ScoresMatchTheRelativeDefinition) {  // R1
   }
 }
 
-TEST_P(AttentionTest, StoredKeysCarryTheFarRotation) {  // R5
+TEST_P(AttentionTest, StoredKeysHaveTheFarRotation) {
   const int64_t D = 16;
   const Sequence s = MakeSequence({2, 2, D}, 150, 12);
   for (const char* spelling :
@@ -324,7 +326,7 @@ TEST_P(AttentionTest, BatchesWithPaddingEqualSingleSequences) {
                                     {}}));
       Row& row = *rows.back();
       const int64_t padding = T - lengths[b];
-      // Left padding holds junk that must not be seen.
+      // Left padding has random rows that no query may see.
       row.queries.assign(static_cast<size_t>(T * 64), 1e6f);
       std::copy(row.sequence.queries.begin(), row.sequence.queries.end(),
                 row.queries.begin() + padding * 64);
@@ -369,7 +371,7 @@ TEST_P(AttentionTest, LearnedScalesMultiplyTheScoresOfTheirHead) {
   }
 }
 
-TEST(RotationTablesTest, AnglesKeepTheirAccuracyFarOut) {
+TEST(RotationTablesTest, AnglesAreAccurateAtPositionOneMillion) {
   RotationTables tables;
   const position::Plan plan = MakePlan("rope", 128, 10);
   tables.Begin((1 << 20) - 1, 2);
@@ -380,7 +382,7 @@ TEST(RotationTablesTest, AnglesKeepTheirAccuracyFarOut) {
     EXPECT_EQ(rows.cos[rows.stride + m], static_cast<float>(std::cos(angle)));
     EXPECT_EQ(rows.sin[rows.stride + m], static_cast<float>(std::sin(angle)));
   }
-  // Shared by those who ask for the same, and computed anew after Begin.
+  // Two calls of Get for the same table share rows until Begin.
   EXPECT_EQ(tables.Get(position::Identity(), plan.tables[0]).cos, rows.cos);
   tables.Begin(0, 1);
   EXPECT_EQ(tables.Get(position::Identity(), plan.tables[0]).cos[0], 1.0f);

@@ -1,4 +1,4 @@
-// Changes of a live store: trimming, taking out, closing up, another plan.
+// Changes of a live store: Trim, Evict, CloseGap, ChangePlan, Restore.
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +13,8 @@
 namespace ropewalk::attention {
 namespace {
 
-// x turned by `position` under the table, with the table's magnitude on what
-// turns; or all of that undone.
+// Rotates x by `position` under the table and multiplies the rotated pairs by
+// its magnitude; with `back` undoes both.
 void Turn(const position::FrequencyTable& table, double position, bool back,
           int64_t D, float* x) {
   const double magnitude = back ? 1 / table.magnitude : table.magnitude;
@@ -35,7 +35,7 @@ void Turn(const position::FrequencyTable& table, double position, bool back,
                    .sin = sine.data()});
 }
 
-// Whether keys of the main store turn when their ids move by `count`.
+// Whether keys of the main store must be rotated if their ids move by `count`.
 bool TurnsKeys(const position::Plan& plan, int64_t count) {
   const position::KeyStore main = plan.KeyStores(nullptr).front();
   return main.key(count) != main.key(0) &&
@@ -71,8 +71,8 @@ std::optional<int64_t> KvStore::FirstMissing(const Tiles& keys,
     if (!id) id = missing(std::max(first, vacant.last), last);
     if (id) return id;
   }
-  // A tile that Append goes on in is there as a whole, needed or not: whoever
-  // asks for its rows later finds what they were.
+  // The partly filled last tile must exist even if its rows are out of reach,
+  // because Append continues writing into it.
   const int64_t slots = size <= keep_ ? size : size + frame_;
   if (slots % kTile != 0 && !has(slots)) return size - 1;
   return std::nullopt;
@@ -94,7 +94,8 @@ void KvStore::WriteKey(size_t store, int64_t id, int64_t g, const float* raw) {
 }
 
 void KvStore::FillFrom(const KvStore& from, size_t store) {
-  // Rotated back and forth by the tables that Append goes by: the same bits.
+  // Keys are rotated with the tables that Append uses, so they get the same
+  // bits.
   const position::KeyStore& main = from.stores_.front();
   const position::KeyStore& to = stores_[store];
   position::FrequencyTable undo = from.TableOf(main);
@@ -183,8 +184,8 @@ void KvStore::Trim(int64_t size) {
   ThrowIf(WhyNotTrim(size));
   size_ = size;
   if (size <= keep_) {
-    // Whatever was taken out lay behind. Kept keys that were turned to meet
-    // the others go back, or stay where nothing else is left to meet.
+    // The gap lies behind the tokens that stay. If CloseGap has rotated kept
+    // keys, they are rotated back to a frame of 0.
     for (int64_t j = 0; j < size && frame_ != 0; ++j) {
       if (!keys_[0].Has(j / kTile)) continue;
       std::vector<float> key(static_cast<size_t>(shape_.D));
@@ -214,8 +215,8 @@ std::optional<std::string> KvStore::WhyNotEvict(int64_t keep,
            std::to_string(keep) + " of " + std::to_string(size_);
   }
   if (taken_out_ > 0 && keep != keep_) {
-    return "this store keeps its first " + std::to_string(keep_) +
-           " tokens, not " + std::to_string(keep);
+    return "the first " + std::to_string(keep_) +
+           " tokens must be kept as before, got " + std::to_string(keep);
   }
   if (taken_out_ == 0 && keep + count > size_) {
     return "cannot take " + std::to_string(count) + " tokens out behind " +
@@ -242,8 +243,8 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
   if (const auto reason = plan.WhyNotShift(count, keep)) return reason;
   if (keep > 0 && type == DType::kQ8_0 && TurnsKeys(plan, count)) {
     return "the first " + std::to_string(keep) +
-           " keys would have to be turned, and rounded to q8_0 a second time; "
-           "keep none, or store keys in f16";
+           " keys would have to be rotated, and rounded to q8_0 a second time; "
+           "keep 0 tokens, or store keys in f16";
   }
   return std::nullopt;
 }
@@ -334,7 +335,7 @@ void KvStore::ChangePlan(std::shared_ptr<const position::Plan> plan) {
   next.keep_ = keep_;
   next.taken_out_ = taken_out_;
   next.frame_ = frame_;
-  // Keys that both plans rotate alike are shared as they are.
+  // Key stores that both plans rotate the same way are shared, not copied.
   const auto same = [&](size_t s, size_t t) {
     return next.stores_[s].key == stores_[t].key &&
            next.TableOf(next.stores_[s]) == TableOf(stores_[t]);
@@ -373,18 +374,23 @@ void KvStore::Restore(const KvImage& image) {
   Require(image.keys.size() == keys_.size() &&
               image.key_tile_bytes == keys_.front().tile_bytes() &&
               image.value_tile_bytes == values_.tile_bytes(),
-          "kept keys and values are not of this shape");
-  // More than any text: bounds what a file can make us allocate.
+          "saved keys and values are not of the shape of this store");
+  // No text is longer; this bounds what a file can make us allocate.
   constexpr int64_t kMostTokens = int64_t{1} << 24;
   Require(image.size <= kMostTokens && image.taken_out <= kMostTokens,
-          "kept keys and values of " + std::to_string(image.size) +
-              " tokens, with " + std::to_string(image.taken_out) +
-              " taken out; at most " + std::to_string(kMostTokens));
+          "saved keys and values must be of at most " +
+              std::to_string(kMostTokens) + " tokens, got " +
+              std::to_string(image.size) + ", with " +
+              std::to_string(image.taken_out) + " taken out");
   Require(image.size >= 0 && image.keep >= 0 && image.keep <= image.size &&
               image.frame >= 0 && image.frame <= image.taken_out &&
               image.taken_out - image.frame <= image.size - image.keep &&
               (image.taken_out > 0 || image.keep == 0),
-          "kept keys and values have counts that make no sense");
+          "the counts of saved keys and values contradict each other: size " +
+              std::to_string(image.size) + ", kept " +
+              std::to_string(image.keep) + ", taken out " +
+              std::to_string(image.taken_out) + ", closed up " +
+              std::to_string(image.frame));
   if (image.frame != 0) ThrowIf(plan_->WhyNotShift(image.frame, image.keep));
   KvStore next(plan_, shape_, type_, pool_);
   next.size_ = image.size;
@@ -396,8 +402,9 @@ void KvStore::Restore(const KvImage& image) {
     for (const KvImage::Tile& tile : from) {
       Require(tile.number >= 0 && tile.number < end && !to.Has(tile.number) &&
                   tile.data != nullptr,
-              "kept keys and values have a tile " +
-                  std::to_string(tile.number) + " of " + std::to_string(end));
+              "saved keys and values must have each tile once, below " +
+                  std::to_string(end) + ", got tile " +
+                  std::to_string(tile.number));
       to.Add(tile.number);
       std::copy_n(tile.data, to.tile_bytes(), to.At(tile.number));
     }
@@ -407,7 +414,7 @@ void KvStore::Restore(const KvImage& image) {
   for (size_t s = 0; s < keys_.size(); ++s) {
     const auto id =
         next.FirstMissing(next.keys_[s], next.stores_[s], next.size_);
-    Require(!id, "kept keys and values lack token " +
+    Require(!id, "saved keys and values are missing for token " +
                      std::to_string(id.value_or(0)));
   }
   *this = std::move(next);

@@ -1,5 +1,5 @@
-// Closing gaps and changing plans of a live store: what is read afterwards is
-// what a store that was filled so would give.
+// CloseGap and ChangePlan: afterwards a live store gives the outputs of a store
+// that was filled that way from the start.
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ position::Plan PlanOf(const std::string& spelling, int64_t length = 700) {
   return MakePlan(spelling, kShape.D, length);
 }
 
-// The bytes of a tile of the main store.
+// Copies the bytes of a tile of the main store.
 std::string MainKeys(const KvStore& store, int64_t tile) {
   const KvImage image = store.Image();
   for (const KvImage::Tile& at : image.keys[0]) {
@@ -40,8 +40,8 @@ std::string MainKeys(const KvStore& store, int64_t tile) {
   return "";
 }
 
-// Of 24, 3 and 1 multiples, so that every plan may move by them.
-TEST(CloseGapTest, TheTextIsThatWithoutWhatWasTakenOut) {
+// Gaps are multiples of 24, so that every plan can close them.
+TEST(CloseGapTest, OutputsAreThoseOfTheTextWithoutTheGap) {
   for (const DType type : kTypes) {
     for (const char* spelling :
          {"rope", "pi:factor=8", "ntk-mixed:factor=4+logn", "yarn:factor=8",
@@ -57,7 +57,7 @@ TEST(CloseGapTest, TheTextIsThatWithoutWhatWasTakenOut) {
           text.Append(0, 400);
           text.Evict(keep, count);
           if (text.store().WhyNotCloseGap()) {
-            // Only keys that would be rounded again.
+            // Refused only because keys would be rounded a second time.
             ASSERT_TRUE(type == DType::kQ8_0 && keep > 0);
             continue;
           }
@@ -66,7 +66,7 @@ TEST(CloseGapTest, TheTextIsThatWithoutWhatWasTakenOut) {
           ASSERT_EQ(text.frame(), count);
           text.ExpectStoredRows(2);
           text.ReadAndCheck(400, 30);
-          // And again, with an open gap read in between.
+          // Does it again, after reading with an open gap.
           text.Evict(keep, 48);
           text.ReadAndCheck(430, 1);
           text.CloseGap();
@@ -79,8 +79,8 @@ TEST(CloseGapTest, TheTextIsThatWithoutWhatWasTakenOut) {
   }
 }
 
-// Kept and closed up so far that both ends meet in one window.
-TEST(CloseGapTest, KeptTokensComeNear) {
+// The gap is closed until kept and other tokens lie within one window.
+TEST(CloseGapTest, KeptTokensAreReadAsNearKeys) {
   for (const std::string& spelling : Spellings()) {
     for (const int64_t keep : {4, 70, 130, 190}) {
       SCOPED_TRACE(spelling + " " + std::to_string(keep));
@@ -104,8 +104,8 @@ TEST(CloseGapTest, KeptTokensComeNear) {
   }
 }
 
-// Kept rows of which a window has dropped the first tiles.
-TEST(CloseGapTest, WindowsTurnTheKeptTokensThatTheyHave) {
+// A window has dropped the first tiles of the kept rows.
+TEST(CloseGapTest, WindowsRotateTheKeptTokensThatTheyStillHave) {
   LiveText text(PlanOf("window:size=100"), Text());
   for (int64_t t = 0; t < 260; ++t) text.Append(t, 1);
   text.Evict(230, 5);
@@ -115,7 +115,7 @@ TEST(CloseGapTest, WindowsTurnTheKeptTokensThatTheyHave) {
   text.ReadAndCheck(301, 20);
 }
 
-TEST(CloseGapTest, AWindowThatHasDroppedWhatItWouldSeeRefuses) {
+TEST(CloseGapTest, AWindowThatHasDroppedKeysItWouldSeeRefuses) {
   LiveText text(PlanOf("window:size=20"), Text());
   for (int64_t t = 0; t < 266; ++t) text.Append(t, 1);
   text.Evict(130, 130);
@@ -126,7 +126,7 @@ TEST(CloseGapTest, AWindowThatHasDroppedWhatItWouldSeeRefuses) {
   text.ReadAndCheck(300, 30);
 }
 
-TEST(CloseGapTest, WindowsTrimBackIntoTheKeptTokensThatTheyHave) {
+TEST(CloseGapTest, WindowsTrimBackIntoTheKeptTokensThatTheyStillHave) {
   LiveText text(PlanOf("window:size=100"), Text());
   for (int64_t t = 0; t < 260; ++t) text.Append(t, 1);
   text.Evict(230, 5);
@@ -168,7 +168,7 @@ TEST(CloseGapTest, RefusesWithTheReason) {
     EXPECT_EQ(text.frame(), 0);
     text.ReadAndCheck(300, 20);
   }
-  // Keys that no plan turns may be of any type.
+  // If the plan rotates no key, every type is allowed.
   for (const char* spelling : {"rerope:window=20", "dca:chunk=24", "nope"}) {
     LiveText text(PlanOf(spelling), Text(), DType::kQ8_0);
     text.Append(0, 300);
@@ -177,7 +177,7 @@ TEST(CloseGapTest, RefusesWithTheReason) {
   }
 }
 
-TEST(CloseGapTest, BehindTheGapNoByteIsTouched) {
+TEST(CloseGapTest, NoByteBehindTheGapChanges) {
   for (const DType type : kTypes) {
     LiveText text(PlanOf("rerope:window=20"), Text(), type);
     text.Append(0, 400);
@@ -187,7 +187,8 @@ TEST(CloseGapTest, BehindTheGapNoByteIsTouched) {
       before.push_back(MainKeys(text.store(), tile));
     }
     text.CloseGap();
-    for (const int64_t tile : {0, 1, 2, 3}) {  // the kept have no pace either
+    for (const int64_t tile :
+         {0, 1, 2, 3}) {  // kept keys have no rotation either
       EXPECT_TRUE(MainKeys(text.store(), tile) ==
                   before[static_cast<size_t>(tile)]);
     }
@@ -241,7 +242,7 @@ TEST(ChangePlanTest, ScoresAreThoseOfAStoreFilledUnderTheNewPlan) {
                        std::string(InfoOf(type).name) + " gap " +
                        std::to_string(gap) + " size " + std::to_string(size));
           LiveText text(PlanOf(change.from, change.from_length), Text(), type);
-          for (int64_t t = 0; t < size; t += 20) {  // so that rings let go
+          for (int64_t t = 0; t < size; t += 20) {  // so that rings drop keys
             text.Append(t, std::min<int64_t>(20, size - t));
           }
           if (gap > 0) text.Evict(4, 72);
@@ -262,7 +263,7 @@ TEST(ChangePlanTest, ScoresAreThoseOfAStoreFilledUnderTheNewPlan) {
   }
 }
 
-TEST(ChangePlanTest, ThereAndBackManyTimes) {
+TEST(ChangePlanTest, ManyChangesThereAndBackMatchTheDefinition) {
   LiveText text(PlanOf("rope"), Text());
   text.Append(0, 200);
   const std::vector<const char*> plans = {
@@ -277,7 +278,7 @@ TEST(ChangePlanTest, ThereAndBackManyTimes) {
   }
 }
 
-// A ring whose tile was begun anew in its middle.
+// A tile of the ring begins in its middle.
 TEST(ChangePlanTest, ARingOfOneKeyGrowsAfterATrim) {
   LiveText text(PlanOf("rerope:window=1"), Text());
   for (int64_t t = 0; t < 300; ++t) text.Append(t, 1);
@@ -288,7 +289,7 @@ TEST(ChangePlanTest, ARingOfOneKeyGrowsAfterATrim) {
   text.ReadAndCheck(300, 20);
 }
 
-TEST(ChangePlanTest, WhatAWindowHasDroppedIsAReasonToRefuse) {
+TEST(ChangePlanTest, RefusesPlansThatSeeTokensTheWindowHasDropped) {
   for (const char* to : {"rope", "rerope:window=20", "window:size=200"}) {
     LiveText text(PlanOf("window:size=20"), Text());
     for (int64_t t = 0; t < 300; ++t) text.Append(t, 1);
@@ -298,7 +299,7 @@ TEST(ChangePlanTest, WhatAWindowHasDroppedIsAReasonToRefuse) {
     EXPECT_THROW(text.store().ChangePlan(PlanOf(to)), std::invalid_argument);
     text.ReadAndCheck(300, 20);  // as it was
   }
-  // Before anything is gone it may.
+  // Before a token is dropped the change is allowed.
   LiveText text(PlanOf("window:size=20"), Text());
   text.Append(0, 100);
   text.ChangePlan(PlanOf("rope"));
@@ -306,7 +307,7 @@ TEST(ChangePlanTest, WhatAWindowHasDroppedIsAReasonToRefuse) {
   EXPECT_TRUE(text.store().WhyNotChangePlan(MakePlan("rope", 32, 100)));
 }
 
-// Where both plans give all pairs so far the same distance.
+// Both plans give all pairs so far the same distance.
 TEST(ChangePlanTest, PlansThatAgreeSoFarGiveTheSameOutputs) {
   for (const auto& [from, to, size] :
        std::vector<std::tuple<const char*, const char*, int64_t>>{
@@ -323,13 +324,13 @@ TEST(ChangePlanTest, PlansThatAgreeSoFarGiveTheSameOutputs) {
     const auto want = before.Read(size - 20, 20);
     const auto got = after.ReadAndCheck(size - 20, 20);
     for (size_t at = 0; at < want.size(); ++at) {
-      // Those that came first were turned once by other tables.
+      // The first keys were rotated once by other tables.
       ASSERT_NEAR(got[at], want[at], 64 * 0x1p-24 * 4) << from << " " << to;
     }
   }
 }
 
-TEST(ChangePlanTest, MemoryIsThatOfTheNewPlan) {
+TEST(ChangePlanTest, MemoryIsAtMostThatOfTheNewPlan) {
   const Sequence s = MakeSequence({1, 1, 8}, 4000, 41);
   const auto fresh = [&](const char* spelling) {
     LiveText text(MakePlan(spelling, 8, 4000), s);
@@ -349,8 +350,8 @@ TEST(ChangePlanTest, MemoryIsThatOfTheNewPlan) {
   }
 }
 
-// Whatever is allowed, in any order, with a look at the outputs every time.
-TEST(KvEditTest, AnyOrderOfEditsGivesTheOutputsOfTheTextThatIsLeft) {
+// Makes allowed changes in random order and checks outputs after each.
+TEST(KvEditTest, AnyOrderOfEditsGivesTheOutputsOfTheRemainingText) {
   const std::vector<std::string> plans = {"rope",
                                           "rerope:window=20",
                                           "leaky-rerope:window=64,k=16",
@@ -373,7 +374,7 @@ TEST(KvEditTest, AnyOrderOfEditsGivesTheOutputsOfTheTextThatIsLeft) {
     std::string log;
     for (int64_t step = 0; step < 25; ++step) {
       const int64_t size = text.store().size();
-      // Mostly a little, so that texts grow.
+      // Edits are mostly small, so that texts grow.
       const int64_t a =
           size - rng.Below(1 + (rng.Below(3) == 0 ? size : size / 4));
       switch (rng.Below(8)) {

@@ -1,4 +1,4 @@
-// Images of stores, as files keep them: back with the same bits, or refused.
+// Images of stores, as files hold them: Restore gives the same bits or refuses.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ const Sequence& Text() {
   return kText;
 }
 
-// A text with a gap that was closed, if the plan lets it, and an open one.
+// A text with a closed gap, if the plan allows that, and an open gap.
 LiveText Edited(const std::string& spelling, DType type, bool edits = true) {
   LiveText text(MakePlan(spelling, kShape.D, 700), Text(), type);
   for (int64_t t = 0; t < 440; t += 40) text.Append(t, 40);
@@ -36,7 +36,7 @@ LiveText Edited(const std::string& spelling, DType type, bool edits = true) {
   return text;
 }
 
-TEST(KvImageTest, ARestoredStoreGoesOnWithTheSameBits) {
+TEST(KvImageTest, ARestoredStoreContinuesWithTheSameBits) {
   for (const DType type :
        {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
     for (const std::string& spelling : Spellings()) {
@@ -44,7 +44,7 @@ TEST(KvImageTest, ARestoredStoreGoesOnWithTheSameBits) {
         SCOPED_TRACE(spelling + (edits ? " edited" : ""));
         LiveText text = Edited(spelling, type, edits);
         LiveText copy(text.plan(), Text(), type);
-        copy.Append(0, 300);  // what was there is forgotten
+        copy.Append(0, 300);  // Restore replaces this text
         copy.RestoreFrom(text);
         ASSERT_TRUE(BytesOf(copy.store()) == BytesOf(text.store()));
         ASSERT_EQ(copy.Read(500, 40), text.ReadAndCheck(500, 40));
@@ -57,7 +57,7 @@ TEST(KvImageTest, ARestoredStoreGoesOnWithTheSameBits) {
   }
 }
 
-TEST(KvImageTest, EmptyAndFullyEvictedStoresComeBack) {
+TEST(KvImageTest, EmptyAndFullyEvictedStoresAreRestored) {
   for (const char* spelling :
        {"rope", "rerope:window=20", "window:size=20", "window:size=1"}) {
     for (const int64_t size : {0, 100, 256}) {
@@ -88,7 +88,7 @@ void ExpectRefused(const std::string& spelling, const std::string& what,
   other.ReadAndCheck(150, 20);
 }
 
-TEST(KvImageTest, CountsThatMakeNoSenseAreRefused) {
+TEST(KvImageTest, CountsThatContradictEachOtherAreRefused) {
   for (const char* spelling :
        {"rope", "rerope:window=20", "dca:chunk=24", "window:size=20",
         "self-extend:window=20,group=3", "sink-window:size=20,sinks=4"}) {
@@ -119,7 +119,7 @@ TEST(KvImageTest, CountsThatMakeNoSenseAreRefused) {
       image.taken_out = image.frame = 0;
     });
   }
-  // A plan that its frame would not leave as it was.
+  // This plan does not allow a shift by that frame.
   for (const char* spelling :
        {"dca:chunk=24", "self-extend:window=20,group=3"}) {
     ExpectRefused(spelling, "a frame between chunks", [](KvImage& image) {
@@ -157,8 +157,8 @@ TEST(KvImageTest, TilesThatDoNotFitAreRefused) {
   }
 }
 
-// Refused, or the tile was one that nobody reads.
-TEST(KvImageTest, AnImageWithoutOneTileIsRefusedOrWorks) {
+// An image without a tile is refused, unless no query reads the tile.
+TEST(KvImageTest, AnImageWithoutATileIsRefusedIfTheTileIsRead) {
   for (const std::string& spelling : Spellings()) {
     LiveText text = Edited(spelling, DType::kF32);
     const KvImage whole = text.store().Image();

@@ -13,10 +13,10 @@ namespace {
 
 constexpr int64_t kPanels = kTile / kernels::kKeyPanel;
 
-// Tokens that one task of Append takes.
+// The tokens of one task of Append.
 constexpr int64_t kTokensPerTask = 64;
 
-// Floats of a key that need no memory of the heap while it is rotated.
+// The widest key, in floats, that is rotated without memory from the heap.
 constexpr int64_t kRowOnStack = 256;
 
 }  // namespace
@@ -121,8 +121,8 @@ int64_t KvStore::BytesFor(int64_t size, int64_t chunk) const {
   int64_t most = 0;
   for (size_t s = 0; s < stores_.size(); ++s) {
     const position::KeyStore& store = stores_[s];
-    // Append drops what is out of reach before it grows by a chunk. The ends
-    // of both are somewhere in a tile.
+    // Append drops what is out of reach before it grows by a chunk. Both ends
+    // of the part that is left lie somewhere within a tile.
     int64_t tiles = all;
     if (store.reach < size) {
       tiles = std::min(
@@ -137,7 +137,7 @@ int64_t KvStore::BytesFor(int64_t size, int64_t chunk) const {
 void KvStore::Append(const float* keys, const float* values, int64_t T,
                      RotationTables& tables, ParallelFor& threads) {
   if (T == 0) return;
-  // Padding before id 0 may stand in the tables.
+  // The tables may begin with padding before id 0.
   const int64_t skip = Slots() - tables.first();
   ROPEWALK_CHECK(skip >= 0 && skip + T <= tables.size());
   Prepare(T);

@@ -1,27 +1,28 @@
-// Keys and values of one sequence in one layer.
+// A store: the keys and values of one sequence in one layer.
 //
 // Row j of the main store is the key of token j as the far band reads it,
-// rotated once when it arrives and never again. Where near keys are rotated
-// otherwise, a ring of them stands beside the main store and keeps only what
-// the near band can still reach. Plans without a far band keep only a window
-// of keys and values, and sink plans their first rows besides.
+// rotated once when it is appended and never again. If near keys are rotated
+// differently, a ring beside the main store holds them, and keeps only those
+// that the near band can still reach. Plans without a far band keep only a
+// window of keys and values, and sink plans their first rows too.
 //
-// Storage comes in tiles of kTile tokens, so that growing copies nothing and
-// dropping the oldest is freeing a tile; freed tiles are used again. What lies
-// in a tile, in which type, is kernels/stored.h; values come in blocks of
-// kValueBlock columns, since rows of a wide value (a gated attention unit's)
-// would else fall on a few sets of the cache and drive each other out.
+// Storage consists of tiles of kTile tokens. So growing copies nothing, the
+// oldest tokens are dropped by freeing a tile, and freed tiles are used again.
+// kernels/stored.h describes the contents of a tile. Values are stored in
+// blocks of kValueBlock columns: whole rows of a wide value (of a gated
+// attention unit) would compete for a few sets of the cache.
 //
-// Tokens have ids, by which position schemes know them, and slots, by which
-// the tiles do. Both are the same until something is taken out of the middle:
+// Position schemes know tokens by ids, tiles know them by slots. The two are
+// equal until tokens are taken out of the middle:
 //
 //   slots   0 .. keep | taken out | ............
 //   ids     0 .. keep |           | ............   after Evict
 //   ids     0 .. keep             | keep .......   after CloseGap
 //
-// The key of id j is rotated by the position of j + frame(), frame() being what
-// the ids have moved by. As scores depend on distances, renumbering leaves all
-// keys behind the gap as they are; only the few in front may have to be turned.
+// The key of id j is rotated by the position of j + frame(), where frame() is
+// how far the ids have moved. Scores depend on distances, so renumbering
+// changes no key behind the gap; only the few in front of it may have to be
+// rotated.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_KV_STORE_H_
 #define ROPEWALK_ATTENTION_SERVING_KV_STORE_H_
@@ -42,20 +43,21 @@
 
 namespace ropewalk::attention {
 
-// Why a store of this plan and type could not take `count` tokens out behind
-// the first `keep` and close up (KvStore::CloseGap); nothing where it could.
+// The reason why a store of this plan and type could not take out `count`
+// tokens after the first `keep` and close the gap (KvStore::CloseGap), or
+// nullopt.
 std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
                                           DType type, int64_t keep,
                                           int64_t count);
 
-// Ids [first, last), which lie in the slots [first + offset, last + offset).
+// Ids [first, last), which have the slots [first + offset, last + offset).
 struct Segment {
   int64_t first = 0;
   int64_t last = 0;
   int64_t offset = 0;
 };
 
-// Everything in a store, as views, for files (engine/prompt_cache.h).
+// The contents of a store, as views, for files (engine/prompt_cache.h).
 struct KvImage {
   struct Tile {
     int64_t number = 0;
@@ -71,58 +73,61 @@ struct KvImage {
   std::vector<Tile> values;
 };
 
-// Movable. One thread at a time, but for reading. What needs memory throws
-// MemoryLimitError where the pool has no more, and std::bad_alloc where the
-// system has none.
+// Movable. Only one thread may change it at a time; several may read it.
+// Methods that take memory throw MemoryLimitError at the limit of the pool, and
+// std::bad_alloc if the system has no memory left.
 class KvStore {
  public:
-  // Shares `plan`. Memory comes from `pool`, or from one of its own. Throws
-  // like Validate, and for a type that no store may have.
+  // Shares `plan`. Memory comes from `pool`, or from a new pool if it is null.
+  // Throws like Validate, and std::invalid_argument for a type that is not f32,
+  // f16, bf16 or q8_0.
   KvStore(std::shared_ptr<const position::Plan> plan, const HeadShape& shape,
           DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
-  // A plan of its own.
+  // The same with a copy of `plan`.
   KvStore(const position::Plan& plan, const HeadShape& shape,
           DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
   KvStore(KvStore&&) = default;
   KvStore& operator=(KvStore&&) = default;
 
-  // The same text in another store. Both share the tiles; a tile that one of
-  // them writes to is copied first.
+  // Returns another store with the same text. Both share the tiles; a shared
+  // tile is copied before one of them writes to it.
   KvStore Fork() const { return *this; }
 
-  // Id of the next token: those appended, less those renumbered away.
+  // The id of the next token: the tokens appended less those that CloseGap has
+  // removed.
   int64_t size() const { return size_; }
   DType type() const { return type_; }
   const HeadShape& shape() const { return shape_; }
   const position::Plan& plan() const { return *plan_; }
 
-  // By how much ids behind the gap have moved: the slot of id j is
-  // j + frame(), and rotation tables for ids from i on begin at i + frame().
+  // How far ids behind the gap have moved: the slot of id j is j + frame(), and
+  // rotation tables for ids from i on begin at i + frame().
   int64_t frame() const { return frame_; }
 
-  // Where the ids lie that are not taken out: one run, or two.
+  // The runs of ids that are not taken out: one or two.
   std::vector<Segment> Segments() const;
 
   // Takes all memory that Append needs for T tokens, and drops what no query
-  // from id size() on can reach. Append does both where nobody did it before;
-  // who appends to many stores does it first, so that none is left behind.
-  // Where it throws, GiveSpareBack makes the store what it was.
+  // from id size() on can reach. Append calls it if needed; a caller that
+  // appends to several stores calls it for all of them first, so that Append
+  // cannot fail in some only. If it throws, GiveSpareBack restores the store.
   void Prepare(int64_t T);
   void GiveSpareBack();
-  // Bytes that Prepare would take from the pool, before it drops anything.
+  // The bytes that Prepare would take from the pool, before it drops anything.
   int64_t BytesToPrepare(int64_t T) const;
-  // Bytes of a store that read `size` tokens, in chunks of `chunk` at most.
+  // The most bytes of a store that read `size` tokens in chunks of at most
+  // `chunk`.
   int64_t BytesFor(int64_t size, int64_t chunk) const;
 
   // Appends T tokens with the ids [size(), size() + T). `tables` must cover
-  // them, by their slots (padding before id 0 may stand in them).
+  // their slots, and may also cover padding before id 0.
   //
   //   keys [T, G, D], not rotated   values [T, G, ValueWidth()]
   void Append(const float* keys, const float* values, int64_t T,
               RotationTables& tables, ParallelFor& threads);
 
-  // Panels of head g in a tile of slots, under key store `store`; one column
-  // block of its values. The tile must be within reach.
+  // The panels of keys of head g in a tile of key store `store`, and one column
+  // block of its values in a tile. The tile must be within reach.
   const void* KeyPanels(int64_t store, int64_t tile, int64_t g) const;
   const void* Values(int64_t tile, int64_t g, int64_t block) const;
 
@@ -130,55 +135,56 @@ class KvStore {
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;
   void CopyValue(int64_t j, int64_t g, float* out) const;
 
-  // Of keys and values, tiles that others share included.
+  // The bytes of keys and values, tiles shared with others included.
   int64_t bytes() const;
 
-  // What follows changes a live store (kv_edit.cc). Each has a question beside
-  // it that answers why it cannot be done, or nothing where it can; the change
-  // itself throws std::invalid_argument with that reason and then has changed
-  // nothing.
+  // The methods below change a live store (kv_edit.cc). WhyNotX() returns the
+  // reason why X() would fail, or nullopt. X() throws std::invalid_argument
+  // with that reason and leaves the store unchanged.
 
-  // Keeps the ids [0, size): a prefix that another text shares. Near keys that
-  // the ring has given up are formed again from the main store: the same bits
-  // where that holds them unrotated in f32, equal to rounding otherwise.
+  // Keeps the ids [0, size), for example a prefix that another text shares.
+  // Near keys that the ring has dropped are computed again from the main store:
+  // with the same bits if that holds unrotated keys in f32, else up to
+  // rounding.
   std::optional<std::string> WhyNotTrim(int64_t size) const;
   void Trim(int64_t size);
 
-  // Takes `count` tokens out behind the first `keep`, the oldest but for the
-  // kept ones. Their ids stay vacant and the others keep theirs. Called again
-  // with the same `keep` it takes out the next oldest.
+  // Takes out the `count` oldest tokens after the first `keep`. Their ids stay
+  // vacant, and all other tokens keep their ids. A second call with the same
+  // `keep` takes out the next oldest tokens.
   std::optional<std::string> WhyNotEvict(int64_t keep, int64_t count) const;
   void Evict(int64_t keep, int64_t count);
 
-  // Whether Evict and CloseGap after it would both do.
+  // The reason why Evict followed by CloseGap would fail, or nullopt.
   std::optional<std::string> WhyNotShift(int64_t keep, int64_t count) const;
 
-  // Renumbers the ids behind what was taken out, so that the text closes up
-  // and the next token follows on. Nothing behind the gap is touched. The
-  // `keep` rows in front are turned where the plan rotates keys at a pace
-  // (rerope's far keys have none), which a quantised store refuses: they would
-  // be rounded a second time. The log n scale then counts what is left.
+  // Renumbers the ids behind the vacant ones, so that there is no gap. Nothing
+  // behind the gap is changed. The `keep` rows in front are rotated if the
+  // plan's rotation of keys depends on position (for rerope's far keys it does
+  // not); a quantised store refuses that, because they would be rounded a
+  // second time. The log n scale then counts the tokens that are left.
   std::optional<std::string> WhyNotCloseGap() const;
   void CloseGap();
 
-  // Goes over to another plan: keys as that plan stores them. Scores are then
-  // those of a store that was filled under `plan`, to rounding; what the upper
-  // layers stored was still computed under the old one, so that the whole
-  // model agrees with a fresh prefill only where both plans give all pairs so
-  // far the same distance (docs/attention.md).
+  // Changes to another plan: stores keys as that plan needs them. Scores then
+  // equal those of a store that was filled under `plan`, up to rounding. In a
+  // model, keys and values of upper layers were still computed under the old
+  // plan, so the model equals a fresh prefill only if both plans give all pairs
+  // so far the same distance (docs/attention.md).
   std::optional<std::string> WhyNotChangePlan(const position::Plan& plan) const;
   void ChangePlan(std::shared_ptr<const position::Plan> plan);
   void ChangePlan(const position::Plan& plan);
 
-  // Contents for a file, and back; the image must come from a store of the
-  // same plan, shape and type, and fit: else std::invalid_argument.
+  // Image returns the contents for a file; Restore takes them back. Throws
+  // std::invalid_argument unless the image is of a store of the same plan,
+  // shape and type, and consistent.
   KvImage Image() const;
   void Restore(const KvImage& image);
 
  private:
   KvStore(const KvStore&) = default;
 
-  // Distance from one head to the next within a tile, and of a value block.
+  // The bytes of one head's keys in a tile, and of one value block.
   int64_t KeyHeadBytes() const;
   int64_t ValueHeadBytes() const;
 
@@ -187,12 +193,12 @@ class KvStore {
     return slot < keep_ ? slot : slot - frame_;
   }
   int64_t Slots() const { return size_ + frame_; }
-  // Ids that are vacant: taken out, and not closed up.
+  // The vacant ids: taken out by Evict and not yet closed by CloseGap.
   position::KeyRange Vacant() const {
     return {keep_, keep_ + taken_out_ - frame_};
   }
   uint8_t* KeyPanel(const Tiles& tiles, int64_t slot, int64_t g) const;
-  // The tables of a key store of the plan.
+  // The frequency table of a key store of the plan.
   const position::FrequencyTable& TableOf(
       const position::KeyStore& store) const {
     return plan_->tables[static_cast<size_t>(store.table)];
@@ -200,20 +206,21 @@ class KvStore {
   // Drops the tiles that no query from id size() on can reach.
   void DropUnreachable();
 
-  // Why `open` ids behind the first `keep` cannot be closed up.
+  // The reason why a gap of `open` ids after the first `keep` cannot be closed,
+  // or nullopt.
   std::optional<std::string> WhyNotClose(int64_t keep, int64_t open) const;
-  // First id, of those up to `size` that `store` should hold for the query of
-  // that id and all later ones, whose keys, looked for in `keys`, or values are
-  // gone; nothing where all are there.
+  // The first id whose value, or whose key in `keys`, was dropped, among the
+  // ids below `size` that `store` must hold for queries from id `size` on;
+  // nullopt if all are there.
   std::optional<int64_t> FirstMissing(const Tiles& keys,
                                       const position::KeyStore& store,
                                       int64_t size) const;
-  // Turns [D] keys, as the main store keeps that of `id`, into those that were
-  // given to Append, and these into what `store` keeps.
+  // Unrotate turns a key [D] of `id` from the main store into the key that was
+  // given to Append. WriteKey stores such a key in `store`, rotated.
   void Unrotate(int64_t id, float* key) const;
   void WriteKey(size_t store, int64_t id, int64_t g, const float* raw);
-  // Makes the tiles of a store that are within reach and not there, out of the
-  // main store of `from`.
+  // Fills the missing tiles of a key store that are within reach, from the main
+  // store of `from`.
   void FillFrom(const KvStore& from, size_t store);
 
   std::shared_ptr<const position::Plan> plan_;
@@ -224,9 +231,9 @@ class KvStore {
   std::vector<Tiles> keys_;  // one for each key store
   Tiles values_;
   int64_t size_ = 0;
-  int64_t keep_ = 0;  // ids in front of what was taken out
-  int64_t taken_out_ = 0;
-  int64_t frame_ = 0;  // of what was taken out, closed up
+  int64_t keep_ = 0;       // ids in front of the gap
+  int64_t taken_out_ = 0;  // tokens, in all
+  int64_t frame_ = 0;      // those of them whose ids CloseGap has removed
 };
 
 }  // namespace ropewalk::attention

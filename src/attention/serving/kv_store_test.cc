@@ -1,4 +1,4 @@
-// What a store holds and how much of it: trimming, taking out, files, memory.
+// Trim, Evict, and the memory of stores.
 
 #include "attention/serving/kv_store.h"
 
@@ -28,7 +28,7 @@ bool IsWindow(const std::string& spelling) {
   return spelling.find("window:") != std::string::npos;
 }
 
-// Calls body(spelling, type): every spelling in f32, some in the other types.
+// Calls body(spelling, type) for every spelling in f32 and some in other types.
 template <typename Body>
 void ForSpellingsAndTypes(const Body& body) {
   for (const DType type : kTypes) {
@@ -45,8 +45,8 @@ void ForSpellingsAndTypes(const Body& body) {
   }
 }
 
-// Around 0, the window, the ring's spare rows, and tiles.
-TEST(TrimTest, ATextGoesOnAsIfItHadAlwaysEndedThere) {
+// Sizes are around 0, the window, the ring's spare rows, and tiles.
+TEST(TrimTest, ATrimmedTextContinuesLikeAShorterText) {
   ForSpellingsAndTypes([&](const std::string& spelling, DType type) {
     const position::Plan plan = MakePlan(spelling, kShape.D, 400);
     for (const int64_t size : {0, 1, 19, 20, 127, 128, 129, 236, 255, 256, 257,
@@ -66,7 +66,8 @@ TEST(TrimTest, ATextGoesOnAsIfItHadAlwaysEndedThere) {
       if (size > 0) fresh.Append(0, size);
       const auto prefilled = text.ReadAndCheck(300, 40);
       const auto decoded = text.ReadAndCheck(340, 1);
-      // Where no near keys had to be formed again, or out of unrotated f32.
+      // The bits are equal if no near key was computed again, or if it was
+      // computed from an unrotated f32 key.
       if (plan.KeyStores(nullptr).size() == 1 ||
           (type == DType::kF32 && plan.KeyStores(nullptr)[0].key.IsZero())) {
         ASSERT_EQ(fresh.Read(300, 40), prefilled);
@@ -77,7 +78,7 @@ TEST(TrimTest, ATextGoesOnAsIfItHadAlwaysEndedThere) {
   });
 }
 
-TEST(TrimTest, WindowsSayWhatIsGoneAndStayAsTheyWere) {
+TEST(TrimTest, WindowsNameTheTokenThatIsGoneAndStayUnchanged) {
   for (const char* spelling :
        {"window:size=20", "sink-window:size=20,sinks=4"}) {
     LiveText text(MakePlan(spelling, kShape.D, 400), Text());
@@ -100,7 +101,7 @@ TEST(TrimTest, WindowsSayWhatIsGoneAndStayAsTheyWere) {
   }
 }
 
-// Ring tiles that a trim forms again are dropped again later.
+// Trim computes tiles of the ring again; they must be dropped again later.
 TEST(TrimTest, RingsStaySmallHoweverOftenTheTextIsTrimmed) {
   const Sequence s = MakeSequence({1, 1, 8}, 3000, 31);
   const int64_t row = 8 * 4;
@@ -124,7 +125,7 @@ TEST(TrimTest, RingsStaySmallHoweverOftenTheTextIsTrimmed) {
   }
 }
 
-TEST(TrimTest, TilesAreUsedAgain) {
+TEST(TrimTest, FreedTilesAreUsedAgain) {
   LiveText text(MakePlan("rerope:window=20", kShape.D, 400), Text());
   text.Append(0, 500);
   const int64_t bytes = text.store().bytes();
@@ -137,7 +138,7 @@ TEST(TrimTest, TilesAreUsedAgain) {
   }
 }
 
-TEST(EvictTest, TheRestKeepsItsIdsAndItsScores) {
+TEST(EvictTest, RemainingTokensKeepTheirIdsAndScores) {
   ForSpellingsAndTypes([&](const std::string& spelling, DType type) {
     const position::Plan plan = MakePlan(spelling, kShape.D, 500);
     for (const int64_t keep : {0, 4, 128, 130}) {
@@ -157,7 +158,7 @@ TEST(EvictTest, TheRestKeepsItsIdsAndItsScores) {
   });
 }
 
-TEST(EvictTest, EverythingButTheKeptMayGo) {
+TEST(EvictTest, AllButTheKeptTokensCanBeEvicted) {
   for (const char* spelling : {"rope", "rerope:window=20", "window:size=20"}) {
     for (const int64_t keep : {0, 4}) {
       for (const int64_t size : {100, 256}) {
@@ -171,7 +172,7 @@ TEST(EvictTest, EverythingButTheKeptMayGo) {
   }
 }
 
-TEST(EvictTest, RefusesWhatIsNotThere) {
+TEST(EvictTest, RefusesTokensThatAreNotThere) {
   LiveText text(MakePlan("rope", kShape.D, 500), Text());
   text.Append(0, 100);
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -193,14 +194,14 @@ TEST(EvictTest, RefusesWhatIsNotThere) {
   EXPECT_FALSE(text.store().WhyNotEvict(4, 86));
   EXPECT_TRUE(text.store().WhyNotEvict(4, 87));
   EXPECT_TRUE(text.store().WhyNotEvict(4, kMost));
-  // In the middle of what is gone no text can end.
+  // A text cannot end within the gap.
   EXPECT_TRUE(text.store().WhyNotTrim(5));
   EXPECT_TRUE(text.store().WhyNotTrim(13));
   EXPECT_FALSE(text.store().WhyNotTrim(14));
   EXPECT_FALSE(text.store().WhyNotTrim(4));
 }
 
-TEST(EvictTest, TrimmingBackToTheKeptForgetsTheGap) {
+TEST(EvictTest, TrimmingToTheKeptTokensRemovesTheGap) {
   for (const std::string& spelling : Spellings()) {
     for (const bool close : {false, true}) {
       for (const int64_t size : {4, 3, 0}) {
@@ -209,7 +210,7 @@ TEST(EvictTest, TrimmingBackToTheKeptForgetsTheGap) {
         const position::Plan plan = MakePlan(spelling, kShape.D, 500);
         LiveText text(plan, Text());
         text.Append(0, 180);
-        text.Evict(4, 72);  // of 3 and 24 a multiple
+        text.Evict(4, 72);  // a multiple of 3 and 24
         if (close && text.store().WhyNotCloseGap()) continue;
         if (close) text.CloseGap();
         if (text.store().WhyNotTrim(size)) continue;
@@ -218,7 +219,7 @@ TEST(EvictTest, TrimmingBackToTheKeptForgetsTheGap) {
         text.ExpectStoredRows(1);
         text.ReadAndCheck(200, 150);
         text.ReadAndCheck(350, 1);
-        text.Evict(2, 20);  // another `keep` is free now
+        text.Evict(2, 20);  // another `keep` is allowed now
         text.ReadAndCheck(351, 1);
       }
     }
@@ -237,7 +238,7 @@ TEST(EvictTest, AStreamTakesConstantMemory) {
         if (step % 3 == 0) text.CloseGap();
         text.Append(step * 7, 100);
       }
-      // The tiles that straddle either end of the gap.
+      // The allowance is for tiles that are partly in the gap, at both ends.
       EXPECT_LE(text.store().bytes(), bytes * 6 / 4) << spelling;
       text.ReadAndCheck(400, 20);
     }
@@ -288,7 +289,7 @@ TEST(KvStoreTest, ARingOf512CostsAFiftiethOf16k) {
   }
 }
 
-TEST(KvStoreTest, RefusesShapesThatMakeNoSense) {
+TEST(KvStoreTest, RefusesInvalidShapes) {
   const position::Plan plan = MakePlan("rope", 8, 10);
   EXPECT_THROW(BandedAttention(plan, {3, 2, 8}), std::invalid_argument);
   EXPECT_THROW(BandedAttention(plan, {0, 1, 8}), std::invalid_argument);

@@ -18,8 +18,8 @@ namespace {
 
 constexpr int64_t kHugePage = int64_t{2} << 20;
 
-// Tiles of a slab: as many as a huge page holds, and enough of larger ones
-// that rounding up to whole pages wastes little.
+// The fewest tiles of a slab. A slab has as many tiles as a huge page holds,
+// and at least this many, so that rounding up to whole pages wastes little.
 constexpr int64_t kFewestTiles = 8;
 
 int64_t RoundUp(int64_t bytes, int64_t to) {
@@ -66,7 +66,7 @@ TilePool::Slab& TilePool::AddSlab(int64_t step, SizeClass& size_class) {
   if (memory == nullptr) throw std::bad_alloc();
   Slab slab{.memory = std::unique_ptr<void, Free>(memory), .bytes = bytes};
 #ifdef MADV_HUGEPAGE
-  // Only asked: without them all is the same but for the time.
+  // The result is ignored: without huge pages only the time differs.
   madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
 #endif
   slab.tiles = bytes / step;

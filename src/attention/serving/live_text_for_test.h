@@ -1,5 +1,5 @@
-// A text that is read and edited, beside the definition of what attention over
-// it should give.
+// A text that is read and edited, with the definition of the outputs that
+// attention over it should have.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_LIVE_TEXT_FOR_TEST_H_
 #define ROPEWALK_ATTENTION_SERVING_LIVE_TEXT_FOR_TEST_H_
@@ -21,7 +21,7 @@
 
 namespace ropewalk::attention {
 
-// Everything that an image says, to compare two.
+// All contents of a store's image as one string, to compare two stores.
 inline std::string BytesOf(const KvStore& store) {
   const KvImage image = store.Image();
   std::string out;
@@ -44,7 +44,7 @@ inline std::string BytesOf(const KvStore& store) {
   return out;
 }
 
-// Borrows the sequence. Tokens of the text are rows of it.
+// Borrows the sequence `s`. The tokens of the text are rows of `s`.
 class LiveText {
  public:
   LiveText(position::Plan plan, const Sequence& s, DType type = DType::kF32)
@@ -73,7 +73,7 @@ class LiveText {
     for (int64_t t = 0; t < T; ++t) rows_.push_back(row + t);
   }
 
-  // Reads rows [row, row + T) of the sequence: their outputs.
+  // Reads rows [row, row + T) of the sequence and returns their outputs.
   std::vector<float> Read(int64_t row, int64_t T) {
     Append(row, T);
     std::vector<float> output(
@@ -91,8 +91,8 @@ class LiveText {
     return output;
   }
 
-  // The same, and some of the outputs are compared with the definition: over
-  // what was appended in f32, over what is stored in other types.
+  // Does the same and compares some of the outputs with the definition: for f32
+  // over the rows that were appended, for other types over what is stored.
   std::vector<float> ReadAndCheck(int64_t row, int64_t T) {
     const std::vector<float> output = Read(row, T);
     const int64_t width = sequence_->shape.ValueWidth();
@@ -114,8 +114,8 @@ class LiveText {
     return output;
   }
 
-  // Every key and value that a query from here on can see is, to `steps` of
-  // the type, what was appended, rotated.
+  // Expects that every stored key and value that later queries can see equals
+  // the appended one, rotated, up to `steps` rounding steps of the type.
   void ExpectStoredRows(int64_t steps) {
     const int64_t D = sequence_->shape.D;
     std::vector<float> got(static_cast<size_t>(std::max(D, ValueWidth())));
@@ -139,7 +139,7 @@ class LiveText {
     }
   }
 
-  // Takes the place of another text, by its image or a changed one.
+  // Becomes the other text, from its image or from a changed image.
   void RestoreFrom(const LiveText& other) {
     RestoreFrom(other, other.store_->Image());
   }
@@ -151,7 +151,7 @@ class LiveText {
     store_->Trim(size);
     rows_.resize(static_cast<size_t>(size));
   }
-  // Behind `keep` and what was taken out before.
+  // Takes out `count` tokens after the first `keep` and after earlier gaps.
   void Evict(int64_t keep, int64_t count) {
     store_->Evict(keep, count);
     auto at = rows_.begin() + keep;
@@ -202,9 +202,9 @@ class LiveText {
                  int64_t steps, const char* what, int64_t id) const {
     double largest = 0;
     for (const double x : want) largest = std::max(largest, std::abs(x));
-    // Rotations cost some half-ulps of the pair; steps as in stored_test.cc,
-    // but one that was turned since is up to sqrt 2 more, of a row whose
-    // largest component was up to sqrt 2 more.
+    // A rotation costs some half-ulps of the pair. The steps are those of
+    // stored_test.cc, but for a row that was rotated since: there a step may be
+    // sqrt 2 larger, of a row whose largest component may be sqrt 2 larger.
     double step = 0;
     if (type_ == DType::kF16) step = 0x1p-11 * largest;
     if (type_ == DType::kBf16) step = 0x1p-8 * largest;
@@ -217,7 +217,7 @@ class LiveText {
     }
   }
 
-  // The score of a query and a key that stand in memory as they do.
+  // The score of a query and the key that is stored.
   double StoredScore(int64_t i, int64_t h, int64_t j) const {
     const auto b = plan().BandOf(i, j);
     if (!b) return -std::numeric_limits<double>::infinity();
@@ -269,9 +269,9 @@ class LiveText {
     return out;
   }
 
-  // As Tolerance in attention_for_test.h, with 12 more half-ulps for a key
-  // that was turned back and forth, and for q8_0 half a step of the query in
-  // 16 bits.
+  // Like Tolerance in attention_for_test.h, plus 12 half-ulps for a key that
+  // was rotated back and forth, and for q8_0 half a step of the query in 16
+  // bits.
   double ToleranceOf(int64_t i, int64_t h) const {
     const int64_t D = sequence_->shape.D;
     const double query =
@@ -283,8 +283,8 @@ class LiveText {
     }
     const HeadShape& shape = sequence_->shape;
     const double factor = shape.ScoreFactor();
-    // Half a step of each of D components, where sqrt(D) is left of the norms'
-    // product.
+    // Half a step for each of D components, relative to the product of the
+    // norms: a factor of sqrt(D).
     const double step =
         static_cast<double>(D + 20) * 0x1p-24 * factor +
         (type_ == DType::kQ8_0

@@ -42,14 +42,14 @@ void RotationTables::Fill(Entry& entry) {
   const int64_t rows = constant ? 1 : T_;
   entry.cos.EnsureSize(rows * pairs);
   entry.sin.EnsureSize(rows * pairs);
-  // Positions mostly follow each other at an even pace, and so do angles: a
-  // row is the one before it turned by one step, in float64. Every kAnchor ids
-  // cos and sin are taken anew, so that no more than some 1e-14 gathers; and
-  // at the same ids wherever a chunk begins, so that its bits do not depend on
-  // where that is.
+  // Positions mostly grow by the same step from id to id, and so do angles: a
+  // row is the row before it, rotated by one step in float64. Every kAnchor ids
+  // cos and sin are computed directly, so that errors stay below some 1e-14.
+  // These ids do not depend on where a chunk begins, so neither do the bits of
+  // a row.
   constexpr int64_t kAnchor = 64;
   const double pace = entry.map.Pace();
-  std::vector<double> turn;  // cos, sin of the row; of a step
+  std::vector<double> turn;  // cos and sin of the row, then of a step
   turn.resize(static_cast<size_t>(4 * pairs));
   double* c = turn.data();
   double* s = c + pairs;

@@ -1,4 +1,4 @@
-// Cosines and sines for the positions of one chunk of tokens.
+// Rotation tables: cosines and sines for the positions of one chunk of tokens.
 //
 // Angles stay in float64 until after cos and sin: a float32 angle at position
 // 131072 is already wrong by about 4e-3 rad. Layers that share a position map
@@ -26,7 +26,7 @@ struct RotationRows {
 // One thread at a time; rows stay valid until the next Begin.
 class RotationTables {
  public:
-  // The ids [first, first + T) from here on.
+  // Sets the ids to [first, first + T).
   void Begin(int64_t first, int64_t T);
 
   int64_t first() const { return first_; }

@@ -15,7 +15,7 @@ int64_t Capacity(const HeadShape& shape) {
   return RowTokens(shape) * shape.Group();
 }
 
-// A partial result in memory.
+// The arrays of a partial result.
 struct Partial {
   float* maxima;  // [rows]
   double* sums;   // [rows]
@@ -72,14 +72,14 @@ RowWorker::RowWorker(const BandedAttention& attention, DType type,
 
 void RowWorker::Run(const Share& share, float* partial) {
   share_ = share;
-  views_ = ViewsOf(attention_, share);
+  views_ = BandViewsOf(attention_, share);
   bounds_.clear();
   rotated_.assign(attention_.plan().bands.size(), false);
   rows_ = share.tokens() * shape_.Group();
   const int64_t width = shape_.ValueWidth();
   int64_t first = share.last_slot;
   int64_t last = share.first_slot;
-  for (const View& view : views_) {
+  for (const BandView& view : views_) {
     bounds_.push_back(
         BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1)));
     first = std::min(first, bounds_.back().any.first);
@@ -160,7 +160,7 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
     for (int64_t p = 0; p < parts; ++p) {
       const Partial from = part(p);
       if (from.sums[r] == 0) continue;
-      // A part whose scores were all NaN has no maximum, but a sum to show it.
+      // A part whose scores were all NaN has the maximum -inf and the sum NaN.
       const double weight =
           from.maxima[r] == kMasked
               ? 1
@@ -177,8 +177,8 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
   }
 }
 
-// What is read after a block of values: the next block, or the keys of the next
-// tile, in the store that its first one is read from.
+// The address that is read after a block of values, for prefetching: the next
+// block or, after the last block, keys of the next tile.
 const void* RowWorker::Next(int64_t tile, int64_t block, int64_t last) const {
   const KvStore& store = *share_.slice->store;
   if (block + 1 < shape_.ValueBlocks()) {
@@ -193,8 +193,8 @@ const void* RowWorker::Next(int64_t tile, int64_t block, int64_t last) const {
   return nullptr;
 }
 
-// Scores of slots [first, last) of one tile at their columns of scores_; false
-// when nothing of them is seen.
+// Writes the scores of slots [first, last) of one tile to their columns of
+// scores_. Returns false if no query sees any of them.
 bool RowWorker::Score(int64_t first, int64_t last) {
   const int64_t tile = first / kTile;
   size_t touched = 0;
@@ -216,7 +216,7 @@ bool RowWorker::Score(int64_t first, int64_t last) {
     std::fill(scores_ + r * kTile + first - column,
               scores_ + r * kTile + last - column, kMasked);
   }
-  // The first view that shows a pair decides it, so it is written last.
+  // The first view that contains a pair decides it, so it is written last.
   for (size_t v = views_.size(); v-- > 0;) {
     if (!bounds_[v].Touches(first, last)) continue;
     Product(views_[v], tile, std::max(first, bounds_[v].any.first),
@@ -233,7 +233,7 @@ bool RowWorker::Score(int64_t first, int64_t last) {
   return true;
 }
 
-void RowWorker::Product(const View& view, int64_t tile, int64_t first,
+void RowWorker::Product(const BandView& view, int64_t tile, int64_t first,
                         int64_t last, float* scores) {
   RotateFor(view.band);
   const int64_t D = shape_.D;
@@ -254,7 +254,7 @@ void RowWorker::Product(const View& view, int64_t tile, int64_t first,
        .stride = kTile,
        .next = share_.slice->store->Values(tile, share_.g, 0)});
   if (shape_.softcap == 0) return;
-  // Before anything is masked, as the cap of -inf is finite.
+  // The cap comes before masking, because the cap of -inf is finite.
   for (int64_t r = 0; r < rows_; ++r) {
     kernels::SoftCap(SoftCapOf(shape_), last - first,
                      scores + r * kTile + first - column);

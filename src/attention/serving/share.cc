@@ -6,16 +6,16 @@
 
 namespace ropewalk::attention {
 
-std::vector<View> ViewsOf(const BandedAttention& attention,
-                          const Share& share) {
-  std::vector<View> views;
+std::vector<BandView> BandViewsOf(const BandedAttention& attention,
+                                  const Share& share) {
+  std::vector<BandView> views;
   const auto& bands = attention.plan().bands;
   const std::vector<Segment> segments = share.slice->store->Segments();
   for (size_t b = 0; b < bands.size(); ++b) {
     for (const Segment& segment : segments) {
       const auto band = static_cast<int64_t>(b);
-      const View view{band, attention.StoreOf(band), &bands[b].selector,
-                      segment};
+      const BandView view{band, attention.StoreOf(band), &bands[b].selector,
+                          segment};
       const Bounds bounds =
           BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
       if (bounds.any.first < bounds.any.last) views.push_back(view);

@@ -1,4 +1,4 @@
-// A share of an attention call, and what its queries see of the store.
+// A share of an attention call, and the parts of the store that it sees.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_SHARE_H_
 #define ROPEWALK_ATTENTION_SERVING_SHARE_H_
@@ -20,34 +20,36 @@ namespace ropewalk::attention {
 
 inline constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
-// Tokens [begin, end) of a slice and the heads that share key head g; and of
-// the slots they see, those in [first_slot, last_slot).
+// Tokens [begin, end) of a slice, the query heads of key head g, and the slots
+// [first_slot, last_slot) of the store.
 struct Share {
   const QuerySlice* slice = nullptr;
-  std::span<const RotationRows> rows;  // of the slice, for each band
+  std::span<const RotationRows> rows;  // of the slice, one for each band
   int64_t g = 0;
   int64_t begin = 0;
   int64_t end = 0;
   int64_t first_slot = 0;
   int64_t last_slot = std::numeric_limits<int64_t>::max();
-  int64_t part = -1;  // where a partial result goes; -1: it is the result
-  int64_t cost = 0;   // keys seen times queries, about
+  int64_t part = -1;  // index of the partial result; -1: not a part
+  int64_t cost = 0;   // about the keys seen times the queries
 
   int64_t tokens() const { return end - begin; }
-  // Id of the share's token t; never negative, padding is in no share.
+  // The id of the share's token t. It is never negative, because shares leave
+  // out padding.
   int64_t Id(int64_t t) const {
     return slice->store->size() - slice->T + begin + t;
   }
 };
 
-// A band over one run of ids. The first view that shows a pair decides it.
-struct View {
+// A band within one segment of ids. The first view that contains a pair decides
+// it.
+struct BandView {
   int64_t band = 0;
-  int64_t store = 0;  // key store that the band reads
+  int64_t store = 0;  // the key store that the band reads
   const position::Selector* selector = nullptr;
   Segment segment;
 
-  // Slots that query `id` sees; both ends never fall as ids rise.
+  // The slots that query `id` sees. Neither end decreases as ids grow.
   position::KeyRange Seen(int64_t id) const {
     const position::KeyRange keys = selector->KeysOf(id);
     const auto clip = [&](int64_t key) {
@@ -58,11 +60,12 @@ struct View {
   }
 };
 
-// The views of a share in which its queries see anything at all.
-std::vector<View> ViewsOf(const BandedAttention& attention, const Share& share);
+// The views of a share in which its queries see at least one key.
+std::vector<BandView> BandViewsOf(const BandedAttention& attention,
+                                  const Share& share);
 
-// What all queries of a view see together, from the first and the last one's
-// share; and what each of them sees at least.
+// The slots that any query of a view sees, and those that all of them see. The
+// first and the last query decide both.
 struct Bounds {
   position::KeyRange any;
   position::KeyRange all;
@@ -74,20 +77,21 @@ struct Bounds {
     return all.first <= first && all.last >= last;
   }
 };
-inline Bounds BoundsOf(const View& view, int64_t first_id, int64_t last_id) {
+inline Bounds BoundsOf(const BandView& view, int64_t first_id,
+                       int64_t last_id) {
   const position::KeyRange first = view.Seen(first_id);
   const position::KeyRange last = view.Seen(last_id);
   return {{first.first, last.last}, {last.first, first.last}};
 }
 
-// Queries under a band, times s(i), the shape's score factor, the learned scale
-// of the head and log2(e), as `count` rows [D]: the share's rows from `first`
-// on, which run over the heads of a token and then over tokens.
+// Writes `count` rows [D] of the share, from row `first` on: queries rotated
+// for a band, times s(i), the shape's score factor, the learned scale of the
+// head and log2(e). Rows run over the heads of a token and then over tokens.
 void RotateQueries(const BandedAttention& attention, const Share& share,
                    int64_t band, const float* head_scale, int64_t first,
                    int64_t count, float* rows);
 
-// The shape's soft-cap, for scores that are logarithms to base 2; 0 for none.
+// The shape's soft-cap for scores that are logarithms to base 2; 0: no cap.
 inline float SoftCapOf(const HeadShape& shape) {
   return static_cast<float>(std::numbers::log2e * shape.softcap);
 }

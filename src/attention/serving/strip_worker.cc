@@ -10,7 +10,7 @@
 namespace ropewalk::attention {
 namespace {
 
-// Views of a share: a band over one run of ids or over two.
+// The most views of a share: each band within one or two segments of ids.
 int64_t MostViews(const BandedAttention& attention) {
   return 2 * static_cast<int64_t>(attention.plan().bands.size());
 }
@@ -62,7 +62,7 @@ void StripWorker::Run(const Share& share) {
   Begin(share);
   int64_t first = std::numeric_limits<int64_t>::max();
   int64_t last = 0;
-  for (const View& view : views_) {
+  for (const BandView& view : views_) {
     const Bounds bounds =
         BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
     first = std::min(first, bounds.any.first);
@@ -81,7 +81,7 @@ void StripWorker::Run(const Share& share) {
 
 void StripWorker::Begin(const Share& share) {
   share_ = share;
-  views_ = ViewsOf(attention_, share);
+  views_ = BandViewsOf(attention_, share);
   origin_ = views_.empty() ? 0 : views_.front().Seen(share.Id(0)).last;
   std::fill(unpacked_.begin(), unpacked_.end(), -1);
   const int64_t group = shape_.Group();
@@ -118,7 +118,7 @@ void StripWorker::FillLimits(int64_t s, size_t view) {
   int64_t token = -1;
   position::KeyRange seen;
   for (int64_t l = 0; l < lanes_; ++l) {
-    // Lanes behind the last row follow it.
+    // Lanes behind the last row repeat it.
     const int64_t row = std::min(rows - 1, s * lanes_ + l);
     if (row / shape_.Group() != token) {
       token = row / shape_.Group();
@@ -157,7 +157,7 @@ const float* StripWorker::Keys(int64_t store, int64_t tile) {
   return keys;
 }
 
-// Blocks that lie in one band alone are scored in runs as long as they go.
+// Neighbouring blocks that lie in one band alone are scored as one run.
 void StripWorker::Score(int64_t s, int64_t tile) {
   Strip& strip = strips_[static_cast<size_t>(s)];
   strip.runs.clear();
@@ -201,7 +201,7 @@ void StripWorker::Score(int64_t s, int64_t tile) {
       only = v;
     }
     if (count == 1 && whole) {
-      // On to where the view ends, or where an earlier one begins to touch.
+      // The run ends where the view ends or an earlier view begins.
       while (end < kTile &&
              strip.bounds[only].Covers(first_slot + end,
                                        first_slot + end + kernels::kKeyBlock)) {
@@ -223,7 +223,7 @@ void StripWorker::Score(int64_t s, int64_t tile) {
 
 void StripWorker::Weigh(int64_t tile) {
   const KvStore& store = *share_.slice->store;
-  // Behind the last token a tile holds whatever was there before.
+  // Behind the last token a tile holds old rows, which must not be read.
   const int64_t filled =
       std::min(kTile, store.size() + store.frame() - tile * kTile);
   for (int64_t block = 0; block < shape_.ValueBlocks(); ++block) {
@@ -267,8 +267,8 @@ void StripWorker::Write() {
         float* out = share_.slice->output +
                      ((share_.begin + row / group) * shape_.H + head) * width +
                      block * kValueBlock;
-        // A row always sees itself in every scheme but an odd stack's; nothing
-        // seen gives zeros. A NaN is kept.
+        // A query normally sees at least itself. If a custom stack masks every
+        // key, the sum is 0 and the output row is 0. NaN propagates.
         const auto factor =
             static_cast<float>(state.sum[l] == 0 ? 0.0 : 1 / state.sum[l]);
         for (int64_t d = 0; d < columns; ++d) {

@@ -1,11 +1,10 @@
 // Attends with many queries: the work of a prefill.
 //
-// A share's rows, all heads of its group for one token after another, are cut
-// into strips (kernels/cpu/strip.h). The walk goes over tiles of keys, and for
-// each strip over those of the tile's blocks of 8 keys that it sees. A block
-// lies in one band for the whole strip, nearly always; only along a border
-// between bands, and on the diagonal, is a block computed for two and chosen
-// from by lane.
+// The rows of a share (the heads of its group for one token after another) are
+// divided into strips (kernels/cpu/strip.h). A worker goes over tiles of keys
+// and, for each strip, over the blocks of 8 keys that it sees. Nearly always a
+// block lies in one band for the whole strip. Only at a border between bands
+// and on the diagonal is it computed for both, and each lane takes its own.
 
 #ifndef ROPEWALK_ATTENTION_SERVING_STRIP_WORKER_H_
 #define ROPEWALK_ATTENTION_SERVING_STRIP_WORKER_H_
@@ -18,28 +17,28 @@
 
 namespace ropewalk::attention {
 
-// Rows of a share: enough that a key tile is used often for once that it comes
-// from memory, few enough that a share's weights and outputs stay in the cache.
+// The rows of a share. So many that a key tile is used often each time it is
+// loaded, and so few that a share's weights and outputs stay in the cache.
 inline constexpr int64_t kStripTaskRows = 96;
 
 class StripWorker {
  public:
-  // Takes its memory from `arena`; one worker serves one share after another.
+  // Takes its memory from `arena`. A worker computes one share after another.
   StripWorker(const BandedAttention& attention, DType type,
               const float* head_scale, Arena& arena);
 
   void Run(const Share& share);
 
-  // Tokens of a share.
+  // The most tokens of a share.
   static int64_t Tokens(const HeadShape& shape);
 
  private:
   struct Strip {
     int64_t first_token = 0;
-    int64_t last_token = 0;      // the last one with a row
+    int64_t last_token = 0;      // the last token with a row
     std::vector<Bounds> bounds;  // of each view
     std::vector<bool> rotated;   // of each band
-    // Runs of keys of the current tile that have weights.
+    // The runs of keys of the current tile that have weights.
     std::vector<position::KeyRange> runs;
   };
 
@@ -62,10 +61,10 @@ class StripWorker {
   const int64_t lanes_;
   const int64_t most_strips_;
   Share share_;
-  std::vector<View> views_;
+  std::vector<BandView> views_;
   std::vector<Strip> strips_;
-  std::vector<int64_t> unpacked_;  // tile of each key store in keys_, or -1
-  int64_t origin_ = 0;             // slot that limits count from
+  std::vector<int64_t> unpacked_;  // the tile of each key store in keys_, or -1
+  int64_t origin_ = 0;             // the slot that limits_ count from
 
   float* queries_;  // [strips, bands, D, lanes]
   float* rows_;     // [lanes, max(D, kValueBlock)]

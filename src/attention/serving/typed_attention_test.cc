@@ -1,5 +1,5 @@
-// Attention over stores of every type, against float64 over what they hold:
-// prefill, chunks, decode; batches, threads and odd groups of heads.
+// Attention over stores of every type, compared with float64 over the stored
+// numbers: prefill, chunks, decode, batches, threads and odd groups of heads.
 
 #include <gtest/gtest.h>
 
@@ -26,8 +26,8 @@ class TypedAttentionTest : public testing::TestWithParam<std::string> {
   void TearDown() override { kernels::ChooseIsa(before_); }
 
   const std::string before_ = kernels::ActiveIsa();
-  // The definition is slow: everything on one instruction set, a choice on
-  // the others.
+  // The definition is slow: one instruction set checks all cases, the others
+  // check some.
   bool Best() const { return GetParam() == kernels::AvailableIsas().front(); }
   std::vector<std::string> Schemes() const {
     if (Best()) return Spellings();
@@ -58,7 +58,7 @@ TEST_P(TypedAttentionTest, PrefillChunksAndDecodeMatchFloat64) {
   const Sequence s = MakeSequence({4, 2, 16}, 300, 60);
   for (const DType type : kTypes) {
     for (const std::string& spelling : Schemes()) {
-      // 1, 3 and 8 tokens at once go by rows, the others by strips.
+      // Chunks of 1, 3 and 8 tokens are computed in rows, the others in strips.
       ReadChunks(spelling, s, type, {150, 1, 9, 37, 8, 3, 64, 1, 1});
       ReadChunks(spelling, s, type, {1, 1, 127});
       if (HasFailure()) return;
@@ -97,7 +97,7 @@ TEST_P(TypedAttentionTest, AFactorAndASoftCapMatchFloat64InEveryType) {
   }
 }
 
-// Beyond 1024 tokens a decoded one is put together from parts.
+// Beyond 1024 tokens a decode step is computed in parts.
 TEST_P(TypedAttentionTest, DecodingALongTextMatchesFloat64) {
   const Sequence s = MakeSequence({4, 2, 16}, 2600, 62);
   for (const DType type : kTypes) {
@@ -120,7 +120,7 @@ TEST_P(TypedAttentionTest, DecodingALongTextMatchesFloat64) {
   }
 }
 
-// Texts of several lengths, each one's next tokens at once.
+// A batch of texts of several lengths.
 TEST_P(TypedAttentionTest, BatchesDecodeWithTheBitsOfEachAlone) {
   const HeadShape shape{4, 2, 16};
   const auto pool = MakeThreadPool(3);
@@ -222,8 +222,8 @@ TEST_P(TypedAttentionTest, LearnedScalesMultiplyDecodedScoresToo) {
   }
 }
 
-// No scheme has bands that overlap and differ, but a plan may.
-TEST_P(TypedAttentionTest, TheFirstBandThatShowsAPairDecidesIt) {
+// No scheme has bands that overlap and differ, but a plan may have them.
+TEST_P(TypedAttentionTest, TheFirstBandThatContainsAPairDecidesIt) {
   const Sequence s = MakeSequence({4, 2, 16}, 300, 68);
   position::Plan plan = MakePlan("rope", 16, 300);
   plan.bands.front().selector.high = 60;
@@ -240,8 +240,8 @@ TEST_P(TypedAttentionTest, TheFirstBandThatShowsAPairDecidesIt) {
   }
 }
 
-// Tokens that were trimmed away are still in memory behind the end.
-TEST_P(TypedAttentionTest, WhatLiesBehindTheEndIsNotRead) {
+// Tokens that were trimmed are still in memory behind the end.
+TEST_P(TypedAttentionTest, RowsBehindTheEndAreNotRead) {
   for (const DType type : kTypes) {
     Sequence s = MakeSequence({2, 1, 8}, 300, 69);
     for (int64_t at = 200 * 8; at < 300 * 8; ++at) {
@@ -257,8 +257,8 @@ TEST_P(TypedAttentionTest, WhatLiesBehindTheEndIsNotRead) {
   }
 }
 
-// A sequence of a batch may have nothing to ask, and then needs no tables.
-TEST_P(TypedAttentionTest, ASliceWithoutTokensIsPassedOver) {
+// A slice of a batch may have no tokens, and then needs no tables.
+TEST_P(TypedAttentionTest, ASliceWithoutTokensIsSkipped) {
   const Sequence s = MakeSequence({2, 1, 8}, 40, 67);
   const BandedAttention attention(MakePlan("rerope:window=20", 8, 40), s.shape);
   SerialFor serial;
@@ -279,9 +279,9 @@ TEST_P(TypedAttentionTest, ASliceWithoutTokensIsPassedOver) {
   EXPECT_EQ(output, RunChunks(attention.plan(), s, {40}, serial));
 }
 
-// A key's NaN reaches those that see it, and no other; a value's at least
-// those (a strip of queries multiplies it by their zeros).
-TEST_P(TypedAttentionTest, NotANumberIsSeenByThoseThatSeeIt) {
+// A NaN in a key reaches exactly the queries that see the key. A NaN in a value
+// reaches at least these (in a strip, other queries multiply it by 0).
+TEST_P(TypedAttentionTest, ANanReachesTheQueriesThatSeeIt) {
   SerialFor serial;
   for (const DType type : kTypes) {
     for (const int64_t T : {1, 40}) {

@@ -73,7 +73,7 @@ class Forward {
     rows_ = arena.Take(lanes_ * shape_.D);
     weights_ = arena.Take(kKeyTile * lanes_);
     for (int64_t s = 0; s < task_queries / lanes_ * shape_.Group(); ++s) {
-      Memory memory;
+      StripMemory memory;
       memory.queries = arena.Take(call.query_turns() * shape_.D * lanes_);
       memory.state = {.top = arena.Take(lanes_),
                       .limit = arena.Take(lanes_),
@@ -105,7 +105,7 @@ class Forward {
 
  private:
   // The part of the scratch memory that belongs to one strip.
-  struct Memory {
+  struct StripMemory {
     float* queries = nullptr;  // [query turns, D, lanes]
     kernels::StripState state;
   };
@@ -115,7 +115,7 @@ class Forward {
     int64_t begin = 0;
     int64_t rows = 0;
     StripView view;
-    Memory memory;
+    StripMemory memory;
     size_t next = 0;  // the first run that still has keys
   };
 
@@ -238,7 +238,7 @@ class Forward {
   bool values_packed_ = false;
   float* rows_;     // [lanes, D]
   float* weights_;  // [kKeyTile, lanes]
-  std::vector<Memory> memory_;
+  std::vector<StripMemory> memory_;
   std::vector<Strip> strips_;
   std::vector<kernels::StripPiece> pieces_;
 };

@@ -1,5 +1,5 @@
-// Command R and its successors: attention and feed-forward side by side behind
-// one norm.
+// Command R and its successors: attention and feed-forward are parallel and
+// read the output of one norm.
 
 #include "model/architectures/architecture.h"
 
@@ -31,7 +31,8 @@ extern const Architecture kCommandR = {
     .read = ReadCommandR,
 };
 
-// Three layers of windows, then one that reads all, without positions.
+// Three layers with a window are followed by one that reads the whole text
+// without positions.
 extern const Architecture kCohere2 = {
     .name = "cohere2",
     .models = "Command R7B and A",

@@ -1,4 +1,4 @@
-// What every architecture's keys have in common.
+// Reads the keys that all architectures have, and helpers for the others.
 
 #include <filesystem>
 #include <string>
@@ -31,7 +31,7 @@ void ReadUsualShape(KeyReader& keys, Blueprint& blueprint) {
     keys.Fail("heads of width " + std::to_string(heads.D) + " are beyond the " +
               std::to_string(kLargestHead) + " that this build computes");
   }
-  // Window layers may have keys of their own; theirs must say the same.
+  // Layers with a window may have keys of their own, with the same values.
   for (const char* name : {"attention.value_length", "attention.key_length_swa",
                            "attention.value_length_swa"}) {
     if (keys.FindCount(name, kLargestHead).value_or(heads.D) != heads.D) {
@@ -77,7 +77,8 @@ void ReadExperts(KeyReader& keys, Blueprint& blueprint) {
       keys.CountOrZero("expert_shared_feed_forward_length", kLargestWidth);
 }
 
-// An architecture without windows may say so by one that no text reaches.
+// Files of architectures without windows may have a window that no text of the
+// context reaches; a shorter window is refused.
 void IgnoreVoidWindow(KeyReader& keys, const Config& config) {
   constexpr const char* kWindow = "attention.sliding_window";
   if (keys.Taken(kWindow) || !keys.Has(kWindow)) return;
@@ -87,7 +88,7 @@ void IgnoreVoidWindow(KeyReader& keys, const Config& config) {
     return;
   }
   keys.Fail("key '" + keys.Key(kWindow) + "' = " + std::to_string(window) +
-            ": this build knows no windows of the architecture '" +
+            ": this build computes no windows for the architecture '" +
             config.architecture + "'");
 }
 
@@ -112,7 +113,7 @@ std::vector<bool> ReadWindows(KeyReader& keys, Blueprint& blueprint,
   if (const auto flags = keys.FindFlags(kPattern, L)) {
     local = *flags;
   } else if (keys.Has(kPattern)) {
-    // A period: the last layer of each is global; 0: none is.
+    // The value is a period whose last layer is global; 0: all are local.
     const int64_t period = keys.CountOrZero(kPattern, kLargestLayers);
     for (int64_t l = 0; l < L; ++l) {
       local[static_cast<size_t>(l)] = period == 0 || (l + 1) % period != 0;

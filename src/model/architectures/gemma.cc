@@ -1,5 +1,5 @@
-// Gemma 1 to 3. Files hold 1 + w for the weight w of a norm, so that norms are
-// as everywhere.
+// Gemma 1 to 3. Its norms multiply by 1 + w; files store 1 + w, so norms are
+// computed as in other models.
 
 #include <cmath>
 
@@ -14,9 +14,9 @@ void ReadGemma(KeyReader&, Blueprint& blueprint) {
   blueprint.activation = kernels::Activation::kGeluTanh;
 }
 
-// Files do not say by what scores are divided. It is the width of a head, but
-// in the largest model of a generation, told by its number of layers, where it
-// is the model's width over its heads.
+// Files do not state the score factor. It is 1 / sqrt(head width), except in
+// the largest model of a generation, which has sqrt(heads / model width). The
+// number of layers tells which model it is.
 void ReadScoreFactor(int64_t layers_of_largest, Blueprint& blueprint) {
   Config& config = blueprint.config;
   if (config.L != layers_of_largest) return;
@@ -27,7 +27,7 @@ void ReadScoreFactor(int64_t layers_of_largest, Blueprint& blueprint) {
 void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
   ReadGemma(keys, blueprint);
   blueprint.norms_after = true;
-  // The first files left out what every Gemma 2 has.
+  // The first files lack these keys, but every Gemma 2 has the same caps.
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 50);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 30);
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<2>, 4096);
@@ -42,7 +42,7 @@ void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
   blueprint.config.heads.softcap = keys.Factor("attn_logit_softcapping", 0);
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 0);
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<6>);
-  // Some are global throughout.
+  // In some models all layers are global.
   if (HasWindow(keys)) {
     ReadLocalBase(keys, blueprint, local, LocalScaling::kNone, 10000);
   }
@@ -57,7 +57,7 @@ extern const Architecture kGemma = {
     .read = ReadGemma,
 };
 
-// Every other layer has a window.
+// Every second layer has a window.
 extern const Architecture kGemma2 = {
     .name = "gemma2",
     .models = "Gemma 2",

@@ -1,4 +1,4 @@
-// GLM 4, and EXAONE 4: norms behind attention and feed-forward.
+// GLM 4 and EXAONE 4: norms come after attention and feed-forward.
 
 #include "model/architectures/architecture.h"
 
@@ -10,8 +10,8 @@ void ReadGlm4(KeyReader&, Blueprint& blueprint) {
   blueprint.interleaved = true;
 }
 
-// The small one reads the whole text in every layer. The large one has windows
-// in three of four, and no positions in the fourth.
+// The small model reads the whole text in every layer. In the large model three
+// of four layers have a window and the fourth has no positions.
 void ReadExaone4(KeyReader& keys, Blueprint& blueprint) {
   blueprint.attention_norm = false;
   blueprint.feed_norm = false;

@@ -1,4 +1,4 @@
-// GPT-NeoX and what kept its layer norms: StableLM, StarCoder 2.
+// GPT-NeoX and other models with layer norms: StableLM, StarCoder 2.
 
 #include "model/architectures/architecture.h"
 
@@ -14,7 +14,7 @@ void ReadGptNeox(KeyReader& keys, Blueprint& blueprint) {
 
 void ReadStableLm(KeyReader& keys, Blueprint& blueprint) {
   blueprint.norm = NormKind::kLayer;
-  // Files of serial models say the opposite; the weights do not.
+  // Files of serial models have a wrong value here; the tensors tell.
   keys.Ignore("use_parallel_residual");
   blueprint.parallel = keys.file().Find("blk.0.ffn_norm.weight") == nullptr;
   blueprint.feed_norm = !blueprint.parallel;

@@ -1,5 +1,5 @@
-// Llama 1 to 3 and the many that took over its layers: RMS norms, grouped
-// queries, SwiGLU; biases and experts (Mixtral) where the file has them.
+// Llama 1 to 3 and other models with its layers: RMS norms, grouped queries,
+// SwiGLU; biases and experts (Mixtral) if the file has them.
 
 #include <string>
 #include <vector>
@@ -26,7 +26,7 @@ void ReadLlama(KeyReader& keys, Blueprint& blueprint) {
                             .metadata()
                             .FindBool("ropewalk.attention.key_norm")
                             .value_or(false);
-  // Mistral 7B says so; the layers of Llama have none.
+  // Files of Mistral 7B have the window key; files of Llama do not.
   ReadWindows(keys, blueprint, nullptr);
 }
 
@@ -40,13 +40,13 @@ void ReadSmolLm3(KeyReader&, Blueprint& blueprint) {
 
 void ReadGranite(KeyReader& keys, Blueprint& blueprint) {
   blueprint.interleaved = true;
-  // Granite's files say by this key whether there are positions.
+  // In Granite's files this key says whether there are positions.
   if (!keys.Bool("rope.scaling.finetuned", true)) {
     RotateOnly(std::vector<bool>(static_cast<size_t>(blueprint.config.L)),
                blueprint);
   }
-  // Granite 4 speaks of state spaces where it has none; one that has some is
-  // refused by its tensors.
+  // Granite 4 files without state spaces have these keys too. Models with state
+  // spaces are refused because of their tensors.
   for (const char* name :
        {"ssm.conv_kernel", "ssm.state_size", "ssm.group_count",
         "ssm.inner_size", "ssm.time_step_rank"}) {
@@ -55,7 +55,7 @@ void ReadGranite(KeyReader& keys, Blueprint& blueprint) {
   blueprint.config.heads.score_factor = keys.Factor("attention.scale", 0);
   blueprint.embedding_scale = keys.Factor("embedding_scale", 1);
   blueprint.residual_scale = keys.Factor("residual_scale", 1);
-  // What others multiply by, Granite divides by.
+  // Granite divides by this number; the other models multiply.
   blueprint.logit_scale = 1 / keys.Factor("logit_scale", 1);
 }
 
@@ -74,7 +74,7 @@ extern const Architecture kSmolLm3 = {
     .read = ReadSmolLm3,
 };
 
-// Llama's layers under four factors.
+// Llama's layers with four factors.
 extern const Architecture kGranite = {
     .name = "granite",
     .models = "Granite 3 and 4 without state spaces",

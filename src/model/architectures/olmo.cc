@@ -12,8 +12,8 @@ void ReadOlmo(KeyReader& keys, Blueprint& blueprint) {
   blueprint.clamp = keys.Factor("attention.clamp_kqv", 0);
 }
 
-// OLMo 3 is OLMo 2 with windows in three of four layers, which keep plain
-// rotation where the others are scaled.
+// OLMo 3 is OLMo 2 with windows in three of four layers. These layers rotate
+// without the scaling of the others.
 void ReadOlmo2(KeyReader& keys, Blueprint& blueprint) {
   blueprint.attention_norm = false;
   blueprint.feed_norm = false;

@@ -1,5 +1,5 @@
-// Our own: Llama layers under any position law, and gated attention units
-// (GAU, arXiv 2202.10447), as `ropewalk train` exports them.
+// Our own architecture: Llama layers with any position scheme, and gated
+// attention units (GAU, arXiv 2202.10447). `ropewalk train` exports both.
 
 #include <string>
 
@@ -19,7 +19,7 @@ std::string BlockOf(const KeyReader& keys) {
 void ReadRopewalk(KeyReader& keys, Blueprint& blueprint) {
   for (const char* name : {"block", "position", "position_trained",
                            "train_length", "attention.key_norm"}) {
-    keys.Ignore(name);  // read elsewhere, whatever the architecture
+    keys.Ignore(name);  // read elsewhere, for every architecture
   }
   if (!blueprint.config.gau) return kLlama.read(keys, blueprint);
   blueprint.unit_keys = keys.Bool("attention.key_norm", false);
