@@ -28,7 +28,14 @@ int64_t AvailableMemory() {
   const auto most = NumberIn("/sys/fs/cgroup/memory.max");
   const auto used = NumberIn("/sys/fs/cgroup/memory.current");
   if (most && used) {
-    const int64_t left = std::max<int64_t>(0, *most - *used);
+    // The kernel takes pages of files back before it runs out.
+    int64_t left = *most - *used;
+    std::ifstream stat("/sys/fs/cgroup/memory.stat");
+    for (int64_t bytes = 0; stat >> name >> bytes;) {
+      if (name == "inactive_file" || name == "active_file") left += bytes;
+    }
+    // 0 would say that nothing is known.
+    left = std::max<int64_t>(1, left);
     available = available == 0 ? left : std::min(available, left);
   }
   return available;

@@ -8,7 +8,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -177,7 +179,10 @@ class Run {
     try {
       Generate();
     } catch (const Interrupted&) {
-      if (prompts_.shared == 0) SaveCache(sessions_.front());
+      // A file that holds more than was read by now is worth more.
+      if (prompts_.shared == 0 && taken_up_ == 0) {
+        SaveCache(sessions_.front());
+      }
       throw;
     }
     if (prompts_.shared == 0) SaveCache(sessions_.front());
@@ -268,10 +273,22 @@ class Run {
   void LoadCache() {
     if (job_.prompt_cache.empty()) return;
     if (!job_.cache_read_only) AtomicFile probe(job_.prompt_cache);
-    if (!std::filesystem::exists(job_.prompt_cache)) return;
+    std::error_code error;
+    if (!std::filesystem::exists(job_.prompt_cache, error)) {
+      Require(!job_.cache_read_only, "there is no prompt cache '" +
+                                         job_.prompt_cache +
+                                         "' for --prompt-cache-ro");
+      return;
+    }
     const std::string before = session_.scheme().described;
-    const int64_t reused =
-        session_.LoadCache(job_.prompt_cache, prompts_.all.front().tokens);
+    // Of several prompts, or of a question, only the text they share is taken
+    // up: what follows it belongs to one of them.
+    std::span<const Token> wanted = prompts_.all.front().tokens;
+    if (prompts_.shared > 0) {
+      wanted = wanted.first(static_cast<size_t>(prompts_.shared + 1));
+    }
+    const int64_t reused = session_.LoadCache(job_.prompt_cache, wanted);
+    taken_up_ = reused;
     std::fprintf(stderr, "prompt cache: %lld tokens begin this prompt too%s\n",
                  static_cast<long long>(reused),
                  before == session_.scheme().described
@@ -296,8 +313,8 @@ class Run {
           });
       progress.Clear();
     }
-    if (prompts_.shared > 0) SaveCache(session_);
     ThrowIfInterrupted();
+    if (unread > 0) SaveCache(session_);
   }
 
   void SaveCache(const Session& session) const {
@@ -404,6 +421,7 @@ class Run {
   Prompts prompts_;
   engine::GenerateOptions options_;  // what is known of them so far
   Session session_;                  // the text that all prompts share
+  int64_t taken_up_ = 0;             // tokens of the prompt cache
   std::vector<Session> sessions_;
   std::vector<Answer> answers_;
 };

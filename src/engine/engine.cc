@@ -40,7 +40,9 @@ const std::string& Engine::Hash() {
   for (const auto& entry : model_.file().metadata().entries()) {
     if (!ChangesResults(entry.key)) continue;
     hash.Add(entry.key);
+    hash.Add(entry.value.TypeName());
     hash.Add(entry.value.bytes);
+    hash.Add(std::to_string(entry.value.strings.size()));
     for (size_t s = 0; s < entry.value.strings.size(); ++s) {
       hash.Add(entry.value.strings[s]);
     }

@@ -53,6 +53,15 @@ int64_t ShiftCount(const model::Sequence& sequence, int64_t keep) {
       first_reason.value_or("all of its tokens are kept"));
 }
 
+// Memory that the prompt of a job will need.
+int64_t BytesToRead(const GenerateJob& job) {
+  const model::Sequence& sequence = job.session->sequence();
+  const int64_t size =
+      sequence.size() + static_cast<int64_t>(job.prompt.size());
+  return std::max<int64_t>(
+      0, sequence.KvBytesFor(size, kPromptChunk) - sequence.KvBytes());
+}
+
 // Runs one job.
 class Writer {
  public:
@@ -78,7 +87,11 @@ class Writer {
     if (job.options.shift) {
       shift_count_ = ShiftCount(sequence_, job.options.keep);
     }
-    job.session->RequireRoomFor(sequence_.size() + prompt);
+    RequireIds(job.session->engine(), job.prompt);
+    if (job.options.shift && sequence_.size() >= job.options.keep) {
+      const auto reason = sequence_.WhyNotShift(job.options.keep, 0);
+      Require(!reason, "the context cannot be shifted: " + reason.value_or(""));
+    }
     decoder_ = std::make_unique<tokenizer::StreamDecoder>(
         tokenizer_, prompt > 0 ? job.prompt.back() : sequence_.tokens().back());
     sampler_.Accept(sequence_.tokens());
@@ -242,11 +255,18 @@ std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs) {
   if (jobs.empty()) return results;
   Engine& engine = jobs.front().session->engine();
   std::vector<std::unique_ptr<Writer>> writers;
+  int64_t bytes = 0;
   for (GenerateJob& job : jobs) {
     Require(&job.session->engine() == &engine,
             "texts that are generated together belong to one model");
+    for (const GenerateJob& other : jobs) {
+      Require(&other == &job || other.session != job.session,
+              "a session stands in two texts that are generated together");
+    }
     writers.push_back(std::make_unique<Writer>(job));
+    bytes += BytesToRead(job);
   }
+  engine.workspace().pool()->RequireRoom(bytes);
   for (size_t i = 0; i < writers.size(); ++i) {
     if (jobs[i].prompt.empty()) writers[i]->Took(jobs[i].logits);
   }

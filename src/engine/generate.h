@@ -97,10 +97,11 @@ struct GenerateJob {
 // others.
 //
 // Throws std::invalid_argument when there is neither prompt nor logits, when a
-// prompt leaves no room for one token, and where a scheme cannot be changed or
-// the context not be shifted as asked, with the reason; MemoryLimitError where
-// the prompts would need more memory than there is. All this is known before
-// anything is read.
+// prompt leaves no room for one token or has an id outside the vocabulary, for
+// one session in two jobs, and where a scheme cannot be changed or the context
+// not be shifted as asked, with the reason; MemoryLimitError where the prompts
+// together would need more memory than there is. All but changes and shifts
+// that only the text read by then forbids is known before anything is read.
 std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs);
 GenerateResult Generate(GenerateJob job);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "model/forward.h"
+#include "position/agreement.h"
 
 namespace ropewalk::engine {
 namespace {
@@ -18,6 +19,15 @@ int64_t LengthOf(const Engine& engine, const SessionOptions& options) {
 }
 
 }  // namespace
+
+void RequireIds(const Engine& engine, std::span<const Token> tokens) {
+  const int64_t V = engine.model().config().V;
+  for (const Token token : tokens) {
+    Require(token >= 0 && token < V, "token " + std::to_string(token) +
+                                         " is outside the vocabulary of " +
+                                         std::to_string(V));
+  }
+}
 
 Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
     : engine_(std::move(engine)),
@@ -46,6 +56,14 @@ Session Session::Fork() const {
 std::vector<float> Session::Read(std::span<const Token> tokens,
                                  const std::function<bool(int64_t)>& on_read) {
   std::vector<float> logits;
+  // Known before the first chunk rather than at the last.
+  const auto T = static_cast<int64_t>(tokens.size());
+  Require(size() + T <= length(),
+          "context is full: it was opened for " + std::to_string(length()) +
+              " tokens, and has " + std::to_string(size()) + " and " +
+              std::to_string(T) + " more");
+  RequireIds(*engine_, tokens);
+  RequireRoomFor(size() + T);
   for (size_t at = 0; at < tokens.size();) {
     const auto count =
         std::min(tokens.size() - at, static_cast<size_t>(kPromptChunk));
@@ -105,9 +123,19 @@ int64_t Session::LoadCache(const std::string& path,
                            {.length = std::max(length(), cache.size()),
                             .kv_type = sequence_.kv_type()},
                            sequence_.pool());
-  cache.Restore(sequence);
+  try {
+    cache.Restore(sequence);
+  } catch (const MemoryLimitError&) {
+    return 0;  // the text may still fit without that of the file
+  }
   int64_t reused = sequence.ReusePrefix(prompt);
-  if (keeps) {
+  // The file's scheme counts where it saves reading.
+  int64_t own_reuse = reused;
+  for (size_t l = 0; l < begun.attention->size(); ++l) {
+    own_reuse = position::AgreeUpTo((*begun.attention)[l].plan(),
+                                    (*scheme_.attention)[l].plan(), own_reuse);
+  }
+  if (keeps && own_reuse < reused) {
     sequence.ChangeStack(begun.attention, length());
     scheme_ = std::move(begun);
   } else {

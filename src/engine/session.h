@@ -92,6 +92,9 @@ class Session {
   model::Sequence sequence_;
 };
 
+// Throws std::invalid_argument for an id outside the model's vocabulary.
+void RequireIds(const Engine& engine, std::span<const Token> tokens);
+
 // The next tokens of one session, for ReadTogether.
 struct SessionSlice {
   Session* session = nullptr;

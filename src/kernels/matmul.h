@@ -37,9 +37,9 @@ class MatMulScratch {
  public:
   float* Panel(int64_t worker, int64_t workers, int64_t size) {
     if (size > size_ || workers > workers_) {
+      buffer_.EnsureSize(size * workers);
       size_ = size;
       workers_ = workers;
-      buffer_.EnsureSize(size * workers);
     }
     return buffer_.data() + worker * size_;
   }

@@ -124,14 +124,22 @@ void Pass::Run(std::span<const Slice> slices) {
   w_.wanted_ = {};
   w_.wanted_row_.clear();
   Prepare(slices);
-  Place(slices);
-  if (batch_.total() == 0) return;
-  Reserve();
-  Embed();
-  const auto L = static_cast<int64_t>(model_.layers().size());
-  for (int64_t l = 0; l < L; ++l) Apply(l);
+  try {
+    Place(slices);
+    if (batch_.total() == 0) return;
+    Reserve();
+    Embed();
+    const auto L = static_cast<int64_t>(model_.layers().size());
+    for (int64_t l = 0; l < L; ++l) Apply(l);
+    KeepWanted(slices);
+  } catch (...) {
+    // Some layers may have stored keys of tokens that nobody will accept.
+    for (const Slice& slice : slices) slice.sequence->GiveSpareBack();
+    w_.wanted_ = {};
+    w_.wanted_row_.clear();
+    throw;
+  }
   for (const Placed& at : placed_) at.slice->sequence->Accept(at.slice->tokens);
-  KeepWanted(slices);
 }
 
 void Pass::Check(std::span<const Slice> slices) const {
@@ -173,6 +181,8 @@ void Pass::Prepare(std::span<const Slice> slices) const {
   // pools of their own are checked when they are prepared.
   int64_t bytes = 0;
   for (const Slice& slice : slices) {
+    if (slice.sequence->pool() != w_.pool_) continue;
+    slice.sequence->DropUnreachable();
     bytes += slice.sequence->BytesToPrepare(
         static_cast<int64_t>(slice.tokens.size()));
   }

@@ -141,6 +141,9 @@ void Sequence::ChangeStack(std::shared_ptr<const StackAttention> attention,
   Require(length > 0 && size() <= length, std::to_string(size()) +
                                               " tokens do not fit plans for " +
                                               std::to_string(length));
+  Require(attention->size() == stores_.size(),
+          std::to_string(attention->size()) + " position plans for " +
+              std::to_string(stores_.size()) + " layers");
   const auto reason =
       FirstReason([&](const attention::KvStore& store, size_t l) {
         return store.WhyNotChangePlan((*attention)[l].plan());
@@ -233,6 +236,9 @@ int64_t Sequence::BytesToPrepare(int64_t T) const {
 
 void Sequence::Prepare(int64_t T) {
   try {
+    // Accept must not fail.
+    const size_t needed = tokens_.size() + static_cast<size_t>(T);
+    if (needed > tokens_.capacity()) tokens_.reserve(2 * needed);
     for (attention::KvStore& store : stores_) store.Prepare(T);
   } catch (...) {
     GiveSpareBack();
@@ -240,8 +246,15 @@ void Sequence::Prepare(int64_t T) {
   }
 }
 
+void Sequence::DropUnreachable() {
+  for (attention::KvStore& store : stores_) store.DropUnreachable();
+}
+
 void Sequence::GiveSpareBack() {
-  for (attention::KvStore& store : stores_) store.GiveSpareBack();
+  for (attention::KvStore& store : stores_) {
+    store.Rewind(size());
+    store.GiveSpareBack();
+  }
 }
 
 void Sequence::Accept(std::span<const Token> tokens) {

@@ -122,7 +122,10 @@ class Sequence {
   // Takes the memory of T more tokens in all layers; if that fails, gives back
   // what it took.
   void Prepare(int64_t T);
+  // Undoes Prepare, and what a pass that failed stored since.
   void GiveSpareBack();
+  // Drops the keys and values that no later token can reach.
+  void DropUnreachable();
   // Appends `tokens`, whose keys and values were stored, to tokens().
   void Accept(std::span<const Token> tokens);
 

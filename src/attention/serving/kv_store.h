@@ -27,6 +27,7 @@
 #ifndef ROPEWALK_ATTENTION_SERVING_KV_STORE_H_
 #define ROPEWALK_ATTENTION_SERVING_KV_STORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -113,6 +114,10 @@ class KvStore {
   // cannot fail in some only. If it throws, GiveSpareBack restores the store.
   void Prepare(int64_t T);
   void GiveSpareBack();
+  // Drops the tiles that no query from id size() on can reach; Prepare does.
+  void DropUnreachable();
+  // Forgets what was appended behind the first `size` tokens since Prepare.
+  void Rewind(int64_t size) { size_ = std::min(size_, size); }
   // The bytes that Prepare would take from the pool, before it drops anything.
   int64_t BytesToPrepare(int64_t T) const;
   // The most bytes of a store that read `size` tokens in chunks of at most
@@ -203,8 +208,6 @@ class KvStore {
       const position::KeyStore& store) const {
     return plan_->tables[static_cast<size_t>(store.table)];
   }
-  // Drops the tiles that no query from id size() on can reach.
-  void DropUnreachable();
 
   // The reason why a gap of `open` ids after the first `keep` cannot be closed,
   // or nullopt.
