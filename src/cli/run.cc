@@ -488,8 +488,8 @@ void AddRun(CLI::App& app) {
       ->type_name("LEN=SCHEME");
   command->footer(
       "Without --position the choice is `auto`: the model's own scheme as long "
-      "as "
-      "it holds\n(up to the trained length, further for models trained to be "
+      "as it holds\n(up to the trained length, further for models trained to "
+      "be "
       "read long),\nrerope+logn-clip beyond. A scheme changes the layers that "
       "read the whole text; @all behind it, as in\nrerope@all, those with a "
       "window too. The choice is printed.\n\n"

@@ -260,10 +260,12 @@ ChatForm ChatForm::FromMetadata(const formats::Metadata& metadata) {
   if (close == family->closes.end() || close->empty()) {
     throw Unsupported(metadata, source,
                       "the answer begins with '" + Printable(*answer) +
-                          "', which is not as " + form.name_ + " writes it");
+                          "', which is not the beginning that " + form.name_ +
+                          " has");
   }
   form.role_close_ = *close;
-  // A turn that has a line for its role ends with its line, but for Llama 3.
+  // If the role has a line of its own, a turn ends with a newline (not in
+  // Llama 3).
   const bool lines =
       form.role_close_.ends_with('\n') && !form.role_close_.ends_with("\n\n");
   form.family_end_ = family->end;
@@ -272,7 +274,7 @@ ChatForm ChatForm::FromMetadata(const formats::Metadata& metadata) {
   form.trims_user_ = Trims(source);
 
   if (form.name_ == "Gemma") {
-    // Text of the system goes into the user's turn, or nowhere.
+    // The system text goes into the user's turn if the template says so.
     const size_t at = source.find("first_user_prefix = messages[0]");
     if (at == std::string::npos) {
       form.takes_system_ = false;
@@ -298,7 +300,7 @@ ChatForm ChatForm::FromMetadata(const formats::Metadata& metadata) {
   }
   if (form.name_ == "Llama 3" && Has(source, "Cutting Knowledge Date")) {
     // Llama 3.1 and later print two lines in every system turn. The date is
-    // the template's own: with today's, a run would not repeat itself.
+    // the template's own; with today's date runs could not be repeated.
     const auto prefix = std::ranges::find_if(literals, [](const auto& literal) {
       return literal.text.starts_with("Cutting Knowledge Date: ");
     });
