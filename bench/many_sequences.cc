@@ -1,4 +1,4 @@
-// What it gains to decode many sequences in one pass over the weights.
+// The gain of decoding many sequences in one pass over the weights.
 //
 //   make bench BENCH=many_sequences
 //   ROPEWALK_BENCH_MODEL=model.gguf build/bench/many_sequences
@@ -41,7 +41,8 @@ void ManySequences(benchmark::State& state) {
                   ? path
                   : FindData("models").value_or(".") + "/novels-4m.gguf"});
   constexpr int64_t kDepth = 256;
-  constexpr size_t kAlone = 8;  // sequences that are timed by themselves
+  constexpr size_t kAlone =
+      8;  // sequences that are timed in passes of their own
   const std::vector<std::string> schemes = {"rope", "rerope+logn-clip",
                                             "leaky-rerope", "window:size=200"};
   Rng rng(1);

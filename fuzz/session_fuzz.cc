@@ -1,6 +1,6 @@
-// Prompt caches, as a session of a tiny model takes them. No corpus is needed:
-// the mutator starts from what SaveCache writes today, so that names and
-// fingerprints are never out of date.
+// Prompt caches, restored into a session of a tiny model. It needs no corpus:
+// the mutator starts from files that SaveCache writes, so that names and
+// fingerprints are always current.
 
 #include <unistd.h>
 
@@ -85,7 +85,7 @@ void Load(const std::string& path, const std::string& spelling) {
   if (!taken) {
     fuzz::Claim(session.size() == 0, "a refused file changes nothing");
   }
-  // What was taken can be gone on with.
+  // A restored session must be usable.
   fuzz::Accepts([&] { session.Read(std::vector<Token>{4, 5}); });
   fuzz::Accepts([&] { session.sequence().Shift(1, 2); });
   fuzz::Accepts([&] { session.sequence().Trim(session.size() / 2); });

@@ -417,9 +417,9 @@ TEST(MatMulTest, DotsAndPanelsMatchFloat64) {
   }
 }
 
-// Rows of a batch are alone in their bits: few tokens as Dot has them, many as
-// a product of their own, whatever stands beside them.
-TEST_P(KernelTest, BatchRowsHaveTheBitsThatTheyHaveAlone) {
+// Rows of few tokens have the bits of Dot, and rows of many tokens those of a
+// product of their own, whatever else is in the batch.
+TEST_P(KernelTest, BatchRowsHaveTheSameBitsAsAlone) {
   Rng rng(11);
   SerialFor threads;
   MatMulScratch scratch;

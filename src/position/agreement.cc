@@ -7,8 +7,8 @@
 namespace ropewalk::position {
 namespace {
 
-// The band that decides pair (i, j), and the first key behind j from which on
-// another band may do so.
+// The band that decides pair (i, j), and the first key after j that another
+// band may decide.
 struct Decision {
   const Band* band = nullptr;  // null: masked
   int64_t until = 0;
@@ -40,7 +40,7 @@ double DistanceOf(const Band& band, int64_t i, int64_t j) {
   return band.query(i) - band.key(j);
 }
 
-// Whether the keys [first, last) are read alike by query i.
+// Whether query i reads the keys [first, last) alike under both plans.
 bool SamePairs(const Plan& a, const Band& of_a, const Plan& b, const Band& of_b,
                int64_t i, int64_t first, int64_t last) {
   const FrequencyTable& table = a.tables[static_cast<size_t>(of_a.table)];

@@ -27,7 +27,7 @@ Plan PlanOf(const std::string& spelling, int64_t length = kLength) {
       .front();
 }
 
-// By the definition: every pair of every query.
+// The definition: compares every pair of every query.
 int64_t AgreeByPairs(const Plan& a, const Plan& b, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     if (a.scale(i) != b.scale(i)) return i;

@@ -53,8 +53,8 @@ struct Definition {
   // `build` sets the scale itself, because it differs by layer (hwfa).
   bool owns_scale = false;
 
-  // Changes the spelled scheme into the one that models are trained under,
-  // where that is another; null: they are trained as they are run.
+  // Changes the spelled scheme into the one that models are trained under. Null
+  // if models are trained and run under the same scheme.
   //
   //   length   of a training sequence
   void (*train_as)(Scheme& scheme, int64_t length) = nullptr;
@@ -65,8 +65,8 @@ const std::vector<const Definition*>& AllDefinitions();
 // Throws std::invalid_argument that lists the known names.
 const Definition& DefinitionOf(std::string_view name);
 
-// The scheme that a model of `scheme` is trained under, layer by layer for a
-// stack.
+// The scheme under which a model for `scheme` is trained; for a stack, layer by
+// layer.
 Scheme TrainingForm(Scheme scheme, int64_t length);
 
 // Helpers that definitions share.

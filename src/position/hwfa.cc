@@ -77,8 +77,8 @@ Plan BuildHwfa2(const Scheme& resolved, const ModelPositions& model,
   return plan;
 }
 
-// The full layers are trained with RoPE and run with ReRoPE; ReRoPE whose
-// window is never left is RoPE.
+// The full layers are trained with RoPE and run with ReRoPE. ReRoPE with a
+// window as long as the text is RoPE.
 void TrainHwfa2As(Scheme& scheme, int64_t length) {
   scheme.Set("rerope", static_cast<double>(length));
 }

@@ -379,7 +379,7 @@ Scheme Resolve(const Scheme& scheme, const ModelPositions& model,
              scheme.logn != ScoreScale::Kind::kClip || model.train_length > 1,
              "+logn-clip is undefined for a trained length of 1");
   RequireFor(scheme, !plain_rope || !scheme.all_layers,
-             "rope leaves every layer as the model file has it, so @all has "
+             "it leaves every layer as the model file has it, so @all has "
              "nothing to change");
   RequireFor(
       scheme, model.only_own_scheme.empty() || plain_rope,

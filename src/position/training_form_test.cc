@@ -1,4 +1,4 @@
-// Schemes that models are trained under another form of.
+// Schemes under which a model is run but not trained.
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ std::string TrainedAs(const std::string& spelling) {
   return ToString(TrainingForm(ParseScheme(spelling), 256));
 }
 
-TEST(TrainingFormTest, Hwfa2TrainsItsFullLayersUnderAWindowThatIsNeverLeft) {
+TEST(TrainingFormTest, Hwfa2TrainsItsFullLayersWithAWindowAsLongAsTheText) {
   EXPECT_EQ(TrainedAs("hwfa2:window=16"), "hwfa2:window=16,rerope=256");
   EXPECT_EQ(TrainedAs("hwfa2:window=16,rerope=8"),
             "hwfa2:window=16,rerope=256");
@@ -28,7 +28,7 @@ TEST(TrainingFormTest, OtherSchemesAreTrainedAsTheyAreRun) {
   }
 }
 
-TEST(TrainingFormTest, EachLayerOfAStackHasItsOwn) {
+TEST(TrainingFormTest, EachLayerOfAStackHasItsOwnTrainingForm) {
   Scheme stack;
   stack.layers = {ParseScheme("hwfa2:window=16"), ParseScheme("nope")};
   const Scheme trained = TrainingForm(stack, 256);

@@ -536,8 +536,8 @@ HWY_INLINE void UnpackBlocks(const uint8_t* row, int64_t size,
   }
 }
 
-// Where the integers of a block lie as bytes, with its scales read; `q` holds
-// them where they have to be unpacked.
+// Reads the scales of a block and returns its integers as bytes: a pointer into
+// the block, or `q` if they must be unpacked first.
 template <class Block>
 HWY_INLINE const int8_t* QuantsOf(const uint8_t* HWY_RESTRICT block, int8_t* q,
                                   float* scale, float* offset) {
@@ -550,8 +550,8 @@ HWY_INLINE const int8_t* QuantsOf(const uint8_t* HWY_RESTRICT block, int8_t* q,
   }
 }
 
-// Adds the products of a block with x: of its vectors in turn to the chains
-// kFirst to kFirst + kChains - 1. Values are rounded as UnpackBlocks does.
+// Adds the products of a block with x to the chains kFirst to kFirst + kChains
+// - 1, one vector after another. Values are rounded as in UnpackBlocks.
 template <class Block, int kFirst, int kChains>
 HWY_INLINE void AddBlock(const uint8_t* HWY_RESTRICT block,
                          const float* HWY_RESTRICT x,
@@ -577,7 +577,7 @@ HWY_INLINE void AddBlock(const uint8_t* HWY_RESTRICT block,
   }
 }
 
-// The bits that PlainDot (dot.cc) gives of the unpacked row.
+// The result has the same bits as PlainDot (dot.cc) of the unpacked row.
 template <class Block>
 HWY_INLINE float DotBlocks(const uint8_t* row, const float* HWY_RESTRICT x,
                            int64_t size) {
