@@ -371,5 +371,40 @@ TEST(GenerateTest, PromptsThatDoNotFitInMemoryAreRefusedBeforeReading) {
   EXPECT_EQ(read, 0);
 }
 
+TEST(GenerateTest, WhatCannotBeWrittenTogetherIsKnownBeforeReading) {
+  Setting setting;
+  Session first = setting.Open(2000);
+  Session second = setting.Open(2000);
+  int64_t read = 0;
+  const auto job = [&](Session& session, std::vector<Token> prompt) {
+    GenerateJob made{.session = &session, .prompt = std::move(prompt)};
+    made.callbacks.on_prompt = [&](int64_t tokens) {
+      read += tokens;
+      return true;
+    };
+    return made;
+  };
+  const auto generate = [](std::vector<GenerateJob> jobs) { Generate(jobs); };
+  const std::vector<Token> prompt(1500, 265);
+  EXPECT_THROW(generate({job(first, prompt), job(first, prompt)}),
+               std::invalid_argument);
+  std::vector<Token> bad = prompt;
+  bad.back() = 30000;
+  EXPECT_THROW(generate({job(first, prompt), job(second, bad)}),
+               std::invalid_argument);
+  // Each fits alone, both do not.
+  const int64_t bytes = first.sequence().KvBytesFor(1500, kPromptChunk);
+  const auto small = std::make_shared<Engine>(
+      EngineOptions{.path = Setting::Path({}),
+                    .threads = 1,
+                    .memory_limit = bytes + bytes / 2});
+  const SessionOptions options{
+      .length = 2000, .position = "rope", .allow_failing = true};
+  Session a(small, options);
+  Session b(small, options);
+  EXPECT_THROW(generate({job(a, prompt), job(b, prompt)}), MemoryLimitError);
+  EXPECT_EQ(read, 0);
+}
+
 }  // namespace
 }  // namespace ropewalk::engine

@@ -298,5 +298,28 @@ TEST_F(SessionTest, SessionsThatReadTogetherGetTheirOwnLogits) {
                std::invalid_argument);
 }
 
+TEST_F(SessionTest, ACacheOfAnotherTextDoesNotChooseTheScheme) {
+  auto ids = RandomIds(200, 14);
+  Session first = Open("auto", 256);
+  first.Read(ids);
+  first.SaveCache(cache_);
+  auto other = RandomIds(40, 15);
+  other[0] = ids[0];
+  Session second = Open("auto", 64);
+  const std::string own = second.scheme().described;
+  EXPECT_EQ(second.LoadCache(cache_, other), 1);
+  EXPECT_EQ(second.scheme().described, own);
+}
+
+TEST_F(SessionTest, AReadThatDoesNotFitReadsNothing) {
+  Session session = Open("rope", 1000);
+  auto ids = RandomIds(1001, 16);
+  EXPECT_THROW(session.Read(ids), std::invalid_argument);
+  ids.resize(900);
+  ids.back() = 30000;
+  EXPECT_THROW(session.Read(ids), std::invalid_argument);
+  EXPECT_EQ(session.size(), 0);
+}
+
 }  // namespace
 }  // namespace ropewalk::engine

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -356,6 +357,38 @@ TEST_F(ForwardTest, ExactBeginningsEqualFreshSequencesAfterRandomChanges) {
     }
     EXPECT_GT(checked, 10);
   }
+}
+
+// A pass that breaks off in the middle has stored keys in some layers only.
+TEST_F(ForwardTest, APassThatThrowsInTheMiddleIsUndone) {
+  struct Thrower : AttentionProbe {
+    void See(const AttentionInputs& inputs) override {
+      if (inputs.layer == 2) throw std::bad_alloc();
+    }
+  } thrower;
+  const auto text = RandomTokens(model_, 200, 7);
+  Sequence sequence = New(model_, "rerope:window=20");
+  const Slice first{.sequence = &sequence,
+                    .tokens = std::span(text).first(100)};
+  Forward(model_, {&first, 1}, workspace_);
+  const int64_t before = workspace_.pool()->bytes();
+  const Slice rest{.sequence = &sequence,
+                   .tokens = std::span(text).subspan(100)};
+  workspace_.SetProbe(&thrower);
+  EXPECT_THROW(Forward(model_, {&rest, 1}, workspace_), std::bad_alloc);
+  workspace_.SetProbe(nullptr);
+  EXPECT_EQ(sequence.size(), 100);
+  EXPECT_EQ(workspace_.pool()->bytes(), before);
+  EXPECT_EQ(workspace_.logit_rows(), 0);
+  Forward(model_, {&rest, 1}, workspace_);
+  const std::vector<float> got = Last(workspace_, 0, 1);
+  Sequence fresh = New(model_, "rerope:window=20");
+  for (const auto part :
+       {std::span(text).first(100), std::span(text).subspan(100)}) {
+    const Slice slice{.sequence = &fresh, .tokens = part};
+    Forward(model_, {&slice, 1}, own_);
+  }
+  EXPECT_EQ(got, Last(own_, 0, 1));
 }
 
 }  // namespace
