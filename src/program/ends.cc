@@ -47,6 +47,11 @@ extern "C" void OnStop(int signal) {
     errno = error;
     return;
   }
+  // A launcher passes on what the terminal has sent to all already.
+  if (g_options.quiet_stop) {
+    errno = error;
+    return;
+  }
   RemoveTemporaryFiles();
   if (signal != SIGPIPE && !g_said.exchange(true)) WriteToStderr(g_stop_line);
   DieOfSignal(signal);
