@@ -41,14 +41,11 @@ void WriteToStderr(const std::string& line) {
 
 extern "C" void OnStop(int signal) {
   const int error = errno;
-  // Each write to a closed pipe brings a SIGPIPE; a job sees the first.
+  // Each write to a closed pipe brings a SIGPIPE; a job sees the first. A
+  // launcher passes on what the terminal has sent to all processes already.
+  const bool may_come_again = signal == SIGPIPE || g_options.quiet_stop;
   if (RequestInterrupt(signal) ||
-      (signal == SIGPIPE && PendingInterrupt() != 0)) {
-    errno = error;
-    return;
-  }
-  // A launcher passes on what the terminal has sent to all already.
-  if (g_options.quiet_stop) {
+      (may_come_again && PendingInterrupt() != 0)) {
     errno = error;
     return;
   }
