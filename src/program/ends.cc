@@ -44,8 +44,7 @@ extern "C" void OnStop(int signal) {
   // Each write to a closed pipe brings a SIGPIPE; a job sees the first. A
   // launcher passes on what the terminal has sent to all processes already.
   const bool may_come_again = signal == SIGPIPE || g_options.quiet_stop;
-  if (RequestInterrupt(signal) ||
-      (may_come_again && PendingInterrupt() != 0)) {
+  if (RequestInterrupt(signal) || (may_come_again && PendingInterrupt() != 0)) {
     errno = error;
     return;
   }
@@ -167,7 +166,7 @@ int RunToEnd(const std::function<int()>& work) {
   } catch (const Interrupted&) {
     std::fflush(stdout);
     if (PendingInterrupt() != SIGPIPE && !g_said.exchange(true)) {
-      Fail(g_options.interrupted, 1);
+      std::fprintf(stderr, "%s\n", g_options.interrupted.c_str());
     }
     DieOfInterrupt();
   } catch (const std::invalid_argument& error) {

@@ -16,8 +16,8 @@
 namespace ropewalk::program {
 
 struct EndOptions {
-  // Behind "ropewalk: ", when work that was stopped has kept what it had.
-  std::string interrupted = "interrupted";
+  // The line for work that was stopped and has kept what it had.
+  std::string interrupted = "ropewalk: interrupted";
   // The file that is read through a map, for the line when it shrinks or its
   // disk fails.
   std::string mapped = "the model file";

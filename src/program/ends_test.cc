@@ -34,7 +34,7 @@ class EndsTest : public testing::Test {
 
   // A process with an output that it has not finished.
   [[noreturn]] void Work(const std::function<int()>& work) const {
-    PrepareEnds({.interrupted = "stopped", .out_of_memory = " here"});
+    PrepareEnds({.interrupted = "ropewalk: stopped", .out_of_memory = " here"});
     AtomicFile file((folder_ / "out").string());
     file.Write("half of it");
     std::_Exit(RunToEnd(work));
