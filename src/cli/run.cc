@@ -179,10 +179,7 @@ class Run {
     try {
       Generate();
     } catch (const Interrupted&) {
-      // A file that holds more than was read by now is worth more.
-      if (prompts_.shared == 0 && taken_up_ == 0) {
-        SaveCache(sessions_.front());
-      }
+      if (prompts_.shared == 0) SaveWhatIsMore(sessions_.front());
       throw;
     }
     if (prompts_.shared == 0) SaveCache(sessions_.front());
@@ -288,7 +285,6 @@ class Run {
       wanted = wanted.first(static_cast<size_t>(prompts_.shared + 1));
     }
     const int64_t reused = session_.LoadCache(job_.prompt_cache, wanted);
-    taken_up_ = reused;
     std::fprintf(stderr, "prompt cache: %lld tokens begin this prompt too%s\n",
                  static_cast<long long>(reused),
                  before == session_.scheme().described
@@ -301,7 +297,6 @@ class Run {
   void ReadShared() {
     const int64_t unread = prompts_.shared - session_.size();
     if (unread > 0) {
-      session_.RequireRoomFor(prompts_.shared);
       Progress progress("reading the text", unread, "tokens");
       const std::vector<Token>& tokens = prompts_.all.front().tokens;
       session_.Read(
@@ -320,6 +315,17 @@ class Run {
   void SaveCache(const Session& session) const {
     if (job_.prompt_cache.empty() || job_.cache_read_only) return;
     session.SaveCache(job_.prompt_cache);
+  }
+
+  // Of a run that was stopped: a file that holds more is worth more.
+  void SaveWhatIsMore(const Session& session) const {
+    std::error_code error;
+    if (std::filesystem::exists(job_.prompt_cache, error)) {
+      const engine::PromptCache kept(job_.prompt_cache, *engine_,
+                                     job_.kv.Type());
+      if (kept.size() > session.size()) return;
+    }
+    SaveCache(session);
   }
 
   void Generate() {
@@ -421,7 +427,6 @@ class Run {
   Prompts prompts_;
   engine::GenerateOptions options_;  // what is known of them so far
   Session session_;                  // the text that all prompts share
-  int64_t taken_up_ = 0;             // tokens of the prompt cache
   std::vector<Session> sessions_;
   std::vector<Answer> answers_;
 };

@@ -53,15 +53,6 @@ int64_t ShiftCount(const model::Sequence& sequence, int64_t keep) {
       first_reason.value_or("all of its tokens are kept"));
 }
 
-// Memory that the prompt of a job will need.
-int64_t BytesToRead(const GenerateJob& job) {
-  const model::Sequence& sequence = job.session->sequence();
-  const int64_t size =
-      sequence.size() + static_cast<int64_t>(job.prompt.size());
-  return std::max<int64_t>(
-      0, sequence.KvBytesFor(size, kPromptChunk) - sequence.KvBytes());
-}
-
 // Runs one job.
 class Writer {
  public:
@@ -87,7 +78,7 @@ class Writer {
     if (job.options.shift) {
       shift_count_ = ShiftCount(sequence_, job.options.keep);
     }
-    RequireIds(job.session->engine(), job.prompt);
+    sequence_.RequireFits(job.prompt);
     if (job.options.shift && sequence_.size() >= job.options.keep) {
       const auto reason = sequence_.WhyNotShift(job.options.keep, 0);
       Require(!reason, "the context cannot be shifted: " + reason.value_or(""));
@@ -264,7 +255,8 @@ std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs) {
               "a session stands in two texts that are generated together");
     }
     writers.push_back(std::make_unique<Writer>(job));
-    bytes += BytesToRead(job);
+    bytes += job.session->BytesToReach(job.session->size() +
+                                       static_cast<int64_t>(job.prompt.size()));
   }
   engine.workspace().pool()->RequireRoom(bytes);
   for (size_t i = 0; i < writers.size(); ++i) {

@@ -20,15 +20,6 @@ int64_t LengthOf(const Engine& engine, const SessionOptions& options) {
 
 }  // namespace
 
-void RequireIds(const Engine& engine, std::span<const Token> tokens) {
-  const int64_t V = engine.model().config().V;
-  for (const Token token : tokens) {
-    Require(token >= 0 && token < V, "token " + std::to_string(token) +
-                                         " is outside the vocabulary of " +
-                                         std::to_string(V));
-  }
-}
-
 Session::Session(std::shared_ptr<Engine> engine, const SessionOptions& options)
     : engine_(std::move(engine)),
       asked_(options.position),
@@ -57,13 +48,8 @@ std::vector<float> Session::Read(std::span<const Token> tokens,
                                  const std::function<bool(int64_t)>& on_read) {
   std::vector<float> logits;
   // Known before the first chunk rather than at the last.
-  const auto T = static_cast<int64_t>(tokens.size());
-  Require(size() + T <= length(),
-          "context is full: it was opened for " + std::to_string(length()) +
-              " tokens, and has " + std::to_string(size()) + " and " +
-              std::to_string(T) + " more");
-  RequireIds(*engine_, tokens);
-  RequireRoomFor(size() + T);
+  sequence_.RequireFits(tokens);
+  RequireRoomFor(size() + static_cast<int64_t>(tokens.size()));
   for (size_t at = 0; at < tokens.size();) {
     const auto count =
         std::min(tokens.size() - at, static_cast<size_t>(kPromptChunk));
@@ -86,10 +72,13 @@ std::vector<float> Session::Read(std::span<const Token> tokens,
   return logits;
 }
 
-void Session::RequireRoomFor(int64_t size) const {
+int64_t Session::BytesToReach(int64_t size) const {
   const int64_t bytes = sequence_.KvBytesFor(size, kPromptChunk);
-  engine_->workspace().pool()->RequireRoom(
-      std::max<int64_t>(0, bytes - sequence_.KvBytes()));
+  return std::max<int64_t>(0, bytes - sequence_.KvBytes());
+}
+
+void Session::RequireRoomFor(int64_t size) const {
+  engine_->workspace().pool()->RequireRoom(BytesToReach(size));
 }
 
 void Session::ChangeScheme(const ResolvedScheme& scheme) {

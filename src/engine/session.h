@@ -58,6 +58,10 @@ class Session {
         return true;
       });
 
+  // Bytes of keys and values that a text of `size` tokens needs beyond those
+  // that there are.
+  int64_t BytesToReach(int64_t size) const;
+
   // Throws MemoryLimitError if a text of `size` tokens needs more memory for
   // keys and values than the limit. So a long prompt fails before it is read.
   void RequireRoomFor(int64_t size) const;
@@ -91,9 +95,6 @@ class Session {
   ResolvedScheme scheme_;
   model::Sequence sequence_;
 };
-
-// Throws std::invalid_argument for an id outside the model's vocabulary.
-void RequireIds(const Engine& engine, std::span<const Token> tokens);
 
 // The next tokens of one session, for ReadTogether.
 struct SessionSlice {

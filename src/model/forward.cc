@@ -153,17 +153,7 @@ void Pass::Check(std::span<const Slice> slices) const {
     Require(slice.logits >= 0 && slice.logits <= T,
             "logits wanted must be from 0 to the " + std::to_string(T) +
                 " tokens of the slice, got " + std::to_string(slice.logits));
-    Require(sequence.size() + T <= sequence.length(),
-            "context is full: it was opened for " +
-                std::to_string(sequence.length()) + " tokens, and has " +
-                std::to_string(sequence.size()) + " and " + std::to_string(T) +
-                " more");
-    for (const Token token : slice.tokens) {
-      Require(token >= 0 && token < model_.config().V,
-              "token " + std::to_string(token) +
-                  " is outside the vocabulary of " +
-                  std::to_string(model_.config().V));
-    }
+    sequence.RequireFits(slice.tokens);
     total += T;
     sequences.push_back(&sequence);
   }

@@ -246,6 +246,20 @@ void Sequence::Prepare(int64_t T) {
   }
 }
 
+void Sequence::RequireFits(std::span<const Token> tokens) const {
+  const auto T = static_cast<int64_t>(tokens.size());
+  Require(size() + T <= length(),
+          "context is full: it was opened for " + std::to_string(length()) +
+              " tokens, and has " + std::to_string(size()) + " and " +
+              std::to_string(T) + " more");
+  const int64_t V = model_->config().V;
+  for (const Token token : tokens) {
+    Require(token >= 0 && token < V, "token " + std::to_string(token) +
+                                         " is outside the vocabulary of " +
+                                         std::to_string(V));
+  }
+}
+
 void Sequence::DropUnreachable() {
   for (attention::KvStore& store : stores_) store.DropUnreachable();
 }

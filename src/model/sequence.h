@@ -122,6 +122,9 @@ class Sequence {
   // Takes the memory of T more tokens in all layers; if that fails, gives back
   // what it took.
   void Prepare(int64_t T);
+  // Throws std::invalid_argument where `tokens` have an id outside the
+  // vocabulary or find no room behind what was read.
+  void RequireFits(std::span<const Token> tokens) const;
   // Undoes Prepare, and what a pass that failed stored since.
   void GiveSpareBack();
   // Drops the keys and values that no later token can reach.
