@@ -1,6 +1,6 @@
 // A layer: its description and its weights. An architecture
-// (model/architectures/) makes it; the forward pass (model/forward.cc) and its
-// definition in float64 (model/reference.cc) read it.
+// (model/architectures/) makes it; the forward pass (model/pass_layers.cc) and
+// its definition in float64 (model/reference.cc) read it.
 //
 //   a = after_a(attention(before_a(x)))    f = after_f(feed(before_f(.)))
 //   serial:    x += r a;  x += r f(x)      parallel:  x += r (a + f(x))

@@ -11,13 +11,11 @@
 
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "base/dtype.h"
 #include "base/half.h"
 #include "hwy/highway.h"
 #include "kernels/block_tables.h"
-#include "kernels/cpu/unroll.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -534,76 +532,6 @@ HWY_INLINE void UnpackBlocks(const uint8_t* row, int64_t size,
       }
     }
   }
-}
-
-// Reads the scales of a block and returns its integers as bytes: a pointer into
-// the block, or `q` if they must be unpacked first.
-template <class Block>
-HWY_INLINE const int8_t* QuantsOf(const uint8_t* HWY_RESTRICT block, int8_t* q,
-                                  float* scale, float* offset) {
-  if constexpr (std::is_same_v<Block, Q8_0Block>) {
-    scale[0] = HalfAt(block);
-    return reinterpret_cast<const int8_t*>(block + 2);
-  } else {
-    Block::Read(block, q, scale, offset);
-    return q;
-  }
-}
-
-// Adds the products of a block with x to the chains kFirst to kFirst + kChains
-// - 1, one vector after another. Values are rounded as in UnpackBlocks.
-template <class Block, int kFirst, int kChains>
-HWY_INLINE void AddBlock(const uint8_t* HWY_RESTRICT block,
-                         const float* HWY_RESTRICT x,
-                         hn::Vec<BlockTag> (&sum)[4]) {
-  const BlockTag d;
-  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(BlockTag()));
-  constexpr int64_t kGroups = Block::kElements / Block::kGroup;
-  alignas(64) int8_t buffer[Block::kElements];
-  float scale[kGroups];
-  float offset[kGroups];
-  const int8_t* q = QuantsOf<Block>(block, buffer, scale, offset);
-  for (int64_t at = 0; at < Block::kElements; at += kChains * kLanes) {
-    ROPEWALK_UNROLL
-    for (int c = 0; c < kChains; ++c) {
-      const int64_t k = at + c * kLanes;
-      auto value =
-          hn::Mul(hn::Set(d, scale[k / Block::kGroup]), QuantsAt(d, q + k));
-      if constexpr (Block::kOffset) {
-        value = hn::Add(value, hn::Set(d, offset[k / Block::kGroup]));
-      }
-      sum[kFirst + c] = hn::MulAdd(value, hn::LoadU(d, x + k), sum[kFirst + c]);
-    }
-  }
-}
-
-// The result has the same bits as PlainDot (dot.cc) of the unpacked row.
-template <class Block>
-HWY_INLINE float DotBlocks(const uint8_t* row, const float* HWY_RESTRICT x,
-                           int64_t size) {
-  const BlockTag d;
-  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(BlockTag()));
-  constexpr int64_t kVectors = Block::kElements / kLanes;
-  const int64_t blocks = size / Block::kElements;
-  const auto block = [&](int64_t b) { return row + b * Block::kBytes; };
-  const auto at = [&](int64_t b) { return x + b * Block::kElements; };
-  hn::Vec<BlockTag> sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d),
-                              hn::Zero(d)};
-  if constexpr (kVectors % 4 == 0) {
-    for (int64_t b = 0; b < blocks; ++b) {
-      AddBlock<Block, 0, 4>(block(b), at(b), sum);
-    }
-  } else {
-    static_assert(kVectors == 2);
-    int64_t b = 0;
-    for (; b + 2 <= blocks; b += 2) {
-      AddBlock<Block, 0, 2>(block(b), at(b), sum);
-      AddBlock<Block, 2, 2>(block(b + 1), at(b + 1), sum);
-    }
-    if (b < blocks) AddBlock<Block, 0, 1>(block(b), at(b), sum);
-  }
-  return hn::GetLane(hn::SumOfLanes(
-      d, hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]))));
 }
 
 }  // namespace HWY_NAMESPACE
