@@ -182,7 +182,8 @@ TEST_F(RegisterTest, WrongCallsAreErrorsOfPyTorchThatSayWhy) {
   expect(message("rope", 0, 16, 100, "sideways", none), "mixed-heads");
   expect(message("rope", 0, 16, 100, "prefix", none), "prefix");
   expect(message("rope", 0, 16, 100, "causal", prefix), "prefix");
-  expect(message("dca:chunk=4", 0, 16, 100, "bidirectional", none), "chunks");
+  expect(message("dca:chunk=4", 0, 16, 100, "bidirectional", none),
+         "selects by chunk");
   expect(message("rope+logn-learned", 0, 16, 100, "causal", none),
          "head_scale");
   EXPECT_THROW(Call("swiglu", {at::zeros({2, 3})}), c10::Error);
