@@ -4,7 +4,8 @@
 // architecture (except SVE, see CMakeLists.txt). The first kernel call chooses
 // the best set that the processor has. The environment variable ROPEWALK_ISA
 // names another, for bug reports and comparisons: scalar, ssse3, sse4, avx2,
-// avx3, avx3_dl, neon.
+// avx3, neon, and avx2_vnni, avx3_vnni, neon_dot for the same with instructions
+// that multiply bytes and add, which integer products use.
 
 #ifndef ROPEWALK_KERNELS_CPU_ISA_H_
 #define ROPEWALK_KERNELS_CPU_ISA_H_
@@ -27,6 +28,10 @@ void ChooseIsaFromEnvironment();
 
 // The set in use.
 std::string ActiveIsa();
+
+// Whether kernels may use the instructions that multiply bytes and add:
+// AVX512-VNNI, AVX-VNNI or dot products of NEON, whichever goes with the set.
+bool UsesVnni();
 
 }  // namespace ropewalk::kernels
 
