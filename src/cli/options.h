@@ -17,11 +17,13 @@ namespace ropewalk::cli {
 inline constexpr int64_t kMostTokens = int64_t{1} << 30;  // of any length
 inline constexpr int64_t kMostThreads = 1024;  // as thread pools have
 
-// -m, --threads, --train-length.
+// -m, --threads, --train-length, --exact, --mlock.
 struct ModelOptions {
   std::string path;
   int64_t threads = 0;
   std::string train_length;
+  bool exact = false;
+  bool mlock = false;
 
   void Add(CLI::App& command, bool required = true);
   // Throws std::invalid_argument for a train length that is none.

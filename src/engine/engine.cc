@@ -4,6 +4,7 @@
 
 #include "base/content_hash.h"
 #include "base/error.h"
+#include "base/large_memory.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -31,6 +32,8 @@ Engine::Engine(const EngineOptions& options)
   Require(options.train_length >= 0, "train length must be at least 0, got " +
                                          std::to_string(options.train_length));
   if (options.train_length > 0) positions_.train_length = options.train_length;
+  if (options.lock_memory) LockMemory();
+  if (!options.exact) model_.Interleave(*threads_);
 }
 
 const std::string& Engine::Hash() {

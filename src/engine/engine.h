@@ -38,6 +38,10 @@ struct EngineOptions {
   // The most bytes of keys and values of all sessions together; 0: the memory
   // that is available when the engine is made.
   int64_t memory_limit = 0;
+  // Multiplies quantised weights in float32, instead of integers with
+  // activations in 8 bits (docs/kernels.md).
+  bool exact = false;
+  bool lock_memory = false;  // keeps the process from being swapped out
 };
 
 // A scheme that is ready to run: its parameters are set and its plans are

@@ -1,8 +1,10 @@
 #include "kernels/matmul.h"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/blocks.h"
+#include "kernels/cpu/interleaved.h"
 #include "kernels/cpu/kernels.h"
 
 namespace ropewalk::kernels {
@@ -94,29 +96,124 @@ void MultiplyByPanels(const float* x, int64_t T, const Matrix& weights,
   }
 }
 
-}  // namespace
+// How a product is cut into tasks.
+struct Cut {
+  int64_t step = 1;     // weight rows, or groups of them in integers
+  int64_t tasks = 0;
+  int64_t scratch = 0;  // bytes for each worker
+};
 
-void MatMul(const float* x, BatchRows batch, const Matrix& weights, float* y,
-            ParallelFor& threads, MatMulScratch& scratch) {
-  if (batch.total() <= 0 || weights.rows <= 0) return;
-  const int64_t step = batch.many > 0 ? kPanelRows : kDotRows;
+// Weights that a task of few tokens streams, so that taking a task costs little.
+constexpr int64_t kStreamBytes = 32 << 10;
+// Unpacked weights that stay in a level-2 cache beside activations.
+constexpr int64_t kUnpackedBytes = 256 << 10;
+// Tasks for each worker, so that the last ones end together.
+constexpr int64_t kTasksOfWorker = 4;
+
+Cut CutIntegers(const InterleavedMatrix& matrix, int64_t T, int64_t workers) {
+  Cut cut;
+  const int64_t groups = matrix.groups();
+  const bool streams = T <= kStreamTokens;
+  const int64_t bytes =
+      streams ? InterleavedGroupBytes(matrix.type, matrix.columns)
+              : UnpackedBytes(matrix);
+  const int64_t most = (streams ? kStreamBytes : kUnpackedBytes) / bytes;
+  cut.step = std::clamp<int64_t>(groups / (workers * kTasksOfWorker), 1,
+                                 std::max<int64_t>(1, most));
+  cut.tasks = (groups + cut.step - 1) / cut.step;
+  cut.scratch = streams ? 0 : cut.step * bytes;
+  return cut;
+}
+
+Cut CutFloats(const Matrix& weights, BatchRows batch) {
+  Cut cut;
+  cut.step = batch.many > 0 ? kPanelRows : kDotRows;
+  cut.tasks = (weights.rows + cut.step - 1) / cut.step;
   const int64_t floats =
       std::max(TileScratch(batch.few, weights),
                batch.many > 0 ? kPanelDepth * (kPanelRows + 1) : 0);
+  cut.scratch = floats * static_cast<int64_t>(sizeof(float));
+  return cut;
+}
+
+void RunIntegers(const InterleavedMatrix& matrix, const Cut& cut, int64_t task,
+                 const QuantizedRows& x, float* y, float* memory) {
+  const int64_t first = task * cut.step;
+  const int64_t groups = std::min(cut.step, matrix.groups() - first);
+  if (x.T > kStreamTokens) {
+    MultiplyUnpacked(matrix, first, groups, x, y,
+                     reinterpret_cast<uint8_t*>(memory));
+    return;
+  }
+  for (int64_t g = first; g < first + groups; ++g) {
+    MultiplyStreamed(matrix, g, x, y);
+  }
+}
+
+void RunFloats(const float* x, BatchRows batch, const Matrix& weights,
+               const Cut& cut, int64_t task, float* y, float* memory) {
+  const int64_t row = task * cut.step;
+  const int64_t rows = std::min(cut.step, weights.rows - row);
+  if (batch.few > 0) {
+    MultiplyByDots(x, batch.few, weights, row, rows, y, memory);
+  }
+  if (batch.many > 0) {
+    MultiplyByPanels(x + batch.few * weights.columns, batch.many, weights, row,
+                     rows, y + batch.few * weights.rows, memory);
+  }
+}
+
+// Products of one call. Calls with more are rare, and are made one by one.
+constexpr size_t kProducts = 4;
+
+}  // namespace
+
+void MatMul(const float* x, BatchRows batch, std::span<const Product> products,
+            ParallelFor& threads, MatMulScratch& scratch) {
+  const int64_t T = batch.total();
+  for (; products.size() > kProducts; products = products.subspan(kProducts)) {
+    MatMul(x, batch, products.first(kProducts), threads, scratch);
+  }
+  if (T <= 0 || products.empty()) return;
+  std::array<Cut, kProducts> cuts;
+  int64_t tasks = 0;
+  int64_t bytes = 0;
+  const QuantizedRows* quantized = nullptr;
+  for (size_t p = 0; p < products.size(); ++p) {
+    const Product& product = products[p];
+    if (product.InIntegers()) {
+      if (quantized == nullptr) {
+        quantized = &scratch.quantizer().Quantize(
+            x, T, product.interleaved->columns, threads);
+      }
+      cuts[p] = CutIntegers(*product.interleaved, T, threads.workers());
+    } else {
+      cuts[p] = CutFloats(*product.weights, batch);
+    }
+    tasks += cuts[p].tasks;
+    bytes = std::max(bytes, cuts[p].scratch);
+  }
+  const auto floats =
+      (bytes + kAlignment - 1) / kAlignment * kAlignment / 4;
   scratch.Panel(0, threads.workers(), floats);
-  threads.Run(
-      (weights.rows + step - 1) / step, [&](int64_t task, int64_t worker) {
-        float* memory = scratch.Panel(worker, threads.workers(), floats);
-        const int64_t row = task * step;
-        const int64_t rows = std::min(step, weights.rows - row);
-        if (batch.few > 0) {
-          MultiplyByDots(x, batch.few, weights, row, rows, y, memory);
-        }
-        if (batch.many > 0) {
-          MultiplyByPanels(x + batch.few * weights.columns, batch.many, weights,
-                           row, rows, y + batch.few * weights.rows, memory);
-        }
-      });
+  threads.Run(tasks, [&](int64_t task, int64_t worker) {
+    float* memory = scratch.Panel(worker, threads.workers(), floats);
+    size_t p = 0;
+    for (; task >= cuts[p].tasks; ++p) task -= cuts[p].tasks;
+    const Product& product = products[p];
+    if (product.InIntegers()) {
+      RunIntegers(*product.interleaved, cuts[p], task, *quantized, product.y,
+                  memory);
+    } else {
+      RunFloats(x, batch, *product.weights, cuts[p], task, product.y, memory);
+    }
+  });
+}
+
+void MatMul(const float* x, BatchRows batch, const Matrix& weights, float* y,
+            ParallelFor& threads, MatMulScratch& scratch) {
+  const Product product{.weights = &weights, .y = y};
+  MatMul(x, batch, {&product, 1}, threads, scratch);
 }
 
 }  // namespace ropewalk::kernels

@@ -13,10 +13,13 @@
 #define ROPEWALK_KERNELS_MATMUL_H_
 
 #include <cstdint>
+#include <span>
 
 #include "base/aligned.h"
 #include "base/dtype.h"
 #include "base/parallel.h"
+#include "kernels/interleaved.h"
+#include "kernels/quantized_rows.h"
 
 namespace ropewalk::kernels {
 
@@ -32,9 +35,11 @@ struct Matrix {
   }
 };
 
-// Memory that MatMul needs for each worker; grows on first use.
+// Memory that MatMul needs: activations in 8 bits, and panels for each worker.
+// Grows on first use.
 class MatMulScratch {
  public:
+  RowQuantizer& quantizer() { return quantizer_; }
   float* Panel(int64_t worker, int64_t workers, int64_t size) {
     if (size > size_ || workers > workers_) {
       buffer_.EnsureSize(size * workers);
@@ -45,6 +50,7 @@ class MatMulScratch {
   }
 
  private:
+  RowQuantizer quantizer_;
   AlignedBuffer<float> buffer_;
   int64_t size_ = 0;
   int64_t workers_ = 0;
@@ -69,13 +75,32 @@ inline BatchRows RowsOf(int64_t T) {
   return T <= kFewTokens ? BatchRows{.few = T} : BatchRows{.many = T};
 }
 
-// y[t, r] = sum_c x[t, c] W[r, c]. Each weight is read from memory once.
+// A matrix and where its product goes. It is multiplied in integers if it is
+// interleaved, else in float32.
+struct Product {
+  const Matrix* weights = nullptr;
+  const InterleavedMatrix* interleaved = nullptr;  // null or empty: float32
+  float* y = nullptr;                              // [T, rows]
+
+  bool InIntegers() const {
+    return interleaved != nullptr && interleaved->exists();
+  }
+};
+
+// y[t, r] = sum_c x[t, c] W[r, c] for each product, all with the same number of
+// columns. Each weight is read from memory once.
 //
 //   x [T, columns], y [T, rows], both dense, T = batch.total()
 //
-// Few tokens: a dot product for each weight row. Many tokens: panels of weight
-// rows are unpacked to float32 and transposed once, then multiplied with all
-// tokens.
+// Integers: activations get 8 bits, once for all products (quantized_rows.h);
+// the bits of a token do not depend on the batch at all.
+// Float32, few tokens: a dot product for each weight row. Many tokens: panels of
+// weight rows are unpacked to float32 and transposed once, then multiplied with
+// all tokens.
+void MatMul(const float* x, BatchRows batch, std::span<const Product> products,
+            ParallelFor& threads, MatMulScratch& scratch);
+
+// One matrix in float32.
 void MatMul(const float* x, BatchRows batch, const Matrix& weights, float* y,
             ParallelFor& threads, MatMulScratch& scratch);
 

@@ -5,21 +5,23 @@
 //   a = after_a(attention(before_a(x)))    f = after_f(feed(before_f(.)))
 //   serial:    x += r a;  x += r f(x)      parallel:  x += r (a + f(x))
 //
-// A norm that does not exist returns its input. Weights stay in the mapped
-// file, in its types. Only rows of query and key projections are copied, and
-// only if a file pairs neighbouring components for rotation: everything above
-// formats/ pairs the two halves of a head.
+// A norm that does not exist returns its input. Weights lie in the mapped file,
+// in its types; Model::Interleave makes them ready for integer products. Rows of
+// query and key projections are copied if a file pairs neighbouring components
+// for rotation: everything above formats/ pairs the two halves of a head.
 
 #ifndef ROPEWALK_MODEL_LAYER_H_
 #define ROPEWALK_MODEL_LAYER_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <vector>
 
 #include "attention/definition/heads.h"
 #include "base/aligned.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/interleaved.h"
 #include "kernels/matmul.h"
 
 namespace ropewalk::model {
@@ -46,6 +48,8 @@ struct Norm {
 struct Linear {
   kernels::Matrix weights;    // [out, in]; no rows: does not exist
   AlignedBuffer<float> bias;  // [out], or empty
+  // The same weights for integer products, if Model::Interleave made them.
+  kernels::InterleavedMatrix interleaved = {};
 
   bool exists() const { return weights.rows > 0; }
 };
@@ -101,6 +105,23 @@ struct Layer {
   float residual_scale = 1;  // r
   Norm residual_norm;        // of x, after both additions
 };
+
+// Calls body(linear) for every projection of the layer that exists.
+template <typename Body>
+void ForLinears(Layer& layer, const Body& body) {
+  const auto all = [&](std::initializer_list<Linear*> linears) {
+    for (Linear* linear : linears) {
+      if (linear->exists()) body(*linear);
+    }
+  };
+  Attention& a = layer.attention;
+  all({&a.query, &a.key, &a.value, &a.gate, &a.output});
+  const auto feed = [&](FeedForward& f) { all({&f.gate, &f.up, &f.down}); };
+  if (layer.feed) feed(*layer.feed);
+  if (!layer.experts) return;
+  for (FeedForward& expert : layer.experts->experts) feed(expert);
+  if (layer.experts->shared) feed(*layer.experts->shared);
+}
 
 // The elements of the matrices that one token is multiplied with.
 int64_t MatrixElements(const Layer& layer);

@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -55,6 +56,62 @@ Model::Model(formats::GgufFile file) : file_(std::move(file)) {
   } catch (const std::invalid_argument& error) {
     throw FormatError(file_.path(), 0, error.what());
   }
+}
+
+void Model::Interleave(ParallelFor& threads) {
+  std::vector<Linear*> linears;
+  int64_t bytes = 0;
+  const auto add = [&](Linear& linear) {
+    const kernels::Matrix& from = linear.weights;
+    if (!kernels::CanInterleave(from.type) || linear.interleaved.exists()) {
+      return;
+    }
+    linears.push_back(&linear);
+    linear.interleaved = {from.type, nullptr, from.rows, from.columns};
+    bytes += linear.interleaved.groups() *
+             kernels::InterleavedGroupBytes(from.type, from.columns);
+  };
+  for (Layer& layer : layers_) ForLinears(layer, add);
+  add(output_);
+  if (linears.empty()) return;
+  interleaved_ = LargeMemory(bytes);
+  uint8_t* to = interleaved_.data();
+  constexpr int64_t kGroupsOfTask = 8;
+  for (Linear* linear : linears) {
+    kernels::Matrix& from = linear->weights;
+    const int64_t groups = linear->interleaved.groups();
+    const int64_t group_bytes =
+        kernels::InterleavedGroupBytes(from.type, from.columns);
+    threads.Run(
+        (groups + kGroupsOfTask - 1) / kGroupsOfTask,
+        [&](int64_t task, int64_t) {
+          const int64_t end = std::min(groups, (task + 1) * kGroupsOfTask);
+          for (int64_t g = task * kGroupsOfTask; g < end; ++g) {
+            const int64_t row = g * kernels::kGroupRows;
+            kernels::InterleaveGroup(
+                from.type, from.Row(row),
+                std::min(kernels::kGroupRows, from.rows - row), from.columns,
+                to + g * group_bytes);
+          }
+        });
+    linear->interleaved.data = to;
+    to += groups * group_bytes;
+    GiveBack(from);
+  }
+  storage_.clear();
+}
+
+// Gives back the memory of a matrix that is not read any more.
+void Model::GiveBack(kernels::Matrix& matrix) {
+  for (AlignedBuffer<uint8_t>& rows : storage_) {
+    if (rows.size() == 0 || rows.data() != matrix.data) continue;
+    matrix.data = nullptr;
+    rows = {};
+    return;
+  }
+  DropPages({static_cast<const std::byte*>(matrix.data),
+             static_cast<size_t>(matrix.rows *
+                                 RowBytes(matrix.type, matrix.columns))});
 }
 
 // Refuses a file whose keys name experts if no layer has any.

@@ -1,4 +1,4 @@
-// A model: its layers, with weights as the file stores them.
+// A model: its layers, with weights as the file stores them or interleaved.
 //
 //   x = embedding_scale embedding[token]
 //   each layer (model/layer.h)
@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "base/large_memory.h"
+#include "base/parallel.h"
 #include "formats/gguf.h"
 #include "kernels/matmul.h"
 #include "model/config.h"
@@ -29,6 +31,14 @@ class Model {
   // a type that the kernels cannot read, or if the file has tensors or keys
   // that this forward pass would ignore.
   static Model Load(const std::string& path);
+
+  // Makes all weights of block types ready for integer products: from now on
+  // activations are read in 8 bits (docs/kernels.md). The file's pages and the
+  // copies of rows are given back, so that memory holds each weight once; the
+  // float64 definition needs them and cannot be used afterwards. Without this
+  // weights are multiplied in float32.
+  void Interleave(ParallelFor& threads);
+  bool interleaved() const { return interleaved_.size() > 0; }
 
   const Config& config() const { return config_; }
   const formats::GgufFile& file() const { return file_; }
@@ -50,6 +60,7 @@ class Model {
  private:
   explicit Model(formats::GgufFile file);
   void RequireExperts(const Blueprint& blueprint) const;
+  void GiveBack(kernels::Matrix& matrix);
 
   formats::GgufFile file_;
   Config config_;
@@ -61,6 +72,7 @@ class Model {
   float final_softcap_ = 0;
   std::vector<Layer> layers_;
   std::vector<AlignedBuffer<uint8_t>> storage_;  // rows that were reordered
+  LargeMemory interleaved_;
 };
 
 }  // namespace ropewalk::model

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -72,8 +73,13 @@ class Pass {
   void Feed(const FeedForward& feed, const float* x, kernels::BatchRows batch,
             float* y);
   void Feed(const Experts& experts, const float* x, float* y);
-  void Project(const float* x, kernels::BatchRows batch, const Linear& linear,
-               float* y);
+  // One projection of x, or several, which then share its 8-bit form.
+  struct Projection {
+    const Linear* linear = nullptr;  // may not exist
+    float* y = nullptr;
+  };
+  void Project(const float* x, kernels::BatchRows batch,
+               std::initializer_list<Projection> projections);
   // y <- norm of x, in rows of norm.width; y may be x. Does nothing if the norm
   // does not exist.
   void Normalise(const Norm& norm, const float* x, int64_t rows, float* y);

@@ -3,9 +3,13 @@
 // model/reference.cc.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <initializer_list>
+#include <span>
 #include <vector>
 
+#include "base/error.h"
 #include "kernels/cpu/kernels.h"
 #include "model/experts.h"
 #include "model/pass.h"
@@ -59,9 +63,14 @@ void Pass::ProjectHeads(const Attention& layer, const float* x) {
   const int64_t queries = heads.H * heads.D;
   const int64_t keys = heads.G * heads.D;
   const int64_t values = heads.G * heads.ValueWidth();
-  Project(x, batch_, layer.query, w_.queries_.data());
-  if (layer.key.exists()) Project(x, batch_, layer.key, w_.keys_.data());
-  Project(x, batch_, layer.value, w_.values_.data());
+  if (layer.gate.exists()) {
+    w_.gate_.EnsureSize(T * heads.H * heads.ValueWidth());
+  }
+  Project(x, batch_,
+          {{&layer.query, w_.queries_.data()},
+           {&layer.key, w_.keys_.data()},
+           {&layer.value, w_.values_.data()},
+           {&layer.gate, w_.gate_.data()}});
   if (layer.clamp > 0) {
     const auto limit = static_cast<float>(layer.clamp);
     const auto clamp = [&](float* row, int64_t size) {
@@ -165,12 +174,10 @@ void Pass::Attend(int64_t l, const float* x) {
   AttendSlices(l);
   if (layer.gate.exists()) {
     const int64_t width = layer.heads.H * layer.heads.ValueWidth();
-    w_.gate_.EnsureSize(T * width);
-    Project(x, batch_, layer.gate, w_.gate_.data());
     Gate(kernels::Activation::kSilu, w_.gate_.data(), w_.attended_.data(),
          width, width, T, w_.attended_.data());
   }
-  Project(w_.attended_.data(), batch_, layer.output, w_.branch_.data());
+  Project(w_.attended_.data(), batch_, {{&layer.output, w_.branch_.data()}});
 }
 
 void Pass::Feed(const FeedForward& feed, const float* x,
@@ -179,9 +186,9 @@ void Pass::Feed(const FeedForward& feed, const float* x,
   const int64_t F = feed.up.weights.rows;
   w_.gate_.EnsureSize(T * F);
   w_.up_.EnsureSize(T * F);
-  Project(x, batch, feed.up, w_.up_.data());
+  Project(x, batch,
+          {{&feed.gate, w_.gate_.data()}, {&feed.up, w_.up_.data()}});
   if (feed.gate.exists()) {
-    Project(x, batch, feed.gate, w_.gate_.data());
     Gate(feed.activation, w_.gate_.data(), w_.up_.data(), F, F, T,
          w_.up_.data());
   } else {
@@ -190,7 +197,7 @@ void Pass::Feed(const FeedForward& feed, const float* x,
       kernels::Activate(feed.activation, row, F, row);
     });
   }
-  Project(w_.up_.data(), batch, feed.down, y);
+  Project(w_.up_.data(), batch, {{&feed.down, y}});
 }
 
 // An expert multiplies all its tokens as one matrix, so that its weights are
@@ -241,13 +248,26 @@ void Pass::Feed(const Experts& experts, const float* x, float* y) {
 }
 
 void Pass::Project(const float* x, kernels::BatchRows batch,
-                   const Linear& linear, float* y) {
-  kernels::MatMul(x, batch, linear.weights, y, threads_, w_.matmul_scratch_);
-  if (linear.bias.size() == 0) return;
-  const int64_t rows = linear.weights.rows;
-  ForRows(batch.total(), threads_, [&](int64_t t) {
-    kernels::Add(linear.bias.data(), rows, y + t * rows);
-  });
+                   std::initializer_list<Projection> projections) {
+  std::array<kernels::Product, 4> products;
+  ROPEWALK_CHECK(projections.size() <= products.size());
+  size_t count = 0;
+  for (const Projection& projection : projections) {
+    if (!projection.linear->exists()) continue;
+    products[count++] = {.weights = &projection.linear->weights,
+                         .interleaved = &projection.linear->interleaved,
+                         .y = projection.y};
+  }
+  kernels::MatMul(x, batch, std::span(products).first(count), threads_,
+                  w_.matmul_scratch_);
+  for (const Projection& projection : projections) {
+    const Linear& linear = *projection.linear;
+    if (linear.bias.size() == 0) continue;
+    const int64_t rows = linear.weights.rows;
+    ForRows(batch.total(), threads_, [&](int64_t t) {
+      kernels::Add(linear.bias.data(), rows, projection.y + t * rows);
+    });
+  }
 }
 
 void Pass::Normalise(const Norm& norm, const float* x, int64_t rows, float* y) {
