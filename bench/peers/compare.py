@@ -81,6 +81,7 @@ class WrongCall(Exception):
 
 GGUF_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1,
               10: 8, 11: 8, 12: 8}
+GGUF_INTEGERS = {4: "<I", 10: "<Q"}  # those that are asked for
 GGUF_STRING, GGUF_ARRAY = 8, 9
 
 
@@ -91,52 +92,54 @@ def weight_bytes(path):
     needed; up to 31 bytes of padding a tensor count with it.
     """
     with open(path, "rb") as file:
-        def read(form):
-            size = struct.calcsize(form)
-            data = file.read(size)
-            if len(data) != size:
-                raise WrongCall(f"{path} ends within its header")
-            return struct.unpack(form, data)[0]
+        file_bytes = os.fstat(file.fileno()).st_size
 
-        def string():
-            return file.read(read("<Q"))
+        def take(size):
+            if size > file_bytes - file.tell():
+                raise WrongCall(f"{path} ends within its header; interrupted "
+                                f"download?")
+            return file.read(size)
+
+        def read(form):
+            return struct.unpack(form, take(struct.calcsize(form)))[0]
 
         def value(kind):
-            """Integers of 32 bits and more; what else there is, is skipped."""
+            """A key's value where it is an integer; the others are skipped."""
+            if kind in GGUF_INTEGERS:
+                return read(GGUF_INTEGERS[kind])
             if kind == GGUF_STRING:
-                return string() and None
-            if kind == GGUF_ARRAY:
+                take(read("<Q"))
+            elif kind == GGUF_ARRAY:
                 inner, count = read("<I"), read("<Q")
                 if inner in (GGUF_STRING, GGUF_ARRAY):
                     for _ in range(count):
                         value(inner)
                 else:
                     file.seek(GGUF_SIZES[inner] * count, os.SEEK_CUR)
-                return None
-            if kind in (4, 10):
-                return read("<I" if kind == 4 else "<Q")
-            file.seek(GGUF_SIZES[kind], os.SEEK_CUR)
+            else:
+                file.seek(GGUF_SIZES[kind], os.SEEK_CUR)
             return None
 
-        if file.read(4) != b"GGUF":
+        if file_bytes < 4 or file.read(4) != b"GGUF":
             raise WrongCall(f"{path} is no GGUF file")
         read("<I")
         tensors, count = read("<Q"), read("<Q")
         keys = {}
         try:
             for _ in range(count):
-                name = string().decode()
+                name = take(read("<Q")).decode(errors="replace")
                 keys[name] = value(read("<I"))
         except KeyError as error:
-            raise WrongCall(f"{path} has a key of unknown type {error}") from None
+            raise WrongCall(f"{path}: key '{name}' has a value of the unknown "
+                            f"type {error}") from None
         places = []
         for _ in range(tensors):
-            name = string().decode()
+            name = take(read("<Q")).decode(errors="replace")
             file.seek(8 * read("<I") + 4, os.SEEK_CUR)
             places.append((read("<Q"), name))
         alignment = keys.get("general.alignment") or 32
         data = -(-file.tell() // alignment) * alignment
-        end = file.seek(0, os.SEEK_END) - data
+        end = file_bytes - data
     experts = used = 1
     for name, number in keys.items():
         if name.endswith(".expert_count") and number:
@@ -223,9 +226,10 @@ class Ours:
         row = told["rows"][-1]
         return command, row[f"{what}_tokens_per_second"], peak
 
-    def start(self, model, text):
+    def start(self, model, prompt):
         command = self._common("run", model) + [
-            "-f", text, "-n", "1", "--temp", "0", "--ignore-eos", "--force"]
+            "-f", prompt["file"], "-n", "1", "--temp", "0", "--ignore-eos",
+            "--force"]
         _, seconds, peak = run(command)
         return command, seconds, peak
 
@@ -251,19 +255,19 @@ class Peer:
             [row] = json.loads(text)
             rate = row["avg_ts"]
         except (ValueError, KeyError) as error:
-            raise Failure(f"llama-bench printed no row as expected ({error!r}); "
-                          f"is it a version of another year?") from None
+            raise Failure(f"llama-bench printed no row as expected "
+                          f"({error!r}); is it of another year?") from None
         self.about = {key: row.get(key) for key in
                       ("build_commit", "build_number", "cpu_info", "backends",
                        "type_k", "flash_attn", "n_batch", "n_ubatch")}
         return command, rate, peak
 
-    def start(self, model, text):
+    def start(self, model, prompt):
         # By default it would make room for as much as the model was trained to.
-        context = -(-(self.args.start + 16) // 256) * 256
+        context = -(-(prompt["tokens"] + 16) // 256) * 256
         command = [self.args.llama_completion, "-m", model, "-t",
-                   str(self.args.threads), "-f", text, "-n", "1", "-c",
-                   str(context), "--temp", "0", "--ignore-eos", "-no-cnv",
+                   str(self.args.threads), "-f", prompt["file"], "-n", "1",
+                   "-c", str(context), "--temp", "0", "--ignore-eos", "-no-cnv",
                    "--no-warmup", "--simple-io"] + self.kv
         _, seconds, peak = run(command)
         return command, seconds, peak
@@ -274,9 +278,9 @@ def sizes(args, what):
     return (args.prompt, 0) if what == "prefill" else (0, args.tokens)
 
 
-def text_of(args, model, folder):
-    """A file whose text is --start tokens of this model, or a few more."""
-    words = "the tale of a long rope that went around the world and back ".split()
+def prompt_of(args, model, folder):
+    """A text of --start tokens or a few more: its file and their number."""
+    words = "the tale of a long rope that went around the world".split()
     step = max(1, args.start // 64)
     lines = []
     for n in range(1, 2 * args.start + 16, step):
@@ -292,7 +296,7 @@ def text_of(args, model, folder):
         if count >= args.start:
             out = os.path.join(folder, "prompt.txt")
             pathlib.Path(out).write_text(line)
-            return out, count
+            return {"file": out, "tokens": count}
     raise Failure(f"no made-up text has {args.start} tokens in {model}")
 
 
@@ -339,7 +343,7 @@ def measurements(args):
         yield "start", None
 
 
-def compare(args, model, sides, read_loop, text, record):
+def compare(args, model, sides, read_loop, prompt, record):
     """All rounds over one model; `record` takes each row as it is made."""
     warm(model)
     for r in range(args.rounds):
@@ -350,7 +354,7 @@ def compare(args, model, sides, read_loop, text, record):
             said = []
             for side in sides if r % 2 == 0 else sides[::-1]:
                 if what == "start":
-                    command, value, peak = side.start(model, text)
+                    command, value, peak = side.start(model, prompt)
                     unit = "s"
                 else:
                     command, value, peak = side.bench(model, what, depth)
@@ -411,7 +415,8 @@ def summarize(args, rows, about):
 
 def table(lines, files):
     """An aligned table as text."""
-    head = ["model", "what", "ours", "peer", "unit", "ratio", "lowest to highest"]
+    head = ["model", "what", "ours", "peer", "unit", "ratio",
+            "lowest to highest"]
 
     def number(value):
         return f"{value:.0f}" if value >= 1000 else (
@@ -494,8 +499,8 @@ def parse(argv):
     add("--kv", metavar="TYPE", help="type of our keys and values: f32, f16, "
         "bf16 or q8_0")
     add("--peer-kv", metavar="TYPE", help="type of the peer's keys and values")
-    add("--json", metavar="FILE", help="every round's figures, the machine, the "
-        "commands and the table")
+    add("--json", metavar="FILE",
+        help="every round's figures, the machine, the commands and the table")
     add("--csv", metavar="FILE", help="every round's figures as CSV")
     args = parser.parse_args(argv)
     if args.rounds < 1 or args.threads < 1 or args.tokens < 1:
@@ -536,87 +541,85 @@ def find_programs(args):
             raise WrongCall(f"no file {model}")
 
 
-def save(args, result):
+def measure(args, files, sides, folder, rows, lines):
+    """Measures all models; `rows` and `lines` keep what was done by then."""
+    loop = ReadLoop(args, folder) if "read" in args.measure else None
+    for model, about in zip(args.models, files):
+        mine = []
+
+        def record(what, depth, side, r, unit, value, peak, command):
+            mine.append({
+                "model": about["model"], "file_bytes": about["file_bytes"],
+                "weight_bytes": about["weight_bytes"], "what": what,
+                "depth": depth, "side": side, "round": r, "value": value,
+                "unit": unit, "peak_bytes": peak,
+                "load_average": round(os.getloadavg()[0], 2),
+                "command": " ".join(command)})
+
+        prompt = None
+        if "start" in args.measure:
+            prompt = prompt_of(args, model, folder)
+            about["start_tokens"] = prompt["tokens"]
+        try:
+            compare(args, model, sides, loop, prompt, record)
+        finally:
+            rows += mine
+            lines += summarize(args, mine, about)
+
+
+def report(args, files, sides, rows, lines):
+    """Prints the table and writes the files that were asked for."""
+    name, instruction_sets = processor()
+    about = {side.name: side.about for side in sides}
+    kernels = about[args.position[0]].get("isa")
+    print(f"{name}, {args.threads} threads"
+          + (f", kernels {kernels}" if kernels else "")
+          + f"; {args.rounds} rounds")
+    reads = [row["value"] for row in rows if row["what"] == "read"]
+    if reads:
+        print(f"memory is read at {statistics.median(reads):.1f} GB/s "
+              f"({min(reads):.1f} to {max(reads):.1f})")
+    print(table(lines, files), end="")
+    shared = {"processor": name, "instruction_sets": instruction_sets,
+              "threads": args.threads}
     if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(result, indent=1) + "\n")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        told = {"date": now.isoformat(timespec="seconds"), **shared,
+                "rounds": args.rounds, "kv": args.kv, "peer_kv": args.peer_kv,
+                "sides": about, "models": files, "summary": lines, "rows": rows}
+        pathlib.Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
     if args.csv:
-        shared = {"processor": result["processor"],
-                  "instruction_sets": " ".join(result["instruction_sets"]),
-                  "threads": args.threads}
+        shared["instruction_sets"] = " ".join(instruction_sets)
         with open(args.csv, "w", newline="") as file:
-            names = ["model", "file_bytes", "weight_bytes", "what", "depth",
-                     "side", "round", "value", "unit", "peak_bytes",
-                     "load_average", "command"] + list(shared)
-            writer = csv.DictWriter(file, names)
+            writer = csv.DictWriter(file, list(rows[0] | shared))
             writer.writeheader()
-            for row in result["rows"]:
-                writer.writerow({**row, **shared})
+            writer.writerows(row | shared for row in rows)
 
 
 def main(argv=None):
     args = parse(argv)
-    rows, lines, files = [], [], []
+    rows, lines = [], []
     code = 0
     sides = [Ours(args, position) for position in args.position] + [Peer(args)]
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            find_programs(args)
-            files = [{"model": pathlib.Path(model).stem,
-                      "file_bytes": os.path.getsize(model),
-                      "weight_bytes": weight_bytes(model)}
-                     for model in args.models]
-            loop = ReadLoop(args, folder) if "read" in args.measure else None
-            for model, about in zip(args.models, files):
-                mine = []
-
-                def record(what, depth, side, r, unit, value, peak, command):
-                    mine.append({
-                        **about, "what": what, "depth": depth, "side": side,
-                        "round": r, "value": value, "unit": unit,
-                        "peak_bytes": peak,
-                        "load_average": round(os.getloadavg()[0], 2),
-                        "command": " ".join(command)})
-
-                try:
-                    text = None
-                    if "start" in args.measure:
-                        text, about["start_tokens"] = text_of(args, model,
-                                                              folder)
-                    compare(args, model, sides, loop, text, record)
-                finally:
-                    for row in mine:
-                        row.pop("start_tokens", None)
-                    rows += mine
-                    lines += summarize(args, mine, about)
-        except WrongCall as error:
-            print(f"compare: {error}", file=sys.stderr)
-            return 2
-        except Failure as error:
-            print(f"compare: {error}", file=sys.stderr)
-            code = 1
-        except KeyboardInterrupt:
-            print("compare: interrupted", file=sys.stderr)
-            code = 130
-    name, instruction_sets = processor()
-    about_sides = {side.name: side.about for side in sides}
+    try:
+        find_programs(args)
+        files = [{"model": pathlib.Path(model).stem,
+                  "file_bytes": os.path.getsize(model),
+                  "weight_bytes": weight_bytes(model)}
+                 for model in args.models]
+        with tempfile.TemporaryDirectory() as folder:
+            measure(args, files, sides, folder, rows, lines)
+    except WrongCall as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 2
+    except Failure as error:
+        print(f"compare: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("compare: interrupted", file=sys.stderr)
+        code = 130
     if rows:
-        isa = sides[0].about.get("isa")
-        print(f"{name}, {args.threads} threads"
-              + (f", kernels {isa}" if isa else "")
-              + f"; {args.rounds} rounds")
-        reads = [row["value"] for row in rows if row["what"] == "read"]
-        if reads:
-            print(f"memory is read at {statistics.median(reads):.1f} GB/s "
-                  f"({min(reads):.1f} to {max(reads):.1f})")
-        print(table(lines, files), end="")
-        save(args, {
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(
-                timespec="seconds"),
-            "processor": name, "instruction_sets": instruction_sets,
-            "threads": args.threads, "rounds": args.rounds,
-            "positions": args.position, "kv": args.kv, "peer_kv": args.peer_kv,
-            "sides": about_sides, "models": files, "summary": lines,
-            "rows": rows})
+        report(args, files, sides, rows, lines)
     return code
 
 

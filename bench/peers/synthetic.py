@@ -59,7 +59,7 @@ def array_key(name, kind, values):
 
 
 def vocabulary(size):
-    """Pieces and their types: three control pieces, the bytes, made-up words."""
+    """Pieces and their types: control pieces, the bytes, made-up words."""
     pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
     types = [UNKNOWN, CONTROL, CONTROL] + [BYTE] * 256
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -198,8 +198,9 @@ def main():
     types = [t for t in args.types.split(",") if t]
     quantize = shutil.which("llama-quantize", path=args.llama)
     if types and quantize is None:
-        parser.error("llama-quantize is not in the PATH; build llama.cpp by its "
-                     "own instructions and name its bin folder with --llama")
+        parser.error(f"no llama-quantize in {args.llama or 'the PATH'}; build "
+                     f"llama.cpp by its own instructions, and name its bin "
+                     f"folder with --llama")
 
     path = pathlib.Path(args.out + "-f16.gguf")
     path.parent.mkdir(parents=True, exist_ok=True)
