@@ -27,9 +27,10 @@ What is measured (--measure chooses, default all):
            others.
   start    seconds of a whole process that reads the model and --start tokens
            and writes one, `ropewalk run` against llama-completion without its
-           warm-up, and its peak memory. The file is read beforehand, so that
-           it is in memory. Its pages count as memory of the process where it
-           is mapped. The peer's context is no longer than it must be.
+           warm-up and its search for what fits into memory, and the peak
+           memory of both. The file is read beforehand, so that it is in
+           memory. Its pages count as memory of the process where it is mapped.
+           The peer's context is no longer than it must be.
   read     GB/s of bench/read_loop.cc, which a C++ compiler ($CXX, or c++)
            builds for this processor. A decoded token reads all weights but
            the rows of the embedding, so their bytes times tokens/s over this
@@ -59,6 +60,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 MEASURES = ("prefill", "decode", "start", "read")
@@ -169,8 +171,16 @@ def warm(path):
 
 # --- processes
 
+class Cost(typing.NamedTuple):
+    """Of a whole process. CPU time far below wall time times the threads says
+    that others had the cores."""
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
 def run(command):
-    """What a process printed, its wall time and its peak memory in bytes."""
+    """What a process printed, and what it cost (`Cost`)."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begin = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -194,7 +204,8 @@ def run(command):
                           f"(command: {' '.join(command)})")
     # Linux counts KiB, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return text, seconds, usage.ru_maxrss * unit
+    return text, Cost(seconds, usage.ru_utime + usage.ru_stime,
+                      usage.ru_maxrss * unit)
 
 
 class Ours:
@@ -220,18 +231,18 @@ class Ours:
             command = self._common("bench", model) + [
                 "-p", str(prompt), "-n", str(tokens), "-d", f"0,{depth}",
                 "--json", path]
-            _, _, peak = run(command)
+            _, cost = run(command)
             told = json.loads(pathlib.Path(path).read_text())
         self.about = {"isa": told["isa"]}
         row = told["rows"][-1]
-        return command, row[f"{what}_tokens_per_second"], peak
+        return command, row[f"{what}_tokens_per_second"], cost
 
     def start(self, model, prompt):
         command = self._common("run", model) + [
             "-f", prompt["file"], "-n", "1", "--temp", "0", "--ignore-eos",
             "--force"]
-        _, seconds, peak = run(command)
-        return command, seconds, peak
+        _, cost = run(command)
+        return command, cost.wall_seconds, cost
 
 
 class Peer:
@@ -244,13 +255,14 @@ class Peer:
         self.kv = (["-ctk", args.peer_kv, "-ctv", args.peer_kv]
                    if args.peer_kv else [])
         self.about = {}
+        self.no_fit = None
 
     def bench(self, model, what, depth):
         prompt, tokens = sizes(self.args, what)
         command = [self.args.llama_bench, "-m", model, "-t",
                    str(self.args.threads), "-p", str(prompt), "-n", str(tokens),
                    "-d", str(depth), "-r", "1", "-o", "json"] + self.kv
-        text, _, peak = run(command)
+        text, cost = run(command)
         try:
             [row] = json.loads(text)
             rate = row["avg_ts"]
@@ -260,17 +272,20 @@ class Peer:
         self.about = {key: row.get(key) for key in
                       ("build_commit", "build_number", "cpu_info", "backends",
                        "type_k", "flash_attn", "n_batch", "n_ubatch")}
-        return command, rate, peak
+        return command, rate, cost
 
     def start(self, model, prompt):
         # By default it would make room for as much as the model was trained to.
         context = -(-(prompt["tokens"] + 16) // 256) * 256
+        if self.no_fit is None:  # older versions know nothing of it
+            told, _ = run([self.args.llama_completion, "--help"])
+            self.no_fit = ["--fit", "off"] if "--fit " in told else []
         command = [self.args.llama_completion, "-m", model, "-t",
                    str(self.args.threads), "-f", prompt["file"], "-n", "1",
                    "-c", str(context), "--temp", "0", "--ignore-eos", "-no-cnv",
-                   "--no-warmup", "--simple-io"] + self.kv
-        _, seconds, peak = run(command)
-        return command, seconds, peak
+                   "--no-warmup", "--simple-io"] + self.no_fit + self.kv
+        _, cost = run(command)
+        return command, cost.wall_seconds, cost
 
 
 def sizes(args, what):
@@ -289,7 +304,7 @@ def prompt_of(args, model, folder):
             break
     path = os.path.join(folder, "lines.txt")
     pathlib.Path(path).write_text("\n".join(lines) + "\n")
-    told, _, _ = run([args.ropewalk, "tokenize", "-m", model, "--lines",
+    told, _ = run([args.ropewalk, "tokenize", "-m", model, "--lines",
                       "-f", path])
     counts = [len(ids.split()) for ids in told.split("\n")[:-1]]
     for line, count in zip(lines, counts):
@@ -326,9 +341,9 @@ class ReadLoop:
              str(HERE.parent / "read_loop.cc"), "-o", self.command[0]])
 
     def rate(self):
-        """GB/s of the fastest pass."""
-        text, _, _ = run(self.command)
-        return float(text.split()[0])
+        """GB/s of the fastest pass, and what the process cost."""
+        text, cost = run(self.command)
+        return float(text.split()[0]), cost
 
 
 # --- what is measured
@@ -348,20 +363,21 @@ def compare(args, model, sides, read_loop, prompt, record):
     warm(model)
     for r in range(args.rounds):
         if read_loop:
-            record("read", None, "machine", r, "GB/s", read_loop.rate(), None,
+            rate, cost = read_loop.rate()
+            record("read", None, "machine", r, "GB/s", rate, cost,
                    ["read_loop", str(args.threads)])
         for what, depth in measurements(args):
             said = []
             for side in sides if r % 2 == 0 else sides[::-1]:
                 if what == "start":
-                    command, value, peak = side.start(model, prompt)
+                    command, value, cost = side.start(model, prompt)
                     unit = "s"
                 else:
-                    command, value, peak = side.bench(model, what, depth)
+                    command, value, cost = side.bench(model, what, depth)
                     unit = "tokens/s"
                 if not value:
                     raise Failure(f"{side.name} gave no {unit} for {what}")
-                record(what, depth, side.name, r, unit, value, peak, command)
+                record(what, depth, side.name, r, unit, value, cost, command)
                 said.append(f"{side.name} {value:.4g}")
             at = "" if depth is None else f" at {depth}"
             print(f"{pathlib.Path(model).name}: round {r + 1} of "
@@ -547,12 +563,12 @@ def measure(args, files, sides, folder, rows, lines):
     for model, about in zip(args.models, files):
         mine = []
 
-        def record(what, depth, side, r, unit, value, peak, command):
+        def record(what, depth, side, r, unit, value, cost, command):
             mine.append({
                 "model": about["model"], "file_bytes": about["file_bytes"],
                 "weight_bytes": about["weight_bytes"], "what": what,
                 "depth": depth, "side": side, "round": r, "value": value,
-                "unit": unit, "peak_bytes": peak,
+                "unit": unit, **cost._asdict(),
                 "load_average": round(os.getloadavg()[0], 2),
                 "command": " ".join(command)})
 
