@@ -16,7 +16,11 @@ turns around from round to round. Each is a process of its own, with the same
 number of threads. The table shows medians over the rounds, and as `ratio` the
 median of ours over the peer's in the same round, with the lowest and the
 highest of these ratios behind it. A wide spread says that the machine was not
-quiet, and that small differences mean nothing.
+quiet, and that small differences mean nothing. Where other programs want the
+cores too, threads wait for one that is not running, and each side loses another
+share by it: the ratio of two threads says little then, and --threads 1 is the
+better comparison. A line below the table says when the cores were not free at
+the beginning.
 
 What is measured (--measure chooses, default all):
 
@@ -583,7 +587,7 @@ def measure(args, files, sides, folder, rows, lines):
             lines += summarize(args, mine, about)
 
 
-def report(args, files, sides, rows, lines):
+def report(args, files, sides, rows, lines, load):
     """Prints the table and writes the files that were asked for."""
     name, instruction_sets = processor()
     about = {side.name: side.about for side in sides}
@@ -596,13 +600,18 @@ def report(args, files, sides, rows, lines):
         print(f"memory is read at {statistics.median(reads):.1f} GB/s "
               f"({min(reads):.1f} to {max(reads):.1f})")
     print(table(lines, files), end="")
+    cores = os.cpu_count() or 1
+    if load + args.threads > cores + 0.5:
+        print(f"! the load was {load:.1f} on {cores} cores beforehand: others "
+              f"had a share of them")
     shared = {"processor": name, "instruction_sets": instruction_sets,
               "threads": args.threads}
     if args.json:
         now = datetime.datetime.now(datetime.timezone.utc)
         told = {"date": now.isoformat(timespec="seconds"), **shared,
                 "rounds": args.rounds, "kv": args.kv, "peer_kv": args.peer_kv,
-                "sides": about, "models": files, "summary": lines, "rows": rows}
+                "load_beforehand": load, "sides": about, "models": files,
+                "summary": lines, "rows": rows}
         pathlib.Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
     if args.csv:
         shared["instruction_sets"] = " ".join(instruction_sets)
@@ -616,6 +625,7 @@ def main(argv=None):
     args = parse(argv)
     rows, lines = [], []
     code = 0
+    load = round(os.getloadavg()[0], 2)
     sides = [Ours(args, position) for position in args.position] + [Peer(args)]
     try:
         find_programs(args)
@@ -635,7 +645,7 @@ def main(argv=None):
         print("compare: interrupted", file=sys.stderr)
         code = 130
     if rows:
-        report(args, files, sides, rows, lines)
+        report(args, files, sides, rows, lines, load)
     return code
 
 
