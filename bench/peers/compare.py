@@ -43,7 +43,9 @@ What is measured (--measure chooses, default all):
            chosen experts' share counts.
 
 Keys and values are stored as each program does by default (ropewalk f32,
-llama.cpp f16) unless --kv and --peer-kv say otherwise. The peer knows one
+llama.cpp f16) unless --kv and --peer-kv say otherwise. llama.cpp has two ways
+of attention, and the one that it takes by itself need not be its faster one: a
+fair comparison at a depth tries --peer-flash off too. The peer knows one
 position scheme, the model's own; each --position of ours is set against it.
 
 Exit codes: 0 done, 1 a program failed, 2 the call was wrong.
@@ -256,8 +258,11 @@ class Peer:
 
     def __init__(self, args):
         self.args = args
-        self.kv = (["-ctk", args.peer_kv, "-ctv", args.peer_kv]
-                   if args.peer_kv else [])
+        self.options = []
+        if args.peer_kv:
+            self.options += ["-ctk", args.peer_kv, "-ctv", args.peer_kv]
+        if args.peer_flash:
+            self.options += ["-fa", args.peer_flash]
         self.about = {}
         self.no_fit = None
 
@@ -265,7 +270,7 @@ class Peer:
         prompt, tokens = sizes(self.args, what)
         command = [self.args.llama_bench, "-m", model, "-t",
                    str(self.args.threads), "-p", str(prompt), "-n", str(tokens),
-                   "-d", str(depth), "-r", "1", "-o", "json"] + self.kv
+                   "-d", str(depth), "-r", "1", "-o", "json"] + self.options
         text, cost = run(command)
         try:
             [row] = json.loads(text)
@@ -287,7 +292,7 @@ class Peer:
         command = [self.args.llama_completion, "-m", model, "-t",
                    str(self.args.threads), "-f", prompt["file"], "-n", "1",
                    "-c", str(context), "--temp", "0", "--ignore-eos", "-no-cnv",
-                   "--no-warmup", "--simple-io"] + self.no_fit + self.kv
+                   "--no-warmup", "--simple-io"] + self.no_fit + self.options
         _, cost = run(command)
         return command, cost.wall_seconds, cost
 
@@ -519,6 +524,8 @@ def parse(argv):
     add("--kv", metavar="TYPE", help="type of our keys and values: f32, f16, "
         "bf16 or q8_0")
     add("--peer-kv", metavar="TYPE", help="type of the peer's keys and values")
+    add("--peer-flash", choices=("on", "off", "auto"), help="the peer's "
+        "flash attention; default its own choice")
     add("--json", metavar="FILE",
         help="every round's figures, the machine, the commands and the table")
     add("--csv", metavar="FILE", help="every round's figures as CSV")
@@ -610,8 +617,9 @@ def report(args, files, sides, rows, lines, load):
         now = datetime.datetime.now(datetime.timezone.utc)
         told = {"date": now.isoformat(timespec="seconds"), **shared,
                 "rounds": args.rounds, "kv": args.kv, "peer_kv": args.peer_kv,
-                "load_beforehand": load, "sides": about, "models": files,
-                "summary": lines, "rows": rows}
+                "peer_flash": args.peer_flash, "load_beforehand": load,
+                "sides": about, "models": files, "summary": lines,
+                "rows": rows}
         pathlib.Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
     if args.csv:
         shared["instruction_sets"] = " ".join(instruction_sets)
