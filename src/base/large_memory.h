@@ -29,8 +29,8 @@ class LargeMemory {
   int64_t size_ = 0;
 };
 
-// Gives back the memory of the whole pages of a mapped file within `bytes`. They
-// are read again when they are next used.
+// Gives back the memory of the whole pages of a mapped file within `bytes`.
+// They are read again when they are next used.
 void DropPages(std::span<const std::byte> bytes);
 
 // Keeps all memory of the process from being swapped out. Throws IoError if the

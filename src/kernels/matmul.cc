@@ -98,12 +98,13 @@ void MultiplyByPanels(const float* x, int64_t T, const Matrix& weights,
 
 // How a product is cut into tasks.
 struct Cut {
-  int64_t step = 1;     // weight rows, or groups of them in integers
+  int64_t step = 1;  // weight rows, or groups of them in integers
   int64_t tasks = 0;
   int64_t scratch = 0;  // bytes for each worker
 };
 
-// Weights that a task of few tokens streams, so that taking a task costs little.
+// Weights that a task of few tokens streams, so that taking a task costs
+// little.
 constexpr int64_t kStreamBytes = 32 << 10;
 // Unpacked weights that stay in a level-2 cache beside activations.
 constexpr int64_t kUnpackedBytes = 256 << 10;
@@ -114,9 +115,9 @@ Cut CutIntegers(const InterleavedMatrix& matrix, int64_t T, int64_t workers) {
   Cut cut;
   const int64_t groups = matrix.groups();
   const bool streams = T <= kStreamTokens;
-  const int64_t bytes =
-      streams ? InterleavedGroupBytes(matrix.type, matrix.columns)
-              : UnpackedBytes(matrix);
+  const int64_t bytes = streams
+                            ? InterleavedGroupBytes(matrix.type, matrix.columns)
+                            : UnpackedBytes(matrix);
   const int64_t most = (streams ? kStreamBytes : kUnpackedBytes) / bytes;
   cut.step = std::clamp<int64_t>(groups / (workers * kTasksOfWorker), 1,
                                  std::max<int64_t>(1, most));
@@ -193,8 +194,7 @@ void MatMul(const float* x, BatchRows batch, std::span<const Product> products,
     tasks += cuts[p].tasks;
     bytes = std::max(bytes, cuts[p].scratch);
   }
-  const auto floats =
-      (bytes + kAlignment - 1) / kAlignment * kAlignment / 4;
+  const auto floats = (bytes + kAlignment - 1) / kAlignment * kAlignment / 4;
   scratch.Panel(0, threads.workers(), floats);
   threads.Run(tasks, [&](int64_t task, int64_t worker) {
     float* memory = scratch.Panel(worker, threads.workers(), floats);

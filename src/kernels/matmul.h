@@ -94,9 +94,9 @@ struct Product {
 //
 // Integers: activations get 8 bits, once for all products (quantized_rows.h);
 // the bits of a token do not depend on the batch at all.
-// Float32, few tokens: a dot product for each weight row. Many tokens: panels of
-// weight rows are unpacked to float32 and transposed once, then multiplied with
-// all tokens.
+// Float32, few tokens: a dot product for each weight row. Many tokens: panels
+// of weight rows are unpacked to float32 and transposed once, then multiplied
+// with all tokens.
 void MatMul(const float* x, BatchRows batch, std::span<const Product> products,
             ParallelFor& threads, MatMulScratch& scratch);
 

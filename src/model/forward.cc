@@ -221,8 +221,7 @@ std::span<const float> Pass::Logits(int64_t first, int64_t rows) {
   Normalise(model_.output_norm(), w_.gathered_.data(), rows,
             w_.gathered_.data());
   w_.logits_.EnsureSize(rows * V);
-  Project(w_.gathered_.data(), batch,
-          {{&model_.output(), w_.logits_.data()}});
+  Project(w_.gathered_.data(), batch, {{&model_.output(), w_.logits_.data()}});
   const float scale = model_.logit_scale();
   const float cap = model_.final_softcap();
   if (scale != 1 || cap > 0) {

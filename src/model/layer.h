@@ -6,9 +6,10 @@
 //   serial:    x += r a;  x += r f(x)      parallel:  x += r (a + f(x))
 //
 // A norm that does not exist returns its input. Weights lie in the mapped file,
-// in its types; Model::Interleave makes them ready for integer products. Rows of
-// query and key projections are copied if a file pairs neighbouring components
-// for rotation: everything above formats/ pairs the two halves of a head.
+// in its types; Model::Interleave makes them ready for integer products. Rows
+// of query and key projections are copied if a file pairs neighbouring
+// components for rotation: everything above formats/ pairs the two halves of a
+// head.
 
 #ifndef ROPEWALK_MODEL_LAYER_H_
 #define ROPEWALK_MODEL_LAYER_H_

@@ -82,18 +82,16 @@ void Model::Interleave(ParallelFor& threads) {
     const int64_t groups = linear->interleaved.groups();
     const int64_t group_bytes =
         kernels::InterleavedGroupBytes(from.type, from.columns);
-    threads.Run(
-        (groups + kGroupsOfTask - 1) / kGroupsOfTask,
-        [&](int64_t task, int64_t) {
-          const int64_t end = std::min(groups, (task + 1) * kGroupsOfTask);
-          for (int64_t g = task * kGroupsOfTask; g < end; ++g) {
-            const int64_t row = g * kernels::kGroupRows;
-            kernels::InterleaveGroup(
-                from.type, from.Row(row),
-                std::min(kernels::kGroupRows, from.rows - row), from.columns,
-                to + g * group_bytes);
-          }
-        });
+    threads.Run((groups + kGroupsOfTask - 1) / kGroupsOfTask, [&](int64_t task,
+                                                                  int64_t) {
+      const int64_t end = std::min(groups, (task + 1) * kGroupsOfTask);
+      for (int64_t g = task * kGroupsOfTask; g < end; ++g) {
+        const int64_t row = g * kernels::kGroupRows;
+        kernels::InterleaveGroup(from.type, from.Row(row),
+                                 std::min(kernels::kGroupRows, from.rows - row),
+                                 from.columns, to + g * group_bytes);
+      }
+    });
     linear->interleaved.data = to;
     to += groups * group_bytes;
     GiveBack(from);

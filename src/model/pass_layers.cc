@@ -186,8 +186,7 @@ void Pass::Feed(const FeedForward& feed, const float* x,
   const int64_t F = feed.up.weights.rows;
   w_.gate_.EnsureSize(T * F);
   w_.up_.EnsureSize(T * F);
-  Project(x, batch,
-          {{&feed.gate, w_.gate_.data()}, {&feed.up, w_.up_.data()}});
+  Project(x, batch, {{&feed.gate, w_.gate_.data()}, {&feed.up, w_.up_.data()}});
   if (feed.gate.exists()) {
     Gate(feed.activation, w_.gate_.data(), w_.up_.data(), F, F, T,
          w_.up_.data());

@@ -138,6 +138,11 @@ HWY_INLINE void StoreRows(LaneF sum, int64_t rows, float* y) {
   }
 }
 
+// How far ahead of the products weights are asked for. Decoding reads
+// everything once from memory, and a core's own window reaches less far than
+// memory is slow.
+inline constexpr int64_t kAhead = 4096;
+
 // The products of a subgroup's quads with n tokens.
 template <class F, int kFirst, int kCount, int n, class Sums>
 HWY_INLINE void AddQuads(const uint8_t* HWY_RESTRICT unit,
@@ -163,7 +168,10 @@ HWY_NOINLINE void StreamGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
                               int64_t y_stride, float* HWY_RESTRICT y) {
   constexpr CodeClass kClass = StreamedClass(kLargestOf<F>);
   constexpr int kSubgroups = F::kSubgroups;
-  constexpr int kQuads = 8 / kSubgroups;
+  // One token alone has too few sums to hide the latency of a product.
+  constexpr int kChains = n == 1 ? 2 : kSubgroups;
+  constexpr int kLine = 64;
+  constexpr int kLines = static_cast<int>(UnitBytes<F>()) / kLine;
   using D = Dots<kClass>;
   const Lane d;
   const uint8_t* codes = group + CodesAt<F>(units);
@@ -172,26 +180,31 @@ HWY_NOINLINE void StreamGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
     for (int t = 0; t < n; ++t) sum[p][t] = hn::Zero(d);
   }
   for (int64_t u = 0; u < units; ++u) {
+    ROPEWALK_UNROLL
+    for (int line = 0; line < kLines; ++line) {
+      hwy::Prefetch(codes + kAhead + line * kLine);
+    }
     ROPEWALK_UNROLL_PARTS
     for (int p = 0; p < kParts; ++p) {
       const uint8_t* unit = codes + p * kPartBytes;
-      typename D::Sums dots[kSubgroups][n];
+      typename D::Sums dots[2][n];
       ROPEWALK_UNROLL
-      for (int s = 0; s < kSubgroups; ++s) {
+      for (int half = 0; half < 2; ++half) {
         ROPEWALK_UNROLL
-        for (int t = 0; t < n; ++t) dots[s][t] = D::Zero();
+        for (int t = 0; t < n; ++t) dots[half][t] = D::Zero();
       }
-      AddQuads<F, 0, kQuads, n>(unit, x, dots[0]);
-      if constexpr (kSubgroups == 2) {
-        AddQuads<F, kQuads, kQuads, n>(unit, x, dots[1]);
-      }
+      AddQuads<F, 0, 4, n>(unit, x, dots[0]);
+      AddQuads<F, 4, 4, n>(unit, x, dots[kChains - 1]);
       const UnitScales<F> scales(group, u, p * kPartRows);
       ROPEWALK_UNROLL
       for (int t = 0; t < n; ++t) {
         LaneF dot[kSubgroups];
         ROPEWALK_UNROLL
         for (int s = 0; s < kSubgroups; ++s) {
-          const auto total = D::Total(dots[s][t]);
+          auto total = D::Total(dots[s][t]);
+          if constexpr (kSubgroups < kChains) {
+            total = hn::Add(total, D::Total(dots[1][t]));
+          }
           const float own = x_sums[t + (kSubgroups == 2 ? (s + 1) * n : 0)];
           if constexpr (kClass == CodeClass::kSigned || kZeroOf<F> == 0) {
             dot[s] = hn::ConvertTo(d, total);
@@ -306,70 +319,125 @@ HWY_NOINLINE void UnpackGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
   }
 }
 
-// A tile of kTokens tokens of a panel of n with one part of a group.
-template <CodeClass kClass, int kSubgroups, bool kOffset, int n, int kTokens>
-HWY_NOINLINE void MultiplyTile(const uint8_t* HWY_RESTRICT codes,
-                               const float* HWY_RESTRICT parameters,
-                               int64_t units, float zero,
-                               const uint8_t* HWY_RESTRICT x,
-                               const float* HWY_RESTRICT x_scales,
-                               const float* HWY_RESTRICT x_sums, int64_t rows,
-                               int64_t y_stride, float* HWY_RESTRICT y) {
+// The tokens and groups of which sums and products fit into the registers. With
+// two groups an activation is loaded once for both.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+inline constexpr int kTileGroups = 2;
+template <int kSubgroups, int kGroups>
+inline constexpr int kTileTokens = kGroups == 2 ? (kSubgroups == 1 ? 6 : 4)
+                                                : (kSubgroups == 1 ? 12 : 6);
+#elif HWY_TARGET == HWY_NEON
+inline constexpr int kTileGroups = 1;
+template <int kSubgroups, int kGroups>
+inline constexpr int kTileTokens = 6;
+#else
+inline constexpr int kTileGroups = 1;
+template <int kSubgroups, int kGroups>
+inline constexpr int kTileTokens = kSubgroups == 1 ? 4 : 3;
+#endif
+
+// Where a tile reads and writes. `codes` and `parameters` are those of a part
+// of the first group, `stride` bytes before those of the next.
+struct TileArgs {
+  const uint8_t* codes;
+  const float* parameters;
+  int64_t stride;
+  int64_t units;
+  float zero;  // of unsigned codes
+  const uint8_t* x;
+  const float* x_scales;
+  const float* x_sums;
+  int64_t rows;  // of the matrix, from the part's first one on
+  int64_t y_stride;
+  float* y;
+};
+
+// kTokens tokens of a panel of n with one part of kGroups groups.
+template <CodeClass kClass, int kSubgroups, bool kOffset, int n, int kTokens,
+          int kGroups>
+HWY_NOINLINE void MultiplyTile(const TileArgs& args) {
   constexpr int kQuads = 8 / kSubgroups;
   constexpr int kCount = kParameters<kSubgroups, kOffset>;
   using D = Dots<kClass>;
   const Lane d;
-  LaneF sum[kTokens];
+  const uint8_t* HWY_RESTRICT codes = args.codes;
+  const float* HWY_RESTRICT parameters = args.parameters;
+  const uint8_t* HWY_RESTRICT x = args.x;
+  const float* HWY_RESTRICT x_scales = args.x_scales;
+  const float* HWY_RESTRICT x_sums = args.x_sums;
+  const int64_t stride = args.stride;
+  const float zero = args.zero;
+  LaneF sum[kGroups][kTokens];
   ROPEWALK_UNROLL
-  for (int t = 0; t < kTokens; ++t) sum[t] = hn::Zero(d);
-  for (int64_t u = 0; u < units; ++u) {
-    typename D::Sums dots[kSubgroups][kTokens];
+  for (int g = 0; g < kGroups; ++g) {
+    ROPEWALK_UNROLL
+    for (int t = 0; t < kTokens; ++t) sum[g][t] = hn::Zero(d);
+  }
+  for (int64_t u = 0; u < args.units; ++u) {
+    typename D::Sums dots[kGroups][kSubgroups][kTokens];
     ROPEWALK_UNROLL
     for (int s = 0; s < kSubgroups; ++s) {
-      auto start = D::Zero();
-      if constexpr (kSwaps) {
-        const float* at = parameters + (kCount - kSubgroups + s) * kGroupRows;
-        start = hn::BitCast(LaneI32(), hn::LoadU(d, at));
+      ROPEWALK_UNROLL
+      for (int g = 0; g < kGroups; ++g) {
+        auto start = D::Zero();
+        if constexpr (kSwaps) {
+          const float* at = parameters + g * stride / 4 +
+                            (kCount - kSubgroups + s) * kGroupRows;
+          start = hn::BitCast(LaneI32(), hn::LoadU(d, at));
+        }
+        ROPEWALK_UNROLL
+        for (int t = 0; t < kTokens; ++t) dots[g][s][t] = start;
       }
       ROPEWALK_UNROLL
-      for (int t = 0; t < kTokens; ++t) dots[s][t] = start;
-      ROPEWALK_UNROLL
       for (int q = s * kQuads; q < (s + 1) * kQuads; q += 2) {
-        const auto w0 = LoadQuad(codes + q * kQuadBytes);
-        const auto w1 = LoadQuad(codes + (q + 1) * kQuadBytes);
+        LaneU w[kGroups][2];
+        ROPEWALK_UNROLL
+        for (int g = 0; g < kGroups; ++g) {
+          w[g][0] = LoadQuad(codes + g * stride + q * kQuadBytes);
+          w[g][1] = LoadQuad(codes + g * stride + (q + 1) * kQuadBytes);
+        }
         ROPEWALK_UNROLL
         for (int t = 0; t < kTokens; ++t) {
           const uint8_t* at = x + t * kUnitColumns + q * 4;
-          D::Add2(dots[s][t], w0, Activations(at), w1, Activations(at + 4));
+          const auto x0 = Activations(at);
+          const auto x1 = Activations(at + 4);
+          ROPEWALK_UNROLL
+          for (int g = 0; g < kGroups; ++g) {
+            D::Add2(dots[g][s][t], w[g][0], x0, w[g][1], x1);
+          }
         }
       }
     }
-    LaneF scale[kSubgroups];
-    LaneF offset[kSubgroups];
     ROPEWALK_UNROLL
-    for (int s = 0; s < kSubgroups; ++s) {
-      scale[s] = hn::LoadU(d, parameters + s * kGroupRows);
-      offset[s] = scale[s];
-      if constexpr (kOffset) {
-        offset[s] = hn::LoadU(d, parameters + (kSubgroups + s) * kGroupRows);
-      }
-    }
-    ROPEWALK_UNROLL
-    for (int t = 0; t < kTokens; ++t) {
-      LaneF dot[kSubgroups];
+    for (int g = 0; g < kGroups; ++g) {
+      const float* own = parameters + g * stride / 4;
+      LaneF scale[kSubgroups];
+      LaneF offset[kSubgroups];
       ROPEWALK_UNROLL
       for (int s = 0; s < kSubgroups; ++s) {
-        const auto total = D::Total(dots[s][t]);
-        if constexpr (kClass == CodeClass::kSigned) {
-          dot[s] = hn::ConvertTo(d, total);
-        } else {
-          dot[s] = Centred(total, zero,
-                           x_sums[t + (kSubgroups == 2 ? (s + 1) * n : 0)]);
+        scale[s] = hn::LoadU(d, own + s * kGroupRows);
+        offset[s] = scale[s];
+        if constexpr (kOffset) {
+          offset[s] = hn::LoadU(d, own + (kSubgroups + s) * kGroupRows);
         }
       }
-      const auto product =
-          UnitProduct<kSubgroups, kOffset>(dot, scale, offset, x_sums + t, n);
-      sum[t] = hn::MulAdd(hn::Set(d, x_scales[t]), product, sum[t]);
+      ROPEWALK_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        LaneF dot[kSubgroups];
+        ROPEWALK_UNROLL
+        for (int s = 0; s < kSubgroups; ++s) {
+          const auto total = D::Total(dots[g][s][t]);
+          if constexpr (kClass == CodeClass::kSigned) {
+            dot[s] = hn::ConvertTo(d, total);
+          } else {
+            dot[s] = Centred(total, zero,
+                             x_sums[t + (kSubgroups == 2 ? (s + 1) * n : 0)]);
+          }
+        }
+        const auto product =
+            UnitProduct<kSubgroups, kOffset>(dot, scale, offset, x_sums + t, n);
+        sum[g][t] = hn::MulAdd(hn::Set(d, x_scales[t]), product, sum[g][t]);
+      }
     }
     codes += kUnpackedUnit;
     parameters += kCount * kGroupRows;
@@ -378,47 +446,44 @@ HWY_NOINLINE void MultiplyTile(const uint8_t* HWY_RESTRICT codes,
     x_sums += 3 * n;
   }
   ROPEWALK_UNROLL
-  for (int t = 0; t < kTokens; ++t) StoreRows(sum[t], rows, y + t * y_stride);
+  for (int g = 0; g < kGroups; ++g) {
+    ROPEWALK_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      StoreRows(sum[g][t], args.rows - g * kGroupRows,
+                args.y + t * args.y_stride + g * kGroupRows);
+    }
+  }
 }
 
-// Tokens of which the sums and products fit into the registers.
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-template <int kSubgroups>
-inline constexpr int kTileTokens = kSubgroups == 1 ? 12 : 6;
-#elif HWY_TARGET == HWY_NEON
-template <int kSubgroups>
-inline constexpr int kTileTokens = 6;
-#else
-template <int kSubgroups>
-inline constexpr int kTileTokens = kSubgroups == 1 ? 4 : 3;
-#endif
-
-template <CodeClass kClass, int kSubgroups, bool kOffset>
-HWY_INLINE void MultiplyPanels(const uint8_t* unpacked, int64_t units,
-                               float zero, const QuantizedRows& x, int64_t rows,
-                               int64_t y_stride, float* y, int64_t first,
-                               int64_t tokens) {
-  const uint8_t* codes = x.codes + first * units * kUnitColumns;
-  const float* scales = x.scales + first * units;
-  const float* sums = x.sums + first * units * 3;
-  y += first * y_stride;
+// All tokens of a panel with kGroups groups, whose rows `args` begins at; its
+// activations are still those of the first token of all.
+template <CodeClass kClass, int kSubgroups, bool kOffset, int kGroups>
+HWY_INLINE void MultiplyPanel(TileArgs args, int64_t first, int64_t tokens) {
+  args.x += first * args.units * kUnitColumns;
+  args.x_scales += first * args.units;
+  args.x_sums += first * args.units * 3;
+  args.y += first * args.y_stride;
   const auto tiles = [&](auto panel, auto width) ROPEWALK_ATTR {
     constexpr int n = decltype(panel)::value;
     constexpr int kTokens = decltype(width)::value;
     for (int p = 0; p < kParts; ++p) {
-      const auto* parameters =
-          reinterpret_cast<const float*>(unpacked + units * kUnpackedUnit);
       for (int t = 0; t < n; t += kTokens) {
-        MultiplyTile<kClass, kSubgroups, kOffset, n, kTokens>(
-            unpacked + p * kPartBytes, parameters + p * kPartRows, units, zero,
-            codes + t * kUnitColumns, scales + t, sums + t,
-            rows - p * kPartRows, y_stride, y + t * y_stride + p * kPartRows);
+        TileArgs tile = args;
+        tile.codes += p * kPartBytes;
+        tile.parameters += p * kPartRows;
+        tile.rows -= p * kPartRows;
+        tile.x += t * kUnitColumns;
+        tile.x_scales += t;
+        tile.x_sums += t;
+        tile.y += t * args.y_stride + p * kPartRows;
+        MultiplyTile<kClass, kSubgroups, kOffset, n, kTokens, kGroups>(tile);
       }
     }
   };
-  constexpr int kWide = kTileTokens<kSubgroups>;
-  if (tokens == 12) {
-    tiles(std::integral_constant<int, 12>(),
+  constexpr int kWide = kTileTokens<kSubgroups, kGroups>;
+  static_assert(kPanelTokens % kWide == 0);
+  if (tokens == kPanelTokens) {
+    tiles(std::integral_constant<int, kPanelTokens>(),
           std::integral_constant<int, kWide>());
   } else if (tokens == 4) {
     tiles(std::integral_constant<int, 4>(), std::integral_constant < int,
@@ -443,12 +508,31 @@ void MultiplyUnpacked(const InterleavedMatrix& matrix, int64_t group,
                      scratch + g * unpacked);
     }
     constexpr CodeClass kClass = UnpackedClass(kLargestOf<F>);
+    const auto args_of = [&](int64_t g) {
+      const uint8_t* codes = scratch + g * unpacked;
+      const int64_t row = (group + g) * kGroupRows;
+      return TileArgs{.codes = codes,
+                      .parameters = reinterpret_cast<const float*>(
+                          codes + units * kUnpackedUnit),
+                      .stride = unpacked,
+                      .units = units,
+                      .zero = kZeroOf<F>,
+                      .x = x.codes,
+                      .x_scales = x.scales,
+                      .x_sums = x.sums,
+                      .rows = matrix.rows - row,
+                      .y_stride = matrix.rows,
+                      .y = y + row};
+    };
     ForPanels(x.T, [&](int64_t first, int64_t tokens) ROPEWALK_ATTR {
-      for (int64_t g = 0; g < groups; ++g) {
-        const int64_t row = (group + g) * kGroupRows;
-        MultiplyPanels<kClass, F::kSubgroups, F::kOffset>(
-            scratch + g * unpacked, units, kZeroOf<F>, x, matrix.rows - row,
-            matrix.rows, y + row, first, tokens);
+      int64_t g = 0;
+      for (; g + kTileGroups <= groups; g += kTileGroups) {
+        MultiplyPanel<kClass, F::kSubgroups, F::kOffset, kTileGroups>(
+            args_of(g), first, tokens);
+      }
+      for (; g < groups; ++g) {
+        MultiplyPanel<kClass, F::kSubgroups, F::kOffset, 1>(args_of(g), first,
+                                                            tokens);
       }
     });
   });

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/interleaved_forms.h"
 
