@@ -152,26 +152,6 @@ void ReadTernary(DType type, const uint8_t* block, Codes& codes) {
 
 void ReadBlock(DType type, const uint8_t* block, Codes& codes) {
   switch (type) {
-    case DType::kQ8_0:
-      codes.step = HalfBits(block);
-      for (int64_t i = 0; i < 32; ++i) {
-        codes.code[i] = static_cast<uint8_t>(block[2 + i] ^ 128);
-      }
-      break;
-    case DType::kQ4_0:
-    case DType::kIq4Nl:
-      codes.step = HalfBits(block);
-      ReadNibbles(block + 2, codes.code);
-      break;
-    case DType::kMxfp4:
-      codes.step = block[0];
-      ReadNibbles(block + 1, codes.code);
-      break;
-    case DType::kQ4_1:
-      codes.step = HalfBits(block);
-      codes.least = HalfBits(block + 2);
-      ReadNibbles(block + 4, codes.code);
-      break;
     case DType::kQ5_0:
       codes.step = HalfBits(block);
       ReadNibbles(block + 6, codes.code);
@@ -220,11 +200,8 @@ void ReadBlock(DType type, const uint8_t* block, Codes& codes) {
     case DType::kTq2_0:
       ReadTernary(type, block, codes);
       break;
-    case DType::kF32:
-    case DType::kF16:
-    case DType::kBf16:
-    case DType::kQ8K:
-      break;
+    default:
+      break;  // CopyGroup has the others
   }
 }
 
@@ -249,7 +226,7 @@ template <class F>
 void WriteUnit(const uint8_t* code, uint8_t* lane) {
   uint32_t quads[8];
   std::memcpy(quads, code, sizeof(quads));
-  if constexpr (F::kBits == 8 || F::kBits == 4 || F::kBits == 2) {
+  if constexpr (F::kBits == 4 || F::kBits == 2) {
     WritePlane<F::kBits, 0>(quads, lane);
   } else {
     constexpr int kLow = F::kBits > 4 ? 4 : 2;
@@ -266,10 +243,6 @@ void WriteHalf(uint16_t half, int64_t row, uint8_t* to) {
 template <class F>
 void WriteScales(const Codes& codes, int64_t row, uint8_t* to) {
   constexpr int64_t kHalves = kGroupRows * 2;
-  if constexpr (F::kScale == ScaleForm::kExponent) {
-    to[row] = static_cast<uint8_t>(codes.step);
-    return;
-  }
   WriteHalf(codes.step, row, to);
   if constexpr (F::kOffset) WriteHalf(codes.least, row, to + kHalves);
   if constexpr (InSupers<F>()) {
@@ -280,6 +253,60 @@ void WriteScales(const Codes& codes, int64_t row, uint8_t* to) {
       if constexpr (F::kOffset && F::kScale != ScaleForm::kNibbles) {
         to[row] = codes.least_of[s];
         to += kGroupRows;
+      }
+    }
+  }
+}
+
+// Where blocks of 32 keep their codes, if these lie as in a lane of a unit: a
+// 32-bit word for each vector.
+int64_t WordsAt(DType type) {
+  switch (type) {
+    case DType::kQ8_0:
+    case DType::kQ4_0:
+    case DType::kIq4Nl:
+      return 2;
+    case DType::kQ4_1:
+      return 4;
+    case DType::kMxfp4:
+      return 1;
+    default:
+      return -1;
+  }
+}
+
+// WriteGroup for these types, which load fast: words are copied.
+template <class F>
+void CopyGroup(DType type, const uint8_t* rows, int64_t count, int64_t columns,
+               uint8_t* group) {
+  const int64_t units = columns / kUnitColumns;
+  const int64_t block_bytes = InfoOf(type).block_bytes;
+  const int64_t row_bytes = RowBytes(type, columns);
+  const int64_t words_at = WordsAt(type);
+  constexpr int64_t kVectors = UnitBytes<F>() / 64;
+  constexpr uint32_t kFlip = F::kBits == 8 ? 0x80808080u : 0;
+  uint8_t* codes = group + CodesAt<F>(units);
+  for (int64_t u = 0; u < units; ++u) {
+    const uint8_t* blocks = rows + u * block_bytes;
+    uint8_t* scales = group + u * ScaleStride<F>();
+    for (int64_t row = 0; row < count; ++row) {
+      const uint8_t* block = blocks + row * row_bytes;
+      if constexpr (F::kScale == ScaleForm::kExponent) {
+        scales[row] = block[0];
+      } else {
+        std::memcpy(scales + row * 2, block, 2);
+        if constexpr (F::kOffset) {
+          std::memcpy(scales + kGroupRows * 2 + row * 2, block + 2, 2);
+        }
+      }
+    }
+    for (int64_t j = 0; j < kVectors; ++j, codes += 64) {
+      const uint8_t* from = blocks + words_at + j * 4;
+      for (int64_t row = 0; row < count; ++row) {
+        uint32_t word = 0;
+        std::memcpy(&word, from + row * row_bytes, sizeof(word));
+        word ^= kFlip;
+        std::memcpy(codes + row * 4, &word, sizeof(word));
       }
     }
   }
@@ -329,8 +356,13 @@ void InterleaveGroup(DType type, const void* rows, int64_t count,
                 static_cast<size_t>(InterleavedGroupBytes(type, columns)));
   }
   WithForm(type, [&](auto form) {
-    WriteGroup<decltype(form)>(type, static_cast<const uint8_t*>(rows), count,
-                               columns, group);
+    using F = decltype(form);
+    const auto* bytes = static_cast<const uint8_t*>(rows);
+    if constexpr (!InSupers<F>() && (F::kBits == 8 || F::kBits == 4)) {
+      CopyGroup<F>(type, bytes, count, columns, group);
+    } else {
+      WriteGroup<F>(type, bytes, count, columns, group);
+    }
   });
 }
 
