@@ -138,6 +138,23 @@ TEST(ParallelTest, CarriesTheExceptionAndStaysUsable) {
   EXPECT_EQ(sum.load(), 45);
 }
 
+TEST(ParallelTest, TwoThreadsOfACoreCountOnce) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "cores";
+  const char* siblings[] = {"0,2", "1,3", "0,2", "1,3"};
+  for (int cpu = 0; cpu < 4; ++cpu) {
+    const auto topology = folder / ("cpu" + std::to_string(cpu)) / "topology";
+    std::filesystem::create_directories(topology);
+    std::ofstream(topology / "thread_siblings_list") << siblings[cpu] << "\n";
+  }
+  EXPECT_EQ(CountCores({0, 1, 2, 3}, folder), 2);
+  EXPECT_EQ(CountCores({0, 2}, folder), 1);
+  EXPECT_EQ(CountCores({0, 1}, folder), 2);
+  EXPECT_EQ(CountCores({}, folder), 1);
+  // Processors that the folder does not know are cores.
+  EXPECT_EQ(CountCores({0, 7, 8}, folder), 3);
+}
+
 TEST(ParallelTest, RefusesAbsurdThreadCounts) {
   EXPECT_THROW(MakeThreadPool(-1), std::invalid_argument);
   EXPECT_THROW(MakeThreadPool(1 << 20), std::invalid_argument);

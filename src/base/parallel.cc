@@ -6,7 +6,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <fstream>
 #include <mutex>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -142,11 +144,28 @@ class ThreadPool : public ParallelFor {
 
 }  // namespace
 
+int64_t CountCores(const std::vector<int>& cpus, const std::string& folder) {
+  // All threads of a core have the same list of siblings.
+  std::set<std::string> cores;
+  for (const int cpu : cpus) {
+    const std::string name = "cpu" + std::to_string(cpu);
+    std::ifstream file(folder + "/" + name + "/topology/thread_siblings_list");
+    std::string siblings;
+    std::getline(file, siblings);
+    cores.insert(siblings.empty() ? name : siblings);
+  }
+  return std::max<int64_t>(1, static_cast<int64_t>(cores.size()));
+}
+
 int64_t AvailableCores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    return std::max<int64_t>(1, CPU_COUNT(&set));
+    std::vector<int> cpus;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+    }
+    return CountCores(cpus, "/sys/devices/system/cpu");
   }
   return std::max<int64_t>(1, std::thread::hardware_concurrency());
 }

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 namespace ropewalk {
 
@@ -56,8 +58,15 @@ class SerialFor : public ParallelFor {
 // each core this process may use. Throws std::invalid_argument beyond 1024.
 std::unique_ptr<ParallelFor> MakeThreadPool(int64_t threads);
 
-// Cores this process may run on, at least 1.
+// Cores that this process may run on, at least 1. Two hardware threads of one
+// core count once: kernels keep a core's arithmetic units busy, so a second
+// thread there only takes turns.
 int64_t AvailableCores();
+
+// The number of cores behind the processors `cpus`. `folder` is what Linux has
+// at /sys/devices/system/cpu; a processor of which it says nothing counts as a
+// core.
+int64_t CountCores(const std::vector<int>& cpus, const std::string& folder);
 
 }  // namespace ropewalk
 

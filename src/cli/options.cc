@@ -19,7 +19,7 @@ void ModelOptions::Add(CLI::App& command, bool required) {
                     ->type_name("FILE");
   if (required) model->required();
   program::AddInteger(command, "--threads", threads,
-                      "threads; default one a core",
+                      "threads; default one for each core",
                       {.least = 0, .most = kMostThreads});
   command
       .add_option("--train-length", train_length,
