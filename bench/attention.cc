@@ -12,6 +12,7 @@
 //   prefill/SCHEME   time of the scheme over that of rope
 //   sgemm/SCHEME     useful FLOP/s over those of OpenBLAS sgemm, n = 2048
 //   deep/SCHEME/TYPE time of 512 tokens at the depth over that of rope with f32
+//   same/SCHEME/TYPE the same over that of rope with the same type
 //   decode/SCHEME    time of a token at the depth over that of rope
 //   read/TYPE        bytes of keys and values a second, decoding with rope,
 //                    over those of a plain loop that reads memory
@@ -197,9 +198,9 @@ void ComparePrefill(benchmark::State& state, const std::string& scheme,
 
 // Passes a chunk of a prompt through one layer at the depth, again and again.
 void CompareDeep(benchmark::State& state, const std::string& scheme, int64_t D,
-                 DType type) {
+                 DType type, DType rope_type) {
   Layers ours(scheme, D, kDepth + kChunk, 1, type);
-  Layers rope("rope", D, kDepth + kChunk);
+  Layers rope("rope", D, kDepth + kChunk, 1, rope_type);
   ours.FillTo(kDepth);
   rope.FillTo(kDepth);
   const auto chunk = [](Layers& layers) {
@@ -388,7 +389,11 @@ void Register() {
       for (const char* scheme : {"rope", "rerope:window=512"}) {
         add("deep/" + std::string(scheme) + "/" + name + width, 11,
             [=](benchmark::State& state) {
-              CompareDeep(state, scheme, D, type);
+              CompareDeep(state, scheme, D, type, DType::kF32);
+            });
+        add("same/" + std::string(scheme) + "/" + name + width, 21,
+            [=](benchmark::State& state) {
+              CompareDeep(state, scheme, D, type, type);
             });
       }
       add("read/" + name + width, 21,
