@@ -2,6 +2,9 @@
 
 #include "kernels/cpu/strip_ints.h"
 
+#include <algorithm>
+#include <cmath>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/strip_ints.cc"
 #include "hwy/foreach_target.h"
