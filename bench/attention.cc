@@ -11,6 +11,8 @@
 //
 //   prefill/SCHEME   time of the scheme over that of rope
 //   sgemm/SCHEME     useful FLOP/s over those of OpenBLAS sgemm, n = 2048
+//   deep/SCHEME/TYPE time of 512 tokens at the depth over that of rope with f32
+//   same/SCHEME/TYPE the same over that of rope with the same type
 //   decode/SCHEME    time of a token at the depth over that of rope
 //   read/TYPE        bytes of keys and values a second, decoding with rope,
 //                    over those of a plain loop that reads memory
@@ -118,6 +120,10 @@ class Layers {
     benchmark::DoNotOptimize(output_.data());
   }
 
+  void TrimTo(int64_t depth) {
+    for (attention::KvStore& store : stores_) store.Trim(depth);
+  }
+
   void FillTo(int64_t depth) {
     while (size() < depth) Feed(std::min(kChunk, depth - size()), false);
   }
@@ -188,6 +194,30 @@ void ComparePrefill(benchmark::State& state, const std::string& scheme,
   rope.FillTo(n);
   state.counters["kv"] =
       static_cast<double>(other.bytes()) / static_cast<double>(rope.bytes());
+}
+
+// Passes a chunk of a prompt through one layer at the depth, again and again.
+void CompareDeep(benchmark::State& state, const std::string& scheme, int64_t D,
+                 DType type, DType rope_type) {
+  Layers ours(scheme, D, kDepth + kChunk, 1, type);
+  Layers rope("rope", D, kDepth + kChunk, 1, rope_type);
+  ours.FillTo(kDepth);
+  rope.FillTo(kDepth);
+  const auto chunk = [](Layers& layers) {
+    layers.Feed(kChunk);
+    layers.TrimTo(kDepth);
+  };
+  const double flops = 4.0 * static_cast<double>(D * kHeads * kChunk) *
+                       static_cast<double>(kDepth + kChunk / 2);
+  std::vector<double> rates;
+  Pair(
+      state, [&] { chunk(ours); }, [&] { chunk(rope); },
+      [&](double our_time, double rope_time) {
+        rates.push_back(1e-9 * flops / our_time);
+        return our_time / rope_time;
+      });
+  state.counters["GFLOP/s"] = Median(rates);
+  state.counters["faster"] = 1 / state.counters["ratio"];
 }
 
 void CompareSgemm(benchmark::State& state, const std::string& scheme, int64_t D,
@@ -356,6 +386,16 @@ void Register() {
     for (const DType type :
          {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
       const std::string name(InfoOf(type).name);
+      for (const char* scheme : {"rope", "rerope:window=512"}) {
+        add("deep/" + std::string(scheme) + "/" + name + width, 11,
+            [=](benchmark::State& state) {
+              CompareDeep(state, scheme, D, type, DType::kF32);
+            });
+        add("same/" + std::string(scheme) + "/" + name + width, 21,
+            [=](benchmark::State& state) {
+              CompareDeep(state, scheme, D, type, type);
+            });
+      }
       add("read/" + name + width, 21,
           [D, type](benchmark::State& state) { CompareRead(state, D, type); });
       if (type == DType::kF32) continue;

@@ -48,6 +48,26 @@ int8_t Quantise(float x, const Scale& scale) {
       std::clamp(RoundToEven(x * scale.inverse), -127.0f, 127.0f));
 }
 
+// The scale of a block of a query, and its inverse, or 0 if the block is zero
+// or not finite; the scale is then 0 or NaN. In f32, like strip_ints.cc, which
+// must round to the same bits.
+struct QueryScale {
+  float scale = 0;
+  float inverse = 0;
+};
+
+QueryScale QueryScaleOf(const float* x, int64_t size) {
+  float largest = 0;
+  bool finite = true;
+  for (int64_t i = 0; i < size; ++i) {
+    largest = std::max(largest, std::abs(x[i]));
+    finite = finite && std::isfinite(x[i]);
+  }
+  if (!finite) return {std::nanf(""), 0};
+  if (largest < 0x1p-100f) return {0, 0};
+  return {largest / 127, 127 / largest};
+}
+
 int64_t QuantAt(int64_t d, int64_t column) {
   return (d / 2 * kKeyPanel + column) * 2 + d % 2;
 }
@@ -159,24 +179,34 @@ void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
   const int64_t width = 2 * QuantPairs(D);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t end = std::min(D, (b + 1) * kQuantBlock);
-      float largest = 0;
-      bool finite = true;
-      for (int64_t i = b * kQuantBlock; i < end; ++i) {
-        largest = std::max(largest, std::abs(queries[r * D + i]));
-        finite = finite && std::isfinite(queries[r * D + i]);
-      }
-      // In float64, because for a block of tiny numbers the inverse of the
-      // scale overflows float32.
-      const double inverse = finite && largest > 0 ? 32767.0 / largest : 0;
-      // A query with a NaN gives scores that are NaN.
-      scales[r * blocks + b] = finite ? largest / 32767 : std::nanf("");
-      for (int64_t i = b * kQuantBlock; i < end; ++i) {
-        const double x = inverse == 0 ? 0 : queries[r * D + i] * inverse;
-        quants[r * width + i] = static_cast<int16_t>(RoundToEven(x));
+      const int64_t first = b * kQuantBlock;
+      const int64_t end = std::min(D, first + kQuantBlock);
+      const QueryScale scale =
+          QueryScaleOf(queries + r * D + first, end - first);
+      scales[r * blocks + b] = scale.scale;
+      for (int64_t i = first; i < end; ++i) {
+        quants[r * width + i] = static_cast<int16_t>(
+            scale.inverse == 0
+                ? 0
+                : RoundToEven(queries[r * D + i] * scale.inverse));
       }
     }
     if (D % 2 != 0) quants[r * width + D] = 0;
+  }
+}
+
+void RoundQueries(float* queries, int64_t rows, int64_t D) noexcept {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t first = 0; first < D; first += kQuantBlock) {
+      const int64_t size = std::min(D - first, kQuantBlock);
+      float* x = queries + r * D + first;
+      const QueryScale scale = QueryScaleOf(x, size);
+      for (int64_t i = 0; i < size; ++i) {
+        x[i] = scale.inverse == 0
+                   ? scale.scale
+                   : RoundToEven(x[i] * scale.inverse) * scale.scale;
+      }
+    }
   }
 }
 

@@ -66,11 +66,15 @@ void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
 void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
                  int64_t row, float* value) noexcept;
 
-// Converts queries [rows, D] to the 16-bit form that q8_0 keys are multiplied
-// with: quants [rows, 2 ceil(D / 2)] and a scale for each block of each row. A
-// block that is not finite reads as NaN.
+// Rounds queries [rows, D] to 8 bits, as they are multiplied with q8_0 keys:
+// blocks like those of the keys, but with scales max |x| / 127 in f32. Gives
+// quants [rows, 2 ceil(D / 2)] and a scale for each block of each row. A block
+// below 2^-100 counts as 0, one that is not finite reads as NaN.
 void QuantiseQueries(const float* queries, int64_t rows, int64_t D,
                      int16_t* quants, float* scales) noexcept;
+
+// Replaces queries by what QuantiseQueries rounds them to.
+void RoundQueries(float* queries, int64_t rows, int64_t D) noexcept;
 
 }  // namespace ropewalk::kernels
 

@@ -99,7 +99,7 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
     std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);
     const bool few = RealTokens(slice) <= RowTokens(shape_);
     const int64_t tokens =
-        few ? RowTokens(shape_) : StripWorker::Tokens(shape_);
+        few ? RowTokens(shape_) : StripWorker::Tokens(shape_, type);
     for (int64_t begin = padding; begin < slice.T; begin += tokens) {
       const int64_t end = std::min(slice.T, begin + tokens);
       for (int64_t g = 0; g < shape_.G; ++g) {

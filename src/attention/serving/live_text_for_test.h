@@ -270,8 +270,11 @@ class LiveText {
   }
 
   // Like Tolerance in attention_for_test.h, plus 12 half-ulps for a key that
-  // was rotated back and forth, and for q8_0 half a step of the query in 16
-  // bits.
+  // was rotated back and forth, and for types other than f32 what the integers
+  // of kernels/cpu/strip_ints.h lose. Queries of q8_0 lose half a step of 127;
+  // queries and keys of the other types half a step of 8191 each. A value loses
+  // half a step of 32767 and a weight half a step of the tile's sum over 32767,
+  // for each of kTile keys.
   double ToleranceOf(int64_t i, int64_t h) const {
     const int64_t D = sequence_->shape.D;
     const double query =
@@ -285,15 +288,18 @@ class LiveText {
     const double factor = shape.ScoreFactor();
     // Half a step for each of D components, relative to the product of the
     // norms: a factor of sqrt(D).
-    const double step =
-        static_cast<double>(D + 20) * 0x1p-24 * factor +
-        (type_ == DType::kQ8_0
-             ? 0.51 / 32767 * factor * std::sqrt(static_cast<double>(D))
-             : 0.0);
+    const double lost = type_ == DType::kF32    ? 0
+                        : type_ == DType::kQ8_0 ? 0.51 / 127
+                                                : 2 * 0.51 / 8191;
+    const double step = static_cast<double>(D + 20) * 0x1p-24 * factor +
+                        lost * factor * std::sqrt(static_cast<double>(D));
     const double product = query * most_key_ * magnitude * magnitude *
                            std::max(1.0, plan().scale(i));
     const double score = step * product + CapError(shape, factor * product);
-    return (2 * score + 16 * 0x1p-24) * most_value_;
+    const double weights = type_ == DType::kF32
+                               ? 0
+                               : 0.51 * static_cast<double>(kTile + 1) / 32767;
+    return (2 * score + weights + 16 * 0x1p-24) * most_value_;
   }
 
   const Sequence* sequence_;

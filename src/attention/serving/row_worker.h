@@ -64,7 +64,7 @@ class RowWorker {
   int64_t rows_ = 0;
 
   float* queries_;   // [bands, capacity, D]
-  int16_t* quants_;  // queries as 16-bit integers, for q8_0
+  int16_t* quants_;  // queries as integers, for q8_0
   float* quant_scales_;
   float* scores_;  // [rows, kTile]
   float* other_;   // [rows, kTile]

@@ -15,10 +15,16 @@ int64_t MostViews(const BandedAttention& attention) {
   return 2 * static_cast<int64_t>(attention.plan().bands.size());
 }
 
+// Wide values, of more than one block, are multiplied in f32.
+bool UsesInts(const HeadShape& shape, DType type) {
+  return kernels::HasStripInts(type) && shape.ValueBlocks() == 1;
+}
+
 }  // namespace
 
-int64_t StripWorker::Tokens(const HeadShape& shape) {
-  return std::max<int64_t>(1, kStripTaskRows / shape.Group());
+int64_t StripWorker::Tokens(const HeadShape& shape, DType type) {
+  const int64_t rows = UsesInts(shape, type) ? kIntTaskRows : kStripTaskRows;
+  return std::max<int64_t>(1, rows / shape.Group());
 }
 
 StripWorker::StripWorker(const BandedAttention& attention, DType type,
@@ -28,12 +34,14 @@ StripWorker::StripWorker(const BandedAttention& attention, DType type,
       type_(type),
       head_scale_(head_scale),
       lanes_(kernels::StripLanes()),
-      most_strips_((Tokens(shape_) * shape_.Group() + lanes_ - 1) / lanes_) {
+      most_strips_((Tokens(shape_, type) * shape_.Group() + lanes_ - 1) /
+                   lanes_),
+      ints_(UsesInts(shape_, type)) {
   const auto bands = static_cast<int64_t>(attention.plan().bands.size());
   const int64_t D = shape_.D;
-  queries_ = arena.Take(most_strips_ * bands * D * lanes_);
+  queries_ = arena.Take((ints_ ? 1 : most_strips_ * bands) * D * lanes_);
   rows_ = arena.Take(lanes_ * std::max(D, kValueBlock));
-  weights_ = arena.Take(most_strips_ * kTile * lanes_);
+  weights_ = arena.Take((ints_ ? 1 : most_strips_) * kTile * lanes_);
   output_ = arena.Take(most_strips_ * shape_.ValueWidth() * lanes_);
   top_ = arena.Take(most_strips_ * lanes_);
   limit_ = arena.Take(most_strips_ * lanes_);
@@ -43,9 +51,26 @@ StripWorker::StripWorker(const BandedAttention& attention, DType type,
       arena.Take<int32_t>(most_strips_ * MostViews(attention) * 2 * lanes_);
   const bool plain = type == DType::kF32;
   const int64_t stores = attention.KeyStoreCount();
-  keys_ = arena.Take(plain ? 0 : stores * kTile * D);
+  keys_ = arena.Take(plain || ints_ ? 0 : stores * kTile * D);
   values_ = arena.Take(plain ? 0 : kTile * kValueBlock);
   unpacked_.resize(static_cast<size_t>(stores));
+  if (ints_) TakeInts(arena);
+}
+
+void StripWorker::TakeInts(Arena& arena) {
+  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
+  const int64_t stores = attention_.KeyStoreCount();
+  words_ = kernels::IntWords(type_, shape_.D);
+  blocks_ = kernels::QuantBlocks(shape_.D);
+  int_queries_ = arena.Take<int32_t>(most_strips_ * bands * words_ * lanes_);
+  query_scales_ = arena.Take(most_strips_ * bands * blocks_ * lanes_);
+  int_keys_.words = arena.Take<int32_t>(stores * kTile * words_);
+  int_keys_.scales = arena.Take(stores * kTile * blocks_);
+  int_keys_.starts = arena.Take<int32_t>(stores * kTile * blocks_);
+  int_values_ = arena.Take<int32_t>(kTile / 2 * shape_.ValueWidth());
+  value_scales_ = arena.Take(kTile);
+  int_weights_ = arena.Take<int32_t>(kTile / 2 * lanes_);
+  scaled_ = arena.Take(most_strips_ * lanes_);
 }
 
 kernels::StripState StripWorker::State(int64_t s) const {
@@ -55,7 +80,8 @@ kernels::StripState StripWorker::State(int64_t s) const {
           .part = part_ + at,
           .sum = sum_ + at,
           .output = output_ + at * shape_.ValueWidth(),
-          .width = shape_.ValueWidth()};
+          .width = shape_.ValueWidth(),
+          .scaled = ints_ ? scaled_ + at : nullptr};
 }
 
 void StripWorker::Run(const Share& share) {
@@ -72,6 +98,11 @@ void StripWorker::Run(const Share& share) {
     bool any = false;
     for (size_t s = 0; s < strips_.size(); ++s) {
       Score(static_cast<int64_t>(s), tile);
+      if (ints_) {
+        WeighInts(static_cast<int64_t>(s));
+        continue;
+      }
+      kernels::FoldStrip(State(static_cast<int64_t>(s)));
       any = any || !strips_[s].runs.empty();
     }
     if (any) Weigh(tile);
@@ -84,6 +115,7 @@ void StripWorker::Begin(const Share& share) {
   views_ = BandViewsOf(attention_, share);
   origin_ = views_.empty() ? 0 : views_.front().Seen(share.Id(0)).last;
   std::fill(unpacked_.begin(), unpacked_.end(), -1);
+  packed_values_ = -1;
   const int64_t group = shape_.Group();
   const int64_t rows = share.tokens() * group;
   strips_.resize(static_cast<size_t>((rows + lanes_ - 1) / lanes_));
@@ -129,17 +161,20 @@ void StripWorker::FillLimits(int64_t s, size_t view) {
   }
 }
 
+// Queries [D, lanes] of a strip, rotated for a band. In integers they are only
+// the way to IntPieceOf's.
 const float* StripWorker::Queries(int64_t s, int64_t band) {
   const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
-  float* queries = queries_ + (s * bands + band) * shape_.D * lanes_;
+  const int64_t D = shape_.D;
+  float* queries = queries_ + (ints_ ? 0 : s * bands + band) * D * lanes_;
   Strip& strip = strips_[static_cast<size_t>(s)];
   if (strip.rotated[static_cast<size_t>(band)]) return queries;
   strip.rotated[static_cast<size_t>(band)] = true;
-  const int64_t D = shape_.D;
   const int64_t rows =
       std::min(lanes_, share_.tokens() * shape_.Group() - s * lanes_);
   std::fill_n(rows_, lanes_ * D, 0.0f);
   RotateQueries(attention_, share_, band, head_scale_, s * lanes_, rows, rows_);
+  if (type_ == DType::kQ8_0 && !ints_) kernels::RoundQueries(rows_, rows, D);
   kernels::Transpose(rows_, D, lanes_, D, queries, lanes_);
   return queries;
 }
@@ -157,6 +192,36 @@ const float* StripWorker::Keys(int64_t store, int64_t tile) {
   return keys;
 }
 
+kernels::IntPiece StripWorker::IntPieceOf(int64_t s, size_t view,
+                                          int64_t tile) {
+  const BandView& band_view = views_[view];
+  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
+  const int64_t at = (s * bands + band_view.band) * lanes_;
+  int32_t* queries = int_queries_ + at * words_;
+  float* scales = query_scales_ + at * blocks_;
+  if (!strips_[static_cast<size_t>(s)]
+           .rotated[static_cast<size_t>(band_view.band)]) {
+    kernels::PackIntQueries(type_, Queries(s, band_view.band), shape_.D,
+                            queries, scales);
+  }
+  const int64_t first = band_view.store * kTile;
+  const kernels::IntKeys keys{.words = int_keys_.words + first * words_,
+                              .scales = int_keys_.scales + first * blocks_,
+                              .starts = int_keys_.starts + first * blocks_};
+  auto& packed = unpacked_[static_cast<size_t>(band_view.store)];
+  if (packed != tile) {
+    packed = tile;
+    kernels::PackIntKeys(
+        type_, share_.slice->store->KeyPanels(band_view.store, tile, share_.g),
+        kTile / kernels::kKeyPanel, shape_.D, keys);
+  }
+  return {.queries = queries,
+          .query_scales = scales,
+          .keys = keys,
+          .first = Firsts(s, view),
+          .last = Firsts(s, view) + lanes_};
+}
+
 // Neighbouring blocks that lie in one band alone are scored as one run.
 void StripWorker::Score(int64_t s, int64_t tile) {
   Strip& strip = strips_[static_cast<size_t>(s)];
@@ -169,8 +234,25 @@ void StripWorker::Score(int64_t s, int64_t tile) {
                                .last = Firsts(s, v) + lanes_};
   };
   kernels::StripPiece pieces[16];
-  const auto score = [&](int64_t count, bool whole, int64_t begin,
-                         int64_t end) {
+  kernels::IntPiece int_pieces[16];
+  const auto score_ints = [&](int64_t count, bool whole, int64_t begin,
+                              int64_t end) {
+    PackValues(tile);
+    kernels::IntScores({.type = type_,
+                        .pieces = int_pieces,
+                        .piece_count = count,
+                        .whole = whole,
+                        .begin = begin,
+                        .end = end,
+                        .offset = static_cast<int32_t>(first_slot - origin_),
+                        .D = shape_.D,
+                        .softcap = SoftCapOf(shape_),
+                        .value_scales = value_scales_,
+                        .weights = Weights(s),
+                        .state = State(s)});
+  };
+  const auto score_floats = [&](int64_t count, bool whole, int64_t begin,
+                                int64_t end) {
     kernels::StripScores({.pieces = pieces,
                           .piece_count = count,
                           .whole = whole,
@@ -181,6 +263,14 @@ void StripWorker::Score(int64_t s, int64_t tile) {
                           .softcap = SoftCapOf(shape_),
                           .weights = Weights(s),
                           .state = State(s)});
+  };
+  const auto score = [&](int64_t count, bool whole, int64_t begin,
+                         int64_t end) {
+    if (ints_) {
+      score_ints(count, whole, begin, end);
+    } else {
+      score_floats(count, whole, begin, end);
+    }
     if (!strip.runs.empty() && strip.runs.back().last == begin) {
       strip.runs.back().last = end;
     } else {
@@ -197,7 +287,11 @@ void StripWorker::Score(int64_t s, int64_t tile) {
       if (!bounds.Touches(first_slot + key, first_slot + end)) continue;
       whole = bounds.Covers(first_slot + key, first_slot + end);
       ROPEWALK_CHECK(count < 16);
-      pieces[count++] = piece_of(v);
+      if (ints_) {
+        int_pieces[count++] = IntPieceOf(s, v, tile);
+      } else {
+        pieces[count++] = piece_of(v);
+      }
       only = v;
     }
     if (count == 1 && whole) {
@@ -218,7 +312,45 @@ void StripWorker::Score(int64_t s, int64_t tile) {
     if (count > 0) score(count, count == 1 && whole, key, end);
     key = end;
   }
-  kernels::FoldStrip(State(s));
+}
+
+void StripWorker::PackValues(int64_t tile) {
+  if (packed_values_ == tile) return;
+  packed_values_ = tile;
+  const KvStore& store = *share_.slice->store;
+  const int64_t columns = shape_.ValueWidth();
+  const int64_t filled =
+      std::min(kTile, store.size() + store.frame() - tile * kTile);
+  kernels::UnpackValues(type_, store.Values(tile, share_.g, 0), kTile, columns,
+                        filled, values_);
+  kernels::PackIntValues(values_, filled, kTile, columns, int_values_,
+                         value_scales_);
+}
+
+// All runs of a tile are one sum of integers, with weights of 0 between them.
+// So the bits of a query do not depend on which blocks its neighbours see.
+void StripWorker::WeighInts(int64_t s) {
+  const Strip& strip = strips_[static_cast<size_t>(s)];
+  if (strip.runs.empty()) return;
+  const kernels::StripState state = State(s);
+  const int64_t columns = shape_.ValueWidth();
+  const int64_t begin = strip.runs.front().first;
+  int64_t end = begin;
+  const auto words = [&](int64_t key) {
+    return int_weights_ + (key - begin) / 2 * lanes_;
+  };
+  for (const position::KeyRange& run : strip.runs) {
+    std::fill(words(end), words(run.first), 0);
+    kernels::PackIntWeights(Weights(s) + run.first * lanes_,
+                            run.last - run.first, state, words(run.first));
+    end = run.last;
+  }
+  kernels::IntValues({.values = int_values_ + begin / 2 * columns,
+                      .weights = int_weights_,
+                      .keys = end - begin,
+                      .columns = columns,
+                      .state = state});
+  kernels::FoldStrip(state);
 }
 
 void StripWorker::Weigh(int64_t tile) {

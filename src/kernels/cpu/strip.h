@@ -46,13 +46,16 @@ struct StripState {
   double* sum = nullptr;    // [lanes]: sum of weights before the last fold
   float* output = nullptr;  // [width, lanes]
   int64_t width = 0;
+  // [lanes]: sum since the last fold of weights times the scale of their key's
+  // value. Strips in integers need it (strip_ints.h); null otherwise.
+  float* scaled = nullptr;
 };
 inline constexpr float kSlack = 8;
 
 // Sets the state to that of lanes that have seen no key.
 void ClearStrip(const StripState& state) noexcept;
-// Adds `part` to `sum` and clears it. Called after each tile, so that at most
-// the weights of one tile are summed in float32.
+// Adds `part` to `sum` and clears it and `scaled`. Called after each tile, so
+// that at most the weights of one tile are summed in float32.
 void FoldStrip(const StripState& state) noexcept;
 
 // The pairs of a tile of keys that one band serves.
