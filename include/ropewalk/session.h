@@ -51,7 +51,7 @@ struct SessionOptions {
   // `auto` by default. Parameters that the spelling leaves out follow from the
   // model and from context_length, once and for all.
   Scheme scheme = {};
-  KvType kv_type = KvType::kF32;
+  KvType kv_type = KvType::kF16;
   // Run a scheme that is known to give noise at this length (see
   // Model::KnownToFail), instead of refusing it.
   bool allow_known_failure = false;

@@ -49,7 +49,7 @@ struct PositionOptions {
 
 // --kv-type, --kv-memory.
 struct KvOptions {
-  std::string type = "f32";
+  std::string type = "f16";
   std::string memory;
 
   void Add(CLI::App& command);

@@ -23,7 +23,7 @@ namespace ropewalk::engine {
 struct SessionOptions {
   int64_t length = 0;             // the most tokens; 0: the trained length
   std::string position = "auto";  // a scheme, as people spell it
-  DType kv_type = DType::kF32;    // of keys and values
+  DType kv_type = DType::kF16;    // of keys and values
   bool allow_failing = false;     // accept a scheme that is known to fail
 };
 

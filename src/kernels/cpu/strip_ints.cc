@@ -12,6 +12,7 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "base/error.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/loaders-inl.h"
 #include "kernels/cpu/strip-inl.h"
 #include "kernels/cpu/strip_softmax-inl.h"
@@ -24,7 +25,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 
-bool HasVnniImpl() { return __builtin_cpu_supports("avx512vnni") != 0; }
+bool HasVnniImpl() { return UsesVnni(); }
 
 // Highway's targets leave these instructions out, so functions that use them
 // ask the compiler for them. HasStripInts asks the processor.
