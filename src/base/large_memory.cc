@@ -15,9 +15,9 @@ namespace ropewalk {
 
 LargeMemory::LargeMemory(int64_t size) {
   if (size <= 0) return;
-  void* memory = mmap(nullptr, static_cast<size_t>(size),
-                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                      0);
+  void* memory =
+      mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   data_ = static_cast<uint8_t*>(memory);
   size_ = size;
@@ -50,8 +50,14 @@ void DropPages(std::span<const std::byte> bytes) {
   madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
-void LockMemory() {
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return;
+void LockMemory(Untouched untouched) {
+  int flags = MCL_CURRENT | MCL_FUTURE;
+#ifdef MCL_ONFAULT
+  if (untouched == Untouched::kLater) flags |= MCL_ONFAULT;
+#else
+  (void)untouched;
+#endif
+  if (mlockall(flags) == 0) return;
   throw IoError(std::string("the system does not allow to lock memory (") +
                 std::strerror(errno) +
                 "); `ulimit -l` says how much it allows");
