@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ namespace ropewalk {
 struct TinyModelOptions {
   bool gau = false;  // blocks of gated attention units; F is their expansion
   int64_t key_length = 16;  // theirs
+  bool fused = false;   // a phi3: one tensor for q, k, v, one for gate and up
+  int64_t experts = 0;  // of each layer, 2 of them used; 0: no mixture
   int64_t L = 2;
   int64_t E = 64;
   int64_t H = 4;
@@ -29,7 +32,8 @@ struct TinyModelOptions {
   int64_t V = 300;  // at least 259: three control pieces and the bytes
   int64_t train_length = 64;
   bool tied = true;
-  DType type = DType::kF32;  // of the matrices
+  DType type = DType::kF32;            // of the matrices
+  std::map<std::string, DType> types;  // of these matrices instead
   uint64_t seed = 1;
   // Last word on the keys, and on which tensors are written.
   std::function<void(formats::Metadata&)> change_keys = [](auto&) {};
@@ -68,7 +72,9 @@ inline void SetTinyVocabulary(formats::Metadata& keys, int64_t V) {
 }
 
 inline formats::Metadata TinyKeys(const TinyModelOptions& options) {
-  const std::string arch = options.gau ? "ropewalk" : "llama";
+  const std::string arch = options.gau     ? "ropewalk"
+                           : options.fused ? "phi3"
+                                           : "llama";
   formats::Metadata keys;
   keys.SetString("general.architecture", arch);
   keys.SetString("general.name", "tiny");
@@ -80,9 +86,14 @@ inline formats::Metadata TinyKeys(const TinyModelOptions& options) {
     keys.SetInt("ropewalk.gau.expansion", options.F);
     keys.SetInt("ropewalk.gau.key_length", options.key_length);
   } else {
-    keys.SetInt("llama.feed_forward_length", options.F);
-    keys.SetInt("llama.attention.head_count", options.H);
-    keys.SetInt("llama.attention.head_count_kv", options.G);
+    keys.SetInt(arch + ".feed_forward_length", options.F);
+    keys.SetInt(arch + ".attention.head_count", options.H);
+    keys.SetInt(arch + ".attention.head_count_kv", options.G);
+  }
+  if (options.fused) keys.SetInt("phi3.attention.sliding_window", 0);
+  if (options.experts > 0) {
+    keys.SetInt("llama.expert_count", options.experts);
+    keys.SetInt("llama.expert_used_count", 2);
   }
   keys.SetFloat(arch + ".attention.layer_norm_rms_epsilon", 1e-5);
   keys.SetFloat(arch + ".rope.freq_base", 10000);
@@ -105,15 +116,30 @@ inline TinyTensors TinyTensorsOf(const TinyModelOptions& options) {
                            {"gau_gamma_q", {s}},
                            {"gau_gamma_k", {s}},
                            {"gau_out.weight", {E, F}}};
-  const TinyTensors llama = {{"attn_norm.weight", {E}},
-                             {"attn_q.weight", {options.H * D, E}},
-                             {"attn_k.weight", {options.G * D, E}},
-                             {"attn_v.weight", {options.G * D, E}},
-                             {"attn_output.weight", {E, options.H * D}},
-                             {"ffn_norm.weight", {E}},
-                             {"ffn_gate.weight", {F, E}},
-                             {"ffn_up.weight", {F, E}},
-                             {"ffn_down.weight", {E, F}}};
+  TinyTensors llama = {{"attn_norm.weight", {E}},
+                       {"attn_q.weight", {options.H * D, E}},
+                       {"attn_k.weight", {options.G * D, E}},
+                       {"attn_v.weight", {options.G * D, E}},
+                       {"attn_output.weight", {E, options.H * D}},
+                       {"ffn_norm.weight", {E}},
+                       {"ffn_gate.weight", {F, E}},
+                       {"ffn_up.weight", {F, E}},
+                       {"ffn_down.weight", {E, F}}};
+  if (options.fused) {
+    llama = {{"attn_norm.weight", {E}},
+             {"attn_qkv.weight", {(options.H + 2 * options.G) * D, E}},
+             {"attn_output.weight", {E, options.H * D}},
+             {"ffn_norm.weight", {E}},
+             {"ffn_up.weight", {2 * F, E}},
+             {"ffn_down.weight", {E, F}}};
+  }
+  if (const int64_t n = options.experts; n > 0) {
+    llama.resize(6);
+    llama.insert(llama.end(), {{"ffn_gate_inp.weight", {n, E}},
+                               {"ffn_gate_exps.weight", {n, F, E}},
+                               {"ffn_up_exps.weight", {n, F, E}},
+                               {"ffn_down_exps.weight", {n, E, F}}});
+  }
   for (int64_t layer = 0; layer < options.L; ++layer) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
     for (const auto& [name, shape] : options.gau ? gau : llama) {
@@ -136,8 +162,9 @@ inline void WriteTinyModel(const std::string& path,
 
   formats::GgufWriter writer(path, keys);
   const auto type_of = [&](size_t t) {
-    return t < own && tensors[t].second.size() == 2 ? options.type
-                                                    : DType::kF32;
+    const auto other = options.types.find(tensors[t].first);
+    if (other != options.types.end()) return other->second;
+    return t < own && tensors[t].second.size() > 1 ? options.type : DType::kF32;
   };
   for (size_t t = 0; t < tensors.size(); ++t) {
     writer.AddTensor(tensors[t].first, type_of(t), tensors[t].second);
@@ -146,7 +173,8 @@ inline void WriteTinyModel(const std::string& path,
   for (size_t t = 0; t < tensors.size(); ++t) {
     const Shape& shape = tensors[t].second;
     const int64_t columns = shape.back();
-    const int64_t rows = shape.size() == 2 ? shape.front() : 1;
+    int64_t rows = 1;
+    for (size_t s = 0; s + 1 < shape.size(); ++s) rows *= shape[s];
     // Norms near 1, matrices that keep the size of what they multiply.
     const bool norm = shape.size() == 1;
     const double sigma =

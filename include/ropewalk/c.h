@@ -92,6 +92,14 @@ ROPEWALK_EXPORT void ropewalk_model_options_set_threads(
    available. */
 ROPEWALK_EXPORT void ropewalk_model_options_set_memory_limit(
     ropewalk_model_options* options, int64_t bytes);
+/* Nonzero: weights of block types are multiplied in float32, not in integers
+   with activations in 8 bits. */
+ROPEWALK_EXPORT void ropewalk_model_options_set_exact(
+    ropewalk_model_options* options, int exact);
+/* Nonzero: the memory of the process is kept from being swapped out; loading
+   fails where the system does not allow that. */
+ROPEWALK_EXPORT void ropewalk_model_options_set_lock_memory(
+    ropewalk_model_options* options, int lock);
 
 /* Of a GGUF file. `options` may be null. Null on failure. */
 ROPEWALK_EXPORT ropewalk_model* ropewalk_model_load(

@@ -28,6 +28,13 @@ struct ModelOptions {
   // Bytes that keys and values of all its sessions may take together; 0: the
   // memory that is available when the model is loaded.
   int64_t memory_limit = 0;
+  // Multiplies weights of block types (q8_0, q4_K, ...) in float32. Otherwise
+  // they are multiplied in integers, with activations in 8 bits, which is
+  // faster and moves results a little. Other types are float32 anyway.
+  bool exact = false;
+  // Keeps the memory of the whole process from being swapped out. Load throws
+  // IoError if the system does not allow it.
+  bool lock_memory = false;
 };
 
 // One message of a conversation.
@@ -40,9 +47,11 @@ struct ChatMessage {
 // keeps it alive. Immutable: any number of threads may call the members of one
 // object at a time. A moved-from object may only be assigned to or destroyed.
 //
-// The weights stay in a map of the file, so that loading takes milliseconds
-// and processes share the memory. The file must not be changed while a model
-// is in use; replacing it by another of the same name is safe.
+// Weights of block types are rearranged in memory of the model when it is
+// loaded, unless the options ask for exact products. Other weights stay in a
+// map of the file, and so do all of an exact model: then loading takes
+// milliseconds and processes share the memory. The file must not be changed
+// while a model is in use; replacing it by another of the same name is safe.
 class ROPEWALK_EXPORT Model {
  public:
   // A GGUF file (the first part of a split one). Throws IoError, FormatError

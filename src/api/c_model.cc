@@ -117,6 +117,16 @@ void ropewalk_model_options_set_memory_limit(ropewalk_model_options* options,
   options->options.memory_limit = bytes;
 }
 
+void ropewalk_model_options_set_exact(ropewalk_model_options* options,
+                                      int exact) {
+  options->options.exact = exact != 0;
+}
+
+void ropewalk_model_options_set_lock_memory(ropewalk_model_options* options,
+                                            int lock) {
+  options->options.lock_memory = lock != 0;
+}
+
 ropewalk_model* ropewalk_model_load(const char* path,
                                     const ropewalk_model_options* options,
                                     char** error) {

@@ -61,6 +61,33 @@ TEST_F(CTest, ModelTellsWhatTheOtherInterfaceTells) {
   EXPECT_EQ(error_, nullptr);
 }
 
+TEST_F(CTest, ExactAndLockAreOptionsOfAModel) {
+  ropewalk_model_options* options = ropewalk_model_options_create();
+  ropewalk_model_options_set_threads(options, 1);
+  ropewalk_model_options_set_exact(options, 1);
+  ropewalk_model_options_set_lock_memory(options, 1);
+  ropewalk_model_options_set_lock_memory(options, 0);
+  ropewalk_model* exact = ropewalk_model_load(kModel.c_str(), options, &error_);
+  ropewalk_model_options_destroy(options);
+  ASSERT_NE(exact, nullptr) << error_;
+  const auto last = [&](const ropewalk_model* model) {
+    ropewalk_session* session =
+        ropewalk_session_create(model, nullptr, &error_);
+    Read(session);
+    const float* logits = ropewalk_session_logits(session, &error_);
+    const std::vector<float> copy(
+        logits, logits + ropewalk_model_vocabulary_size(model));
+    ropewalk_session_destroy(session);
+    return copy;
+  };
+  const std::vector<float> got = last(exact);
+  EXPECT_NE(got, last(model_));
+  Session session(Model::Load(kModel, {.threads = 1, .exact = true}));
+  session.Read(tokens_);
+  EXPECT_THAT(got, ElementsAreArray(session.Logits()));
+  ropewalk_model_destroy(exact);
+}
+
 TEST_F(CTest, FailuresLeaveOneMessageThatLaterOnesReplace) {
   EXPECT_EQ(ropewalk_model_load("/no/such/model.gguf", nullptr, &error_),
             nullptr);

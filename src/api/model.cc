@@ -46,7 +46,9 @@ Model Model::Load(const std::string& path, const ModelOptions& options) {
       engine::EngineOptions{.path = path,
                             .train_length = options.train_length,
                             .threads = options.threads,
-                            .memory_limit = options.memory_limit}));
+                            .memory_limit = options.memory_limit,
+                            .exact = options.exact,
+                            .lock_memory = options.lock_memory}));
 }
 
 Model::Model(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -59,6 +59,22 @@ class SessionTest : public testing::Test {
   const std::vector<Token> text_ = model_.tokenizer().Encode(kText);
 };
 
+TEST_F(SessionTest, ExactProductsDifferFromIntegerOnesByTheirRounding) {
+  const Model exact = Model::Load(kModel, {.threads = 2, .exact = true});
+  Session session(exact);
+  session.Read(text_);
+  const std::vector<float> want = Copy(session.Logits());
+  const std::vector<float> got = LogitsOf(text_);
+  double largest = 0;
+  for (size_t v = 0; v < want.size(); ++v) {
+    largest = std::max(largest, std::abs(double{got[v]} - want[v]));
+  }
+  // Nothing would be equal if the option did nothing; 8 bits move logits by
+  // about a hundredth of their spread.
+  EXPECT_GT(largest, 1e-3);
+  EXPECT_LT(largest, 0.5);
+}
+
 TEST_F(SessionTest, BeginsEmptyAndKnowsItsOptions) {
   Session session = Make();
   EXPECT_EQ(session.size(), 0);

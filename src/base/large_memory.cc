@@ -50,8 +50,14 @@ void DropPages(std::span<const std::byte> bytes) {
   madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
-void LockMemory() {
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return;
+void LockMemory(Untouched untouched) {
+  int flags = MCL_CURRENT | MCL_FUTURE;
+#ifdef MCL_ONFAULT
+  if (untouched == Untouched::kLater) flags |= MCL_ONFAULT;
+#else
+  (void)untouched;
+#endif
+  if (mlockall(flags) == 0) return;
   throw IoError(std::string("the system does not allow to lock memory (") +
                 std::strerror(errno) +
                 "); `ulimit -l` says how much it allows");

@@ -33,9 +33,15 @@ class LargeMemory {
 // They are read again when they are next used.
 void DropPages(std::span<const std::byte> bytes);
 
-// Keeps all memory of the process from being swapped out. Throws IoError if the
-// system does not allow it.
-void LockMemory();
+// What LockMemory does with pages that were not read or written yet.
+enum class Untouched {
+  kRead,   // they are read now, so that all of a mapped file is in memory
+  kLater,  // they are locked when they are first read or written
+};
+
+// Keeps all memory of the process, now and later, from being swapped out.
+// Throws IoError if the system does not allow it.
+void LockMemory(Untouched untouched);
 
 }  // namespace ropewalk
 

@@ -32,8 +32,12 @@ Engine::Engine(const EngineOptions& options)
   Require(options.train_length >= 0, "train length must be at least 0, got " +
                                          std::to_string(options.train_length));
   if (options.train_length > 0) positions_.train_length = options.train_length;
-  if (options.lock_memory) LockMemory();
   if (!options.exact) model_.Interleave(*threads_);
+  if (options.lock_memory) {
+    // Pages of the file whose weights were interleaved are read no more: they
+    // were given back, which locked ones cannot be.
+    LockMemory(model_.interleaved() ? Untouched::kLater : Untouched::kRead);
+  }
 }
 
 const std::string& Engine::Hash() {

@@ -23,6 +23,18 @@ TEST(EngineTest, TrainLengthIsTheFilesUnlessGiven) {
   EXPECT_EQ(told.Describe(), "tiny, trained to 48");
 }
 
+TEST(EngineTest, InterleavesBlockTypesUnlessExact) {
+  const auto interleaved = [](DType type, bool exact) {
+    const std::string path = model::TinyPath("products.gguf", {.type = type});
+    return Engine({.path = path, .threads = 1, .exact = exact})
+        .model()
+        .interleaved();
+  };
+  EXPECT_TRUE(interleaved(DType::kQ8_0, false));
+  EXPECT_FALSE(interleaved(DType::kQ8_0, true));
+  EXPECT_FALSE(interleaved(DType::kBf16, false));
+}
+
 TEST(EngineTest, RefusesFilesThatAreNotModelsAndNegativeLengths) {
   EXPECT_THROW(Engine({.path = testing::TempDir() + "no-such-model.gguf"}),
                IoError);

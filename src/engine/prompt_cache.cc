@@ -26,7 +26,13 @@ using formats::SafeTensor;
 using formats::SafetensorsFile;
 using formats::SafeType;
 
-constexpr const char* kVersion = "2";
+constexpr const char* kVersion = "3";
+
+// How the engine multiplies with block types. Keys and values differ between
+// the two, by more than rounding.
+std::string ProductsOf(const Engine& engine) {
+  return engine.model().interleaved() ? "integer" : "float32";
+}
 
 std::string HashOf(const position::Stack& stack) {
   ContentHash hash;
@@ -146,6 +152,7 @@ void WritePromptCache(const std::string& path, Engine& engine,
   formats::SafetensorsWriter writer(path);
   writer.AddMetadata("ropewalk.session", kVersion);
   writer.AddMetadata("model", engine.Hash());
+  writer.AddMetadata("products", ProductsOf(engine));
   writer.AddMetadata("asked", text.asked);
   writer.AddMetadata("scheme", text.scheme);
   writer.AddMetadata("length", std::to_string(text.length));
@@ -206,6 +213,10 @@ PromptCache::PromptCache(const std::string& path, Engine& engine, DType kv_type)
               "was written by another version of this program");
   file_.VerifyChecksum();
   RequireSame(file_, "model", engine.Hash(), "belongs to another model");
+  RequireSame(file_, "products", ProductsOf(engine),
+              "was computed with " + Printable(Field(file_, "products"), 20) +
+                  " products of the weights, not with " + ProductsOf(engine) +
+                  " ones");
   RequireSame(file_, "kv_type", std::string(InfoOf(kv_type).name),
               "holds keys and values in " +
                   Printable(Field(file_, "kv_type"), 20) + ", not in " +

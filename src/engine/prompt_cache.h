@@ -2,8 +2,9 @@
 // prompt is read once.
 //
 // It is a safetensors file with a checksum (docs/formats.md). It belongs to one
-// model, by the hash Engine::Hash(), and to one type of keys and values. Both
-// are compared before any of it is used.
+// model, by the hash Engine::Hash(), to integer or float32 products with its
+// weights, and to one type of keys and values. All are compared before any of
+// it is used.
 
 #ifndef ROPEWALK_ENGINE_PROMPT_CACHE_H_
 #define ROPEWALK_ENGINE_PROMPT_CACHE_H_
@@ -36,7 +37,7 @@ class PromptCache {
  public:
   // Throws IoError, FormatError for a file that is broken or not a prompt
   // cache, and std::invalid_argument for a prompt cache of another model,
-  // trained length or type.
+  // trained length or type, or of other products.
   PromptCache(const std::string& path, Engine& engine, DType kv_type);
 
   const CachedText& text() const { return text_; }

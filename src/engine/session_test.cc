@@ -42,11 +42,14 @@ class SessionTest : public testing::Test {
 
   static std::shared_ptr<Engine> NewEngine(const std::string& name,
                                            const TinyModelOptions& options = {},
-                                           int64_t train_length = 0) {
+                                           int64_t train_length = 0,
+                                           bool exact = false) {
     const std::string path = testing::TempDir() + "ropewalk_session_" + name;
     WriteTinyModel(path, options);
-    return std::make_shared<Engine>(EngineOptions{
-        .path = path, .train_length = train_length, .threads = 2});
+    return std::make_shared<Engine>(EngineOptions{.path = path,
+                                                  .train_length = train_length,
+                                                  .threads = 2,
+                                                  .exact = exact});
   }
 
   Session Open(const std::string& position, int64_t length = 400,
@@ -131,6 +134,32 @@ TEST_F(SessionTest, ACacheBelongsToOneModelSchemeAndType) {
             "");
   EXPECT_NE(differs({}, 48).find("trained length of 64, not of 48"),
             std::string::npos);
+}
+
+TEST_F(SessionTest, ACacheBelongsToItsKindOfProducts) {
+  const auto ids = RandomIds(30, 12);
+  const auto session = [&](DType type, bool exact) {
+    return Session(NewEngine("products", {.type = type}, 0, exact),
+                   {.length = 40, .position = "rope"});
+  };
+  const auto save = [&](DType type, bool exact) {
+    Session first = session(type, exact);
+    first.Read(ids);
+    first.SaveCache(cache_);
+  };
+  save(DType::kQ8_0, false);
+  EXPECT_EQ(Refusal(session(DType::kQ8_0, false), ids), "");
+  EXPECT_NE(Refusal(session(DType::kQ8_0, true), ids)
+                .find("with integer products of the weights, not with float32"),
+            std::string::npos);
+  save(DType::kQ8_0, true);
+  EXPECT_EQ(Refusal(session(DType::kQ8_0, true), ids), "");
+  EXPECT_NE(Refusal(session(DType::kQ8_0, false), ids)
+                .find("with float32 products of the weights, not with integer"),
+            std::string::npos);
+  // Without block types both compute the same.
+  save(DType::kF16, true);
+  EXPECT_EQ(Refusal(session(DType::kF16, false), ids), "");
 }
 
 TEST_F(SessionTest, EveryByteOfTheTensorsChangesTheHash) {

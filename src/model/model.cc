@@ -96,10 +96,10 @@ void Model::Interleave(ParallelFor& threads) {
     to += groups * group_bytes;
     GiveBack(from);
   }
-  storage_.clear();
 }
 
-// Gives back the memory of a matrix that is not read any more.
+// Gives back the memory of a matrix that is not read any more. Reordered rows
+// of a type that is not interleaved stay.
 void Model::GiveBack(kernels::Matrix& matrix) {
   for (AlignedBuffer<uint8_t>& rows : storage_) {
     if (rows.size() == 0 || rows.data() != matrix.data) continue;

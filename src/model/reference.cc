@@ -5,6 +5,8 @@
 
 #include "attention/definition/reference.h"
 #include "kernels/blocks.h"
+#include "kernels/interleaved.h"
+#include "kernels/reference/quantized.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::model {
@@ -39,8 +41,22 @@ Doubles Vector(const AlignedBuffer<float>& x) {
   return {x.data(), x.data() + x.size()};
 }
 
-Doubles Project(const Doubles& x, const Linear& linear) {
-  Doubles y = Multiply(x, linear.weights);
+// The values of x's codes in 8 bits.
+Doubles Rounded(const Doubles& x) {
+  const std::vector<float> numbers(x.begin(), x.end());
+  const kernels::reference::QuantizedRow row = kernels::reference::Quantize(
+      numbers.data(), static_cast<int64_t>(numbers.size()));
+  Doubles y(x.size());
+  for (size_t at = 0; at < y.size(); ++at) {
+    y[at] = static_cast<double>(row.scales[at / 32]) * row.codes[at];
+  }
+  return y;
+}
+
+Doubles Project(const Doubles& x, const Linear& linear, Activations read) {
+  const bool rounds = read == Activations::k8Bits &&
+                      kernels::CanInterleave(linear.weights.type);
+  Doubles y = Multiply(rounds ? Rounded(x) : x, linear.weights);
   const Doubles bias = Vector(linear.bias);
   if (bias.empty()) return y;
   for (size_t at = 0; at < y.size(); ++at) y[at] += bias[at % bias.size()];
@@ -100,11 +116,12 @@ void AddTo(Doubles& x, const Doubles& y, double factor = 1) {
   for (size_t at = 0; at < x.size(); ++at) x[at] += factor * y[at];
 }
 
-Doubles Attend(const Attention& w, const position::Plan& plan,
-               const Doubles& x) {
-  Doubles queries = Clamp(Project(x, w.query), w.clamp);
-  Doubles keys = w.key.exists() ? Clamp(Project(x, w.key), w.clamp) : queries;
-  Doubles values = Clamp(Project(x, w.value), w.clamp);
+Doubles Attend(const Attention& w, const position::Plan& plan, const Doubles& x,
+               Activations read) {
+  Doubles queries = Clamp(Project(x, w.query, read), w.clamp);
+  Doubles keys =
+      w.key.exists() ? Clamp(Project(x, w.key, read), w.clamp) : queries;
+  Doubles values = Clamp(Project(x, w.value, read), w.clamp);
   if (w.activation) {
     queries = Times(Activate(*w.activation, queries), Vector(w.query_gain));
     keys = Times(Activate(*w.activation, keys), Vector(w.key_gain));
@@ -116,22 +133,24 @@ Doubles Attend(const Attention& w, const position::Plan& plan,
       Normalise(keys, w.key_norm), values,
       learned ? Vector(w.logn_scale) : Doubles());
   if (w.gate.exists()) {
-    attended = Times(Activate(kernels::Activation::kSilu, Project(x, w.gate)),
-                     attended);
+    attended =
+        Times(Activate(kernels::Activation::kSilu, Project(x, w.gate, read)),
+              attended);
   }
-  return Project(attended, w.output);
+  return Project(attended, w.output, read);
 }
 
-Doubles Feed(const FeedForward& w, const Doubles& x) {
-  const Doubles up = Project(x, w.up);
-  return Project(w.gate.exists()
-                     ? Times(Activate(w.activation, Project(x, w.gate)), up)
-                     : Activate(w.activation, up),
-                 w.down);
+Doubles Feed(const FeedForward& w, const Doubles& x, Activations read) {
+  const Doubles up = Project(x, w.up, read);
+  return Project(
+      w.gate.exists()
+          ? Times(Activate(w.activation, Project(x, w.gate, read)), up)
+          : Activate(w.activation, up),
+      w.down, read);
 }
 
 // Computes every expert for every token, weighted by the token's share.
-Doubles Feed(const Experts& w, const Doubles& x) {
+Doubles Feed(const Experts& w, const Doubles& x, Activations read) {
   const size_t count = w.experts.size();
   const Doubles logits = Multiply(x, w.router);
   const size_t T = logits.size() / count;
@@ -162,12 +181,13 @@ Doubles Feed(const Experts& w, const Doubles& x) {
     }
   };
   for (size_t e = 0; e < count; ++e) {
-    add(Feed(w.experts[e], x), [&](size_t t) { return shares[t * count + e]; });
+    add(Feed(w.experts[e], x, read),
+        [&](size_t t) { return shares[t * count + e]; });
   }
   if (w.shared) {
     const Doubles gate =
         w.shared_router.rows > 0 ? Multiply(x, w.shared_router) : Doubles();
-    add(Feed(*w.shared, x), [&](size_t t) {
+    add(Feed(*w.shared, x, read), [&](size_t t) {
       return gate.empty() ? 1 : 1 / (1 + std::exp(-gate[t]));
     });
   }
@@ -175,14 +195,15 @@ Doubles Feed(const Experts& w, const Doubles& x) {
 }
 
 // x <- the layer's output
-void Apply(const Layer& w, const position::Plan& plan, Doubles& x) {
+void Apply(const Layer& w, const position::Plan& plan, Activations read,
+           Doubles& x) {
   const Doubles in = Normalise(x, w.attention_norm);
   const Doubles attended =
-      Normalise(Attend(w.attention, plan, in), w.attention_after);
+      Normalise(Attend(w.attention, plan, in, read), w.attention_after);
   const auto feed = [&](const Doubles& normed) {
-    return Normalise(
-        w.experts ? Feed(*w.experts, normed) : Feed(*w.feed, normed),
-        w.feed_after);
+    return Normalise(w.experts ? Feed(*w.experts, normed, read)
+                               : Feed(*w.feed, normed, read),
+                     w.feed_after);
   };
   const bool feeds = w.feed || w.experts;
   if (w.parallel && feeds) {
@@ -201,7 +222,8 @@ void Apply(const Layer& w, const position::Plan& plan, Doubles& x) {
 
 std::vector<double> ReferenceLogits(const Model& model,
                                     const position::Stack& stack,
-                                    std::span<const Token> tokens) {
+                                    std::span<const Token> tokens,
+                                    Activations activations) {
   Doubles x;
   for (const Token token : tokens) {
     for (const double value : Row(model.embedding(), token)) {
@@ -209,9 +231,10 @@ std::vector<double> ReferenceLogits(const Model& model,
     }
   }
   for (size_t l = 0; l < stack.size(); ++l) {
-    Apply(model.layers()[l], stack[l], x);
+    Apply(model.layers()[l], stack[l], activations, x);
   }
-  Doubles logits = Project(Normalise(x, model.output_norm()), model.output());
+  Doubles logits =
+      Project(Normalise(x, model.output_norm()), model.output(), activations);
   for (double& logit : logits) logit *= model.logit_scale();
   if (model.final_softcap() > 0) {
     kernels::reference::SoftCap(model.final_softcap(),

@@ -12,11 +12,21 @@
 
 namespace ropewalk::model {
 
+// What projections with weights of block types read.
+enum class Activations {
+  kExact,  // the activations
+  k8Bits,  // their values in 8 bits (kernels/quantized_rows.h)
+};
+
 // The logits [T, V] after each of `tokens`. Weights are unpacked from what the
-// file stores, so results differ from model::Forward by rounding only.
-std::vector<double> ReferenceLogits(const Model& model,
-                                    const position::Stack& stack,
-                                    std::span<const Token> tokens);
+// file stores, so results differ from model::Forward by rounding only: from
+// that of an interleaved model, with activations in 8 bits, except where
+// rounding moves an activation to the next code. `model` itself must not be
+// interleaved.
+std::vector<double> ReferenceLogits(
+    const Model& model, const position::Stack& stack,
+    std::span<const Token> tokens,
+    Activations activations = Activations::kExact);
 
 }  // namespace ropewalk::model
 
