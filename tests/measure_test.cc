@@ -123,9 +123,9 @@ TEST_F(MeasureTest, DefaultsAreFourLengthsAndFiveSchemes) {
 
 TEST_F(MeasureTest, TargetsAreTheSameAtEveryLength) {
   // Without attention to what lies far back, length cannot matter at all.
-  const Json json =
-      Measure({"-m", Tiny(), "--ids", Ids(2, 300), "--length", "64,128,256",
-               "--score-last", "16", "--position", "window:size=8"});
+  const Json json = Measure({"-m", Tiny(), "--ids", Ids(2, 300), "--length",
+                             "64,128,256", "--score-last", "16", "--position",
+                             "window:size=8", "--kv-type", "f32"});
   const Json& rows = json["rows"];
   ASSERT_EQ(rows.size(), 3u);
   // Two layers of windows of 8 see 14 tokens; 48 stand before the targets.

@@ -398,8 +398,10 @@ TEST(GenerateTest, WhatCannotBeWrittenTogetherIsKnownBeforeReading) {
       EngineOptions{.path = Setting::Path({}),
                     .threads = 1,
                     .memory_limit = bytes + bytes / 2});
-  const SessionOptions options{
-      .length = 2000, .position = "rope", .allow_failing = true};
+  const SessionOptions options{.length = 2000,
+                               .position = "rope",
+                               .kv_type = DType::kF32,
+                               .allow_failing = true};
   Session a(small, options);
   Session b(small, options);
   EXPECT_THROW(generate({job(a, prompt), job(b, prompt)}), MemoryLimitError);

@@ -113,9 +113,12 @@ TEST_F(SessionTest, ACacheBelongsToOneModelSchemeAndType) {
   const auto differs = [&](const TinyModelOptions& options,
                            int64_t train_length) {
     const auto other = NewEngine("other", options, train_length);
-    return Refusal(
-        {other, {.length = 400, .position = "rope", .allow_failing = true}},
-        ids);
+    return Refusal({other,
+                    {.length = 400,
+                     .position = "rope",
+                     .kv_type = DType::kF32,
+                     .allow_failing = true}},
+                   ids);
   };
   EXPECT_NE(differs({.seed = 2}, 0).find("another model"), std::string::npos);
   EXPECT_NE(differs({.change_keys =

@@ -270,7 +270,9 @@ TEST(IntegerProductsTest, InstructionSetsAgree) {
           << isa;
       for (const char* suffix : {"_vnni", "_dot"}) {
         const auto with = logits.find(isa + suffix);
-        if (with != logits.end()) EXPECT_EQ(got, with->second) << isa;
+        if (with != logits.end()) {
+          EXPECT_EQ(got, with->second) << isa;
+        }
       }
     }
   }
