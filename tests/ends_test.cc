@@ -249,6 +249,37 @@ TEST_F(EndsTest, IntegersAreDecimal) {
       "--group must be from 1 to 1024, got 18446744073709551617"));
 }
 
+// The program as a user may start it who may lock no memory: without the
+// privilege, where this process has it.
+TEST_F(EndsTest, MemoryThatCannotBeLockedIsOneLine) {
+  const std::string model = Write("model.gguf", "");
+  WriteTinyModel(model, {.type = DType::kQ8_0});
+  const auto run = [&](const std::string& before) {
+    return RunProgram(
+        {"-c", "ulimit -l 0; " + before + " '" ROPEWALK_BINARY "' run -m '" +
+                   model + "' -p Hello -n 1 --mlock"},
+        {.program = "/bin/sh"});
+  };
+  const ProgramResult result =
+      geteuid() == 0
+          ? run("exec setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock")
+          : run("exec");
+  if (result.exit_code == 127) GTEST_SKIP() << "no setpriv";
+  EXPECT_EQ(result.exit_code, 1) << Describe(result);
+  EXPECT_TRUE(Contains(result.err, "does not allow to lock memory"))
+      << Describe(result);
+  EXPECT_EQ(Lines(result.err).size(), 1U) << Describe(result);
+}
+
+// Every command that computes with a model takes them.
+TEST_F(EndsTest, HelpNamesTheOptionsOfProductsAndOfMemory) {
+  for (const std::string command : {"run", "measure", "needle", "bench"}) {
+    const ProgramResult result = RunProgram({command, "--help"});
+    EXPECT_TRUE(Contains(result.out, "--exact")) << command;
+    EXPECT_TRUE(Contains(result.out, "--mlock")) << command;
+  }
+}
+
 TEST_F(EndsTest, EachOptionNamesItsValue) {
   const std::regex bare("\\b(TEXT|INT|UINT|FLOAT|NUMBER|ENUM|BOOLEAN)\\b");
   for (const std::string command :

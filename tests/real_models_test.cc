@@ -71,7 +71,8 @@ void ExpectGreedyWords(engine::Engine& engine, const Json& golden) {
   EXPECT_GT(compared, 5);
 }
 
-void ExpectLosses(engine::Engine& engine, const Json& golden) {
+void ExpectLosses(engine::Engine& engine, const Json& golden,
+                  double tolerance) {
   evaluate::ModelScorer scorer(engine);
   for (const Json& text : golden["loss"]) {
     const auto ids = text["ids"].get<std::vector<Token>>();
@@ -83,16 +84,19 @@ void ExpectLosses(engine::Engine& engine, const Json& golden) {
     double sum = 0;
     for (const evaluate::TokenScore& score : scores) sum += score.loss;
     EXPECT_NEAR(sum / static_cast<double>(scores.size()),
-                text["loss"].get<double>(), 0.003)
+                text["loss"].get<double>(), tolerance)
         << text["doc"];
   }
 }
 
 void ExpectGolden(const std::string& path, const std::string& golden_path) {
   const Json golden = ReadGolden(golden_path);
-  engine::Engine engine({.path = path});
-  ExpectGreedyWords(engine, golden);
-  ExpectLosses(engine, golden);
+  engine::Engine exact({.path = path, .exact = true});
+  ExpectGreedyWords(exact, golden);
+  ExpectLosses(exact, golden, 0.003);
+  // Activations in 8 bits may cost 0.005 nats more (docs/kernels.md).
+  engine::Engine integers({.path = path});
+  ExpectLosses(integers, golden, 0.003 + 0.005);
 }
 
 TEST(RealModelsTest, SmolLm2HasTheLossAndTheWordsOfLlamaCpp) {

@@ -12,7 +12,8 @@
 // Numbers: what a session computes depends on its model, its options and its
 // calls alone, bit for bit: not on the number of threads, and not on which
 // other sessions share a pass. Reading a text in other portions changes its
-// numbers by rounding only.
+// numbers by rounding only: by that of float32 if products are exact
+// (ModelOptions::exact), else now and then by that of an activation to 8 bits.
 //
 // Threads: one thread at a time may use a session. Sessions of one model share
 // its threads and its work memory; calls that compute wait for each other, so

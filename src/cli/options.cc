@@ -26,12 +26,11 @@ void ModelOptions::Add(CLI::App& command, bool required) {
                   "length the model was trained to, where its file is "
                   "wrong about it")
       ->type_name("LEN");
-  command.add_flag(
-      "--exact", exact,
-      "multiply quantised weights in float32; default in integers, "
-      "with activations in 8 bits");
+  command.add_flag("--exact", exact,
+                   "multiply weights of block types (q8_0, q4_K, ...) in "
+                   "float32; default in integers, with activations in 8 bits");
   command.add_flag("--mlock", mlock,
-                   "keep the model in memory, never swapped out");
+                   "keep the memory of the process from being swapped out");
 }
 
 engine::EngineOptions ModelOptions::ForEngine() const {
