@@ -143,8 +143,9 @@ void ExpectClose(const Weights& w, const std::vector<float>& x, int64_t T,
   for (int64_t t = 0; t < T; ++t) {
     const auto row = reference::Quantize(x.data() + t * w.columns, w.columns);
     for (int64_t r = 0; r < w.rows; ++r) {
-      // A unit rounds its scales and at most four sums, and is then one of
-      // `units` terms; UnpackRow, in the definition, rounds each weight twice.
+      // A step rounds its scales and at most four sums, and is then one of at
+      // most 2 `units` terms; UnpackRow, in the definition, rounds each weight
+      // twice.
       double terms = 0;
       for (int64_t u = 0; u < units; ++u) {
         double codes = 0;
@@ -154,7 +155,8 @@ void ExpectClose(const Weights& w, const std::vector<float>& x, int64_t T,
         terms += codes * row.scales[static_cast<size_t>(u)] *
                  w.largest[static_cast<size_t>(r * units + u)];
       }
-      const double tolerance = terms * static_cast<double>(units + 8) * 0x1p-24;
+      const double tolerance =
+          terms * static_cast<double>(2 * units + 8) * 0x1p-24;
       const double want =
           reference::MultiplyQuantized(w.layout.type, w.Row(r), row);
       ASSERT_NEAR(y[static_cast<size_t>(t * w.rows + r)], want, tolerance)
@@ -237,7 +239,8 @@ TEST_P(InterleavedTest, ATokenHasTheSameBitsInEveryCompany) {
 
 TEST_P(InterleavedTest, QuantisedRowsAreThoseOfTheDefinition) {
   Rng rng(4);
-  const int64_t columns = 96;
+  const int64_t columns = 192;
+  int64_t refined = 0;
   for (const int64_t T : {1, 2, 3, 7, 12, 31}) {
     auto x = Normals(rng, T * columns);
     for (size_t i = 0; i < 32; ++i) x[i] = 0;
@@ -247,28 +250,62 @@ TEST_P(InterleavedTest, QuantisedRowsAreThoseOfTheDefinition) {
     SerialFor threads;
     const QuantizedRows& rows =
         quantizer.Quantize(x.data(), T, columns, threads);
-    ForPanels(T, [&](int64_t first, int64_t n) {
-      for (int64_t t = 0; t < n; ++t) {
-        const auto want =
-            reference::Quantize(x.data() + (first + t) * columns, columns);
-        for (int64_t u = 0; u < 3; ++u) {
-          const int64_t at = first * 3 + u * n + t;
-          ASSERT_EQ(rows.scales[at], want.scales[static_cast<size_t>(u)]);
+    const auto code_of = [&](const uint8_t* stored) {
+      return int{static_cast<int8_t>(rows.biased ? *stored ^ 128 : *stored)};
+    };
+    for (const QuantizedPanel& panel : rows.panels) {
+      const int64_t n = panel.tokens;
+      std::vector<int64_t> seen(columns / 32, 0);  // steps of each unit
+      for (int64_t step = 0; step < panel.steps; ++step) {
+        const auto u = static_cast<size_t>(panel.units[step]);
+        const bool is_rest = seen[u]++ > 0;
+        bool any = false;
+        for (int64_t t = 0; t < n; ++t) {
+          const auto want = reference::Quantize(
+              x.data() + (panel.first + t) * columns, columns);
+          const int64_t at = step * n + t;
+          const auto& scales = is_rest ? want.rest_scales : want.scales;
+          const auto& codes = is_rest ? want.rest_codes : want.codes;
+          ASSERT_EQ(panel.scales[at], scales[u]);
+          any = any || scales[u] != 0;
           int sums[2] = {0, 0};
-          for (int64_t i = 0; i < 32; ++i) {
-            const int code = want.codes[static_cast<size_t>(u * 32 + i)];
-            const uint8_t stored = rows.codes[at * 32 + i];
-            ASSERT_EQ(static_cast<int8_t>(rows.biased ? stored ^ 128 : stored),
-                      code);
+          for (size_t i = 0; i < 32; ++i) {
+            const int code = code_of(panel.codes + at * 32 + int64_t(i));
+            ASSERT_EQ(code, codes[u * 32 + i]);
             sums[i / 16] += code;
           }
-          const float* got = rows.sums + first * 9 + u * 3 * n + t;
+          const float* got = panel.sums + step * 3 * n + t;
           ASSERT_EQ(got[0], static_cast<float>(sums[0] + sums[1]));
           ASSERT_EQ(got[n], static_cast<float>(sums[0]));
           ASSERT_EQ(got[2 * n], static_cast<float>(sums[1]));
         }
+        if (is_rest) {
+          refined += any ? 1 : 0;
+          EXPECT_TRUE(any) << "a step for nobody";
+        }
       }
-    });
+      for (const int64_t steps : seen) ASSERT_GE(steps, 1);
+    }
+  }
+  EXPECT_GE(refined, 6);  // the unit of 1000, at each T
+}
+
+TEST_P(InterleavedTest, RestsOfRefinedUnitsAreMultiplied) {
+  // A large number beside small ones: with 8 bits alone these would be lost.
+  Rng rng(6);
+  for (const Layout& layout : kLayouts) {
+    const Weights w = RandomWeights(rng, layout, 16, 256);
+    for (const int64_t T : {1, 3, 14}) {
+      auto x = Normals(rng, T * 256);
+      for (int64_t t = 0; t < T; ++t) {
+        if (t % 2 == 0) x[static_cast<size_t>(t * 256 + 70)] = 3000;
+      }
+      ExpectClose(w, x, T, Multiply(w, x, T));
+      const auto row = reference::Quantize(x.data(), 256);
+      for (size_t c = 64; c < 96; ++c) {
+        EXPECT_NEAR(row.Value(c), double{x[c]}, 3000.0 / 127 / 254);
+      }
+    }
   }
 }
 

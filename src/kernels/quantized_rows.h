@@ -5,14 +5,23 @@
 //   scale = max |x| / 127, code = nearest integer to x (127 / max |x|), ties to
 //   even, in float32
 //
-// A run below 2^-100 becomes zeros; one with an infinity or a NaN gets the
+// A few channels of a trained model are many times as large as the others, and
+// beside such a one the other 31 codes of a unit would be small. So a unit
+// whose max |x| is above 3 times the mean of that over the token's units is
+// refined: the rest x - scale code gets codes too, with the scale scale / 254,
+// and the unit is multiplied twice.
+//
+// A unit below 2^-100 becomes zeros; one with an infinity or a NaN gets the
 // scale NaN, so that the product is NaN as well. Tokens are kept in panels of
-// 12, 4, 2 or 1 neighbours, unit by unit, which is how the kernels read them.
+// 12, 4, 2 or 1 neighbours, step by step: the units in order, each followed by
+// its rest if any token of the panel has one there (the others have zeros).
+// That is how the kernels read them.
 
 #ifndef ROPEWALK_KERNELS_QUANTIZED_ROWS_H_
 #define ROPEWALK_KERNELS_QUANTIZED_ROWS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "base/aligned.h"
 #include "base/parallel.h"
@@ -38,18 +47,25 @@ void ForPanels(int64_t T, const Use& use) {
   }
 }
 
-// A panel that begins at token `first` and has n tokens starts at element
-// first * units * 32 of the codes, first * units of the scales and
-// first * units * 3 of the sums.
+// The factor above which a unit is refined.
+inline constexpr float kRefined = 3;
+
+struct QuantizedPanel {
+  int64_t first = 0;  // token
+  int64_t tokens = 0;
+  int64_t steps = 0;               // at most two for each unit
+  const int32_t* units = nullptr;  // of each step
+  // [step][tokens][32]; where rows are biased 128 is added to each.
+  const uint8_t* codes = nullptr;
+  const float* scales = nullptr;  // [step][tokens]
+  // Sums of the codes without bias: [step][3][tokens], over the unit, its first
+  // 16 columns, its last 16.
+  const float* sums = nullptr;
+};
+
 struct QuantizedRows {
-  // [unit][n][32]; `biased` says that 128 is added to each.
-  uint8_t* codes = nullptr;
-  float* scales = nullptr;  // [unit][n]
-  // Sums of the codes without bias: [unit][3][n], over the unit, its first 16
-  // columns, its last 16.
-  float* sums = nullptr;
+  std::vector<QuantizedPanel> panels;
   int64_t T = 0;
-  int64_t units = 0;
   bool biased = false;
 };
 
@@ -66,6 +82,8 @@ class RowQuantizer {
   AlignedBuffer<uint8_t> codes_;
   AlignedBuffer<float> scales_;
   AlignedBuffer<float> sums_;
+  AlignedBuffer<int32_t> units_;
+  AlignedBuffer<float> maxima_;
 };
 
 }  // namespace ropewalk::kernels

@@ -48,7 +48,7 @@ Doubles Rounded(const Doubles& x) {
       numbers.data(), static_cast<int64_t>(numbers.size()));
   Doubles y(x.size());
   for (size_t at = 0; at < y.size(); ++at) {
-    y[at] = static_cast<double>(row.scales[at / 32]) * row.codes[at];
+    y[at] = row.Value(at);
   }
   return y;
 }

@@ -19,14 +19,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 bool BiasesCodes(int64_t T) { return kSwaps && T > kStreamTokens; }
 
-// Quantises 32 numbers. `sums` has kStride floats from one sum to the next.
-HWY_INLINE void QuantizeUnit(const float* HWY_RESTRICT x, uint8_t bias,
-                             uint8_t* HWY_RESTRICT codes,
-                             float* HWY_RESTRICT scale,
-                             float* HWY_RESTRICT sums, int64_t stride) {
+// max |x| over a unit; not finite if a number is not.
+HWY_INLINE float LargestOfUnit(const float* HWY_RESTRICT x) {
   const Lane d;
   const LaneI32 d32;
-  const hn::Rebind<int8_t, Lane> d8;
   constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(Lane()));
   // As integers magnitudes have the order of floats, and NaN is the largest.
   auto largest = hn::Zero(d32);
@@ -34,24 +30,41 @@ HWY_INLINE void QuantizeUnit(const float* HWY_RESTRICT x, uint8_t bias,
     const auto magnitude = hn::Abs(hn::LoadU(d, x + i));
     largest = hn::Max(largest, hn::BitCast(d32, magnitude));
   }
-  const int32_t bits = hn::GetLane(hn::MaxOfLanes(d32, largest));
-  float magnitude = 0;
-  std::memcpy(&magnitude, &bits, sizeof(magnitude));
+  return hn::GetLane(hn::BitCast(d, hn::MaxOfLanes(d32, largest)));
+}
+
+// Quantises a unit with the given max |x|, or with kRest what remains of it.
+// Sums are `stride` floats apart.
+template <bool kRest>
+HWY_INLINE void QuantizeUnit(const float* HWY_RESTRICT x, float largest,
+                             uint8_t bias, uint8_t* HWY_RESTRICT codes,
+                             float* HWY_RESTRICT scale,
+                             float* HWY_RESTRICT sums, int64_t stride) {
+  const Lane d;
+  const LaneI32 d32;
+  const hn::Rebind<int8_t, Lane> d8;
+  constexpr auto kLanes = static_cast<int64_t>(hn::MaxLanes(Lane()));
   float factor = 0;
-  *scale = 0;
-  if (!(magnitude <= std::numeric_limits<float>::max())) {
-    *scale = std::numeric_limits<float>::quiet_NaN();
-  } else if (magnitude > 0x1p-100f) {
-    *scale = magnitude / 127.0f;
-    factor = 127.0f / magnitude;
+  float step = 0;
+  if (!(largest <= std::numeric_limits<float>::max())) {
+    step = std::numeric_limits<float>::quiet_NaN();
+  } else if (largest > 0x1p-100f) {
+    step = largest / 127.0f;
+    factor = 127.0f / largest;
   }
+  *scale = kRest ? step / 254.0f : step;
   float halves[2];
   for (int half = 0; half < 2; ++half) {
     auto sum = hn::Zero(d32);
     for (int64_t i = 0; i < 16; i += kLanes) {
       const int64_t at = 16 * half + i;
-      const auto scaled = hn::Mul(hn::LoadU(d, x + at), hn::Set(d, factor));
-      auto code = hn::NearestInt(scaled);
+      const auto number = hn::LoadU(d, x + at);
+      auto code = hn::NearestInt(hn::Mul(number, hn::Set(d, factor)));
+      if constexpr (kRest) {
+        const auto rest =
+            hn::Sub(number, hn::Mul(hn::Set(d, step), hn::ConvertTo(d, code)));
+        code = hn::NearestInt(hn::Mul(rest, hn::Set(d, factor * 254.0f)));
+      }
       if (factor == 0) code = hn::Zero(d32);
       sum = hn::Add(sum, code);
       hn::StoreU(hn::DemoteTo(d8, code), d8,
@@ -67,15 +80,43 @@ HWY_INLINE void QuantizeUnit(const float* HWY_RESTRICT x, uint8_t bias,
   }
 }
 
-void QuantizePanel(const float* x, int64_t n, int64_t units, bool biased,
-                   uint8_t* codes, float* scales, float* sums) {
-  for (int64_t u = 0; u < units; ++u) {
-    for (int64_t t = 0; t < n; ++t) {
-      QuantizeUnit(x + (t * units + u) * kUnitColumns, biased ? 128 : 0,
-                   codes + (u * n + t) * kUnitColumns, scales + u * n + t,
-                   sums + u * 3 * n + t, n);
+int64_t QuantizePanel(const QuantizePanelArgs& args) {
+  const int64_t n = args.n;
+  const uint8_t bias = args.biased ? 128 : 0;
+  float most[kPanelTokens];  // of a unit that is not refined
+  for (int64_t t = 0; t < n; ++t) {
+    float sum = 0;
+    for (int64_t u = 0; u < args.units; ++u) {
+      const float largest =
+          LargestOfUnit(args.x + (t * args.units + u) * kUnitColumns);
+      args.maxima[u * n + t] = largest;
+      sum += largest;
     }
+    most[t] = kRefined * (sum / static_cast<float>(args.units));
   }
+  int64_t step = 0;
+  for (int64_t u = 0; u < args.units; ++u) {
+    const float* maxima = args.maxima + u * n;
+    bool any = false;
+    for (int64_t t = 0; t < n; ++t) {
+      any = any || maxima[t] > most[t];
+      QuantizeUnit<false>(
+          args.x + (t * args.units + u) * kUnitColumns, maxima[t], bias,
+          args.codes + (step * n + t) * kUnitColumns,
+          args.scales + step * n + t, args.sums + step * 3 * n + t, n);
+    }
+    args.unit_of_step[step++] = static_cast<int32_t>(u);
+    if (!any) continue;
+    for (int64_t t = 0; t < n; ++t) {
+      const bool refined = maxima[t] > most[t];
+      QuantizeUnit<true>(
+          args.x + (t * args.units + u) * kUnitColumns, refined ? maxima[t] : 0,
+          bias, args.codes + (step * n + t) * kUnitColumns,
+          args.scales + step * n + t, args.sums + step * 3 * n + t, n);
+    }
+    args.unit_of_step[step++] = static_cast<int32_t>(u);
+  }
+  return step;
 }
 
 // ---- Products ----
@@ -162,9 +203,7 @@ HWY_INLINE void AddQuads(const uint8_t* HWY_RESTRICT unit,
 
 template <class F, int n>
 HWY_NOINLINE void StreamGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
-                              const uint8_t* HWY_RESTRICT x,
-                              const float* HWY_RESTRICT x_scales,
-                              const float* HWY_RESTRICT x_sums, int64_t rows,
+                              const QuantizedPanel& panel, int64_t rows,
                               int64_t y_stride, float* HWY_RESTRICT y) {
   constexpr CodeClass kClass = StreamedClass(kLargestOf<F>);
   constexpr int kSubgroups = F::kSubgroups;
@@ -174,12 +213,17 @@ HWY_NOINLINE void StreamGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
   constexpr int kLines = static_cast<int>(UnitBytes<F>()) / kLine;
   using D = Dots<kClass>;
   const Lane d;
-  const uint8_t* codes = group + CodesAt<F>(units);
+  const uint8_t* const first = group + CodesAt<F>(units);
+  const uint8_t* HWY_RESTRICT x = panel.codes;
+  const float* HWY_RESTRICT x_scales = panel.scales;
+  const float* HWY_RESTRICT x_sums = panel.sums;
   LaneF sum[kParts][n];
   for (int p = 0; p < kParts; ++p) {
     for (int t = 0; t < n; ++t) sum[p][t] = hn::Zero(d);
   }
-  for (int64_t u = 0; u < units; ++u) {
+  for (int64_t step = 0; step < panel.steps; ++step) {
+    const int64_t u = panel.units[step];
+    const uint8_t* HWY_RESTRICT codes = first + u * UnitBytes<F>();
     ROPEWALK_UNROLL
     for (int line = 0; line < kLines; ++line) {
       hwy::Prefetch(codes + kAhead + line * kLine);
@@ -217,7 +261,6 @@ HWY_NOINLINE void StreamGroup(const uint8_t* HWY_RESTRICT group, int64_t units,
         sum[p][t] = hn::MulAdd(hn::Set(d, x_scales[t]), product, sum[p][t]);
       }
     }
-    codes += UnitBytes<F>();
     x += n * kUnitColumns;
     x_scales += n;
     x_sums += 3 * n;
@@ -241,22 +284,16 @@ void MultiplyStreamed(const InterleavedMatrix& matrix, int64_t group,
     const uint8_t* weights =
         matrix.data +
         group * InterleavedGroupBytes(matrix.type, matrix.columns);
-    ForPanels(x.T, [&](int64_t first, int64_t tokens) ROPEWALK_ATTR {
-      const uint8_t* codes = x.codes + first * units * kUnitColumns;
-      const float* scales = x.scales + first * units;
-      const float* sums = x.sums + first * units * 3;
-      float* out = y + first * matrix.rows + group * kGroupRows;
-      if (tokens == 1) {
-        StreamGroup<F, 1>(weights, units, codes, scales, sums, rows,
-                          matrix.rows, out);
-      } else if (tokens == 2) {
-        StreamGroup<F, 2>(weights, units, codes, scales, sums, rows,
-                          matrix.rows, out);
+    for (const QuantizedPanel& panel : x.panels) {
+      float* out = y + panel.first * matrix.rows + group * kGroupRows;
+      if (panel.tokens == 1) {
+        StreamGroup<F, 1>(weights, units, panel, rows, matrix.rows, out);
+      } else if (panel.tokens == 2) {
+        StreamGroup<F, 2>(weights, units, panel, rows, matrix.rows, out);
       } else {
-        StreamGroup<F, 4>(weights, units, codes, scales, sums, rows,
-                          matrix.rows, out);
+        StreamGroup<F, 4>(weights, units, panel, rows, matrix.rows, out);
       }
-    });
+    }
   });
 }
 
@@ -342,8 +379,9 @@ struct TileArgs {
   const uint8_t* codes;
   const float* parameters;
   int64_t stride;
-  int64_t units;
   float zero;  // of unsigned codes
+  int64_t steps;
+  const int32_t* units;  // of each step
   const uint8_t* x;
   const float* x_scales;
   const float* x_sums;
@@ -360,8 +398,6 @@ HWY_NOINLINE void MultiplyTile(const TileArgs& args) {
   constexpr int kCount = kParameters<kSubgroups, kOffset>;
   using D = Dots<kClass>;
   const Lane d;
-  const uint8_t* HWY_RESTRICT codes = args.codes;
-  const float* HWY_RESTRICT parameters = args.parameters;
   const uint8_t* HWY_RESTRICT x = args.x;
   const float* HWY_RESTRICT x_scales = args.x_scales;
   const float* HWY_RESTRICT x_sums = args.x_sums;
@@ -373,7 +409,11 @@ HWY_NOINLINE void MultiplyTile(const TileArgs& args) {
     ROPEWALK_UNROLL
     for (int t = 0; t < kTokens; ++t) sum[g][t] = hn::Zero(d);
   }
-  for (int64_t u = 0; u < args.units; ++u) {
+  for (int64_t step = 0; step < args.steps; ++step) {
+    const int64_t u = args.units[step];
+    const uint8_t* HWY_RESTRICT codes = args.codes + u * kUnpackedUnit;
+    const float* HWY_RESTRICT parameters =
+        args.parameters + u * kCount * kGroupRows;
     typename D::Sums dots[kGroups][kSubgroups][kTokens];
     ROPEWALK_UNROLL
     for (int s = 0; s < kSubgroups; ++s) {
@@ -439,8 +479,6 @@ HWY_NOINLINE void MultiplyTile(const TileArgs& args) {
         sum[g][t] = hn::MulAdd(hn::Set(d, x_scales[t]), product, sum[g][t]);
       }
     }
-    codes += kUnpackedUnit;
-    parameters += kCount * kGroupRows;
     x += n * kUnitColumns;
     x_scales += n;
     x_sums += 3 * n;
@@ -455,14 +493,9 @@ HWY_NOINLINE void MultiplyTile(const TileArgs& args) {
   }
 }
 
-// All tokens of a panel with kGroups groups, whose rows `args` begins at; its
-// activations are still those of the first token of all.
+// All tokens of a panel with kGroups groups, whose rows `args` begins at.
 template <CodeClass kClass, int kSubgroups, bool kOffset, int kGroups>
-HWY_INLINE void MultiplyPanel(TileArgs args, int64_t first, int64_t tokens) {
-  args.x += first * args.units * kUnitColumns;
-  args.x_scales += first * args.units;
-  args.x_sums += first * args.units * 3;
-  args.y += first * args.y_stride;
+HWY_INLINE void MultiplyPanel(const TileArgs& args, int64_t tokens) {
   const auto tiles = [&](auto panel, auto width) ROPEWALK_ATTR {
     constexpr int n = decltype(panel)::value;
     constexpr int kTokens = decltype(width)::value;
@@ -508,33 +541,34 @@ void MultiplyUnpacked(const InterleavedMatrix& matrix, int64_t group,
                      scratch + g * unpacked);
     }
     constexpr CodeClass kClass = UnpackedClass(kLargestOf<F>);
-    const auto args_of = [&](int64_t g) {
-      const uint8_t* codes = scratch + g * unpacked;
-      const int64_t row = (group + g) * kGroupRows;
-      return TileArgs{.codes = codes,
-                      .parameters = reinterpret_cast<const float*>(
-                          codes + units * kUnpackedUnit),
-                      .stride = unpacked,
-                      .units = units,
-                      .zero = kZeroOf<F>,
-                      .x = x.codes,
-                      .x_scales = x.scales,
-                      .x_sums = x.sums,
-                      .rows = matrix.rows - row,
-                      .y_stride = matrix.rows,
-                      .y = y + row};
-    };
-    ForPanels(x.T, [&](int64_t first, int64_t tokens) ROPEWALK_ATTR {
+    for (const QuantizedPanel& panel : x.panels) {
+      const auto args_of = [&](int64_t g) {
+        const uint8_t* codes = scratch + g * unpacked;
+        const int64_t row = (group + g) * kGroupRows;
+        return TileArgs{.codes = codes,
+                        .parameters = reinterpret_cast<const float*>(
+                            codes + units * kUnpackedUnit),
+                        .stride = unpacked,
+                        .zero = kZeroOf<F>,
+                        .steps = panel.steps,
+                        .units = panel.units,
+                        .x = panel.codes,
+                        .x_scales = panel.scales,
+                        .x_sums = panel.sums,
+                        .rows = matrix.rows - row,
+                        .y_stride = matrix.rows,
+                        .y = y + panel.first * matrix.rows + row};
+      };
       int64_t g = 0;
       for (; g + kTileGroups <= groups; g += kTileGroups) {
         MultiplyPanel<kClass, F::kSubgroups, F::kOffset, kTileGroups>(
-            args_of(g), first, tokens);
+            args_of(g), panel.tokens);
       }
       for (; g < groups; ++g) {
-        MultiplyPanel<kClass, F::kSubgroups, F::kOffset, 1>(args_of(g), first,
-                                                            tokens);
+        MultiplyPanel<kClass, F::kSubgroups, F::kOffset, 1>(args_of(g),
+                                                            panel.tokens);
       }
-    });
+    }
   });
 }
 

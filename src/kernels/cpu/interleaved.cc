@@ -24,8 +24,7 @@ namespace ropewalk::kernels {
 // The functions of interleaved.h for one variant of an instruction set.
 struct InterleavedKernels {
   bool (*biases_codes)(int64_t);
-  void (*quantize_panel)(const float*, int64_t, int64_t, bool, uint8_t*, float*,
-                         float*);
+  int64_t (*quantize_panel)(const QuantizePanelArgs&);
   void (*multiply_streamed)(const InterleavedMatrix&, int64_t,
                             const QuantizedRows&, float*);
   void (*multiply_unpacked)(const InterleavedMatrix&, int64_t, int64_t,
@@ -106,9 +105,8 @@ const InterleavedKernels& Kernels() {
 }  // namespace
 
 bool BiasesCodes(int64_t T) noexcept { return Kernels().biases_codes(T); }
-void QuantizePanel(const float* x, int64_t n, int64_t units, bool biased,
-                   uint8_t* codes, float* scales, float* sums) noexcept {
-  Kernels().quantize_panel(x, n, units, biased, codes, scales, sums);
+int64_t QuantizePanel(const QuantizePanelArgs& args) noexcept {
+  return Kernels().quantize_panel(args);
 }
 void MultiplyStreamed(const InterleavedMatrix& matrix, int64_t group,
                       const QuantizedRows& x, float* y) noexcept {

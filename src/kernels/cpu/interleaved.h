@@ -1,15 +1,16 @@
 // Integer products of quantised activations with interleaved weights, and the
 // quantisation itself, in one thread.
 //
-// y[t, r] is formed over the units u of a row in order:
+// y[t, r] is formed over the steps of a panel in order (quantized_rows.h):
 //
-//   p = s_0 d_0 (+ s_1 d_1) (+ o_0 m_0) (+ o_1 m_1)      y += scale[t, u] p
+//   p = s_0 d_0 (+ s_1 d_1) (+ o_0 m_0) (+ o_1 m_1)      y += scale[t, step] p
 //
 // d are the integer products of centred codes, exact; s and o are the scale and
 // offset of a subgroup, m the sum of the activations' codes over it. Every sum
 // after the first product is a fused multiply-add where the instruction set has
-// one. So the bits of y[t, r] depend on no other token and not on the number of
-// tokens. reference::MultiplyQuantized is the definition.
+// one. So the bits of y[t, r] depend on no other token, since a step that
+// belongs to others alone adds zero, and not on the number of tokens.
+// reference::MultiplyQuantized is the definition.
 
 #ifndef ROPEWALK_KERNELS_CPU_INTERLEAVED_H_
 #define ROPEWALK_KERNELS_CPU_INTERLEAVED_H_
@@ -28,10 +29,20 @@ inline constexpr int64_t kStreamTokens = 4;
 // Says whether codes of T tokens are to be biased on this instruction set.
 bool BiasesCodes(int64_t T) noexcept;
 
-// Quantises the panel of n tokens at x [n, units * 32]; the arrays are those of
-// the panel.
-void QuantizePanel(const float* x, int64_t n, int64_t units, bool biased,
-                   uint8_t* codes, float* scales, float* sums) noexcept;
+// Quantises a panel of n tokens x [n, units * 32] and returns its steps. The
+// arrays, of which 2 * units steps may be written, are those of QuantizedPanel.
+struct QuantizePanelArgs {
+  const float* x = nullptr;
+  int64_t n = 0;
+  int64_t units = 0;
+  bool biased = false;
+  float* maxima = nullptr;  // [units][n], scratch
+  uint8_t* codes = nullptr;
+  float* scales = nullptr;
+  float* sums = nullptr;
+  int32_t* unit_of_step = nullptr;
+};
+int64_t QuantizePanel(const QuantizePanelArgs& args) noexcept;
 
 // y[t, r] for the 16 rows of one group and all tokens, y [T, matrix.rows]. For
 // at most kStreamTokens tokens.

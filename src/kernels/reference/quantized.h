@@ -10,11 +10,19 @@
 
 namespace ropewalk::kernels::reference {
 
-// What a row x of whole units of 32 becomes (kernels/quantized_rows.h): each
-// element is scale code, with the scale of its unit.
+// What a row x of whole units of 32 becomes (kernels/quantized_rows.h).
 struct QuantizedRow {
   std::vector<int> codes;
-  std::vector<float> scales;
+  std::vector<float> scales;  // of each unit
+  // Those of the rest; zeros in units that are not refined.
+  std::vector<int> rest_codes;
+  std::vector<float> rest_scales;
+
+  double Value(size_t column) const {
+    const size_t unit = column / 32;
+    return double{scales[unit]} * codes[column] +
+           double{rest_scales[unit]} * rest_codes[column];
+  }
 };
 QuantizedRow Quantize(const float* x, int64_t columns);
 
