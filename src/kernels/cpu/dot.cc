@@ -11,6 +11,7 @@
 // clang-format off: foreach_target must come first
 #include "hwy/highway.h"
 // clang-format on
+#include "hwy/cache_control.h"
 #include "kernels/cpu/blocks-inl.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/loaders-inl.h"
@@ -20,6 +21,10 @@ HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// How far ahead of the products rows are asked for: decoding reads everything
+// once from memory, one row after another.
+constexpr int64_t kAhead = 4096;
 
 template <class Loader>
 HWY_INLINE float PlainDot(const Loader& row, const float* HWY_RESTRICT x,
@@ -34,6 +39,10 @@ HWY_INLINE float PlainDot(const Loader& row, const float* HWY_RESTRICT x,
   int64_t i = 0;
   for (; i + 4 * lanes <= size; i += 4 * lanes) {
     const float* at = x + i;
+    for (int64_t byte = 0; byte < 4 * lanes * Loader::kBytes; byte += 64) {
+      hwy::Prefetch(reinterpret_cast<const uint8_t*>(row.row + i) + kAhead +
+                    byte);
+    }
     sum0 = hn::MulAdd(row.Load(d, i), hn::LoadU(d, at), sum0);
     sum1 = hn::MulAdd(row.Load(d, i + lanes), hn::LoadU(d, at + lanes), sum1);
     sum2 = hn::MulAdd(row.Load(d, i + 2 * lanes), hn::LoadU(d, at + 2 * lanes),
