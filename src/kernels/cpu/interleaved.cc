@@ -65,7 +65,7 @@ struct InterleavedKernels {
 #elif HWY_TARGET == HWY_AVX2
 #define ROPEWALK_VNNI_STR HWY_TARGET_STR ",avxvnni"
 #else
-#define ROPEWALK_VNNI_STR "+crypto+dotprod"
+#define ROPEWALK_VNNI_STR "arch=armv8.2-a+crypto+dotprod"
 #endif
 #define ROPEWALK_VARIANT vnni
 #define ROPEWALK_VNNI 1
