@@ -42,7 +42,7 @@ What is measured (--measure chooses, default all):
            100 % where the weights fit in a cache. Of a mixture of experts the
            chosen experts' share counts.
 
-Keys and values are stored as each program does by default (ropewalk f32,
+Keys and values are stored as each program does by default (ropewalk f16,
 llama.cpp f16) unless --kv and --peer-kv say otherwise. llama.cpp has two ways
 of attention, and the one that it takes by itself need not be its faster one: a
 fair comparison at a depth tries --peer-flash off too. The peer knows one
