@@ -19,20 +19,26 @@ bool ChangesResults(const std::string& key) {
          (!key.starts_with("general.") && !key.starts_with("tokenizer."));
 }
 
+model::Model LoadModel(const EngineOptions& options, ParallelFor& threads) {
+  Require(options.train_length >= 0, "train length must be at least 0, got " +
+                                         std::to_string(options.train_length));
+  model::Model model = model::Model::Load(options.path);
+  if (!options.exact) model.Interleave(threads);
+  return model;
+}
+
 }  // namespace
 
+// The workspace asks for the memory that is left beside the weights.
 Engine::Engine(const EngineOptions& options)
-    : model_(model::Model::Load(options.path)),
+    : threads_(MakeThreadPool(options.threads)),
+      model_(LoadModel(options, *threads_)),
       positions_(model_.config().positions),
-      threads_(MakeThreadPool(options.threads)),
       workspace_(*threads_, {.chunk = kPassTokens,
                              .memory_limit = options.memory_limit != 0
                                                  ? options.memory_limit
                                                  : AvailableMemory()}) {
-  Require(options.train_length >= 0, "train length must be at least 0, got " +
-                                         std::to_string(options.train_length));
   if (options.train_length > 0) positions_.train_length = options.train_length;
-  if (!options.exact) model_.Interleave(*threads_);
   if (options.lock_memory) {
     // Pages of the file whose weights were interleaved are read no more: they
     // were given back, which locked ones cannot be.

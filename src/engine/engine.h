@@ -89,9 +89,9 @@ class Engine {
                          bool allow_failing);
 
  private:
+  std::unique_ptr<ParallelFor> threads_;
   model::Model model_;
   position::ModelPositions positions_;
-  std::unique_ptr<ParallelFor> threads_;
   model::Workspace workspace_;
   std::mutex pass_mutex_;
   std::mutex mutex_;  // guards the members below
