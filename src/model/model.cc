@@ -101,13 +101,15 @@ void Model::Interleave(ParallelFor& threads) {
 // Gives back the memory of a matrix that is not read any more. Reordered rows
 // of a type that is not interleaved stay.
 void Model::GiveBack(kernels::Matrix& matrix) {
+  const auto* data = static_cast<const uint8_t*>(matrix.data);
   for (AlignedBuffer<uint8_t>& rows : storage_) {
-    if (rows.size() == 0 || rows.data() != matrix.data) continue;
+    if (data < rows.data() || data >= rows.data() + rows.size()) continue;
+    ROPEWALK_CHECK(data == rows.data());  // copies are made matrix by matrix
     matrix.data = nullptr;
     rows = {};
     return;
   }
-  DropPages({static_cast<const std::byte*>(matrix.data),
+  DropPages({reinterpret_cast<const std::byte*>(data),
              static_cast<size_t>(matrix.rows *
                                  RowBytes(matrix.type, matrix.columns))});
 }
