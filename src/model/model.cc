@@ -76,42 +76,51 @@ void Model::Interleave(ParallelFor& threads) {
   if (linears.empty()) return;
   interleaved_ = LargeMemory(bytes);
   uint8_t* to = interleaved_.data();
-  constexpr int64_t kGroupsOfTask = 8;
+  constexpr int64_t kChunkBytes = 8 << 20;
   for (Linear* linear : linears) {
     kernels::Matrix& from = linear->weights;
     const int64_t groups = linear->interleaved.groups();
     const int64_t group_bytes =
         kernels::InterleavedGroupBytes(from.type, from.columns);
-    threads.Run((groups + kGroupsOfTask - 1) / kGroupsOfTask, [&](int64_t task,
-                                                                  int64_t) {
-      const int64_t end = std::min(groups, (task + 1) * kGroupsOfTask);
-      for (int64_t g = task * kGroupsOfTask; g < end; ++g) {
+    // Chunk by chunk, so that little of the file is in memory beside its copy.
+    const bool mapped = !IsCopied(from);
+    const int64_t row_bytes = RowBytes(from.type, from.columns);
+    const int64_t chunk =
+        std::max<int64_t>(1, kChunkBytes / (kernels::kGroupRows * row_bytes));
+    for (int64_t first = 0; first < groups; first += chunk) {
+      const int64_t end = std::min(groups, first + chunk);
+      threads.Run(end - first, [&](int64_t task, int64_t) {
+        const int64_t g = first + task;
         const int64_t row = g * kernels::kGroupRows;
         kernels::InterleaveGroup(from.type, from.Row(row),
                                  std::min(kernels::kGroupRows, from.rows - row),
                                  from.columns, to + g * group_bytes);
-      }
-    });
+      });
+      if (!mapped) continue;
+      const int64_t row = first * kernels::kGroupRows;
+      const int64_t rows = std::min(from.rows, end * kernels::kGroupRows) - row;
+      DropPages({static_cast<const std::byte*>(from.Row(row)),
+                 static_cast<size_t>(rows * row_bytes)});
+    }
     linear->interleaved.data = to;
     to += groups * group_bytes;
-    GiveBack(from);
+    if (!mapped) FreeCopy(from);
   }
 }
 
-// Gives back the memory of a matrix that is not read any more. Reordered rows
-// of a type that is not interleaved stay.
-void Model::GiveBack(kernels::Matrix& matrix) {
-  const auto* data = static_cast<const uint8_t*>(matrix.data);
+// Whether the rows of a matrix were reordered when it was read.
+bool Model::IsCopied(const kernels::Matrix& matrix) const {
+  return std::any_of(storage_.begin(), storage_.end(), [&](const auto& rows) {
+    return rows.size() > 0 && rows.data() == matrix.data;
+  });
+}
+
+// Frees these rows.
+void Model::FreeCopy(kernels::Matrix& matrix) {
   for (AlignedBuffer<uint8_t>& rows : storage_) {
-    if (data < rows.data() || data >= rows.data() + rows.size()) continue;
-    ROPEWALK_CHECK(data == rows.data());  // copies are made matrix by matrix
-    matrix.data = nullptr;
-    rows = {};
-    return;
+    if (rows.size() > 0 && rows.data() == matrix.data) rows = {};
   }
-  DropPages({reinterpret_cast<const std::byte*>(data),
-             static_cast<size_t>(matrix.rows *
-                                 RowBytes(matrix.type, matrix.columns))});
+  matrix.data = nullptr;
 }
 
 // Refuses a file whose keys name experts if no layer has any.

@@ -60,7 +60,8 @@ class Model {
  private:
   explicit Model(formats::GgufFile file);
   void RequireExperts(const Blueprint& blueprint) const;
-  void GiveBack(kernels::Matrix& matrix);
+  bool IsCopied(const kernels::Matrix& matrix) const;
+  void FreeCopy(kernels::Matrix& matrix);
 
   formats::GgufFile file_;
   Config config_;
