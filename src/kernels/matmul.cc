@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/error.h"
 #include "kernels/blocks.h"
 #include "kernels/cpu/interleaved.h"
 #include "kernels/cpu/kernels.h"
@@ -164,17 +165,14 @@ void RunFloats(const float* x, BatchRows batch, const Matrix& weights,
   }
 }
 
-// Products of one call. Calls with more are rare, and are made one by one.
-constexpr size_t kProducts = 4;
+constexpr size_t kProducts = 4;  // of one call: queries, keys, values, a gate
 
 }  // namespace
 
 void MatMul(const float* x, BatchRows batch, std::span<const Product> products,
             ParallelFor& threads, MatMulScratch& scratch) {
   const int64_t T = batch.total();
-  for (; products.size() > kProducts; products = products.subspan(kProducts)) {
-    MatMul(x, batch, products.first(kProducts), threads, scratch);
-  }
+  ROPEWALK_CHECK(products.size() <= kProducts);
   if (T <= 0 || products.empty()) return;
   std::array<Cut, kProducts> cuts;
   int64_t tasks = 0;

@@ -87,7 +87,7 @@ struct Product {
   }
 };
 
-// y[t, r] = sum_c x[t, c] W[r, c] for each product, all with the same number of
+// y[t, r] = sum_c x[t, c] W[r, c] for at most four products, with equally many
 // columns. Each weight is read from memory once.
 //
 //   x [T, columns], y [T, rows], both dense, T = batch.total()

@@ -29,14 +29,19 @@ struct Scale {
   float inverse = 0;
 };
 
-Scale ScaleOf(const float* x, int64_t size) {
+// max |x|, or NaN if a number is not finite.
+float LargestOf(const float* x, int64_t size) {
   float largest = 0;
-  bool finite = true;
   for (int64_t i = 0; i < size; ++i) {
+    if (!std::isfinite(x[i])) return std::nanf("");
     largest = std::max(largest, std::abs(x[i]));
-    finite = finite && std::isfinite(x[i]);
   }
-  if (!finite) return {FloatToF16(std::nanf("")), 0};
+  return largest;
+}
+
+Scale ScaleOf(const float* x, int64_t size) {
+  const float largest = LargestOf(x, size);
+  if (std::isnan(largest)) return {FloatToF16(largest), 0};
   const uint16_t bits = FloatToF16(largest / 127);
   const float scale = F16ToFloat(bits);
   return {bits, scale > 0 ? 1 / scale : 0};
@@ -57,13 +62,8 @@ struct QueryScale {
 };
 
 QueryScale QueryScaleOf(const float* x, int64_t size) {
-  float largest = 0;
-  bool finite = true;
-  for (int64_t i = 0; i < size; ++i) {
-    largest = std::max(largest, std::abs(x[i]));
-    finite = finite && std::isfinite(x[i]);
-  }
-  if (!finite) return {std::nanf(""), 0};
+  const float largest = LargestOf(x, size);
+  if (std::isnan(largest)) return {largest, 0};
   if (largest < 0x1p-100f) return {0, 0};
   return {largest / 127, 127 / largest};
 }

@@ -1,10 +1,11 @@
 // The kernels of interleaved.h, included without a guard once for each variant
 // of each instruction set (interleaved.cc), which defines
 //
-//   ROPEWALK_VARIANT            the namespace
-//   ROPEWALK_VNNI               1: with instructions that multiply and add
-//   bytes ROPEWALK_BEFORE_NAMESPACE   HWY_BEFORE_NAMESPACE with these
-//   instructions ROPEWALK_ATTR               the same for HWY_ATTR
+//   ROPEWALK_VARIANT   the namespace
+//   ROPEWALK_VNNI      1: with instructions that multiply bytes and add
+//   ROPEWALK_BEFORE_NAMESPACE
+//                      HWY_BEFORE_NAMESPACE with these instructions
+//   ROPEWALK_ATTR      the same for HWY_ATTR
 
 #include "kernels/cpu/dots-inl.h"
 #include "kernels/cpu/interleaved-inl.h"

@@ -32,7 +32,7 @@ std::vector<int64_t> Targets() {
 }
 
 #if HWY_ARCH_X86
-// Bit `bit` of ebx, ecx or eax of a subleaf of leaf 7.
+// What the processor says of its features in a subleaf of leaf 7.
 struct Leaf7 {
   uint32_t eax = 0;
   uint32_t ebx = 0;
