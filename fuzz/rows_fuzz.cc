@@ -1,15 +1,17 @@
-// Rows of weights in every stored type, unpacked and multiplied. The first byte
-// of the input is the type, the second gives the numbers of rows and tokens,
-// and the rest is the matrix.
+// Rows of weights in every stored type, unpacked, and multiplied in float32
+// and, interleaved, in integers. The first byte of the input is the type, the
+// second gives the numbers of rows and tokens, and the rest is the matrix.
 
 #include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "base/aligned.h"
 #include "base/dtype.h"
 #include "base/parallel.h"
 #include "fuzz/input.h"
 #include "kernels/blocks.h"
+#include "kernels/interleaved.h"
 #include "kernels/matmul.h"
 #include "kernels/reference/blocks.h"
 
@@ -39,7 +41,19 @@ void Use(const kernels::Matrix& matrix, int64_t T) {
   kernels::MatMulScratch scratch;
   const std::vector<float> x(static_cast<size_t>(T * matrix.columns), 0.5f);
   std::vector<float> y(static_cast<size_t>(T * matrix.rows));
-  kernels::MatMul(x.data(), T, matrix, y.data(), threads, scratch);
+  const kernels::BatchRows batch = kernels::RowsOf(T);
+  kernels::MatMul(x.data(), batch, matrix, y.data(), threads, scratch);
+
+  if (!kernels::CanInterleave(matrix.type)) return;
+  kernels::InterleavedMatrix form{matrix.type, nullptr, matrix.rows,
+                                  matrix.columns};
+  AlignedBuffer<uint8_t> group(
+      kernels::InterleavedGroupBytes(matrix.type, matrix.columns));
+  kernels::InterleaveGroup(matrix.type, matrix.Row(0), matrix.rows,
+                           matrix.columns, group.data());
+  form.data = group.data();
+  const kernels::Product product{&matrix, &form, y.data()};
+  kernels::MatMul(x.data(), batch, {&product, 1}, threads, scratch);
 }
 
 }  // namespace
