@@ -18,6 +18,8 @@ void AddTokenize(CLI::App& app);
 void AddPositions(CLI::App& app);
 void AddDemo(CLI::App& app);
 void AddLab(CLI::App& app);  // train and reproduce, which the lab runs
+// `reproduce real`, which needs no lab.
+void AddReproduceReal(CLI::App& reproduce);
 
 }  // namespace ropewalk::cli
 

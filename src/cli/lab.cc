@@ -61,19 +61,24 @@ void Exec(const std::string& name, const std::vector<std::string>& rest) {
   throw IoErrorFromErrno("run", lab);
 }
 
-void Add(CLI::App& app, const std::string& name, const std::string& what) {
+CLI::App* Add(CLI::App& app, const std::string& name, const std::string& what) {
   CLI::App* command = app.add_subcommand(name, what);
   // Everything behind the name, --help included, is the lab's to read.
   command->set_help_flag();
   command->prefix_command();
-  command->callback([command, name] { Exec(name, command->remaining()); });
+  command->callback([command, name] {
+    if (command->get_subcommands().empty()) Exec(name, command->remaining());
+  });
+  return command;
 }
 
 }  // namespace
 
 void AddLab(CLI::App& app) {
   Add(app, "train", "train a model whose context extends (needs the lab)");
-  Add(app, "reproduce", "a published table out of code (needs the lab)");
+  AddReproduceReal(*Add(app, "reproduce",
+                        "a published table out of code (needs the lab, but "
+                        "for `reproduce real`)"));
 }
 
 }  // namespace ropewalk::cli

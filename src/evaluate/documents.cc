@@ -1,6 +1,7 @@
 #include "evaluate/documents.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 
@@ -53,6 +54,19 @@ Document Repeated(const Document& document, int64_t period, int64_t size) {
         document[static_cast<size_t>(n - 1 - back % period)];
   }
   return out;
+}
+
+AnsweredPrompt EncodeAnswered(const tokenizer::Tokenizer& tokenizer,
+                              const std::string& prompt,
+                              const std::string& answer, bool begins) {
+  const tokenizer::EncodeOptions options{
+      .add_bos = begins ? std::optional<bool>() : std::optional(false),
+      .add_eos = false};
+  const std::vector<Token> alone = tokenizer.Encode(prompt, options);
+  AnsweredPrompt both{.ids = tokenizer.Encode(prompt + answer, options)};
+  both.answer_first =
+      std::ranges::mismatch(alone, both.ids).in2 - both.ids.begin();
+  return both;
 }
 
 }  // namespace ropewalk::evaluate

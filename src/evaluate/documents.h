@@ -29,6 +29,19 @@ std::vector<Document> CutPieces(const Document& ids, int64_t size,
 // `size` ids that repeat the last `period` ids of `document` and end with them.
 Document Repeated(const Document& document, int64_t period, int64_t size);
 
+// A prompt and its answer, encoded as one text.
+struct AnsweredPrompt {
+  std::vector<Token> ids;    // prompt, then the answer
+  int64_t answer_first = 0;  // index of the answer's first token
+};
+
+// The answer's tokens are those behind what the encodings of `prompt` and of
+// both together have in common. `begins`: add the begin token if the vocabulary
+// wants one.
+AnsweredPrompt EncodeAnswered(const tokenizer::Tokenizer& tokenizer,
+                              const std::string& prompt,
+                              const std::string& answer, bool begins);
+
 }  // namespace ropewalk::evaluate
 
 #endif  // ROPEWALK_EVALUATE_DOCUMENTS_H_

@@ -290,7 +290,7 @@ TEST(NeedleTest, PromptsFillTheLengthAndHideTheNumberAtThePlace) {
   for (const int64_t length : {400, 1000, 3000}) {
     double before = -1;
     for (const double at : {0.0, 50.0, 100.0}) {
-      const NeedlePrompt prompt = MakeNeedle(tokenizer, length, at, 48213);
+      const AnsweredPrompt prompt = MakeNeedle(tokenizer, length, at, 48213);
       const auto size = static_cast<int64_t>(prompt.ids.size());
       EXPECT_LE(size, length + 1);
       EXPECT_GT(size, length + 1 - 60);  // at most one sentence short

@@ -27,25 +27,21 @@ constexpr const char* kOpening =
     "mind.";
 constexpr const char* kQuestion = " What is the pass key? The pass key is";
 
-std::vector<Token> Encode(const tokenizer::Tokenizer& tokenizer,
-                          const std::string& text, bool first) {
-  return tokenizer.Encode(
-      text, {.add_bos = first ? std::optional<bool>() : std::optional(false),
-             .add_eos = false});
-}
-
 }  // namespace
 
-NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
-                        double at_percent, int64_t number) {
+AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
+                          double at_percent, int64_t number) {
   const std::string answer = " " + std::to_string(number);
   // Encodes sentence by sentence, so that the number of tokens is known before
   // the text is complete; in the end the whole text is encoded.
   std::vector<int64_t> costs;
   costs.reserve(kFiller.size());
   for (const char* sentence : kFiller) {
-    costs.push_back(static_cast<int64_t>(
-        Encode(tokenizer, std::string(".") + sentence, false).size()));
+    costs.push_back(
+        static_cast<int64_t>(tokenizer
+                                 .Encode(std::string(".") + sentence,
+                                         {.add_bos = false, .add_eos = false})
+                                 .size()));
   }
   const auto build = [&](int64_t sentences) {
     const auto before = static_cast<int64_t>(
@@ -57,15 +53,7 @@ NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
     }
     if (before >= sentences) text += Key(number);
     text += kQuestion;
-    NeedlePrompt prompt;
-    prompt.ids = Encode(tokenizer, text, true);
-    const std::vector<Token> whole = Encode(tokenizer, text + answer, true);
-    // The tokens of the answer are those after the common beginning of both
-    // encodings.
-    const auto shared = std::ranges::mismatch(prompt.ids, whole).in2;
-    prompt.answer_first = shared - whole.begin();
-    prompt.ids = whole;
-    return prompt;
+    return EncodeAnswered(tokenizer, text, answer, /*begins=*/true);
   };
   const auto size = [&](int64_t sentences) {
     return static_cast<int64_t>(build(sentences).ids.size());
@@ -136,7 +124,8 @@ void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
         int64_t whole = 0;
         for (int64_t trial = 0; trial < options.trials; ++trial) {
           const int64_t number = 10000 + rng.Below(90000);
-          const NeedlePrompt prompt = MakeNeedle(tokenizer, length, at, number);
+          const AnsweredPrompt prompt =
+              MakeNeedle(tokenizer, length, at, number);
           const std::vector<TokenScore> scores =
               scorer.Score(stack, prompt.ids, prompt.answer_first, on_tokens);
           int64_t correct = 0;

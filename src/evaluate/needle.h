@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "evaluate/documents.h"
 #include "evaluate/scorer.h"
 #include "position/scheme.h"
 #include "tokenizer/tokenizer.h"
@@ -38,16 +39,11 @@ struct NeedleRow {
   std::optional<std::string> known_to_fail;
 };
 
-struct NeedlePrompt {
-  std::vector<Token> ids;    // prompt, then the answer
-  int64_t answer_first = 0;  // index of the answer's first token
-};
-
 // A prompt of at most `length` tokens, with as many whole filler sentences as
 // fit. Throws std::invalid_argument, with the least possible length, if
 // `length` is too small for the number and the question.
-NeedlePrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
-                        double at_percent, int64_t number);
+AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
+                          double at_percent, int64_t number);
 
 // True if each token of the number is the most likely one after the correct
 // tokens before it, which means that greedy decoding gives the number.

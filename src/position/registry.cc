@@ -10,14 +10,14 @@ namespace ropewalk::position {
 
 extern const Definition kRope, kNope, kPi, kNtkOld, kNtkFixed, kNtkMixed,
     kDynamicNtk, kYarn, kLlama3, kLongRope, kCope, kReRope, kLeakyReRope,
-    kInvLeaky, kSelfExtend, kDca, kWindow, kSinkWindow, kHwfa, kHwfa2;
+    kInvLeaky, kString, kSelfExtend, kDca, kWindow, kSinkWindow, kHwfa, kHwfa2;
 
 const std::vector<const Definition*>& AllDefinitions() {
   static const std::vector<const Definition*> kAll = {
-      &kRope,       &kPi,          &kNtkOld,   &kNtkFixed,   &kNtkMixed,
-      &kDynamicNtk, &kYarn,        &kLlama3,   &kLongRope,   &kCope,
-      &kReRope,     &kLeakyReRope, &kInvLeaky, &kSelfExtend, &kDca,
-      &kWindow,     &kSinkWindow,  &kHwfa,     &kHwfa2,      &kNope};
+      &kRope,     &kPi,     &kNtkOld,     &kNtkFixed, &kNtkMixed, &kDynamicNtk,
+      &kYarn,     &kLlama3, &kLongRope,   &kCope,     &kReRope,   &kLeakyReRope,
+      &kInvLeaky, &kString, &kSelfExtend, &kDca,      &kWindow,   &kSinkWindow,
+      &kHwfa,     &kHwfa2,  &kNope};
   return kAll;
 }
 

@@ -1,7 +1,11 @@
-// ReRoPE, Leaky ReRoPE (post 9708) and InvLeaky ReRoPE (post 9728).
+// ReRoPE, Leaky ReRoPE (post 9708), InvLeaky ReRoPE (post 9728) and STRING
+// (arXiv 2410.18745).
 //
 // Near keys (i - j < w) keep their true distance. Beyond w, ReRoPE gives every
-// key the distance w, and Leaky ReRoPE lets the distance grow 1/k as fast.
+// key one distance, Leaky ReRoPE lets the distance grow 1/k as fast, and STRING
+// lets it grow as before. Far distances start at `far`, which is w in the posts
+// and a small distance in STRING: a distance that training met often may serve
+// better than the longest, and then a window may be as long as N.
 
 #include <algorithm>
 #include <cmath>
@@ -15,8 +19,16 @@ namespace {
 
 using Kind = Parameter::Kind;
 
-Plan NearAndFar(FrequencyTable table, int64_t window, PositionMap far_query,
-                PositionMap far_key) {
+// The distance that the nearest of the far keys gets.
+double FarOf(const Scheme& resolved) {
+  return resolved.Find("far").value_or(resolved.Get("window"));
+}
+
+// Distances grow `pace` times as fast from `window` on, where they are `far`.
+Plan NearAndFar(FrequencyTable table, int64_t window, double far, double pace) {
+  const PositionMap far_query{
+      .scale = pace, .offset = far - pace * static_cast<double>(window)};
+  const PositionMap far_key{.scale = pace};
   Plan plan;
   plan.tables.push_back(std::move(table));
   plan.bands.push_back({.selector = {.low = 0, .high = window}});
@@ -31,34 +43,33 @@ void ResolveReRope(Scheme& scheme, const ModelPositions& model, int64_t) {
 
 Plan BuildReRope(const Scheme& resolved, const ModelPositions& model,
                  int64_t length, Layer) {
-  const int64_t window = resolved.GetLength("window");
-  return NearAndFar(OwnTable(model, length), window,
-                    Constant(static_cast<double>(window)), Constant(0));
+  return NearAndFar(OwnTable(model, length), resolved.GetLength("window"),
+                    FarOf(resolved), 0);
 }
 
 // The default k is the least integer for which the largest distance,
-// window + (L - 1 - window) / k, is at most 3N/4.
+// far + (L - 1 - window) / k, is at most 3N/4.
 void ResolveLeaky(Scheme& scheme, const ModelPositions& model, int64_t length) {
   const int64_t N = model.train_length;
   DefaultFraction(scheme, "window", model, 4);
   const double window = scheme.Get("window");
   if (scheme.Find("k")) return;
-  const double room = 0.75 * static_cast<double>(N) - window;
+  const double far = FarOf(scheme);
+  const double room = 0.75 * static_cast<double>(N) - far;
+  const std::string from = scheme.Find("far") ? "far" : "window";
   RequireFor(scheme, room > 0,
-             "with window=" + FormatNumber(window) +
+             "with " + from + "=" + FormatNumber(far) +
                  " no k keeps distances within 3/4 of the trained length " +
-                 std::to_string(N) + "; choose a smaller window or give k=");
+                 std::to_string(N) + "; choose a smaller " + from +
+                 " or give k=");
   const double beyond = std::max(0.0, static_cast<double>(length) - 1 - window);
   scheme.Set("k", std::max(1.0, std::ceil(beyond / room)));
 }
 
 Plan BuildLeaky(const Scheme& resolved, const ModelPositions& model,
                 int64_t length, Layer) {
-  const int64_t window = resolved.GetLength("window");
-  const double k = resolved.Get("k");
-  const auto w = static_cast<double>(window);
-  return NearAndFar(OwnTable(model, length), window,
-                    {.scale = 1 / k, .offset = w - w / k}, {.scale = 1 / k});
+  return NearAndFar(OwnTable(model, length), resolved.GetLength("window"),
+                    FarOf(resolved), 1 / resolved.Get("k"));
 }
 
 void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
@@ -72,6 +83,34 @@ void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
                  " (leaky-rerope takes any k above 0)");
 }
 
+// Distances beyond N/2 are rare in training; the default shift fits as many as
+// L brings below N - window, so that none is larger than training's.
+void ResolveString(Scheme& scheme, const ModelPositions& model,
+                   int64_t length) {
+  const int64_t N = model.train_length;
+  DefaultFraction(scheme, "window", model, 64);
+  const int64_t window = scheme.GetLength("window");
+  if (!scheme.Find("shift")) {
+    scheme.Set("shift", static_cast<double>(std::clamp(
+                            length - N + window, std::max<int64_t>(1, N / 2),
+                            std::max<int64_t>(1, N))));
+  }
+  RequireFor(scheme, window <= scheme.GetLength("shift"),
+             "window must be at most shift=" +
+                 std::to_string(scheme.GetLength("shift")) + ", got " +
+                 std::to_string(window));
+}
+
+Plan BuildString(const Scheme& resolved, const ModelPositions& model,
+                 int64_t length, Layer) {
+  return NearAndFar(OwnTable(model, length), resolved.GetLength("shift"),
+                    resolved.Get("window"), 1);
+}
+
+constexpr Parameter kFar = {
+    "far", Kind::kLength,
+    "distance at which far keys begin; default the window"};
+
 }  // namespace
 
 extern const Definition kReRope = {
@@ -79,7 +118,8 @@ extern const Definition kReRope = {
     .summary = "true distances within the window, one distance beyond it",
     .source = "post 9708",
     .parameters = {{"window", Kind::kLength,
-                    "distances kept as they are; default N/2"}},
+                    "distances kept as they are; default N/2"},
+                   kFar},
     .resolve = ResolveReRope,
     .build = BuildReRope,
 };
@@ -92,7 +132,8 @@ extern const Definition kLeakyReRope = {
         {{"window", Kind::kLength, "distances kept as they are; default N/4"},
          {"k", Kind::kPositive,
           "slows the far distances; default the least integer that keeps "
-          "them within 3N/4"}},
+          "them within 3N/4"},
+         kFar},
     .resolve = ResolveLeaky,
     .build = BuildLeaky,
 };
@@ -109,6 +150,20 @@ extern const Definition kInvLeaky = {
                     "below 1: 1 / (2 x the expansion wanted); default 1/16"}},
     .resolve = ResolveInvLeaky,
     .build = BuildLeaky,
+};
+
+extern const Definition kString = {
+    .name = "string",
+    .summary = "distances of at least `shift` begin again at `window`",
+    .source = "arXiv 2410.18745",
+    .parameters =
+        {{"shift", Kind::kLength,
+          "distances kept as they are; default L - N + window, at least N/2 "
+          "and at most N"},
+         {"window", Kind::kLength,
+          "the distance that follows shift - 1; default N/64"}},
+    .resolve = ResolveString,
+    .build = BuildString,
 };
 
 }  // namespace ropewalk::position

@@ -23,8 +23,8 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "engine/machine.h"
 #include "formats/text_file.h"
-#include "kernels/cpu/isa.h"
 #include "lab/studies/bench.h"
 #include "lab/studies/corpus.h"
 #include "lab/studies/length_models.h"
@@ -67,17 +67,7 @@ std::string Hardware(int64_t threads, const std::string& device = "cpu") {
   if (device != "cpu" && at::hasCUDA()) {
     return "1 x " + GpuName() + " (TensorFloat-32) and " + Hardware(threads);
   }
-  std::ifstream file("/proc/cpuinfo");
-  std::string name = "a processor";
-  for (std::string line; std::getline(file, line);) {
-    const size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) {
-      name = line.substr(colon + 2);
-      break;
-    }
-  }
-  return std::to_string(threads > 0 ? threads : AvailableCores()) + " x " +
-         name + ", " + kernels::ActiveIsa();
+  return engine::Hardware(threads);
 }
 
 // Models and texts of the studies.

@@ -1,0 +1,191 @@
+// ropewalk reproduce real: the study of models that somebody else trained. It
+// trains nothing, so that this program does it, without the lab.
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "engine/engine.h"
+#include "engine/machine.h"
+#include "position/scheme.h"
+#include "program/numbers.h"
+#include "study/real.h"
+#include "study/rows.h"
+
+namespace ropewalk::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RealCommand {
+  ModelOptions model;
+  KvOptions kv;
+  std::string corpus;
+  std::string out = "studies";
+  std::vector<std::string> lengths;
+  std::vector<std::string> only;
+  std::vector<std::string> spellings;
+  int64_t pieces = 2;
+};
+
+// As anyone would type it: no folders of this machine.
+std::string CommandOf(const RealCommand& command) {
+  std::string text = "ropewalk reproduce real -m " +
+                     fs::path(command.model.path).filename().string() +
+                     " --corpus CORPUS";
+  if (command.model.exact) text += " --exact";
+  if (command.kv.type != "f16") text += " --kv-type " + command.kv.type;
+  return text;
+}
+
+// The rows asked for: those of the study, some of them, or schemes of the
+// user's, which are called as they are spelled.
+std::vector<study::Condition> ConditionsOf(const RealCommand& command,
+                                           int64_t N,
+                                           const std::vector<int64_t>& times) {
+  std::vector<study::Condition> all = study::Conditions(N);
+  if (command.only.empty() && command.spellings.empty()) return all;
+  std::vector<study::Condition> chosen;
+  for (const std::string& name : command.only) {
+    const auto found = std::ranges::find(all, name, &study::Condition::name);
+    std::string known;
+    for (const study::Condition& condition : all) {
+      known += (known.empty() ? "" : ", ") + condition.name;
+    }
+    Require(found != all.end(),
+            "--only: '" + Printable(name, 40) + "' is none of " + known);
+    chosen.push_back(*found);
+  }
+  for (const std::string& spelling : command.spellings) {
+    (void)position::ParseScheme(spelling);
+    chosen.push_back({spelling, spelling, times, {}});
+  }
+  return chosen;
+}
+
+void RunCommand(const RealCommand& command) {
+  CatchInterrupts();
+  study::RealOptions options{.kv_type = command.kv.Type()};
+  engine::Engine engine(command.model.ForEngine());
+  const int64_t N = engine.positions().train_length;
+  if (!command.lengths.empty()) {
+    options.times.clear();
+    for (const int64_t length : ParseLengths(command.lengths, "--length")) {
+      Require(length % N == 0, "--length must be a multiple of the trained " +
+                                   std::to_string(N) + ", got " +
+                                   std::to_string(length));
+      options.times.push_back(length / N);
+    }
+  }
+  options.conditions = ConditionsOf(command, N, options.times);
+  const std::string name = fs::path(command.model.path).stem().string();
+  const std::string folder = (fs::path(command.out) / "real" / name).string();
+  fs::create_directories(folder);
+  study::Rows rows(folder);
+  // Where names have occurred before is told by the text of 2N.
+  const int64_t longest =
+      std::max<int64_t>(2, *std::ranges::max_element(options.times)) * N;
+  const std::vector<study::Text> texts = study::ReadCorpus(
+      command.corpus, engine.tokenizer(),
+      {.pieces = command.pieces, .least = 2 * N, .most = longest},
+      [](const std::string& file) {
+        std::fprintf(stderr, "%s: too short, left out\n",
+                     Printable(file).c_str());
+      });
+  const std::vector<study::RealJob> jobs =
+      study::OpenJobs(texts, N, options, rows);
+  const study::Run run{
+      .model = fs::path(command.model.path).filename().string(),
+      .content = engine.Hash().substr(0, 12),
+      .N = N,
+      .kv_type = std::string(InfoOf(options.kv_type).name),
+      .products = command.model.exact ? "exact" : "int",
+      .hardware = engine::Hardware(engine.threads().workers()),
+      .command = CommandOf(command)};
+  double work = 0;
+  for (const study::RealJob& job : jobs) {
+    work += static_cast<double>(study::TokensOf(job));
+  }
+  std::fprintf(stderr, "%zu of %zu rows are there, %zu to read\n",
+               rows.rows().size(), rows.rows().size() + jobs.size(),
+               jobs.size());
+  Progress progress("real", work, "tokens");
+  study::RunReal(engine, jobs, options, run, rows,
+                 {.on_tokens =
+                      [&](int64_t tokens) {
+                        progress.Add(tokens);
+                        ThrowIfInterrupted();
+                      },
+                  .on_row =
+                      [&](const study::Row& row) {
+                        progress.Clear();
+                        std::fprintf(
+                            stderr,
+                            "%-24s %-22s %7lld  loss %.4f  rare %.3f (%lld)  "
+                            "passage %.3f %5.1f%%  needles %s  traces %s  %s\n",
+                            row.document.c_str(), row.scheme.c_str(),
+                            static_cast<long long>(row.length), row.loss,
+                            row.rare_loss, static_cast<long long>(row.rare),
+                            row.passage_loss, 100 * row.passage_accuracy,
+                            row.needles.c_str(), row.traces.c_str(),
+                            FormatDuration(row.seconds).c_str());
+                      }});
+}
+
+}  // namespace
+
+void AddReproduceReal(CLI::App& reproduce) {
+  CLI::App* command = reproduce.add_subcommand(
+      "real", "schemes on a model of yours, far past its length");
+  auto options = std::make_shared<RealCommand>();
+  options->model.Add(*command);
+  command
+      ->add_option("--corpus", options->corpus,
+                   "folder of texts (UTF-8, may be .gz) longer than 4N; each "
+                   "folder in it is a set, as novels/, code/")
+      ->type_name("DIR")
+      ->required();
+  command
+      ->add_option("--out", options->out,
+                   "rows, table and page go to DIR/real/MODEL; rows that are "
+                   "there are not measured again")
+      ->type_name("DIR")
+      ->capture_default_str();
+  command
+      ->add_option("--length", options->lengths,
+                   "lengths, multiples of N; default N, 2N and 4N")
+      ->type_name("LEN")
+      ->delimiter(',');
+  command
+      ->add_option("--only", options->only,
+                   "read this row of the study alone; repeat for more")
+      ->type_name("ROW")
+      ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--position", options->spellings,
+          "read under this scheme instead of the study's; repeat for more")
+      ->type_name("SCHEME")
+      ->allow_extra_args(false);
+  program::AddInteger(*command, "--pieces", options->pieces,
+                      "pieces read of each file", {.least = 1, .most = 1000})
+      ->capture_default_str();
+  options->kv.Add(*command);
+  command->footer(
+      "Example:\n"
+      "  ropewalk reproduce real -m SmolLM2-135M-Instruct.Q4_1.gguf --corpus "
+      "texts\n\n"
+      "Stopped at any moment, the same command goes on.");
+  command->callback([options] { RunCommand(*options); });
+}
+
+}  // namespace ropewalk::cli

@@ -1,0 +1,159 @@
+#include "study/real.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "evaluate/reading.h"
+#include "formats/text_file.h"
+#include "position/scheme.h"
+
+namespace ropewalk::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Set and path of every file, sorted.
+std::vector<std::pair<std::string, fs::path>> Files(const std::string& folder) {
+  std::vector<std::pair<std::string, fs::path>> files;
+  std::error_code error;
+  const auto add = [&](const fs::path& path, const std::string& set) {
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (entry.is_regular_file() &&
+          !entry.path().filename().string().starts_with(".")) {
+        files.emplace_back(set, entry.path());
+      }
+    }
+  };
+  add(folder, "texts");
+  if (error) {
+    throw IoError("cannot read the folder '" + Printable(folder) +
+                  "': " + error.message());
+  }
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_directory()) {
+      add(entry.path(), entry.path().filename().string());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+evaluate::ReadingOptions OptionsFor(int64_t length, uint64_t seed) {
+  return {.length = length, .seed = seed};
+}
+
+}  // namespace
+
+std::vector<Text> ReadCorpus(
+    const std::string& folder, const tokenizer::Tokenizer& tokenizer,
+    const CorpusOptions& options,
+    const std::function<void(const std::string& file)>& on_short) {
+  std::map<std::string, std::vector<std::pair<std::string, evaluate::Document>>>
+      sets;
+  for (const auto& [set, path] : Files(folder)) {
+    const std::string text = formats::ReadTextFile(path.string());
+    formats::RequireUtf8(path.string(), text);
+    evaluate::Document ids = evaluate::EncodeText(tokenizer, text);
+    if (static_cast<int64_t>(ids.size()) < options.least) {
+      on_short(path.filename().string());
+      continue;
+    }
+    sets[set].emplace_back(path.filename().string(), std::move(ids));
+  }
+  Require(!sets.empty(), "--corpus '" + Printable(folder) +
+                             "' has no text of at least " +
+                             std::to_string(options.least) + " tokens");
+  // The largest set first: what a study cut short says rests on it.
+  std::vector<std::string> names;
+  for (const auto& [set, files] : sets) names.push_back(set);
+  std::ranges::stable_sort(names, std::greater{}, [&](const std::string& set) {
+    return sets[set].size();
+  });
+  std::vector<Text> texts;
+  for (int64_t piece = 0; piece < options.pieces; ++piece) {
+    for (const std::string& set : names) {
+      for (const auto& [name, ids] : sets[set]) {
+        const auto n = static_cast<int64_t>(ids.size());
+        // In the middle of equal parts of the file: notes and licences stand
+        // at its ends.
+        const int64_t end =
+            std::max(options.least, n * (2 * piece + 1) / (2 * options.pieces));
+        const int64_t begin = std::max<int64_t>(0, end - options.most);
+        texts.push_back({set,
+                         name + " " + std::to_string(piece + 1) + "/" +
+                             std::to_string(options.pieces),
+                         {ids.begin() + begin, ids.begin() + end}});
+      }
+    }
+  }
+  return texts;
+}
+
+std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
+                              const RealOptions& options, const Rows& rows) {
+  std::vector<RealJob> jobs;
+  std::map<std::string, int64_t> seen;
+  for (const Text& text : texts) {
+    const int64_t number = seen[text.set]++;
+    for (const int64_t times : options.times) {
+      for (const Condition& condition : options.conditions) {
+        const bool all = std::ranges::count(condition.all, times) > 0;
+        const bool some = std::ranges::count(condition.some, times) > 0;
+        if (!all && !(some && number < options.some)) continue;
+        if (times * N > static_cast<int64_t>(text.ids.size())) continue;
+        if (times >= 4 && number >= options.fourfold) continue;
+        if (rows.Has(text.name, condition.name, times * N)) continue;
+        jobs.push_back({&text, condition, times * N});
+      }
+    }
+  }
+  return jobs;
+}
+
+void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
+             const RealOptions& options, const Run& run, Rows& rows,
+             const RealCallbacks& callbacks) {
+  const position::ModelPositions& positions = engine.positions();
+  const int64_t N = positions.train_length;
+  const int64_t layers = engine.model().config().L;
+  for (const RealJob& job : jobs) {
+    // Every text has numbers of its own, and under all schemes the same.
+    uint64_t seed = 1;
+    for (const char c : job.text->name) {
+      seed = seed * 131 + static_cast<unsigned char>(c);
+    }
+    const evaluate::ReadingOptions reading_options =
+        OptionsFor(job.length, seed);
+    const evaluate::Reading reading = evaluate::MakeReading(
+        engine.tokenizer(), job.text->ids, reading_options);
+    // At every length the same targets: those that a text of 2N lets see.
+    const std::vector<int64_t> rare =
+        evaluate::SeenOnlyLongAgo(job.text->ids, reading_options.scored, N,
+                                  2 * N - 2 * reading_options.passage);
+    const position::Scheme resolved = position::Resolve(
+        position::ParseScheme(job.condition.spelling), positions, job.length);
+    const position::Stack stack =
+        position::BuildStack(resolved, positions, job.length, layers);
+    const evaluate::ReadingScores scores = evaluate::Read(
+        engine, stack, reading, options.kv_type,
+        [&](int64_t tokens, double) { callbacks.on_tokens(tokens); });
+    Row row = RowOf(reading, scores, rare);
+    row.run = rows.RunOf(run);
+    row.set = job.text->set;
+    row.document = job.text->name;
+    row.scheme = job.condition.name;
+    row.position = position::ToString(resolved);
+    row.length = job.length;
+    rows.Add(row);
+    callbacks.on_row(row);
+  }
+}
+
+int64_t TokensOf(const RealJob& job) { return job.length; }
+
+}  // namespace ropewalk::study

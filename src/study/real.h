@@ -1,0 +1,83 @@
+// The study `real`: what position schemes do to a model that somebody else
+// trained, at one, two and four times its length.
+//
+// The folder study/ asks on long texts what the posts claim: rows.h keeps what
+// was measured, schemes.h says under which schemes, real.h reads the texts, and
+// real_report.h judges, draws and writes the page.
+
+#ifndef ROPEWALK_STUDY_REAL_H_
+#define ROPEWALK_STUDY_REAL_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "engine/engine.h"
+#include "evaluate/documents.h"
+#include "study/rows.h"
+#include "study/schemes.h"
+
+namespace ropewalk::study {
+
+// A piece of a text that is read to its end at every length.
+struct Text {
+  std::string set;   // the folder in the corpus: "novels"
+  std::string name;  // the file, and which of its pieces
+  evaluate::Document ids;
+};
+
+struct CorpusOptions {
+  int64_t pieces = 2;  // of each file
+  int64_t least = 0;   // tokens of a piece
+  int64_t most = 0;
+};
+
+// The texts of a folder: each folder in it is a set, files beside them are the
+// set "texts". First one piece of each file, then a second of each, so that a
+// study cut short has read every author. Where a piece ends does not depend on
+// `most`. Files too short for a piece are named to `on_short` and left out.
+// Throws IoError, FormatError for text that is not UTF-8, and
+// std::invalid_argument where no file is long enough.
+std::vector<Text> ReadCorpus(
+    const std::string& folder, const tokenizer::Tokenizer& tokenizer,
+    const CorpusOptions& options,
+    const std::function<void(const std::string& file)>& on_short);
+
+struct RealOptions {
+  std::vector<int64_t> times = {1, 2, 4};  // N, 2N, 4N
+  DType kv_type = DType::kF16;
+  // Conditions that only some documents are read under, beside those that all
+  // are: how many of each set.
+  int64_t some = 3;
+  int64_t fourfold = 4;  // documents that are read at 4N and beyond
+  std::vector<Condition> conditions;
+};
+
+struct RealCallbacks {
+  std::function<void(int64_t tokens)> on_tokens = [](int64_t) {};
+  std::function<void(const Row&)> on_row = [](const Row&) {};
+};
+
+// What is still to be read; texts shorter than a length are not read at it.
+struct RealJob {
+  const Text* text = nullptr;
+  Condition condition;
+  int64_t length = 0;
+};
+
+std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
+                              const RealOptions& options, const Rows& rows);
+
+// Reads what is open and adds it to `rows`, row by row. A callback may throw.
+void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
+             const RealOptions& options, const Run& run, Rows& rows,
+             const RealCallbacks& callbacks);
+
+// The tokens that one job passes through the model, about.
+int64_t TokensOf(const RealJob& job);
+
+}  // namespace ropewalk::study
+
+#endif  // ROPEWALK_STUDY_REAL_H_

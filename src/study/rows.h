@@ -1,0 +1,89 @@
+// The rows of the study `real`: one for each text read under one scheme at one
+// length, in a CSV that grows while the study runs.
+//
+// A study that was interrupted goes on from what the file has; a row that is
+// there is not measured again. What the rows come from (model, texts, machine,
+// command) stands once for each run in runs.csv beside it.
+
+#ifndef ROPEWALK_STUDY_ROWS_H_
+#define ROPEWALK_STUDY_ROWS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "evaluate/reading.h"
+
+namespace ropewalk::study {
+
+struct Run {
+  std::string model;     // name of the file
+  std::string content;   // first digits of the hash of its contents
+  int64_t N = 0;         // trained length
+  std::string kv_type;   // of keys and values
+  std::string products;  // int or exact
+  std::string hardware;
+  std::string command;
+
+  bool operator==(const Run&) const = default;
+};
+
+// Answers are kept one by one: '1' right, '0' wrong.
+struct Row {
+  int64_t run = 0;       // index into the runs
+  std::string set;       // "novels": the folder of the text
+  std::string document;  // "ENG18400_Trollope.txt.gz 1/2"
+  std::string scheme;    // as it is called in tables: "ReRoPE w=N/2"
+  std::string position;  // with every parameter
+  int64_t length = 0;
+  int64_t scored = 0;  // targets at the end of the text
+  double loss = 0;     // nats a target
+  double accuracy = 0;
+  int64_t rare = 0;  // targets that occurred only more than N tokens ago
+  double rare_loss = 0;
+  double passage_loss = 0;
+  double passage_accuracy = 0;
+  std::string needles;                // by place, the first first
+  std::vector<double> needle_losses;  // nats a token of the number
+  std::vector<int64_t> distances;     // of the needles, tokens to the end
+  std::string traces;                 // no step, one, two; chain after chain
+  double seconds = 0;                 // of reading the text
+  int64_t kv_bytes = 0;
+};
+
+// What a reading gave, as a row; names and positions are left to the caller.
+Row RowOf(const evaluate::Reading& reading,
+          const evaluate::ReadingScores& scores,
+          const std::vector<int64_t>& rare);
+
+// One process at a time.
+class Rows {
+ public:
+  // Reads FOLDER/measured.csv and runs.csv where they exist. Throws IoError,
+  // and FormatError for files that are none of ours.
+  explicit Rows(const std::string& folder);
+
+  // The index of a run, which is added if it is new.
+  int64_t RunOf(const Run& run);
+
+  bool Has(const std::string& document, const std::string& scheme,
+           int64_t length) const;
+
+  // Writes both files anew, atomically. Throws IoError; the old ones are then
+  // still there.
+  void Add(Row row);
+
+  const std::vector<Run>& runs() const { return runs_; }
+  const std::vector<Row>& rows() const { return rows_; }
+
+ private:
+  void Write() const;
+
+  std::string folder_;
+  std::vector<Run> runs_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace ropewalk::study
+
+#endif  // ROPEWALK_STUDY_ROWS_H_
