@@ -87,6 +87,7 @@ std::vector<Text> ReadCorpus(
         texts.push_back({set,
                          name + " " + std::to_string(piece + 1) + "/" +
                              std::to_string(options.pieces),
+                         piece,
                          {ids.begin() + begin, ids.begin() + end}});
       }
     }
@@ -108,10 +109,12 @@ std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
         if (times * N > static_cast<int64_t>(text.ids.size())) continue;
         if (times >= 4 && number >= options.fourfold) continue;
         if (rows.Has(text.name, condition.name, times * N)) continue;
-        jobs.push_back({&text, condition, times * N});
+        jobs.push_back(
+            {&text, condition, times * N, 2 * text.piece + (all ? 0 : 1)});
       }
     }
   }
+  std::ranges::stable_sort(jobs, {}, &RealJob::turn);
   return jobs;
 }
 

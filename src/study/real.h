@@ -25,6 +25,7 @@ namespace ropewalk::study {
 struct Text {
   std::string set;   // the folder in the corpus: "novels"
   std::string name;  // the file, and which of its pieces
+  int64_t piece = 0;
   evaluate::Document ids;
 };
 
@@ -65,8 +66,11 @@ struct RealJob {
   const Text* text = nullptr;
   Condition condition;
   int64_t length = 0;
+  int64_t turn = 0;  // those of one turn are read before those of the next
 };
 
+// The rows of all first pieces come first, then what is read under some alone,
+// so that a study cut short compares many texts under the chief schemes.
 std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
                               const RealOptions& options, const Rows& rows);
 
