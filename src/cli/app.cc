@@ -64,6 +64,7 @@ int ParseAndWork(int argc, const char* const* argv) {
   AddRun(app);
   AddMeasure(app);
   AddNeedle(app);
+  AddTune(app);
   AddBench(app);
   AddInspect(app);
   AddConvert(app);
