@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Puts the table of studies/long/table.md into README.md, between its markers.
+"""Puts what the front page shows into README.md, between its markers: the table of
+studies/long/table.md, and the part of studies/real/README.md that is marked `front`.
 
-Run it after new rows of `long` (ropewalk reproduce long --report --out studies);
-a test fails where the two differ.
+Run it after new rows of either (ropewalk reproduce long --report --out studies,
+ropewalk reproduce real --report --out studies); a test fails where they differ.
 """
 
 import pathlib
@@ -10,10 +11,10 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MARKS = ("<!-- studies/long -->\n", "<!-- /studies/long -->\n")
 
 
-def side_by_side(page: str) -> str:
+def side_by_side() -> str:
+    page = (ROOT / "studies/long/table.md").read_text()
     section = page.split("\n## Side by side\n", 1)[1]
     rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     if rows is None:
@@ -21,12 +22,28 @@ def side_by_side(page: str) -> str:
     return rows.group(0)
 
 
+def between(page: str, mark: str) -> tuple[str, str, str]:
+    """The page up to the mark's end, what it marks, and the rest."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    before, rest = page.split(begin, 1)
+    inside, after = rest.split(end, 1)
+    return before + begin, inside, end + after
+
+
+def front_of_real() -> str:
+    page = (ROOT / "studies/real/README.md").read_text()
+    _, inside, _ = between(page, "front")
+    # Links of that page start in its folder.
+    return re.sub(r"\]\((?!https?:|#)", "](studies/real/", inside)
+
+
 def main() -> None:
-    table = side_by_side((ROOT / "studies/long/table.md").read_text())
     readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(MARKS[0], 1)
-    after = rest.split(MARKS[1], 1)[1]
-    readme.write_text(before + MARKS[0] + table + MARKS[1] + after)
+    page = readme.read_text()
+    for mark, text in (("studies/long", side_by_side()), ("studies/real", front_of_real())):
+        before, _, after = between(page, mark)
+        page = before + text + after
+    readme.write_text(page)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
@@ -16,9 +17,11 @@
 #include "cli/options.h"
 #include "engine/engine.h"
 #include "engine/machine.h"
+#include "formats/text_file.h"
 #include "position/scheme.h"
 #include "program/numbers.h"
 #include "study/real.h"
+#include "study/real_report.h"
 #include "study/rows.h"
 
 namespace ropewalk::cli {
@@ -35,6 +38,7 @@ struct RealCommand {
   std::vector<std::string> only;
   std::vector<std::string> spellings;
   int64_t pieces = 2;
+  bool report = false;
 };
 
 // As anyone would type it: no folders of this machine.
@@ -50,9 +54,11 @@ std::string CommandOf(const RealCommand& command) {
 // The rows asked for: those of the study, some of them, or schemes of the
 // user's, which are called as they are spelled.
 std::vector<study::Condition> ConditionsOf(const RealCommand& command,
-                                           int64_t N,
+                                           const std::string& folder, int64_t N,
                                            const std::vector<int64_t>& times) {
-  std::vector<study::Condition> all = study::Conditions(N);
+  const fs::path tuned = fs::path(folder) / "tuned.toml";
+  std::vector<study::Condition> all =
+      study::Conditions(N, fs::exists(tuned) ? tuned.string() : "");
   if (command.only.empty() && command.spellings.empty()) return all;
   std::vector<study::Condition> chosen;
   for (const std::string& name : command.only) {
@@ -72,7 +78,35 @@ std::vector<study::Condition> ConditionsOf(const RealCommand& command,
   return chosen;
 }
 
+// Tables and pictures of every model's rows, and the page of all of them.
+void Report(const std::string& out) {
+  const fs::path folder = fs::path(out) / "real";
+  bool any = false;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(folder, missing)) {
+    if (!entry.is_directory()) continue;
+    const study::Rows rows(entry.path().string());
+    if (rows.rows().empty()) continue;
+    any = true;
+    study::WriteReport(rows, entry.path().string());
+    std::fprintf(stderr, "%s: tables and pictures of %zu rows\n",
+                 Printable(entry.path().string(), 200).c_str(),
+                 rows.rows().size());
+  }
+  Require(any, "reproduce real --report: no rows in '" +
+                   Printable(folder.string()) + "'");
+  const fs::path source = folder / "page.md";
+  if (!fs::exists(source)) return;
+  const std::string page =
+      study::FillPage(formats::ReadTextFile(source.string()), folder.string());
+  WriteFileAtomically((folder / "README.md").string(), page);
+}
+
 void RunCommand(const RealCommand& command) {
+  if (command.report) return Report(command.out);
+  Require(!command.model.path.empty() && !command.corpus.empty(),
+          "reproduce real: give a model with -m and texts with --corpus, or "
+          "--report");
   CatchInterrupts();
   study::RealOptions options{.kv_type = command.kv.Type()};
   engine::Engine engine(command.model.ForEngine());
@@ -86,10 +120,10 @@ void RunCommand(const RealCommand& command) {
       options.times.push_back(length / N);
     }
   }
-  options.conditions = ConditionsOf(command, N, options.times);
   const std::string name = fs::path(command.model.path).stem().string();
   const std::string folder = (fs::path(command.out) / "real" / name).string();
   fs::create_directories(folder);
+  options.conditions = ConditionsOf(command, folder, N, options.times);
   study::Rows rows(folder);
   // Where names have occurred before is told by the text of 2N.
   const int64_t longest =
@@ -139,6 +173,9 @@ void RunCommand(const RealCommand& command) {
                             row.needles.c_str(), row.traces.c_str(),
                             FormatDuration(row.seconds).c_str());
                       }});
+  study::WriteReport(rows, folder);
+  std::fprintf(stderr, "tables and pictures: %s\n",
+               Printable(folder, 200).c_str());
 }
 
 }  // namespace
@@ -147,13 +184,12 @@ void AddReproduceReal(CLI::App& reproduce) {
   CLI::App* command = reproduce.add_subcommand(
       "real", "schemes on a model of yours, far past its length");
   auto options = std::make_shared<RealCommand>();
-  options->model.Add(*command);
+  options->model.Add(*command, /*required=*/false);
   command
       ->add_option("--corpus", options->corpus,
                    "folder of texts (UTF-8, may be .gz) longer than 4N; each "
                    "folder in it is a set, as novels/, code/")
-      ->type_name("DIR")
-      ->required();
+      ->type_name("DIR");
   command
       ->add_option("--out", options->out,
                    "rows, table and page go to DIR/real/MODEL; rows that are "
@@ -180,6 +216,8 @@ void AddReproduceReal(CLI::App& reproduce) {
                       "pieces read of each file", {.least = 1, .most = 1000})
       ->capture_default_str();
   options->kv.Add(*command);
+  command->add_flag("--report", options->report,
+                    "tables, pictures and the page of the rows that are there");
   command->footer(
       "Example:\n"
       "  ropewalk reproduce real -m SmolLM2-135M-Instruct.Q4_1.gguf --corpus "

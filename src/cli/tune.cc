@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,6 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
@@ -22,6 +23,7 @@
 #include "evaluate/documents.h"
 #include "formats/text_file.h"
 #include "program/numbers.h"
+#include "report/number.h"
 #include "report/table.h"
 
 namespace ropewalk::cli {
@@ -36,8 +38,12 @@ struct TuneCommand {
   double weight = 0.1;
   std::string out;
   std::string csv;
-  std::string command;
 };
+
+std::optional<double> Percent(const std::optional<double>& fraction) {
+  if (!fraction) return std::nullopt;
+  return 100 * *fraction;
+}
 
 report::Table TableOf(const study::SearchResult& result, double weight) {
   using report::NumberStyle;
@@ -55,7 +61,7 @@ report::Table TableOf(const study::SearchResult& result, double weight) {
     const study::Trial& trial = result.trials[i];
     table.AddRow({trial.candidate.name, trial.loss, trial.passage_loss,
                   100 * trial.passage_accuracy, trial.needle_loss,
-                  100 * trial.needle_accuracy, trial.Cost(weight),
+                  Percent(trial.needle_accuracy), trial.Cost(weight),
                   trial.seconds, i == result.best ? "*" : ""});
   }
   return table;
@@ -121,15 +127,23 @@ void RunCommand(const TuneCommand& command) {
     const std::string shown = ToText(table);
     std::fwrite(shown.data(), 1, shown.size(), stdout);
     const study::Trial& best = result.trials[result.best];
-    char numbers[200];
-    std::snprintf(numbers, sizeof(numbers),
-                  "# loss %.4f, passage %.4f (%.1f %%), needles %.4f, at %lld "
-                  "tokens\n",
-                  best.loss, best.passage_loss, 100 * best.passage_accuracy,
-                  best.needle_loss, static_cast<long long>(options.length));
+    const auto number = [](double value) {
+      return report::FormatValue(value, report::NumberStyle::kPlain, 4);
+    };
+    std::string names;
+    for (const std::string& path : command.texts) {
+      names += (names.empty() ? "" : ", ") +
+               std::filesystem::path(path).filename().string();
+    }
     out.Finish(study::StackFile(
-        best, "# " + best.candidate.name + "\n" + numbers + "# " +
-                  Printable(command.command, 400) + "\n"));
+        best,
+        "# " + best.candidate.name + "\n# found by ropewalk tune for " +
+            Printable(engine.model().config().name, 200) + " on " +
+            Printable(names, 400) + "\n# at " + std::to_string(options.length) +
+            " tokens: loss " + number(best.loss) + ", passage " +
+            number(best.passage_loss) +
+            (best.needle_loss ? ", numbers " + number(*best.needle_loss) : "") +
+            "\n"));
     csv.Finish(ToCsv(table));
     if (!command.out.empty()) {
       std::fprintf(stderr, "read with it: ropewalk run -m %s --position @%s\n",
@@ -149,7 +163,8 @@ void RunCommand(const TuneCommand& command) {
                        "%-60s loss %.4f  passage %.4f  needles %.4f  cost "
                        "%.4f\n",
                        candidate.name.c_str(), trial.loss, trial.passage_loss,
-                       trial.needle_loss, trial.Cost(command.weight));
+                       trial.needle_loss.value_or(NAN),
+                       trial.Cost(command.weight));
           return trial;
         },
         clock, result);
@@ -205,10 +220,7 @@ void AddTune(CLI::App& app) {
       "Each trial reads the text once, and hidden numbers and a passage that "
       "comes\nback are asked for at its end. The least cost wins: loss of the "
       "text + weight x\nmean loss of passage and numbers.");
-  command->callback([options] {
-    options->command = CommandLine();
-    RunCommand(*options);
-  });
+  command->callback([options] { RunCommand(*options); });
 }
 
 }  // namespace ropewalk::cli

@@ -84,6 +84,16 @@ TEST(MedianTest, TakesTheMiddleOrTheMeanOfTheMiddleTwo) {
   EXPECT_EQ(Median({9, 1, 4, 2}), 3);
 }
 
+// Against a table of Student's distribution with five digits.
+TEST(StudentTest, QuantilesAreThoseOfTheTable) {
+  EXPECT_NEAR(StudentT95(1), 12.706, 1e-3);
+  EXPECT_NEAR(StudentT95(2), 4.303, 1e-3);
+  EXPECT_NEAR(StudentT95(10), 2.228, 1e-3);
+  EXPECT_NEAR(StudentT95(11), 2.201, 1e-3);
+  EXPECT_NEAR(StudentT95(30), 2.042, 1e-3);
+  EXPECT_NEAR(StudentT95(1000), 1.962, 1e-3);
+}
+
 TEST(MeanTest, IsTheSumDividedByTheSize) {
   EXPECT_EQ(Mean(std::vector<double>{3}), 3);
   EXPECT_EQ(Mean(std::vector<double>{1, 2, 6}), 3);

@@ -194,6 +194,17 @@ std::vector<Token> Ids(const Question& question) {
 
 }  // namespace
 
+ReadingOptions ReadingFor(int64_t N, int64_t length, uint64_t seed) {
+  ReadingOptions options{.length = length, .seed = seed};
+  options.scored = std::clamp<int64_t>(N / 4, 1, options.scored);
+  options.passage = std::clamp<int64_t>(N / 8, 2, options.passage);
+  options.passage_scored = std::max<int64_t>(1, options.passage * 3 / 4);
+  // A number takes some 30 tokens of the text.
+  options.needles = std::min(options.needles, N / 400);
+  options.chains = std::min(options.chains, N / 1024);
+  return options;
+}
+
 Reading MakeReading(const tokenizer::Tokenizer& tokenizer,
                     const Document& document, const ReadingOptions& options) {
   Require(options.needles >= 0 && options.needles <= kMostNeedles &&

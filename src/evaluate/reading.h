@@ -55,6 +55,10 @@ struct ReadingOptions {
   uint64_t seed = 1;             // of the numbers
 };
 
+// What a model that was trained to N tokens is asked: the numbers above from N
+// = 8192 on, less of everything for a shorter N, which must hold it all.
+ReadingOptions ReadingFor(int64_t N, int64_t length, uint64_t seed);
+
 inline constexpr int64_t kMostNeedles = 32;
 inline constexpr int64_t kMostChains = 4;
 

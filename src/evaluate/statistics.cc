@@ -1,9 +1,12 @@
 #include "evaluate/statistics.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
+
+#include "base/error.h"
 
 namespace ropewalk::evaluate {
 namespace {
@@ -39,6 +42,24 @@ double Median(std::vector<double> values) {
   const size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half]
                                 : (values[half - 1] + values[half]) / 2;
+}
+
+double StudentT95(int64_t degrees) {
+  ROPEWALK_CHECK(degrees >= 1);
+  constexpr std::array kQuantiles = {12.7062, 4.3027, 3.1824, 2.7764, 2.5706,
+                                     2.4469,  2.3646, 2.3060, 2.2622, 2.2281};
+  if (degrees <= static_cast<int64_t>(kQuantiles.size())) {
+    return kQuantiles[static_cast<size_t>(degrees - 1)];
+  }
+  // The expansion in 1 / degrees around the normal quantile (Abramowitz and
+  // Stegun 26.7.5), here within 1e-4.
+  constexpr double z = 1.959963984540054;
+  const auto n = static_cast<double>(degrees);
+  const double z3 = z * z * z;
+  const double z5 = z3 * z * z;
+  const double z7 = z5 * z * z;
+  return z + (z3 + z) / (4 * n) + (5 * z5 + 16 * z3 + 3 * z) / (96 * n * n) +
+         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * n * n * n);
 }
 
 void ScoreSummary::AddDocument(std::span<const TokenScore> scores) {

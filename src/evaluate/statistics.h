@@ -21,6 +21,10 @@ double StandardError(std::span<const double> sample);
 // sample.
 double Median(std::vector<double> values);
 
+// What |t| of Student's distribution stays below in 95 of 100 cases; degrees of
+// freedom from 1 on.
+double StudentT95(int64_t degrees);
+
 class ScoreSummary {
  public:
   // Adds the scores of one document.

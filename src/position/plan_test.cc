@@ -67,6 +67,26 @@ TEST(PlanTest, LeakyFollowsItsFormulaAtTheBorder) {
   }
 }
 
+TEST(PlanTest, FarDistancesBeginWhereFarSays) {
+  const Plan rerope = MakePlan("rerope:window=32,far=9", 128, 512);
+  const Plan leaky = MakePlan("leaky-rerope:window=32,k=4,far=9", 128, 512);
+  const Plan string = MakePlan("string:shift=32,window=9", 128, 512);
+  for (const int64_t i : {31, 32, 33, 450, 511}) {
+    for (int64_t j = 0; j <= i; ++j) {
+      const int64_t d = i - j;
+      EXPECT_EQ(R(rerope, i, j), d < 32 ? d : 9) << i << " " << j;
+      EXPECT_NEAR(
+          *leaky.EffectiveDistance(i, j),
+          d < 32 ? static_cast<double>(d) : 9 + static_cast<double>(d - 32) / 4,
+          1e-9);
+      EXPECT_EQ(R(string, i, j), d < 32 ? d : d - 32 + 9) << i << " " << j;
+    }
+  }
+  // Without far= they begin at the window, as in the post.
+  EXPECT_EQ(MakePlan("rerope:window=32,far=32", 128, 512),
+            MakePlan("rerope:window=32", 128, 512));
+}
+
 TEST(PlanTest, LeakyIsRopeAtKOneAndReRopeAtKInfinity) {
   const Plan one = MakePlan("leaky-rerope:window=32,k=1", 128, 512);
   const Plan huge = MakePlan("leaky-rerope:window=32,k=1e9", 128, 512);
@@ -262,6 +282,7 @@ TEST(PlanTest, MirrorNegatesEveryDistance) {
   for (const char* spelling :
        {"rope", "pi:factor=8", "yarn:factor=8", "nope", "rerope:window=16",
         "rerope:window=1", "leaky-rerope:window=16,k=4",
+        "rerope:window=16,far=5", "string:shift=16,window=5",
         "inv-leaky:window=16,k=1/16", "self-extend:window=16,group=3",
         "window:size=16", "window:size=1"}) {
     const Plan plan = MakePlan(spelling, 64, 100);

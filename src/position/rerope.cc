@@ -83,8 +83,8 @@ void ResolveInvLeaky(Scheme& scheme, const ModelPositions& model, int64_t) {
                  " (leaky-rerope takes any k above 0)");
 }
 
-// Distances beyond N/2 are rare in training; the default shift fits as many as
-// L brings below N - window, so that none is larger than training's.
+// The default shift is the least, from N/2 on, that keeps the largest distance,
+// L - 1 - shift + window, below N. Beyond 2N - window there is none.
 void ResolveString(Scheme& scheme, const ModelPositions& model,
                    int64_t length) {
   const int64_t N = model.train_length;

@@ -98,6 +98,8 @@ TEST(SchemeTest, DefaultsComeFromModelAndLength) {
   // (L - 1 - w) / (3N/4 - w) = 1983 / 128 = 15.5
   EXPECT_EQ(Resolved("leaky-rerope", 2048), "leaky-rerope:window=64,k=16");
   EXPECT_EQ(Resolved("leaky-rerope", 64), "leaky-rerope:window=64,k=1");
+  EXPECT_EQ(Resolved("leaky-rerope:far=16", 2048),
+            "leaky-rerope:window=64,k=12,far=16");
   EXPECT_EQ(Resolved("inv-leaky", 256), "inv-leaky:window=64,k=1/16");
   EXPECT_EQ(Resolved("auto", 256), "rope");
   EXPECT_EQ(Resolved("auto", 257), "rerope:window=128+logn-clip");

@@ -43,10 +43,6 @@ std::vector<std::pair<std::string, fs::path>> Files(const std::string& folder) {
   return files;
 }
 
-evaluate::ReadingOptions OptionsFor(int64_t length, uint64_t seed) {
-  return {.length = length, .seed = seed};
-}
-
 }  // namespace
 
 std::vector<Text> ReadCorpus(
@@ -103,6 +99,7 @@ std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
     const int64_t number = seen[text.set]++;
     for (const int64_t times : options.times) {
       for (const Condition& condition : options.conditions) {
+        if (condition.spelling.empty()) continue;
         const bool all = std::ranges::count(condition.all, times) > 0;
         const bool some = std::ranges::count(condition.some, times) > 0;
         if (!all && !(some && number < options.some)) continue;
@@ -131,7 +128,7 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
       seed = seed * 131 + static_cast<unsigned char>(c);
     }
     const evaluate::ReadingOptions reading_options =
-        OptionsFor(job.length, seed);
+        evaluate::ReadingFor(N, job.length, seed);
     const evaluate::Reading reading = evaluate::MakeReading(
         engine.tokenizer(), job.text->ids, reading_options);
     // At every length the same targets: those that a text of 2N lets see.
@@ -150,7 +147,11 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
     row.set = job.text->set;
     row.document = job.text->name;
     row.scheme = job.condition.name;
-    row.position = position::ToString(resolved);
+    row.position =
+        job.condition.spelling.starts_with('@')
+            ? "@" +
+                  fs::path(job.condition.spelling.substr(1)).filename().string()
+            : position::ToString(resolved);
     row.length = job.length;
     rows.Add(row);
     callbacks.on_row(row);

@@ -21,6 +21,7 @@ struct Condition {
 inline constexpr const char* kRope = "RoPE";
 inline constexpr const char* kReRopeHalf = "ReRoPE w=N/2";
 inline constexpr const char* kReRopeHalfLogN = "ReRoPE w=N/2 logn";
+inline constexpr const char* kReRopeFar = "ReRoPE w=15N/16 far=5N/8";
 inline constexpr const char* kSinkWindow = "sink-window";
 inline constexpr const char* kNtkMixedLogN = "NTK-mixed logn";
 inline constexpr const char* kSelfExtend = "Self-Extend";
@@ -28,8 +29,12 @@ inline constexpr const char* kDca = "dual chunk";
 inline constexpr const char* kYarn = "YaRN";
 inline constexpr const char* kString = "STRING";
 
-// In the order of the tables.
-std::vector<Condition> Conditions(int64_t N);
+// What `tune` found for the model at hand, where its folder has a tuned.toml.
+inline constexpr const char* kTuned = "tuned";
+
+// In the order of the tables. `tuned`: the path of a stack file, or nothing,
+// which names a row of that scheme that nobody can read.
+std::vector<Condition> Conditions(int64_t N, const std::string& tuned = {});
 
 }  // namespace ropewalk::study
 

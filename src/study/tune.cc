@@ -82,9 +82,14 @@ class Searcher {
   }
 
  private:
-  // One spelling for every layer that a scheme changes.
+  // One spelling for every layer that a scheme changes. The others stay as the
+  // model has them, which a stack spells `rope`.
   Candidate Uniform(const std::string& spelling) const {
-    return {spelling, std::vector<std::string>(options_.acts.size(), spelling)};
+    Candidate candidate{spelling, {}};
+    for (const bool acts : options_.acts) {
+      candidate.layers.push_back(acts ? spelling : "rope");
+    }
+    return candidate;
   }
 
   // True if the candidate was tried and is the best so far.
@@ -181,9 +186,9 @@ Trial Measure(engine::Engine& engine,
   std::vector<double> passage_loss, passage_accuracy, needle_loss, needle;
   Trial trial{.candidate = candidate};
   for (size_t t = 0; t < texts.size(); ++t) {
-    const evaluate::Reading reading =
-        evaluate::MakeReading(engine.tokenizer(), texts[t],
-                              {.length = options.length, .seed = t + 1});
+    const evaluate::Reading reading = evaluate::MakeReading(
+        engine.tokenizer(), texts[t],
+        evaluate::ReadingFor(positions.train_length, options.length, t + 1));
     const evaluate::ReadingScores scores = evaluate::Read(
         engine, stack, reading, options.kv_type,
         [&](int64_t tokens, double) { options.on_tokens(tokens); });
@@ -204,8 +209,10 @@ Trial Measure(engine::Engine& engine,
   trial.loss = all.loss();
   trial.passage_loss = evaluate::Mean(passage_loss);
   trial.passage_accuracy = evaluate::Mean(passage_accuracy);
-  trial.needle_loss = evaluate::Mean(needle_loss);
-  trial.needle_accuracy = evaluate::Mean(needle);
+  if (!needle.empty()) {
+    trial.needle_loss = evaluate::Mean(needle_loss);
+    trial.needle_accuracy = evaluate::Mean(needle);
+  }
   return trial;
 }
 

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,14 @@ struct Trial {
   double loss = 0;  // nats a target of the text
   double passage_loss = 0;
   double passage_accuracy = 0;  // in [0, 1]
-  double needle_loss = 0;
-  double needle_accuracy = 0;
+  // Not set for a model too short to be asked for numbers.
+  std::optional<double> needle_loss;
+  std::optional<double> needle_accuracy;
   double seconds = 0;
 
-  double Finding() const { return (passage_loss + needle_loss) / 2; }
+  double Finding() const {
+    return needle_loss ? (passage_loss + *needle_loss) / 2 : passage_loss;
+  }
   double Cost(double weight) const { return loss + weight * Finding(); }
 };
 

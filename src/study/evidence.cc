@@ -1,0 +1,197 @@
+#include "study/evidence.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <stdexcept>
+
+#include "base/text.h"
+#include "evaluate/statistics.h"
+
+namespace ropewalk::study {
+namespace {
+
+using report::Best;
+using Number = std::optional<double>;
+
+double Right(std::string_view marks) {
+  return 100 * static_cast<double>(std::ranges::count(marks, '1')) /
+         static_cast<double>(marks.size());
+}
+
+// Needles of which more than N tokens have passed, or all.
+struct Needles {
+  std::string marks;
+  std::vector<double> losses;
+};
+
+Needles NeedlesOf(const Row& row, int64_t beyond) {
+  Needles needles;
+  for (size_t i = 0; i < row.needles.size(); ++i) {
+    if (row.distances[i] <= beyond) continue;
+    needles.marks += row.needles[i];
+    needles.losses.push_back(row.needle_losses[i]);
+  }
+  return needles;
+}
+
+Number LossOf(const Needles& needles) {
+  if (needles.losses.empty()) return std::nullopt;
+  return evaluate::Mean(needles.losses);
+}
+
+Number RightOf(const Needles& needles) {
+  if (needles.marks.empty()) return std::nullopt;
+  return Right(needles.marks);
+}
+
+constexpr std::array kMetrics = {
+    Metric{"loss", "loss of the text's last targets", "nats", 3, Best::kLow,
+           [](const Row& row, int64_t) { return Number(row.loss); }},
+    Metric{"right", "the text's last targets right", "%", 1, Best::kHigh,
+           [](const Row& row, int64_t) { return Number(100 * row.accuracy); }},
+    Metric{"rare_loss",
+           "loss of targets that occurred only more than N tokens ago", "nats",
+           3, Best::kLow,
+           [](const Row& row, int64_t) {
+             return row.rare > 0 ? Number(row.rare_loss) : std::nullopt;
+           }},
+    Metric{"passage_loss", "loss of the passage that comes back", "nats", 3,
+           Best::kLow,
+           [](const Row& row, int64_t) { return Number(row.passage_loss); }},
+    Metric{"passage_right", "tokens of the passage that comes back right", "%",
+           1, Best::kHigh,
+           [](const Row& row, int64_t) {
+             return Number(100 * row.passage_accuracy);
+           }},
+    Metric{"needle_loss", "loss of the hidden numbers", "nats", 3, Best::kLow,
+           [](const Row& row, int64_t) { return LossOf(NeedlesOf(row, 0)); }},
+    Metric{"needles_right", "hidden numbers found whole", "%", 1, Best::kHigh,
+           [](const Row& row, int64_t) { return RightOf(NeedlesOf(row, 0)); }},
+    Metric{"far_needle_loss", "loss of numbers hidden more than N tokens ago",
+           "nats", 3, Best::kLow,
+           [](const Row& row, int64_t N) { return LossOf(NeedlesOf(row, N)); }},
+    Metric{
+        "far_needles_right", "numbers hidden more than N tokens ago found", "%",
+        1, Best::kHigh,
+        [](const Row& row, int64_t N) { return RightOf(NeedlesOf(row, N)); }},
+    Metric{
+        "traces_right", "values traced through the text", "%", 1, Best::kHigh,
+        [](const Row& row, int64_t) {
+          return row.traces.empty() ? std::nullopt : Number(Right(row.traces));
+        }},
+    Metric{"seconds", "seconds to read the text", "s", 1, Best::kNone,
+           [](const Row& row, int64_t) { return Number(row.seconds); }},
+    Metric{"mib", "keys and values", "MiB", 1, Best::kNone,
+           [](const Row& row, int64_t) {
+             return Number(static_cast<double>(row.kv_bytes) / 1048576.0);
+           }},
+};
+
+}  // namespace
+
+std::span<const Metric> Metrics() { return kMetrics; }
+
+const Metric& MetricOf(std::string_view name) {
+  std::string names;
+  for (const Metric& metric : kMetrics) {
+    if (metric.name == name) return metric;
+    names += (names.empty() ? "" : ", ") + std::string(metric.name);
+  }
+  throw std::invalid_argument("'" + Printable(name, 40) +
+                              "' is no metric of the study: " + names);
+}
+
+std::string_view ToString(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kBelow:
+      return "below";
+    case Verdict::kAbove:
+      return "above";
+    case Verdict::kUndecided:
+      return "undecided";
+    case Verdict::kSeenOnce:
+      return "seen once";
+  }
+  return "";
+}
+
+Verdict Difference::verdict() const {
+  if (documents < 2) return Verdict::kSeenOnce;
+  if (value < -margin) return Verdict::kBelow;
+  if (value > margin) return Verdict::kAbove;
+  return Verdict::kUndecided;
+}
+
+std::string ToString(const Difference& difference, int digits) {
+  const auto format = [&](double value) {
+    return report::FormatValue(value, report::NumberStyle::kPlain, digits);
+  };
+  std::string text =
+      (difference.value >= 0 ? "+" : "") + format(difference.value);
+  if (difference.documents > 1) text += " ± " + format(difference.margin);
+  return text;
+}
+
+std::vector<const Row*> Evidence::RowsOf(const Way& way) const {
+  std::vector<const Row*> rows;
+  for (const Row& row : rows_) {
+    if (row.set == set_ && row.scheme == way.scheme &&
+        row.length == way.times * N_) {
+      rows.push_back(&row);
+    }
+  }
+  return rows;
+}
+
+std::vector<std::string> Evidence::Shared(const std::vector<Way>& ways) const {
+  std::map<std::string, size_t> read;
+  for (const Way& way : ways) {
+    for (const Row* row : RowsOf(way)) ++read[row->document];
+  }
+  std::vector<std::string> shared;
+  for (const auto& [document, count] : read) {
+    if (count == ways.size()) shared.push_back(document);
+  }
+  return shared;
+}
+
+std::optional<Mean> Evidence::MeanOf(
+    const Way& way, const Metric& metric,
+    const std::vector<std::string>* documents) const {
+  std::vector<double> values;
+  for (const Row* row : RowsOf(way)) {
+    if (documents != nullptr &&
+        std::ranges::find(*documents, row->document) == documents->end()) {
+      continue;
+    }
+    if (const auto value = metric.of(*row, N_)) values.push_back(*value);
+  }
+  if (values.empty()) return std::nullopt;
+  return Mean{evaluate::Mean(values), evaluate::StandardError(values),
+              static_cast<int64_t>(values.size())};
+}
+
+std::optional<Difference> Evidence::Compare(const Way& a, const Way& b,
+                                            const Metric& metric) const {
+  std::vector<double> differences;
+  const std::vector<const Row*> others = RowsOf(b);
+  for (const Row* row : RowsOf(a)) {
+    const auto other = std::ranges::find(
+        others, row->document, [](const Row* r) { return r->document; });
+    if (other == others.end()) continue;
+    const auto left = metric.of(*row, N_);
+    const auto right = metric.of(**other, N_);
+    if (left && right) differences.push_back(*left - *right);
+  }
+  if (differences.empty()) return std::nullopt;
+  const auto n = static_cast<int64_t>(differences.size());
+  return Difference{evaluate::Mean(differences),
+                    n < 2 ? 0
+                          : evaluate::StudentT95(n - 1) *
+                                evaluate::StandardError(differences),
+                    n};
+}
+
+}  // namespace ropewalk::study

@@ -1,0 +1,464 @@
+#include "study/real_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "report/line_plot.h"
+#include "report/number.h"
+#include "report/page.h"
+#include "study/schemes.h"
+
+namespace ropewalk::study {
+namespace {
+
+namespace fs = std::filesystem;
+using report::Cell;
+using report::NumberStyle;
+
+std::string Times(int64_t times) {
+  return times == 1 ? "N" : std::to_string(times) + "N";
+}
+
+// The ways that were read at least once at a length, in the order of the
+// study, then schemes of the user's in the order of the file.
+std::vector<Way> WaysRead(const Evidence& evidence, int64_t times,
+                          bool chief_only) {
+  std::vector<Way> ways;
+  for (const Condition& condition : Conditions(evidence.N())) {
+    const bool chief = std::ranges::count(condition.all, times) > 0;
+    const Way way{condition.name, times};
+    if ((chief || !chief_only) && !evidence.RowsOf(way).empty()) {
+      ways.push_back(way);
+    }
+  }
+  return ways;
+}
+
+Cell CellOf(const std::optional<Mean>& mean) {
+  return mean ? Cell(mean->value) : Cell();
+}
+
+report::Column ColumnOf(const Metric& metric, const std::string& name) {
+  return {.name = name, .digits = metric.digits, .best = metric.best};
+}
+
+std::string SetOfMost(const Rows& rows) {
+  std::map<std::string, std::set<std::string>> documents;
+  for (const Row& row : rows.rows()) {
+    documents[row.set].insert(row.document);
+  }
+  std::string most;
+  for (const auto& [set, names] : documents) {
+    if (most.empty() || names.size() > documents[most].size()) most = set;
+  }
+  return most;
+}
+
+int64_t TrainedLength(const Rows& rows) {
+  return rows.runs().empty() ? 0 : rows.runs().front().N;
+}
+
+}  // namespace
+
+std::vector<Claim> Claims() {
+  const Way rope{kRope, 1};
+  const Way rerope{kReRopeHalf, 2};
+  const Way window{kSinkWindow, 2};
+  const Way far{kReRopeFar, 2};
+  std::vector<Claim> claims = {
+      {"Longer context, lower loss: ReRoPE at 2N below itself at N",
+       rerope,
+       {kReRopeHalf, 1},
+       "loss"},
+      {"ReRoPE at 4N below itself at 2N", {kReRopeHalf, 4}, rerope, "loss"},
+      {"A window of N with its first tokens at 2N below RoPE at N", window,
+       rope, "loss"},
+      {"ReRoPE reads novels better than that window", rerope, window, "loss"},
+      {"Dual chunk attention reads novels better than that window",
+       {kDca, 2},
+       window,
+       "loss"},
+      {"ReRoPE with a far offset reads novels better than that window", far,
+       window, "loss"},
+      {"ReRoPE with a far offset reads novels better than ReRoPE", far, rerope,
+       "loss"},
+      {"log n given afterwards helps ReRoPE on novels",
+       {kReRopeHalfLogN, 2},
+       rerope,
+       "loss"},
+      {"ReRoPE at 2N finds a passage better than RoPE at N", rerope, rope,
+       "passage_loss"},
+      {"ReRoPE with a far offset at 2N finds it better than RoPE at N", far,
+       rope, "passage_loss"},
+      {"ReRoPE with a far offset finds it better than ReRoPE", far, rerope,
+       "passage_loss"},
+      {"log n given afterwards helps ReRoPE to find a passage",
+       {kReRopeHalfLogN, 2},
+       rerope,
+       "passage_loss"},
+  };
+  for (const char* other :
+       {kSelfExtend, kDca, kYarn, kNtkMixedLogN, kString, kSinkWindow}) {
+    claims.push_back(
+        {"ReRoPE finds a passage better than " + std::string(other),
+         rerope,
+         {other, 2},
+         "passage_loss"});
+  }
+  for (const char* other : {kSelfExtend, kDca, kYarn, kSinkWindow}) {
+    claims.push_back(
+        {"ReRoPE knows numbers hidden more than N ago better than " +
+             std::string(other),
+         rerope,
+         {other, 2},
+         "far_needle_loss"});
+  }
+  return claims;
+}
+
+std::string Judge(const Claim& claim, const std::optional<Difference>& found) {
+  if (!found) return "";
+  const Verdict verdict = found->verdict();
+  if (verdict == claim.expected) return "holds";
+  if (verdict == Verdict::kUndecided || verdict == Verdict::kSeenOnce) {
+    return std::string(ToString(verdict));
+  }
+  return "does not hold";
+}
+
+report::Table ChiefTable(const Evidence& evidence) {
+  struct Wanted {
+    const char* metric;
+    int64_t times;
+    std::string name;
+  };
+  const std::vector<Wanted> wanted = {
+      {"loss", 1, "loss at N"},
+      {"loss", 2, "loss at 2N"},
+      {"loss", 4, "loss at 4N"},
+      {"passage_right", 1, "passage right at N, %"},
+      {"passage_right", 2, "at 2N"},
+      {"passage_right", 4, "at 4N"},
+      {"far_needle_loss", 2, "numbers > N ago, nats"},
+      {"needles_right", 2, "numbers found at 2N, %"},
+      {"rare_loss", 2, "words seen > N ago, nats"},
+      {"mib", 2, "MiB at 2N"}};
+  std::vector<report::Column> columns = {{.name = "read with"}};
+  std::map<int64_t, std::vector<std::string>> shared;
+  for (const Wanted& column : wanted) {
+    columns.push_back(ColumnOf(MetricOf(column.metric), column.name));
+    shared[column.times] =
+        evidence.Shared(WaysRead(evidence, column.times, true));
+  }
+  report::Table table(columns);
+  for (const Condition& condition : Conditions(evidence.N())) {
+    if (condition.all.empty()) continue;
+    std::vector<Cell> cells = {condition.name};
+    bool any = false;
+    for (const Wanted& column : wanted) {
+      cells.push_back(CellOf(evidence.MeanOf({condition.name, column.times},
+                                             MetricOf(column.metric),
+                                             &shared[column.times])));
+      any = any || !cells.back().missing();
+    }
+    if (any) table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+report::Table FrontTable(const Evidence& evidence) {
+  const std::vector<std::pair<const char*, const char*>> wanted = {
+      {"loss", "loss"},
+      {"passage_right", "passage right, %"},
+      {"passage_loss", "passage, nats"},
+      {"far_needle_loss", "numbers > N ago, nats"},
+      {"mib", "keys and values, MiB"}};
+  const std::vector<Way> ways = WaysRead(evidence, 2, true);
+  const std::vector<std::string> shared = evidence.Shared(ways);
+  std::vector<report::Column> columns = {{.name = "read with, at 2N"}};
+  for (const auto& [metric, name] : wanted) {
+    columns.push_back(ColumnOf(MetricOf(metric), name));
+  }
+  report::Table table(columns);
+  for (const Way& way : ways) {
+    std::vector<Cell> cells = {way.scheme};
+    for (const auto& [metric, name] : wanted) {
+      cells.push_back(CellOf(evidence.MeanOf(way, MetricOf(metric), &shared)));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+report::Table AgainstWindow(const Evidence& evidence) {
+  const std::vector<const char*> metrics = {"loss", "passage_loss",
+                                            "far_needle_loss", "rare_loss"};
+  std::vector<report::Column> columns = {
+      {.name = "read with"},
+      {.name = "documents", .align = report::Align::kRight}};
+  for (const char* metric : metrics) {
+    columns.push_back(
+        {.name = std::string(metric), .align = report::Align::kRight});
+  }
+  report::Table table(columns);
+  for (const Way& way : WaysRead(evidence, 2, false)) {
+    if (way.scheme == kSinkWindow) continue;
+    std::vector<Cell> cells = {way.scheme};
+    const auto first =
+        evidence.Compare(way, {kSinkWindow, 2}, MetricOf("loss"));
+    if (!first) continue;
+    cells.emplace_back(first->documents);
+    for (const char* metric : metrics) {
+      const auto difference =
+          evidence.Compare(way, {kSinkWindow, 2}, MetricOf(metric));
+      cells.push_back(difference ? Cell(ToString(*difference, 3)) : Cell());
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+report::Table ClaimTable(const Evidence& evidence) {
+  report::Table table({{.name = "claim"},
+                       {.name = "difference", .align = report::Align::kRight},
+                       {.name = "documents"},
+                       {.name = "verdict"}});
+  for (const Claim& claim : Claims()) {
+    const auto difference =
+        evidence.Compare(claim.left, claim.right, MetricOf(claim.metric));
+    if (!difference) continue;
+    table.AddRow({claim.text, ToString(*difference, 3), difference->documents,
+                  Judge(claim, difference)});
+  }
+  return table;
+}
+
+report::Table SetTable(const Rows& rows, int64_t N) {
+  std::vector<std::string> sets;
+  for (const Row& row : rows.rows()) {
+    if (std::ranges::find(sets, row.set) == sets.end()) {
+      sets.push_back(row.set);
+    }
+  }
+  std::vector<report::Column> columns = {{.name = "read with"}};
+  for (const std::string& set : sets) {
+    columns.push_back(ColumnOf(MetricOf("loss"), set + ": loss"));
+    columns.push_back(ColumnOf(MetricOf("passage_right"), "passage right"));
+  }
+  report::Table table(columns);
+  for (const Condition& condition : Conditions(N)) {
+    if (std::ranges::count(condition.all, 2) == 0) continue;
+    std::vector<Cell> cells = {condition.name};
+    bool any = false;
+    for (const std::string& set : sets) {
+      const Evidence evidence(rows.rows(), set, N);
+      const std::vector<std::string> shared =
+          evidence.Shared(WaysRead(evidence, 2, true));
+      for (const char* metric : {"loss", "passage_right"}) {
+        cells.push_back(CellOf(
+            evidence.MeanOf({condition.name, 2}, MetricOf(metric), &shared)));
+        any = any || !cells.back().missing();
+      }
+    }
+    if (any) table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+report::Table PublishedTable(const Evidence& evidence) {
+  struct Published {
+    const char* name;
+    const char* ours;
+    std::vector<std::optional<double>> losses;  // N, 2N, 4N
+  };
+  // Post 9708, second table: LLaMA2-13B, N = 4096, last 4096 tokens scored.
+  const std::vector<Published> published = {
+      {"RoPE", kRope, {1.4967, 8.8615, std::nullopt}},
+      {"NTK-RoPE", kNtkMixedLogN, {1.6081, 1.5417, 1.5163}},
+      {"ReRoPE w=N/4", "ReRoPE w=N/4", {1.4996, 1.4267, 1.4001}}};
+  const std::vector<int64_t> lengths = {1, 2, 4};
+  std::vector<report::Column> columns = {{.name = "LLaMA2-13B"}};
+  for (const int64_t times : lengths) {
+    columns.push_back({.name = Times(times), .digits = 4});
+  }
+  columns.push_back({.name = "ours"});
+  for (const int64_t times : lengths) {
+    columns.push_back({.name = Times(times) + " ", .digits = 3});
+  }
+  report::Table table(columns);
+  for (const Published& row : published) {
+    std::vector<Cell> cells = {row.name};
+    for (const auto& loss : row.losses) cells.emplace_back(loss);
+    cells.emplace_back(row.ours);
+    for (const int64_t times : lengths) {
+      cells.push_back(
+          CellOf(evidence.MeanOf({row.ours, times}, MetricOf("loss"))));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+std::string LossAndFinding(const Evidence& evidence) {
+  report::LinePlot plot{
+      .title = "At twice the trained length: reading and finding",
+      .x = {.label = "loss on novels, nats (left is better)"},
+      .y = {.label = "passage seen more than N tokens ago, % right",
+            .min = 0.0,
+            .max = 100.0},
+      .series = {},
+      .best = report::Best::kHigh,
+      .zoom = report::Zoom::kNever};
+  const std::vector<Way> ways = WaysRead(evidence, 2, true);
+  const std::vector<std::string> shared = evidence.Shared(ways);
+  double least = HUGE_VAL;
+  for (const Way& way : ways) {
+    const auto loss = evidence.MeanOf(way, MetricOf("loss"), &shared);
+    if (loss) least = std::min(least, loss->value);
+  }
+  for (const Way& way : ways) {
+    const auto loss = evidence.MeanOf(way, MetricOf("loss"), &shared);
+    const auto found = evidence.MeanOf(way, MetricOf("passage_right"), &shared);
+    // What has collapsed would push the others together.
+    if (!loss || !found || loss->value > least + 0.5) continue;
+    plot.series.push_back(
+        {.name = way.scheme,
+         .points = {{loss->value, found->value, found->error}},
+         .draw = report::Draw::kPoints});
+  }
+  if (plot.series.empty()) return {};
+  return ToSvg(plot);
+}
+
+std::string ByDistance(const Evidence& evidence) {
+  report::LinePlot plot{
+      .title = "Numbers hidden in the text, by how long ago",
+      .x = {.label = "tokens between number and question",
+            .style = NumberStyle::kTokens,
+            .min = 0.0},
+      .y = {.label = "loss, nats a token (lower is better)", .min = 0.0},
+      .series = {},
+      .x_markers = {{static_cast<double>(evidence.N()), "trained length N"}},
+      .zoom = report::Zoom::kNever};
+  std::vector<Way> ways = WaysRead(evidence, 2, true);
+  ways.insert(ways.begin(), {kRope, 1});
+  for (const Way& way : ways) {
+    const std::vector<const Row*> rows = evidence.RowsOf(way);
+    if (rows.empty()) continue;
+    report::Series series{.name = way.times == 1 ? way.scheme + " at N"
+                                                 : way.scheme};
+    // Places in fours, so that a point has four numbers of each document.
+    constexpr size_t kTogether = 4;
+    const size_t places = rows.front()->needles.size();
+    for (size_t first = 0; first + kTogether <= places; first += kTogether) {
+      double distance = 0;
+      double loss = 0;
+      double count = 0;
+      for (const Row* row : rows) {
+        if (row->needles.size() != places) continue;
+        for (size_t i = first; i < first + kTogether; ++i) {
+          distance += static_cast<double>(row->distances[i]);
+          loss += row->needle_losses[i];
+          ++count;
+        }
+      }
+      series.points.push_back({distance / count, loss / count});
+    }
+    plot.series.push_back(std::move(series));
+  }
+  if (plot.series.empty()) return {};
+  return ToSvg(plot);
+}
+
+std::string ByLength(const Evidence& evidence, const std::string& metric) {
+  const Metric& what = MetricOf(metric);
+  report::LinePlot plot{.title = std::string(what.what),
+                        .x = {.label = "tokens read",
+                              .scale = report::Scale::kLog2,
+                              .style = NumberStyle::kTokens},
+                        .y = {.label = std::string(what.unit)},
+                        .series = {},
+                        .best = what.best};
+  for (const Condition& condition : Conditions(evidence.N())) {
+    if (condition.all.empty()) continue;
+    report::Series series{.name = condition.name};
+    for (const int64_t times : {1, 2, 4}) {
+      const auto mean = evidence.MeanOf({condition.name, times}, what);
+      if (!mean) continue;
+      series.points.push_back({static_cast<double>(times * evidence.N()),
+                               mean->value, mean->error});
+    }
+    if (!series.points.empty()) plot.series.push_back(std::move(series));
+  }
+  if (plot.series.empty()) return {};
+  return ToSvg(plot);
+}
+
+void WriteReport(const Rows& rows, const std::string& folder) {
+  const int64_t N = TrainedLength(rows);
+  const std::string set = SetOfMost(rows);
+  const Evidence evidence(rows.rows(), set, N);
+  report::Page page(fs::path(folder).filename().string() +
+                    " past its length of " + std::to_string(N));
+  std::string markdown = "# " + fs::path(folder).filename().string() +
+                         "\n\nTrained length N = " + std::to_string(N) +
+                         ". Means over documents of the set " + set +
+                         ", the same documents in all rows of a column.\n";
+  const auto add = [&](const std::string& title, const report::Table& table) {
+    if (table.rows().empty()) return;
+    markdown += "\n## " + title + "\n\n" + ToMarkdown(table);
+    page.AddHeading(title);
+    page.AddTable(table);
+  };
+  const auto draw = [&](const std::string& name, const std::string& svg,
+                        const std::string& caption) {
+    if (svg.empty()) return;
+    WriteFileAtomically((fs::path(folder) / (name + ".svg")).string(), svg);
+    page.AddFigure(svg, caption);
+  };
+  draw("loss-and-finding", LossAndFinding(evidence),
+       "Each point is a position scheme at 2N; bars are standard errors over "
+       "documents.");
+  add("Read with", ChiefTable(evidence));
+  std::string counts = "Documents:";
+  for (const int64_t times : {1, 2, 4}) {
+    counts += " " +
+              std::to_string(
+                  evidence.Shared(WaysRead(evidence, times, true)).size()) +
+              " at " + Times(times);
+  }
+  markdown += "\n" + counts + ".\n";
+  page.AddParagraph(counts);
+  add("Claims, by document (paired t-test, 95 %)", ClaimTable(evidence));
+  add("At 2N, against a window that keeps its first tokens",
+      AgainstWindow(evidence));
+  add("By kind of text, at 2N", SetTable(rows, N));
+  add("Beside the losses that post 9708 prints", PublishedTable(evidence));
+  draw("by-distance", ByDistance(evidence),
+       "Four neighbouring places of every document are one point.");
+  draw("loss-by-length", ByLength(evidence, "loss"), "");
+  draw("passage-by-length", ByLength(evidence, "passage_right"), "");
+  std::vector<std::string> said;
+  for (const Run& run : rows.runs()) {
+    const std::string from = run.command + " (" + run.content + ", keys in " +
+                             run.kv_type + ", products " + run.products + ", " +
+                             run.hardware + ")";
+    if (std::ranges::find(said, from) == said.end()) said.push_back(from);
+  }
+  markdown += "\n## Where the rows come from\n\n";
+  for (const std::string& from : said) {
+    markdown += "- " + from + "\n";
+    page.AddCode(from);
+  }
+  WriteFileAtomically((fs::path(folder) / "table.md").string(), markdown);
+  WriteFileAtomically((fs::path(folder) / "index.html").string(), page.Html());
+}
+
+}  // namespace ropewalk::study
