@@ -70,7 +70,7 @@ TEST_F(InspectTest, ShowsModelSchemesKeysAndTensors) {
        {"tiny (llama): 2 layers, width 64, vocabulary 300",
         "trained to 64 tokens", "the whole text, rope base 10000",
         "4 query heads on 2 of width 16", "silu, gated, 96 wide",
-        "rerope:window=32+logn-clip", "llama.context_length",
+        "rerope:window=60,far=40", "llama.context_length",
         "blk.1.ffn_down.weight", "embedding: rms"}) {
     EXPECT_TRUE(Contains(result.out, part)) << part << "\n" << result.out;
   }

@@ -156,7 +156,7 @@ TEST_F(RunTest, PrintsTheSchemeThatAutoChose) {
   EXPECT_TRUE(Contains(within, "position rope; context 64;")) << within;
   const std::string beyond = position("2k");
   EXPECT_TRUE(
-      Contains(beyond, "position rerope:window=32+logn-clip; context 2048;"))
+      Contains(beyond, "position rerope:window=60,far=40; context 2048;"))
       << beyond;
 }
 
@@ -166,7 +166,7 @@ TEST_F(RunTest, TheDefaultContextGrowsWithThePrompt) {
   const ProgramResult result =
       RunProgram({"run", "-m", model, "-f", text, "-n", "4", "--seed", "1"});
   EXPECT_TRUE(Worked(result));
-  EXPECT_TRUE(Contains(result.err, "+logn-clip; context 30")) << result.err;
+  EXPECT_TRUE(Contains(result.err, ",far=40; context 30")) << result.err;
 }
 
 TEST_F(RunTest, TooSmallAContextIsRefusedWithTheCounts) {
@@ -190,7 +190,7 @@ TEST_F(RunTest, ASchemeKnownToFailNeedsForce) {
   EXPECT_TRUE(RefusedAtOnce(
       RunProgram(call), 2,
       "rope: this model was trained on 64 tokens; at 512 expect noise; choose "
-      "the scheme rerope:window=32+logn-clip (or --force)"));
+      "the scheme rerope:window=60,far=40 (or --force)"));
   call.push_back("--force");
   const ProgramResult forced = RunProgram(call);
   EXPECT_TRUE(Worked(forced));

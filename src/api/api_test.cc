@@ -127,8 +127,7 @@ TEST(ModelTest, OptionsGoBeforeTheFile) {
   const Model model = Model::Load(kModel, {.train_length = 64, .threads = 1});
   EXPECT_EQ(model.train_length(), 64);
   EXPECT_EQ(model.Resolve(Scheme(), 64).ToString(), "rope");
-  EXPECT_EQ(model.Resolve(Scheme(), 65).ToString(),
-            "rerope:window=32+logn-clip");
+  EXPECT_EQ(model.Resolve(Scheme(), 65).ToString(), "rerope:window=60,far=40");
   EXPECT_THROW(Model::Load(kModel, {.train_length = -1}),
                std::invalid_argument);
 }

@@ -87,7 +87,7 @@ std::string ChangedLayers(const ModelPositions& model);
 
 // The spelling that messages advise and `auto` picks for a model at `length`:
 // "rope", the model's own scheme, up to the length where that is known to
-// fail, and ReRoPE with a log n scale beyond.
+// fail, and ReRoPE with a far offset beyond.
 std::string AdvisedSpelling(const ModelPositions& model, int64_t length);
 
 }  // namespace ropewalk::position

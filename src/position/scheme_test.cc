@@ -102,7 +102,7 @@ TEST(SchemeTest, DefaultsComeFromModelAndLength) {
             "leaky-rerope:window=64,k=12,far=16");
   EXPECT_EQ(Resolved("inv-leaky", 256), "inv-leaky:window=64,k=1/16");
   EXPECT_EQ(Resolved("auto", 256), "rope");
-  EXPECT_EQ(Resolved("auto", 257), "rerope:window=128+logn-clip");
+  EXPECT_EQ(Resolved("auto", 257), "rerope:window=240,far=160");
 }
 
 TEST(SchemeTest, DefaultGroupIsTheLeastThatFits) {
@@ -176,7 +176,7 @@ TEST(SchemeTest, KnownFailuresAreNamedWithAdvice) {
   };
   EXPECT_EQ(reason("rope", 32768),
             "rope: this model was trained on 4096 tokens; at 32768 expect "
-            "noise; choose the scheme rerope:window=2048+logn-clip");
+            "noise; choose the scheme rerope:window=3840,far=2560");
   EXPECT_EQ(reason("rope", 4096), std::nullopt);
   EXPECT_EQ(reason("rerope:window=4095", 32768), std::nullopt);
   EXPECT_NE(reason("rerope:window=4096", 32768), std::nullopt);

@@ -9,6 +9,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "formats/text_file.h"
+#include "report/csv.h"
+#include "report/table.h"
 #include "study/real_report.h"
 #include "study/schemes.h"
 
@@ -61,6 +64,9 @@ class Filler {
     };
     if (what == "table") {
       want(3);
+      if (parts[2] == "tune") {
+        return TuneTable((fs::path(folder_) / parts[0] / "tune.csv").string());
+      }
       return Table(parts[2], rows, evidence);
     }
     if (what == "documents") {
@@ -98,6 +104,28 @@ class Filler {
     if (name == "sets") return ToMarkdown(SetTable(rows, evidence.N()));
     if (name == "published") return ToMarkdown(PublishedTable(evidence));
     throw std::invalid_argument("no table '" + Printable(name, 40) + "'");
+  }
+
+  // The chief columns of what `tune --csv` wrote.
+  static std::string TuneTable(const std::string& path) {
+    const report::CsvFile file =
+        report::ParseCsv(formats::ReadTextFile(path), path);
+    const std::vector<std::string> wanted = {"loss", "passage_loss",
+                                             "needle_loss", "cost"};
+    std::vector<report::Column> columns = {{.name = "scheme"}};
+    for (const std::string& name : wanted) {
+      columns.push_back(
+          {.name = name, .digits = 4, .best = report::Best::kLow});
+    }
+    report::Table table(columns);
+    for (const std::vector<std::string>& row : file.rows) {
+      std::vector<report::Cell> cells = {row[file.Column("scheme")]};
+      for (const std::string& name : wanted) {
+        cells.emplace_back(ParseNumber(row[file.Column(name)]));
+      }
+      table.AddRow(std::move(cells));
+    }
+    return ToMarkdown(table);
   }
 
   const Rows& RowsOf(const std::string& model) {

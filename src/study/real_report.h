@@ -60,7 +60,7 @@ void WriteReport(const Rows& rows, const std::string& folder);
 //   {{MODEL | documents | SCHEME | 2N}}                how many
 //   {{MODEL | table | chief}}                          a table, also front,
 //                                                      window, claims, sets,
-//                                                      published
+//                                                      published, tune
 //
 // `folder` has a folder for each MODEL; the set is "novels". Throws
 // std::invalid_argument, with the line, for what no row says.
