@@ -108,14 +108,12 @@ class LongStudy : public Study {
                      (repeated ? ", repeated text" : ", natural text"),
              .left =
                  repeated ? RepeatedAt("window N", far) : At("window N", far),
-             .right = repeated ? RepeatedAt(row, far) : At(row, far),
-             .paired = true});
+             .right = repeated ? RepeatedAt(row, far) : At(row, far)});
       }
     }
     claims.push_back({.text = "plain RoPE's loss rises at 2N",
                       .left = LossAt("Baseline", N),
-                      .right = LossAt("Baseline", 2 * N),
-                      .paired = true});
+                      .right = LossAt("Baseline", 2 * N)});
     claims.push_back({.text = "identity: a window of N is plain RoPE at N",
                       .left = LossAt("window N", N),
                       .relation = kEqual,

@@ -112,8 +112,7 @@ class NtkStudy : public Study {
           .text = left + (relation == kBelow ? " below " : " at most ") + right,
           .left = At(left, far),
           .relation = relation,
-          .right = At(right, far),
-          .paired = true};
+          .right = At(right, far)};
     };
     std::vector<Claim> claims = {below("PI", kBelow, "Baseline"),
                                  below("Baseline", kBelow, "NTK-old"),

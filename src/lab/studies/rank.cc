@@ -433,8 +433,7 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
                               ", has a higher effective rank than full "
                               "bidirectional attention",
                       .left = Cell(full.row, kMaskedSet, m),
-                      .right = Cell(of.row, kMaskedSet, m),
-                      .paired = true});
+                      .right = Cell(of.row, kMaskedSet, m)});
   }
   return claims;
 }

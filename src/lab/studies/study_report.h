@@ -13,9 +13,6 @@
 
 namespace ropewalk::lab::studies {
 
-// The row whose spread over seeds says what a tie is.
-inline constexpr const char* kReferenceRow = "Baseline";
-
 struct StudyResults {
   const Study* study = nullptr;
   const Setting* setting = nullptr;
