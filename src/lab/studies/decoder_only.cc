@@ -303,7 +303,7 @@ class DecoderOnlyStudy : public Study {
       figures.push_back({std::string("curve-") + task.name,
                          Curves(measured, rows, task.name),
                          std::string("Training loss of \"") + task.name +
-                             "\": " + task.about + ". Mean over seeds."});
+                             "\": " + task.about + "."});
     }
     std::vector<std::string> longer;
     const PairVariant& variant = FindPairVariant(kLonger, "cipher");
