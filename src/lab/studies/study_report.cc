@@ -5,6 +5,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "lab/studies/rank_correlation.h"
 #include "report/page.h"
 
 namespace ropewalk::lab::studies {
@@ -89,6 +90,11 @@ report::Table Claimed(const StudyResults& results) {
                      results.measured->lines(), MeasuredOnly(results));
 }
 
+report::Table Correlated(const StudyResults& results) {
+  return RankTable(RankCorrelations(
+      results.published, results.measured->lines(), results.setting->N));
+}
+
 report::Table AllOf(const StudyResults& results, const std::string& metric) {
   return MeasuredTable(results.measured->lines(), results.setting->N, metric);
 }
@@ -123,6 +129,12 @@ constexpr const char* kReading =
     "their standard errors over documents. Our repeated text is nothing but "
     "repeats; the posts mix it with natural text.";
 
+constexpr const char* kRanks =
+    "Spearman's rank correlation of our numbers with the published ones, for "
+    "columns where at least four rows have both: 1 where all rows stand in the "
+    "same order, 0 where ours says nothing of the published one. The rows of a "
+    "column are means over the seeds that all of them have.";
+
 constexpr const char* kJudged =
     "In brackets how a claim was judged, at 95 percent: over seeds by a "
     "t-test, paired where both sides have the seeds; with one seed by standard "
@@ -146,6 +158,8 @@ std::string ResultText(const StudyResults& results) {
   }
   const report::Table compared = Compared(results);
   if (!compared.rows().empty()) text += ToText(compared) + "\n";
+  const report::Table correlated = Correlated(results);
+  if (!correlated.rows().empty()) text += ToText(correlated) + "\n";
   const report::Table claimed = Claimed(results);
   if (!claimed.rows().empty()) text += ToText(claimed) + "\n";
   return text;
@@ -167,6 +181,10 @@ std::string ResultMarkdown(const StudyResults& results) {
     text += "\n## Published beside ours\n\nPublished: " +
             results.study->published_on() + ".\n\n" + ToMarkdown(compared) +
             "\n" + kReading + "\n";
+  }
+  const report::Table correlated = Correlated(results);
+  if (!correlated.rows().empty()) {
+    text += "\n" + ToMarkdown(correlated) + "\n" + kRanks + "\n";
   }
   text +=
       "\n## Claims\n\n" + ToMarkdown(Claimed(results)) + "\n" + kJudged + "\n";
@@ -208,6 +226,8 @@ std::string ResultHtml(const StudyResults& results) {
     page.AddParagraph("Published: " + results.study->published_on() + ".");
     page.AddTable(compared, kReading);
   }
+  const report::Table correlated = Correlated(results);
+  if (!correlated.rows().empty()) page.AddTable(correlated, kRanks);
   page.AddHeading("Claims");
   page.AddTable(Claimed(results), kJudged);
   page.AddHeading("Everything measured");
