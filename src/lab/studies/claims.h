@@ -18,7 +18,7 @@ struct Claim {
     kWithin,  // |left - right| <= amount
     kKeeps,   // left >= right - amount: no more than that is lost
     kAbove,   // left > right + amount
-    kEqual,   // the same, to the last digit that `amount` leaves: an identity
+    kEqual,   // an identity: every seed that both have to within `amount`
   };
   std::string text;  // "NTK-fixed below NTK-mixed"
   CellKey left;
@@ -26,17 +26,9 @@ struct Claim {
   CellKey right;
   double amount = 0;
   std::optional<double> bound;  // a number in place of the right cell
-  // Judged by as many standard errors of the difference, not by the spread
-  // over seeds; 0: by the spread.
-  double standard_errors = 0;
   // A run that does not show it has failed: what must come out whatever the
   // size and the seed.
   bool required = false;
-  // Judged by the differences of models of the same seed, which share data,
-  // order and tests: over the seeds that both sides have, and where those are
-  // two or more by their mean against what a mean of differences that are
-  // really none stays below in 95 of 100 cases (Student's t).
-  bool paired = false;
 };
 
 enum class Verdict { kHolds, kTie, kFails, kMissing };
@@ -44,21 +36,14 @@ std::string ToString(Verdict verdict);
 
 struct ClaimResult {
   Verdict verdict = Verdict::kMissing;
-  std::string numbers;  // "24.1 against 39.3, margin 0.2, 3 seeds"
-  // Of models of one seed alone: the margin knows nothing of other seeds.
-  bool one_seed = false;
+  std::string numbers;  // "24.1 against 39.3, margin 0.2"
+  std::string rule;     // how it was judged: "3 seeds, paired t", "exact"
 };
-std::string ToString(const ClaimResult& result);  // "holds, one seed"
+std::string ToString(const ClaimResult& result);  // "holds (one seed, ...)"
 
-// By how much two cells must differ to count as different: the larger spread
-// over seeds of either, and where neither has two seeds that of `reference`,
-// the base model, in the same set and length; without any of them the standard
-// error of a difference.
-double Margin(const std::vector<Measurement>& lines, const CellKey& left,
-              const CellKey& right, const std::string& reference);
-
-ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim,
-                  const std::string& reference);
+// By the margin of Compare (difference.h): holds where more than the margin is
+// to spare, fails where more is wanting, a tie between. Identities have none.
+ClaimResult Judge(const std::vector<Measurement>& lines, const Claim& claim);
 
 }  // namespace ropewalk::lab::studies
 

@@ -6,19 +6,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "lab/studies/difference.h"
 #include "report/csv.h"
 #include "report/number.h"
 
 namespace ropewalk::lab::studies {
 namespace {
-
-CellKey KeyOf(const Published& cell, int64_t N) {
-  const double unit = cell.tokens ? 1 : static_cast<double>(N);
-  return {.row = cell.row,
-          .set = cell.set,
-          .length = std::llround(cell.at * unit),
-          .metric = cell.metric};
-}
 
 std::string Fixed(double value, int digits) {
   return report::FormatValue(value, report::NumberStyle::kPlain, digits);
@@ -40,6 +33,19 @@ std::string ColumnName(const std::string& set, int64_t length, int64_t N) {
 }
 
 }  // namespace
+
+CellKey KeyOf(const Published& cell, int64_t N) {
+  const double unit = cell.tokens ? 1 : static_cast<double>(N);
+  return {.row = cell.row,
+          .set = cell.set,
+          .length = std::llround(cell.at * unit),
+          .metric = cell.metric};
+}
+
+std::string ColumnOf(const Published& cell, int64_t N) {
+  return ColumnName(cell.set, KeyOf(cell, N).length, cell.tokens ? 0 : N) +
+         (cell.metric == "accuracy" ? "" : " " + cell.metric);
+}
 
 std::string Show(const Summary& summary, const std::string& metric) {
   std::string text = Fixed(summary.mean, DigitsOf(metric));
@@ -97,22 +103,19 @@ std::vector<Published> ParsePublished(const std::string& text,
 
 Agreement AgreementOf(const std::vector<Published>& published,
                       const std::vector<Measurement>& lines, int64_t N,
-                      const Published& cell, const std::string& reference) {
+                      const Published& cell) {
   Agreement agreement;
   const CellKey key = KeyOf(cell, N);
-  const auto ours = Summarise(lines, key);
-  if (!ours) return agreement;
   for (const Published& other : published) {
     if (other.row == cell.row || other.set != cell.set ||
         KeyOf(other, N).length != key.length || other.metric != cell.metric ||
         other.value == cell.value) {
       continue;
     }
-    const CellKey other_key = KeyOf(other, N);
-    const auto theirs = Summarise(lines, other_key);
-    if (!theirs) continue;
-    const double gap = ours->mean - theirs->mean;
-    if (std::abs(gap) <= Margin(lines, key, other_key, reference)) {
+    const auto difference = Compare(lines, KeyOf(other, N), key);
+    if (!difference) continue;
+    const double gap = difference->gap();
+    if (std::abs(gap) <= difference->margin) {
       ++agreement.ties;
     } else if ((gap > 0) == (cell.value > other.value)) {
       ++agreement.same;
@@ -125,7 +128,6 @@ Agreement AgreementOf(const std::vector<Published>& published,
 
 report::Table ComparisonTable(const std::vector<Published>& published,
                               const std::vector<Measurement>& lines, int64_t N,
-                              const std::string& reference,
                               bool measured_only) {
   report::Table table({{.name = "row"},
                        {.name = "read"},
@@ -135,8 +137,7 @@ report::Table ComparisonTable(const std::vector<Published>& published,
   for (const Published& cell : published) {
     const auto ours = Summarise(lines, KeyOf(cell, N));
     if (measured_only && !ours) continue;
-    const Agreement agreement =
-        AgreementOf(published, lines, N, cell, reference);
+    const Agreement agreement = AgreementOf(published, lines, N, cell);
     const int64_t pairs = agreement.same + agreement.ties + agreement.other;
     std::string verdict;
     if (pairs > 0) {
@@ -150,10 +151,7 @@ report::Table ComparisonTable(const std::vector<Published>& published,
       }
     }
     table.AddRow(
-        {cell.row,
-         ColumnName(cell.set, KeyOf(cell, N).length, cell.tokens ? 0 : N) +
-             (cell.metric == "accuracy" ? "" : " " + cell.metric),
-         Fixed(cell.value, DigitsOf(cell.metric)),
+        {cell.row, ColumnOf(cell, N), Fixed(cell.value, DigitsOf(cell.metric)),
          ours ? report::Cell(Show(*ours, cell.metric)) : report::Cell(),
          verdict.empty() ? report::Cell() : report::Cell(verdict)});
   }
@@ -198,11 +196,11 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
 
 report::Table ClaimsTable(const std::vector<Claim>& claims,
                           const std::vector<Measurement>& lines,
-                          const std::string& reference, bool measured_only) {
+                          bool measured_only) {
   report::Table table(
       {{.name = "claim"}, {.name = "ours"}, {.name = "numbers"}});
   for (const Claim& claim : claims) {
-    const ClaimResult result = Judge(lines, claim, reference);
+    const ClaimResult result = Judge(lines, claim);
     if (measured_only && result.verdict == Verdict::kMissing) continue;
     table.AddRow({claim.text, ToString(result),
                   result.numbers.empty() ? report::Cell()

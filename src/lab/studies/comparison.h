@@ -33,6 +33,12 @@ struct Published {
   std::string source;
 };
 
+// Where our number for a published one is to be found; N is our trained length.
+CellKey KeyOf(const Published& cell, int64_t N);
+
+// "N", "8N repeated", "2N loss": what a published number was read on.
+std::string ColumnOf(const Published& cell, int64_t N);
+
 // published.csv. Throws FormatError where a column or a number is missing.
 std::vector<Published> ParsePublished(const std::string& text,
                                       const std::string& path);
@@ -47,14 +53,13 @@ struct Agreement {
 // Pairs that are published as equal do not count.
 Agreement AgreementOf(const std::vector<Published>& published,
                       const std::vector<Measurement>& lines, int64_t N,
-                      const Published& cell, const std::string& reference);
+                      const Published& cell);
 
 // published | ours | same ordering? One line a published row and column.
 //
 //   measured_only   leaves out what was not measured
 report::Table ComparisonTable(const std::vector<Published>& published,
                               const std::vector<Measurement>& lines, int64_t N,
-                              const std::string& reference,
                               bool measured_only = false);
 
 // Every row that was measured: one line a row, a column a set and length.
@@ -63,7 +68,6 @@ report::Table MeasuredTable(const std::vector<Measurement>& lines, int64_t N,
 
 report::Table ClaimsTable(const std::vector<Claim>& claims,
                           const std::vector<Measurement>& lines,
-                          const std::string& reference,
                           bool measured_only = false);
 
 }  // namespace ropewalk::lab::studies

@@ -166,8 +166,7 @@ class DecoderOnlyStudy : public Study {
                           .left = CellOf(s, task, left, "loss"),
                           .relation = relation,
                           .right = CellOf(s, task, right, "loss"),
-                          .amount = relation == kAtMost ? kNegligible : 0,
-                          .paired = true});
+                          .amount = relation == kAtMost ? kNegligible : 0});
       };
       add("bidirectional input brings nothing: GPT's loss is less than "
           "0.02 above UniLM's",
@@ -213,21 +212,18 @@ class DecoderOnlyStudy : public Study {
       claims.push_back(
           {.text = std::string(kind.row) + ": below full bidirectional",
            .left = of(kind.row),
-           .right = of(MaskedKinds().front().row),
-           .paired = true});
+           .right = of(MaskedKinds().front().row)});
       if (!s.Sweeps()) continue;
       claims.push_back(
           {.text = std::string("post 9547, question 6, it lasts: ") +
                    Longer(kind) + ": below full bidirectional",
            .left = of(Longer(kind)),
-           .right = of(Longer(MaskedKinds().front())),
-           .paired = true});
+           .right = of(Longer(MaskedKinds().front()))});
       claims.push_back(
           {.text = std::string("post 9547, question 8, a mask tells order: ") +
                    WithoutPositions(kind) + ": below full bidirectional",
            .left = of(WithoutPositions(kind)),
-           .right = of(WithoutPositions(MaskedKinds().front())),
-           .paired = true});
+           .right = of(WithoutPositions(MaskedKinds().front()))});
     }
     const auto ledger = [&](const char* name, const char* metric) {
       for (const PairArchitecture& of : PairArchitectures()) {
@@ -307,7 +303,7 @@ class DecoderOnlyStudy : public Study {
       figures.push_back({std::string("curve-") + task.name,
                          Curves(measured, rows, task.name),
                          std::string("Training loss of \"") + task.name +
-                             "\": " + task.about + ". Mean over seeds."});
+                             "\": " + task.about + "."});
     }
     std::vector<std::string> longer;
     const PairVariant& variant = FindPairVariant(kLonger, "cipher");
@@ -505,8 +501,7 @@ class DecoderOnlyStudy : public Study {
                         .left = CellOf(s, task, left, "loss"),
                         .relation = relation,
                         .right = CellOf(s, task, right, "loss"),
-                        .amount = relation == kAtMost ? kNegligible : 0,
-                        .paired = true});
+                        .amount = relation == kAtMost ? kNegligible : 0});
     };
     for (const char* suffix : {kLonger, kRotates}) {
       const PairVariant& cipher = FindPairVariant(suffix, "cipher");

@@ -190,6 +190,12 @@ class EntropyStudy : public Study {
          .left = At("LM constant scale, ReRoPE", 16 * short_length),
          .relation = kAtMost,
          .right = At("LM log n, ReRoPE", 16 * short_length)});
+    claims.push_back(
+        {.text = "LM read with ReRoPE at 16 times, constant at most log n "
+                 "given afterwards",
+         .left = At("LM constant scale, ReRoPE", 16 * short_length),
+         .relation = kAtMost,
+         .right = At("LM log n afterwards, ReRoPE", 16 * short_length)});
     claims.push_back({.text = "a window below ReRoPE with log n at 16 times",
                       .left = At("LM log n, window", 16 * short_length),
                       .right = At("LM log n, ReRoPE", 16 * short_length)});

@@ -14,7 +14,9 @@
 namespace ropewalk::lab::studies {
 
 // All return an SVG document. Rows that were not measured have no line; a plot
-// without any is the empty string.
+// without any is the empty string. Lines are means over the seeds that all of
+// the rows have, which the title names; where they share none, over the seeds
+// that the row has, named beside it.
 
 // `metric` of rows against the length, bars the spread over seeds, or the
 // standard error of a single one.

@@ -218,7 +218,6 @@ class HwfaStudy : public Study {
                       .right = LossAt("Baseline", N),
                       .amount = 1e-6,
                       .required = true});
-    for (Claim& claim : claims) claim.paired = true;
     return claims;
   }
 

@@ -136,7 +136,6 @@ class InvLeakyStudy : public Study {
          .amount = 1e-6,
          .required = true},
     };
-    for (Claim& claim : claims) claim.paired = true;
     return claims;
   }
 

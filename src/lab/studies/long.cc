@@ -108,14 +108,27 @@ class LongStudy : public Study {
                      (repeated ? ", repeated text" : ", natural text"),
              .left =
                  repeated ? RepeatedAt("window N", far) : At("window N", far),
-             .right = repeated ? RepeatedAt(row, far) : At(row, far),
-             .paired = true});
+             .right = repeated ? RepeatedAt(row, far) : At(row, far)});
       }
+    }
+    for (const bool repeated : {false, true}) {
+      const auto below = [&](const std::string& left,
+                             const std::string& right) {
+        claims.push_back(
+            {.text = left + " below " + right +
+                     (repeated ? ", repeated text" : ", natural text"),
+             .left = repeated ? RepeatedAt(left, far) : At(left, far),
+             .right = repeated ? RepeatedAt(right, far) : At(right, far)});
+      };
+      below("ReRoPE w=N/2", "ReRoPE w=N/2 logn†");
+      below("ReRoPE w=N/2 logn†", "ReRoPE w=N/2 logn");
+      below("Baseline logn", "NTK-mixed logn");
+      below("NTK-mixed logn", "ReRoPE w=N/2 logn");
+      below("Baseline logn", "Leaky ReRoPE logn");
     }
     claims.push_back({.text = "plain RoPE's loss rises at 2N",
                       .left = LossAt("Baseline", N),
-                      .right = LossAt("Baseline", 2 * N),
-                      .paired = true});
+                      .right = LossAt("Baseline", 2 * N)});
     claims.push_back({.text = "identity: a window of N is plain RoPE at N",
                       .left = LossAt("window N", N),
                       .relation = kEqual,

@@ -200,4 +200,28 @@ std::optional<Summary> Summarise(const std::vector<Measurement>& lines,
   return summary;
 }
 
+std::set<uint64_t> SharedSeeds(const std::vector<Measurement>& lines,
+                               const std::vector<CellKey>& cells) {
+  std::optional<std::set<uint64_t>> shared;
+  for (const CellKey& cell : cells) {
+    std::set<uint64_t> seeds;
+    for (const Measurement& line : lines) {
+      if (IsOf(line, cell)) seeds.insert(line.seed);
+    }
+    if (seeds.empty()) continue;
+    if (!shared) shared = seeds;
+    std::erase_if(*shared,
+                  [&](uint64_t seed) { return !seeds.contains(seed); });
+  }
+  return shared.value_or(std::set<uint64_t>());
+}
+
+std::vector<Measurement> OfSeeds(std::vector<Measurement> lines,
+                                 const std::set<uint64_t>& seeds) {
+  std::erase_if(lines, [&](const Measurement& line) {
+    return !seeds.contains(line.seed);
+  });
+  return lines;
+}
+
 }  // namespace ropewalk::lab::studies

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,14 @@ bool IsOf(const Measurement& line, const CellKey& key);
 
 std::optional<Summary> Summarise(const std::vector<Measurement>& lines,
                                  const CellKey& key);
+
+// The seeds that all of these cells have; a cell that was not measured does not
+// count.
+std::set<uint64_t> SharedSeeds(const std::vector<Measurement>& lines,
+                               const std::vector<CellKey>& cells);
+
+std::vector<Measurement> OfSeeds(std::vector<Measurement> lines,
+                                 const std::set<uint64_t>& seeds);
 
 }  // namespace ropewalk::lab::studies
 

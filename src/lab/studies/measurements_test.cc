@@ -147,5 +147,18 @@ TEST(SummariseTest, MeanAndSpreadAreOverSeeds) {
       Summarise(lines, {.row = "a", .set = "repeated", .length = 512}));
 }
 
+TEST(SummariseTest, SharedSeedsAreThoseOfAllCellsThatWereMeasured) {
+  const std::vector<Measurement> lines = {Line("a", 1, 1), Line("a", 2, 2),
+                                          Line("a", 3, 6), Line("b", 3, 9),
+                                          Line("b", 1, 9), Line("c", 4, 9)};
+  const auto cell = [](const char* row) {
+    return CellKey{.row = row, .length = 512};
+  };
+  EXPECT_EQ(SharedSeeds(lines, {cell("a"), cell("b"), cell("nowhere")}),
+            (std::set<uint64_t>{1, 3}));
+  EXPECT_TRUE(SharedSeeds(lines, {cell("a"), cell("b"), cell("c")}).empty());
+  EXPECT_EQ(OfSeeds(lines, {1, 3}).size(), 4u);
+}
+
 }  // namespace
 }  // namespace ropewalk::lab::studies

@@ -202,7 +202,7 @@ TEST(MonoFlowImagesTest, ATrainedGeneratorMustBeFarBelowAnUntrainedOne) {
   const auto verdict = [&](double value) {
     for (const Claim& claim : ImageClaims(small)) {
       if (claim.left.row == row && claim.bound == 0.25) {
-        return Judge({line(value)}, claim, "").verdict;
+        return Judge({line(value)}, claim).verdict;
       }
     }
     return Verdict::kMissing;

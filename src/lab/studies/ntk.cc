@@ -106,29 +106,43 @@ class NtkStudy : public Study {
   std::vector<Claim> Claims(const Setting& s) const override {
     using enum Claim::Relation;
     const int64_t far = 8 * s.N;
-    const auto below = [&](const std::string& left, Claim::Relation relation,
-                           const std::string& right) {
-      return Claim{
-          .text = left + (relation == kBelow ? " below " : " at most ") + right,
-          .left = At(left, far),
-          .relation = relation,
-          .right = At(right, far),
-          .paired = true};
+    std::vector<Claim> claims;
+    const auto add = [&](const std::string& left, Claim::Relation relation,
+                         const std::string& right, bool repeated = false) {
+      claims.push_back(
+          {.text = left + (relation == kBelow ? " below " : " at most ") +
+                   right + (repeated ? ", repeated text" : ""),
+           .left = repeated ? RepeatedAt(left, far) : At(left, far),
+           .relation = relation,
+           .right = repeated ? RepeatedAt(right, far) : At(right, far)});
     };
-    std::vector<Claim> claims = {below("PI", kBelow, "Baseline"),
-                                 below("Baseline", kBelow, "NTK-old"),
-                                 below("NTK-old", kAtMost, "NTK-fixed"),
-                                 below("NTK-fixed", kBelow, "NTK-mixed"),
-                                 below("NTK-mixed", kAtMost, "NTK-mixed best"),
-                                 below("NTK-mixed", kBelow, "ReRoPE w=N/2"),
-                                 below("YaRN", kAtMost, "ReRoPE w=N/2"),
-                                 below("window N", kBelow, "ReRoPE w=N/2")};
-    for (const char* row : {"NTK-fixed", "NTK-mixed"}) {
-      claims.push_back(below(row, kAtMost, std::string(row) + " logn†"));
-      claims.push_back(below(std::string(row) + " logn†", kAtMost,
-                             std::string(row) + " logn"));
+    add("PI", kBelow, "Baseline");
+    add("Baseline", kBelow, "NTK-old");
+    add("NTK-old", kAtMost, "NTK-fixed");
+    add("NTK-fixed", kBelow, "NTK-mixed");
+    add("NTK-mixed", kAtMost, "NTK-mixed best");
+    add("NTK-mixed", kBelow, "ReRoPE w=N/2");
+    add("YaRN", kAtMost, "ReRoPE w=N/2");
+    add("window N", kBelow, "ReRoPE w=N/2");
+    for (const std::string row : {"NTK-fixed", "NTK-mixed"}) {
+      add(row, kAtMost, row + " logn†");
+      add(row + " logn†", kAtMost, row + " logn");
+      add(row, kBelow, row + " logn†", true);
+      add(row + " logn†", kBelow, row + " logn", true);
     }
-    claims.push_back(below("Baseline", kAtMost, "Baseline logn"));
+    add("Baseline", kAtMost, "Baseline logn");
+    add("NTK-fixed", kBelow, "NTK-mixed", true);
+    for (const bool repeated : {false, true}) {
+      add("NTK-fixed logn†", kBelow, "NTK-mixed logn†", repeated);
+      add("PI logn", kBelow, "Baseline logn", repeated);
+      add("Baseline logn", kBelow, "NTK-old logn", repeated);
+      add("NTK-old logn", kAtMost, "NTK-fixed logn", repeated);
+      add("NTK-fixed logn", kBelow, "NTK-mixed logn", repeated);
+      add("NTK-mixed logn", kBelow, "YaRN logn", repeated);
+      add("NTK-mixed logn", kBelow, "ReRoPE w=N/2 logn", repeated);
+      add("YaRN logn", kAtMost, "ReRoPE w=N/2 logn", repeated);
+      add("window N logn", kBelow, "ReRoPE w=N/2 logn", repeated);
+    }
     for (const char* row :
          {"PI", "NTK-old", "NTK-fixed", "NTK-mixed", "YaRN"}) {
       claims.push_back(

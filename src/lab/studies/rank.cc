@@ -433,8 +433,7 @@ std::vector<Claim> RankStudy::Claims(const Setting& s) const {
                               ", has a higher effective rank than full "
                               "bidirectional attention",
                       .left = Cell(full.row, kMaskedSet, m),
-                      .right = Cell(of.row, kMaskedSet, m),
-                      .paired = true});
+                      .right = Cell(of.row, kMaskedSet, m)});
   }
   return claims;
 }
@@ -444,7 +443,7 @@ std::vector<NamedTable> RankStudy::Tables(const Setting&,
   constexpr const char* kMetrics[] = {"effective rank", "rank at 1e-3",
                                       "rank at 1e-12", "log det a row"};
   std::vector<report::Column> columns = {
-      {.name = "of"}, {.name = "matrix"}, {.name = "n"}};
+      {.name = "of"}, {.name = "matrix"}, {.name = "n"}, {.name = "seeds"}};
   for (const char* metric : kMetrics) {
     columns.push_back({.name = metric, .digits = 3});
   }
@@ -458,6 +457,10 @@ std::vector<NamedTable> RankStudy::Tables(const Setting&,
     }
     shown.push_back(place);
     std::vector<report::Cell> cells = {line.row, line.set, line.length};
+    const auto of_seeds =
+        Summarise(measured.lines(), Cell(line.row, line.set, line.length));
+    cells.push_back(line.seed > 0 ? report::Cell(of_seeds->seeds)
+                                  : report::Cell());
     for (const char* metric : kMetrics) {
       const auto summary = Summarise(
           measured.lines(), Cell(line.row, line.set, line.length, metric));

@@ -261,8 +261,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                  ": the median of rare ids below that by the "
                  "row's",
          .left = Of(s, Find(all, "tiger-matrix"), toy, kRareMedian),
-         .right = Of(s, tiger, toy, kRareMedian),
-         .paired = true});
+         .right = Of(s, tiger, toy, kRareMedian)});
     claims.push_back({.text = std::string("the ghost: ") + tiger.row +
                               ": momenta of rare ids end as denormal numbers",
                       .left = Of(s, tiger, toy, kGhosts),
@@ -282,8 +281,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                         .left = FinalLoss(s, Find(all, name), toy),
                         .relation = kWithin,
                         .right = FinalLoss(s, tiger, toy),
-                        .amount = 0.05,
-                        .paired = true});
+                        .amount = 0.05});
     }
     if (!toy) {
       claims.push_back(
@@ -291,8 +289,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                    ": its loss below plain Tiger's",
            .left = FinalLoss(s, Find(all, "hybrid"), toy),
            .relation = kBelow,
-           .right = FinalLoss(s, tiger, toy),
-           .paired = true});
+           .right = FinalLoss(s, tiger, toy)});
     }
     claims.push_back({.text = where +
                               ": without denormals the push ends after some "
@@ -300,8 +297,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                               "that with them",
                       .left = Of(s, Find(all, "flushed"), toy, kRareMedian),
                       .relation = kBelow,
-                      .right = Of(s, tiger, toy, kRareMedian),
-                      .paired = true});
+                      .right = Of(s, tiger, toy, kRareMedian)});
   }
   const auto optimizer = [&](const std::string& name) -> const auto& {
     return *std::ranges::find_if(
@@ -320,8 +316,7 @@ std::vector<Claim> SignEmbeddingStudy::Claims(const Setting& s) const {
                       .left = loss(left),
                       .relation = kAtMost,
                       .right = loss(right),
-                      .amount = 0.02,
-                      .paired = true});
+                      .amount = 0.02});
   };
   at_most(
       "post 9512, each at its best rate: Lion's loss less than 0.02 above "

@@ -13,9 +13,6 @@
 
 namespace ropewalk::lab::studies {
 
-// The row whose spread over seeds says what a tie is.
-inline constexpr const char* kReferenceRow = "Baseline";
-
 struct StudyResults {
   const Study* study = nullptr;
   const Setting* setting = nullptr;
@@ -23,7 +20,8 @@ struct StudyResults {
   std::vector<Published> published;
 };
 
-// published | ours | same ordering?, and the claims, as aligned text.
+// published | ours | same ordering?, rank correlations by column, and the
+// claims, as aligned text.
 std::string ResultText(const StudyResults& results);
 
 // The same as Markdown, and every row that was measured.

@@ -50,12 +50,17 @@ std::vector<Published> PublishedOf(const Study& study) {
   return ParsePublished(formats::ReadTextFile(path), path);
 }
 
+// Windows of HWFA2 beside the one that we train: for reading along.
+bool IsPublishedAlone(const std::string& row) {
+  return row.starts_with("HWFA2 f") && row.find(" window") != std::string::npos;
+}
+
 TEST(StudyTest, EveryPublishedRowAndEveryClaimIsMeasured) {
   const Setting small = ReadSetting(Scale::kSmall);
   for (const Study* study : AllStudies()) {
     const std::set<std::string> rows = RowsOf(*study, small);
     for (const Published& published : PublishedOf(*study)) {
-      EXPECT_TRUE(rows.contains(published.row))
+      EXPECT_NE(rows.contains(published.row), IsPublishedAlone(published.row))
           << study->name() << ": " << published.row;
       EXPECT_FALSE(published.source.empty());
     }

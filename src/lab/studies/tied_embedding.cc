@@ -365,8 +365,7 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                               "0.65 ln n than " +
                               mode.row,
                       .left = Trained(s, mode.row, kStepsTo),
-                      .right = Trained(s, slow, kStepsTo),
-                      .paired = true});
+                      .right = Trained(s, slow, kStepsTo)});
   }
   for (const Mode& mode : kModes) {
     if (mode.head == Head::kUntied || mode.head == Head::kTiedSigma) continue;
@@ -375,8 +374,7 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                       .left = Trained(s, mode.row, kStepsTo),
                       .relation = kWithin,
                       .right = Trained(s, "untied", kStepsTo),
-                      .amount = 20,
-                      .paired = true});
+                      .amount = 20});
   }
   for (const Mode& mode : kModes) {
     if (mode.head == Head::kUntied) continue;
@@ -385,20 +383,17 @@ std::vector<Claim> TiedEmbeddingStudy::Claims(const Setting& s) const {
                       .left = FinalLoss(s, mode.row),
                       .relation = kWithin,
                       .right = FinalLoss(s, "untied"),
-                      .amount = 0.05,
-                      .paired = true});
+                      .amount = 0.05});
   }
   claims.push_back({.text = "post 9736: halves swapped slightly better than "
                             "untied",
                     .left = FinalLoss(s, kModes[4].row),
-                    .right = FinalLoss(s, "untied"),
-                    .paired = true});
+                    .right = FinalLoss(s, "untied")});
   claims.push_back({.text =
                         "not of the posts: tied, orthogonal projection ends "
                         "below tied",
                     .left = FinalLoss(s, "tied, orthogonal projection"),
-                    .right = FinalLoss(s, "tied"),
-                    .paired = true});
+                    .right = FinalLoss(s, "tied")});
   return claims;
 }
 
