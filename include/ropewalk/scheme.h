@@ -31,7 +31,7 @@ namespace ropewalk {
 class ROPEWALK_EXPORT Scheme {
  public:
   // `auto`: the model's own law for as long as that is not known to fail,
-  // ReRoPE with a log n scale beyond.
+  // ReRoPE with a far offset beyond.
   Scheme();
 
   // Throws std::invalid_argument, with the reason, for an unknown name or key,

@@ -84,14 +84,17 @@ TEST(MedianTest, TakesTheMiddleOrTheMeanOfTheMiddleTwo) {
   EXPECT_EQ(Median({9, 1, 4, 2}), 3);
 }
 
-// Against a table of Student's distribution with five digits.
-TEST(StudentTest, QuantilesAreThoseOfTheTable) {
-  EXPECT_NEAR(StudentT95(1), 12.706, 1e-3);
-  EXPECT_NEAR(StudentT95(2), 4.303, 1e-3);
-  EXPECT_NEAR(StudentT95(10), 2.228, 1e-3);
-  EXPECT_NEAR(StudentT95(11), 2.201, 1e-3);
-  EXPECT_NEAR(StudentT95(30), 2.042, 1e-3);
-  EXPECT_NEAR(StudentT95(1000), 1.962, 1e-3);
+TEST(StudentTest, QuantilesAreThoseOfTheTables) {
+  EXPECT_EQ(StudentT95(1), 12.706);
+  EXPECT_EQ(StudentT95(2), 4.303);
+  EXPECT_EQ(StudentT95(4), 2.776);
+  EXPECT_EQ(StudentT95(10), 2.228);
+  EXPECT_EQ(StudentT95(20), 2.086);
+  EXPECT_EQ(StudentT95(30), 2.042);
+  // Never narrower than is certain.
+  EXPECT_EQ(StudentT95(2.97), 4.303);
+  EXPECT_EQ(StudentT95(1000), 2.042);
+  EXPECT_EQ(StudentT95(std::nan("")), 12.706);
 }
 
 TEST(MeanTest, IsTheSumDividedByTheSize) {

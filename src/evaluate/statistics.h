@@ -21,9 +21,9 @@ double StandardError(std::span<const double> sample);
 // sample.
 double Median(std::vector<double> values);
 
-// What |t| of Student's distribution stays below in 95 of 100 cases; degrees of
-// freedom from 1 on.
-double StudentT95(int64_t degrees);
+// The two-sided 95 % quantile of Student's t for `degrees` of freedom, rounded
+// down and at most 30: the margin is never too small. Requires degrees >= 1.
+double StudentT95(double degrees);
 
 class ScoreSummary {
  public:

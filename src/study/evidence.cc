@@ -189,7 +189,7 @@ std::optional<Difference> Evidence::Compare(const Way& a, const Way& b,
   const auto n = static_cast<int64_t>(differences.size());
   return Difference{evaluate::Mean(differences),
                     n < 2 ? 0
-                          : evaluate::StudentT95(n - 1) *
+                          : evaluate::StudentT95(static_cast<double>(n - 1)) *
                                 evaluate::StandardError(differences),
                     n};
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <map>
 #include <utility>
 
@@ -57,7 +56,7 @@ void ByErrors(double left, double right, Difference* difference) {
 
 // The margin of a mean of two or more differences.
 double MeanMargin(const std::vector<double>& differences) {
-  return StudentT(static_cast<double>(differences.size() - 1)) *
+  return evaluate::StudentT95(static_cast<double>(differences.size() - 1)) *
          evaluate::StandardError(differences);
 }
 
@@ -78,22 +77,10 @@ double WelchMargin(const std::vector<double>& left,
   const double degrees = (a + b) * (a + b) /
                          (a * a / static_cast<double>(left.size() - 1) +
                           b * b / static_cast<double>(right.size() - 1));
-  return StudentT(degrees) * std::sqrt(a + b);
+  return evaluate::StudentT95(degrees) * std::sqrt(a + b);
 }
 
 }  // namespace
-
-double StudentT(double degrees) {
-  constexpr double kQuantiles[] = {
-      12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-      2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-      2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
-  // Rounding may leave 2 a little short. Not-a-number takes the widest.
-  const double whole = std::floor(degrees + 1e-9);
-  if (!(whole > 1)) return kQuantiles[0];
-  const double last = std::size(kQuantiles);
-  return kQuantiles[static_cast<size_t>(std::min(whole, last)) - 1];
-}
 
 std::optional<Difference> Compare(const std::vector<Measurement>& lines,
                                   const CellKey& left_key,

@@ -51,10 +51,6 @@ std::optional<Difference> Compare(const std::vector<Measurement>& lines,
 std::optional<Difference> CompareToBound(const std::vector<Measurement>& lines,
                                          const CellKey& left, double bound);
 
-// The two-sided 95 % quantile of Student's t for `degrees` of freedom, rounded
-// down: the margin is never too small for that. Requires degrees >= 1.
-double StudentT(double degrees);
-
 }  // namespace ropewalk::lab::studies
 
 #endif  // ROPEWALK_LAB_STUDIES_DIFFERENCE_H_

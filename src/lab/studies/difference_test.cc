@@ -22,20 +22,6 @@ Measurement Line(const std::string& row, uint64_t seed, double value,
 
 CellKey Cell(const std::string& row) { return {.row = row, .length = 8}; }
 
-// From a table of Student's t.
-TEST(DifferenceTest, QuantilesAreThoseOfTheTables) {
-  EXPECT_EQ(StudentT(1), 12.706);
-  EXPECT_EQ(StudentT(2), 4.303);
-  EXPECT_EQ(StudentT(4), 2.776);
-  EXPECT_EQ(StudentT(10), 2.228);
-  EXPECT_EQ(StudentT(20), 2.086);
-  EXPECT_EQ(StudentT(30), 2.042);
-  // Never narrower than is certain.
-  EXPECT_EQ(StudentT(2.97), 4.303);
-  EXPECT_EQ(StudentT(1000), 2.042);
-  EXPECT_EQ(StudentT(std::nan("")), 12.706);
-}
-
 // Differences 1.1, 1 and 0.9: the mean 1, the deviation 0.1, so the margin is
 // 4.303 * 0.1 / sqrt(3) = 0.2484. The seeds themselves differ by 5.
 TEST(DifferenceTest, SharedSeedsAreComparedInPairs) {
