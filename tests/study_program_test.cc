@@ -75,11 +75,42 @@ TEST_F(StudyProgramTest, RowsAreMeasuredOnceAndReported) {
   EXPECT_EQ(ReadAll(Path("out/real/README.md")), "2 texts\n");
 }
 
+TEST_F(StudyProgramTest, ItReadsItsOwnOptions) {
+  const ProgramResult help = RunProgram({"reproduce", "real", "--help"});
+  EXPECT_TRUE(Worked(help));
+  EXPECT_TRUE(Contains(help.out, "--corpus"));
+  EXPECT_TRUE(Refused(RunProgram(Real({"--lenght", "512"})), 2, "--lenght"));
+}
+
+TEST_F(StudyProgramTest, PathsOfThisMachineStayOutOfTheRows) {
+  std::string layers;
+  const Json model = Json::parse(RunProgram({"inspect", model_, "--json"}).out,
+                                 nullptr, false);
+  for (int64_t l = 0; l < model["layers"].get<int64_t>(); ++l) {
+    layers += std::string(l > 0 ? ", " : "") + "\"sink-window\"";
+  }
+  WriteAll(Path("mine.toml"), "layers = [" + layers + "]\n");
+  ASSERT_TRUE(Worked(RunProgram(
+      {"reproduce", "real", "-m", model_, "--corpus", Path("texts"), "--out",
+       Path("out"), "--length", "512", "--pieces", "1", "--position",
+       "@" + Path("mine.toml"), "--only", "sink-window"})));
+  for (const char* name : {"measured.csv", "runs.csv", "table.md"}) {
+    const std::string text =
+        ReadAll(Path("out/real/novels-4m/") + std::string(name));
+    EXPECT_FALSE(text.empty()) << name;
+    EXPECT_FALSE(Contains(text, Path(""))) << name;
+  }
+  EXPECT_TRUE(
+      Contains(ReadAll(Path("out/real/novels-4m/table.md")), "@mine.toml"));
+}
+
 TEST_F(StudyProgramTest, WrongCallsGetOneLine) {
   EXPECT_TRUE(Refused(RunProgram({"reproduce", "real"}), 2, "--corpus"));
   EXPECT_TRUE(Refused(RunProgram(Real({"--only", "no such row"})), 2,
                       "--only: 'no such row'"));
   EXPECT_TRUE(Refused(RunProgram(Real({"--length", "300"})), 2, "multiple"));
+  EXPECT_TRUE(Refused(RunProgram(Real({"--length", "768"})), 2, "no row"));
+  EXPECT_TRUE(Refused(RunProgram(Real({"--only", "RoPE"})), 2, "twice"));
   EXPECT_TRUE(Refused(
       RunProgram({"reproduce", "real", "--report", "--out", Path("none")}), 2,
       "no rows"));

@@ -46,7 +46,20 @@ std::string CommandOf(const RealCommand& command) {
   std::string text = "ropewalk reproduce real -m " +
                      fs::path(command.model.path).filename().string() +
                      " --corpus CORPUS";
+  if (!command.model.train_length.empty()) {
+    text += " --train-length " + command.model.train_length;
+  }
   if (command.model.exact) text += " --exact";
+  if (command.pieces != 2)
+    text += " --pieces " + std::to_string(command.pieces);
+  const auto add = [&](const char* option, const std::string& value) {
+    text += std::string(" ") + option + " '" + value + "'";
+  };
+  for (const std::string& length : command.lengths) add("--length", length);
+  for (const std::string& row : command.only) add("--only", row);
+  for (const std::string& spelling : command.spellings) {
+    add("--position", study::NameOf(spelling));
+  }
   if (command.kv.type != "f16") text += " --kv-type " + command.kv.type;
   return text;
 }
@@ -61,6 +74,12 @@ std::vector<study::Condition> ConditionsOf(const RealCommand& command,
       study::Conditions(N, fs::exists(tuned) ? tuned.string() : "");
   if (command.only.empty() && command.spellings.empty()) return all;
   std::vector<study::Condition> chosen;
+  const auto choose = [&](const study::Condition& condition) {
+    Require(std::ranges::count(chosen, condition.name,
+                               &study::Condition::name) == 0,
+            "'" + Printable(condition.name, 60) + "' is asked for twice");
+    chosen.push_back(condition);
+  };
   for (const std::string& name : command.only) {
     const auto found = std::ranges::find(all, name, &study::Condition::name);
     std::string known;
@@ -69,11 +88,11 @@ std::vector<study::Condition> ConditionsOf(const RealCommand& command,
     }
     Require(found != all.end(),
             "--only: '" + Printable(name, 40) + "' is none of " + known);
-    chosen.push_back(*found);
+    choose(*found);
   }
   for (const std::string& spelling : command.spellings) {
     (void)position::ParseScheme(spelling);
-    chosen.push_back({spelling, spelling, times, {}});
+    choose({study::NameOf(spelling), spelling, times, {}});
   }
   return chosen;
 }
@@ -117,7 +136,9 @@ void RunCommand(const RealCommand& command) {
       Require(length % N == 0, "--length must be a multiple of the trained " +
                                    std::to_string(N) + ", got " +
                                    std::to_string(length));
-      options.times.push_back(length / N);
+      if (std::ranges::count(options.times, length / N) == 0) {
+        options.times.push_back(length / N);
+      }
     }
   }
   const std::string name = fs::path(command.model.path).stem().string();
@@ -145,6 +166,9 @@ void RunCommand(const RealCommand& command) {
       .products = command.model.exact ? "exact" : "int",
       .hardware = engine::Hardware(engine.threads().workers()),
       .command = CommandOf(command)};
+  Require(!jobs.empty() || !rows.rows().empty(),
+          "reproduce real: the study has no row of these schemes at these "
+          "lengths, or no text is long enough");
   double work = 0;
   for (const study::RealJob& job : jobs) {
     work += static_cast<double>(study::TokensOf(job));
@@ -166,7 +190,7 @@ void RunCommand(const RealCommand& command) {
                             stderr,
                             "%-24s %-22s %7lld  loss %.4f  rare %.3f (%lld)  "
                             "passage %.3f %5.1f%%  needles %s  traces %s  %s\n",
-                            row.document.c_str(), row.scheme.c_str(),
+                            Printable(row.document).c_str(), row.scheme.c_str(),
                             static_cast<long long>(row.length), row.loss,
                             row.rare_loss, static_cast<long long>(row.rare),
                             row.passage_loss, 100 * row.passage_accuracy,
@@ -183,12 +207,16 @@ void RunCommand(const RealCommand& command) {
 void AddReproduceReal(CLI::App& reproduce) {
   CLI::App* command = reproduce.add_subcommand(
       "real", "schemes on a model of yours, far past its length");
+  // Unlike `reproduce` itself, whose arguments the lab reads.
+  command->prefix_command(false);
+  command->set_help_flag("-h,--help", "Print this help message and exit");
   auto options = std::make_shared<RealCommand>();
   options->model.Add(*command, /*required=*/false);
   command
-      ->add_option("--corpus", options->corpus,
-                   "folder of texts (UTF-8, may be .gz) longer than 4N; each "
-                   "folder in it is a set, as novels/, code/")
+      ->add_option(
+          "--corpus", options->corpus,
+          "folder of texts (UTF-8, may be .gz), of 2N tokens at least; "
+          "each folder in it is a set, as novels/, code/")
       ->type_name("DIR");
   command
       ->add_option("--out", options->out,

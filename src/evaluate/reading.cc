@@ -236,6 +236,8 @@ Reading MakeReading(const tokenizer::Tokenizer& tokenizer,
     const auto answer = prompt.ids.begin() + prompt.answer_first;
     question.prompt.assign(prompt.ids.begin(), answer);
     question.answer.assign(answer, prompt.ids.end());
+    Require(!question.prompt.empty() && !question.answer.empty(),
+            "reading: the vocabulary cannot spell the number of a question");
     longest = std::max(longest, static_cast<int64_t>(prompt.ids.size()));
     reading.questions.push_back(std::move(question));
   }

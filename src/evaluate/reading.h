@@ -33,8 +33,10 @@ namespace ropewalk::evaluate {
 struct Question {
   enum class Kind { kNeedle, kPassage, kTrace };
   Kind kind = Kind::kNeedle;
-  int64_t steps = 0;     // of a trace: 0 asks for what is said outright
-  int64_t distance = 0;  // tokens from what is asked for to the text's end
+  int64_t steps = 0;  // of a trace: 0 asks for what is said outright
+  // Tokens from the first one of the sentence or passage asked about to the
+  // text's end.
+  int64_t distance = 0;
   std::vector<Token> prompt;
   std::vector<Token> answer;  // at least one
 };

@@ -46,6 +46,22 @@ Number RightOf(const Needles& needles) {
   return Right(needles.marks);
 }
 
+// "a.txt 1/2" -> "a.txt"
+std::string FileOf(const std::string& document) {
+  return document.substr(0, document.rfind(' '));
+}
+
+// The numbers of each file's pieces.
+using ByFile = std::map<std::string, std::vector<double>>;
+
+std::vector<double> MeansOf(const ByFile& pieces) {
+  std::vector<double> means;
+  for (const auto& [file, values] : pieces) {
+    means.push_back(evaluate::Mean(values));
+  }
+  return means;
+}
+
 constexpr std::array kMetrics = {
     Metric{"loss", "loss of the text's last targets", "nats", 3, Best::kLow,
            [](const Row& row, int64_t) { return Number(row.loss); }},
@@ -145,6 +161,16 @@ std::vector<const Row*> Evidence::RowsOf(const Way& way) const {
   return rows;
 }
 
+std::vector<std::string> Evidence::Schemes() const {
+  std::vector<std::string> schemes;
+  for (const Row& row : rows_) {
+    if (row.set == set_ && std::ranges::count(schemes, row.scheme) == 0) {
+      schemes.push_back(row.scheme);
+    }
+  }
+  return schemes;
+}
+
 std::vector<std::string> Evidence::Shared(const std::vector<Way>& ways) const {
   std::map<std::string, size_t> read;
   for (const Way& way : ways) {
@@ -160,22 +186,25 @@ std::vector<std::string> Evidence::Shared(const std::vector<Way>& ways) const {
 std::optional<Mean> Evidence::MeanOf(
     const Way& way, const Metric& metric,
     const std::vector<std::string>* documents) const {
-  std::vector<double> values;
+  ByFile pieces;
   for (const Row* row : RowsOf(way)) {
     if (documents != nullptr &&
         std::ranges::find(*documents, row->document) == documents->end()) {
       continue;
     }
-    if (const auto value = metric.of(*row, N_)) values.push_back(*value);
+    if (const auto value = metric.of(*row, N_)) {
+      pieces[FileOf(row->document)].push_back(*value);
+    }
   }
-  if (values.empty()) return std::nullopt;
+  if (pieces.empty()) return std::nullopt;
+  const std::vector<double> values = MeansOf(pieces);
   return Mean{evaluate::Mean(values), evaluate::StandardError(values),
               static_cast<int64_t>(values.size())};
 }
 
 std::optional<Difference> Evidence::Compare(const Way& a, const Way& b,
                                             const Metric& metric) const {
-  std::vector<double> differences;
+  ByFile pieces;
   const std::vector<const Row*> others = RowsOf(b);
   for (const Row* row : RowsOf(a)) {
     const auto other = std::ranges::find(
@@ -183,9 +212,12 @@ std::optional<Difference> Evidence::Compare(const Way& a, const Way& b,
     if (other == others.end()) continue;
     const auto left = metric.of(*row, N_);
     const auto right = metric.of(**other, N_);
-    if (left && right) differences.push_back(*left - *right);
+    if (left && right) {
+      pieces[FileOf(row->document)].push_back(*left - *right);
+    }
   }
-  if (differences.empty()) return std::nullopt;
+  if (pieces.empty()) return std::nullopt;
+  const std::vector<double> differences = MeansOf(pieces);
   const auto n = static_cast<int64_t>(differences.size());
   return Difference{evaluate::Mean(differences),
                     n < 2 ? 0

@@ -1,5 +1,6 @@
 // What the rows of a study say: means over documents, and differences between
-// two ways of reading, document by document.
+// two ways of reading, document by document. Pieces of one file have an author
+// and a story in common, so that their mean counts as one document.
 
 #ifndef ROPEWALK_STUDY_EVIDENCE_H_
 #define ROPEWALK_STUDY_EVIDENCE_H_
@@ -87,6 +88,9 @@ class Evidence {
 
   std::optional<Difference> Compare(const Way& a, const Way& b,
                                     const Metric& metric) const;
+
+  // Each scheme of the set's rows once, in their order.
+  std::vector<std::string> Schemes() const;
 
   // The rows read in a way, in the order of the file.
   std::vector<const Row*> RowsOf(const Way& way) const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "evaluate/reading.h"
 #include "formats/text_file.h"
@@ -20,30 +21,52 @@ namespace fs = std::filesystem;
 // Set and path of every file, sorted.
 std::vector<std::pair<std::string, fs::path>> Files(const std::string& folder) {
   std::vector<std::pair<std::string, fs::path>> files;
-  std::error_code error;
-  const auto add = [&](const fs::path& path, const std::string& set) {
-    for (const auto& entry : fs::directory_iterator(path, error)) {
-      if (entry.is_regular_file() &&
-          !entry.path().filename().string().starts_with(".")) {
-        files.emplace_back(set, entry.path());
+  // What is hidden is no text: .git and the like. So is what no link leads to.
+  const auto entries = [](const fs::path& path) {
+    std::error_code error;
+    std::vector<fs::path> found;
+    for (fs::directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error)) {
+      if (!at->path().filename().string().starts_with(".")) {
+        found.push_back(at->path());
       }
+    }
+    if (error) {
+      throw IoError("cannot read the folder '" + Printable(path.string()) +
+                    "': " + error.message());
+    }
+    return found;
+  };
+  const auto add = [&](const fs::path& path, const std::string& set) {
+    for (const fs::path& entry : entries(path)) {
+      std::error_code none;
+      if (fs::is_regular_file(entry, none)) files.emplace_back(set, entry);
     }
   };
   add(folder, "texts");
-  if (error) {
-    throw IoError("cannot read the folder '" + Printable(folder) +
-                  "': " + error.message());
-  }
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.is_directory()) {
-      add(entry.path(), entry.path().filename().string());
-    }
+  for (const fs::path& entry : entries(folder)) {
+    std::error_code none;
+    if (fs::is_directory(entry, none)) add(entry, entry.filename().string());
   }
   std::ranges::sort(files);
   return files;
 }
 
+// "@tuned.toml 1a2b3c4d": the file without its folder, and what its layers are.
+std::string NamedStack(const std::string& spelling) {
+  std::string layers;
+  for (const position::Scheme& layer : position::ParseScheme(spelling).layers) {
+    layers += position::ToString(layer) + "\n";
+  }
+  return NameOf(spelling) + " " + Sha256(layers).substr(0, 8);
+}
+
 }  // namespace
+
+std::string NameOf(const std::string& spelling) {
+  if (!spelling.starts_with('@')) return spelling;
+  return "@" + fs::path(spelling.substr(1)).filename().string();
+}
 
 std::vector<Text> ReadCorpus(
     const std::string& folder, const tokenizer::Tokenizer& tokenizer,
@@ -77,8 +100,14 @@ std::vector<Text> ReadCorpus(
         const auto n = static_cast<int64_t>(ids.size());
         // In the middle of equal parts of the file: notes and licences stand
         // at its ends.
-        const int64_t end =
-            std::max(options.least, n * (2 * piece + 1) / (2 * options.pieces));
+        // A piece that would overlap the one before is left out: both would
+        // score the same words.
+        const auto end_of = [&](int64_t p) {
+          return std::max(options.least,
+                          n * (2 * p + 1) / (2 * options.pieces));
+        };
+        const int64_t end = end_of(piece);
+        if (piece > 0 && end - end_of(piece - 1) < options.least) continue;
         const int64_t begin = std::max<int64_t>(0, end - options.most);
         texts.push_back({set,
                          name + " " + std::to_string(piece + 1) + "/" +
@@ -94,18 +123,27 @@ std::vector<Text> ReadCorpus(
 std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
                               const RealOptions& options, const Rows& rows) {
   std::vector<RealJob> jobs;
-  std::map<std::string, int64_t> seen;
+  std::map<std::pair<std::string, int64_t>, int64_t> seen;
   for (const Text& text : texts) {
-    const int64_t number = seen[text.set]++;
     for (const int64_t times : options.times) {
+      if (times * N > static_cast<int64_t>(text.ids.size())) continue;
+      const int64_t number = seen[{text.set, times}]++;
       for (const Condition& condition : options.conditions) {
         if (condition.spelling.empty()) continue;
         const bool all = std::ranges::count(condition.all, times) > 0;
         const bool some = std::ranges::count(condition.some, times) > 0;
         if (!all && !(some && number < options.some)) continue;
-        if (times * N > static_cast<int64_t>(text.ids.size())) continue;
         if (times >= 4 && number >= options.fourfold) continue;
-        if (rows.Has(text.name, condition.name, times * N)) continue;
+        if (const Row* row =
+                rows.Find(text.set, text.name, condition.name, times * N)) {
+          Require(!condition.spelling.starts_with('@') ||
+                      row->position == NamedStack(condition.spelling),
+                  "the rows of '" + Printable(condition.name) + "' are of " +
+                      Printable(row->position) +
+                      ", not of the file that is there now; take them out "
+                      "first");
+          continue;
+        }
         jobs.push_back(
             {&text, condition, times * N, 2 * text.piece + (all ? 0 : 1)});
       }
@@ -147,11 +185,9 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
     row.set = job.text->set;
     row.document = job.text->name;
     row.scheme = job.condition.name;
-    row.position =
-        job.condition.spelling.starts_with('@')
-            ? "@" +
-                  fs::path(job.condition.spelling.substr(1)).filename().string()
-            : position::ToString(resolved);
+    row.position = job.condition.spelling.starts_with('@')
+                       ? NamedStack(job.condition.spelling)
+                       : position::ToString(resolved);
     row.length = job.length;
     rows.Add(row);
     callbacks.on_row(row);

@@ -21,6 +21,9 @@
 
 namespace ropewalk::study {
 
+// A scheme as tables call it: a stack's file without its folder.
+std::string NameOf(const std::string& spelling);
+
 // A piece of a text that is read to its end at every length.
 struct Text {
   std::string set;   // the folder in the corpus: "novels"
@@ -38,7 +41,8 @@ struct CorpusOptions {
 // The texts of a folder: each folder in it is a set, files beside them are the
 // set "texts". First one piece of each file, then a second of each, so that a
 // study cut short has read every author. Where a piece ends does not depend on
-// `most`. Files too short for a piece are named to `on_short` and left out.
+// `most`, and a piece whose last `least` tokens overlap the one before is left
+// out. Files too short for a piece are named to `on_short` and left out.
 // Throws IoError, FormatError for text that is not UTF-8, and
 // std::invalid_argument where no file is long enough.
 std::vector<Text> ReadCorpus(
@@ -69,8 +73,10 @@ struct RealJob {
   int64_t turn = 0;  // those of one turn are read before those of the next
 };
 
-// The rows of all first pieces come first, then what is read under some alone,
-// so that a study cut short compares many texts under the chief schemes.
+// Throws std::invalid_argument if a stack file has other layers than when rows
+// of its name were read. The rows of all first pieces come first, then what is
+// read under some alone, so that a study cut short compares many texts under
+// the chief schemes.
 std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
                               const RealOptions& options, const Rows& rows);
 

@@ -26,8 +26,8 @@ std::string Times(int64_t times) {
   return times == 1 ? "N" : std::to_string(times) + "N";
 }
 
-// The ways that were read at least once at a length, in the order of the
-// study, then schemes of the user's in the order of the file.
+// The ways that were read at least once at a length, in the order of the study,
+// and where all are wanted then those that only the rows name.
 std::vector<Way> WaysRead(const Evidence& evidence, int64_t times,
                           bool chief_only) {
   std::vector<Way> ways;
@@ -36,6 +36,15 @@ std::vector<Way> WaysRead(const Evidence& evidence, int64_t times,
     const Way way{condition.name, times};
     if ((chief || !chief_only) && !evidence.RowsOf(way).empty()) {
       ways.push_back(way);
+    }
+  }
+  if (chief_only) return ways;
+  for (const std::string& scheme : evidence.Schemes()) {
+    const bool known = std::ranges::any_of(
+        Conditions(evidence.N()),
+        [&](const Condition& condition) { return condition.name == scheme; });
+    if (!known && !evidence.RowsOf({scheme, times}).empty()) {
+      ways.push_back({scheme, times});
     }
   }
   return ways;
@@ -310,8 +319,10 @@ report::Table PublishedTable(const Evidence& evidence) {
     for (const auto& loss : row.losses) cells.emplace_back(loss);
     cells.emplace_back(row.ours);
     for (const int64_t times : lengths) {
-      cells.push_back(
-          CellOf(evidence.MeanOf({row.ours, times}, MetricOf("loss"))));
+      const std::vector<std::string> shared =
+          evidence.Shared(WaysRead(evidence, times, true));
+      cells.push_back(CellOf(
+          evidence.MeanOf({row.ours, times}, MetricOf("loss"), &shared)));
     }
     table.AddRow(std::move(cells));
   }
@@ -389,30 +400,6 @@ std::string ByDistance(const Evidence& evidence) {
   return ToSvg(plot);
 }
 
-std::string ByLength(const Evidence& evidence, const std::string& metric) {
-  const Metric& what = MetricOf(metric);
-  report::LinePlot plot{.title = std::string(what.what),
-                        .x = {.label = "tokens read",
-                              .scale = report::Scale::kLog2,
-                              .style = NumberStyle::kTokens},
-                        .y = {.label = std::string(what.unit)},
-                        .series = {},
-                        .best = what.best};
-  for (const Condition& condition : Conditions(evidence.N())) {
-    if (condition.all.empty()) continue;
-    report::Series series{.name = condition.name};
-    for (const int64_t times : {1, 2, 4}) {
-      const auto mean = evidence.MeanOf({condition.name, times}, what);
-      if (!mean) continue;
-      series.points.push_back({static_cast<double>(times * evidence.N()),
-                               mean->value, mean->error});
-    }
-    if (!series.points.empty()) plot.series.push_back(std::move(series));
-  }
-  if (plot.series.empty()) return {};
-  return ToSvg(plot);
-}
-
 void WriteReport(const Rows& rows, const std::string& folder) {
   const int64_t N = TrainedLength(rows);
   const std::string set = SetOfMost(rows);
@@ -455,8 +442,6 @@ void WriteReport(const Rows& rows, const std::string& folder) {
   add("Beside the losses that post 9708 prints", PublishedTable(evidence));
   draw("by-distance", ByDistance(evidence),
        "Four neighbouring places of every document are one point.");
-  draw("loss-by-length", ByLength(evidence, "loss"), "");
-  draw("passage-by-length", ByLength(evidence, "passage_right"), "");
   std::vector<std::string> said;
   for (const Run& run : rows.runs()) {
     const std::string from = run.command + " (" + run.content + ", keys in " +

@@ -46,7 +46,6 @@ report::Table PublishedTable(const Evidence& evidence);
 std::string LossAndFinding(const Evidence& evidence);
 // Loss of hidden numbers by their distance.
 std::string ByDistance(const Evidence& evidence);
-std::string ByLength(const Evidence& evidence, const std::string& metric);
 
 // Writes table.md, index.html and the pictures to the folder of a model.
 // Throws IoError.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <sstream>
+#include <type_traits>
 #include <utility>
 
 #include "base/atomic_file.h"
@@ -76,14 +78,18 @@ class Cells {
       : cells_(cells), path_(path), line_(line) {}
 
   const std::string& Text() { return cells_[next_++]; }
-  int64_t Integer() { return Number<int64_t>(ParseInt(Text())); }
+  int64_t Integer() { return Checked(ParseInt(Text())); }
   double Real() { return Number<double>(ParseNumber(Text())); }
   template <typename T>
   std::vector<T> List() {
     std::istringstream words(Text());
     std::vector<T> list;
     for (std::string word; words >> word;) {
-      list.push_back(static_cast<T>(Number<double>(ParseNumber(word))));
+      if constexpr (std::is_integral_v<T>) {
+        list.push_back(Checked(ParseInt(word)));
+      } else {
+        list.push_back(Number<double>(ParseNumber(word)));
+      }
     }
     return list;
   }
@@ -94,6 +100,12 @@ class Cells {
   }
 
  private:
+  // No count or length of a study is as large.
+  int64_t Checked(const std::optional<int64_t>& number) const {
+    constexpr int64_t kMost = int64_t{1} << 50;
+    if (!number || *number < 0 || *number > kMost) Refuse();
+    return *number;
+  }
   [[noreturn]] void Refuse() const {
     throw FormatError(path_, 0,
                       "row " + std::to_string(line_ + 1) + ", column " +
@@ -211,7 +223,7 @@ Rows::Rows(const std::string& folder) : folder_(folder) {
     row.traces = cells.Marks();
     row.seconds = cells.Real();
     row.kv_bytes = cells.Integer();
-    if (row.run < 0 || row.run >= static_cast<int64_t>(runs_.size()) ||
+    if (row.run >= static_cast<int64_t>(runs_.size()) ||
         row.needle_losses.size() != row.needles.size() ||
         row.distances.size() != row.needles.size()) {
       throw FormatError(measured, 0,
@@ -219,26 +231,43 @@ Rows::Rows(const std::string& folder) : folder_(folder) {
                             kRuns +
                             " does not have, or more answers than losses");
     }
+    if (Find(row.set, row.document, row.scheme, row.length) != nullptr) {
+      throw FormatError(measured, 0,
+                        "row " + std::to_string(i + 1) + " is there twice");
+    }
     rows_.push_back(std::move(row));
   }
 }
 
 int64_t Rows::RunOf(const Run& run) {
+  for (const Run& other : runs_) {
+    Require(other.content == run.content && other.N == run.N &&
+                other.kv_type == run.kv_type && other.products == run.products,
+            "'" + Printable(folder_) + "' has rows of " +
+                Printable(other.model, 60) + " (" + other.content + ", N " +
+                std::to_string(other.N) + ", keys in " + other.kv_type +
+                ", products " + other.products +
+                "), which this run would mix with others; name another folder "
+                "with --out");
+  }
   const auto found = std::ranges::find(runs_, run);
   const int64_t index = found - runs_.begin();
   if (found == runs_.end()) runs_.push_back(run);
   return index;
 }
 
-bool Rows::Has(const std::string& document, const std::string& scheme,
-               int64_t length) const {
-  return std::ranges::any_of(rows_, [&](const Row& row) {
-    return row.document == document && row.scheme == scheme &&
+const Row* Rows::Find(const std::string& set, const std::string& document,
+                      const std::string& scheme, int64_t length) const {
+  const auto found = std::ranges::find_if(rows_, [&](const Row& row) {
+    return row.set == set && row.document == document && row.scheme == scheme &&
            row.length == length;
   });
+  return found == rows_.end() ? nullptr : &*found;
 }
 
 void Rows::Add(Row row) {
+  ROPEWALK_CHECK(Find(row.set, row.document, row.scheme, row.length) ==
+                 nullptr);
   rows_.push_back(std::move(row));
   Write();
 }

@@ -63,14 +63,17 @@ class Rows {
   // and FormatError for files that are none of ours.
   explicit Rows(const std::string& folder);
 
-  // The index of a run, which is added if it is new.
+  // The index of a run, which is added if it is new. Throws
+  // std::invalid_argument if the rows that are there are of another model, or
+  // of other products or keys: they would stand in one mean.
   int64_t RunOf(const Run& run);
 
-  bool Has(const std::string& document, const std::string& scheme,
-           int64_t length) const;
+  // The row of that text, scheme and length; null if there is none.
+  const Row* Find(const std::string& set, const std::string& document,
+                  const std::string& scheme, int64_t length) const;
 
   // Writes both files anew, atomically. Throws IoError; the old ones are then
-  // still there.
+  // still there. The row must be new.
   void Add(Row row);
 
   const std::vector<Run>& runs() const { return runs_; }

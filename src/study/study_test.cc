@@ -99,9 +99,20 @@ TEST_F(StudyTest, RowsComeBackFromTheirFilesAsTheyWere) {
   EXPECT_EQ(row.distances, (std::vector<int64_t>{1800, 1001, 1000, 10}));
   EXPECT_EQ(row.loss, 3.25);
   EXPECT_EQ(row.kv_bytes, 1 << 20);
-  EXPECT_TRUE(again.Has("a", "rope", 2 * kN));
-  EXPECT_FALSE(again.Has("a", "rope", kN));
-  EXPECT_FALSE(again.Has("b", "rope", 2 * kN));
+  EXPECT_EQ(again.Find("novels", "a", "rope", 2 * kN), &row);
+  EXPECT_EQ(again.Find("novels", "a", "rope", kN), nullptr);
+  EXPECT_EQ(again.Find("novels", "b", "rope", 2 * kN), nullptr);
+  EXPECT_EQ(again.Find("code", "a", "rope", 2 * kN), nullptr);
+  // Another model, other keys or products would stand in the same means.
+  study::Run other = run;
+  other.kv_type = "f32";
+  EXPECT_THROW((void)again.RunOf(other), std::invalid_argument);
+  other = run;
+  other.content = "4567";
+  EXPECT_THROW((void)again.RunOf(other), std::invalid_argument);
+  other = run;
+  other.command = "another";
+  EXPECT_EQ(again.RunOf(other), 1);
 }
 
 TEST_F(StudyTest, FilesThatAreNoneOfOursAreRefusedByALine) {
@@ -135,6 +146,33 @@ TEST_F(StudyTest, DifferencesArePairedByDocument) {
   // would be decided.
   EXPECT_LT(difference->value, mean->error);
   EXPECT_FALSE(evidence.Compare({kReRopeHalf, 2}, {kDca, 2}, MetricOf("loss")));
+}
+
+// Two pieces of a novel share its author: they count once.
+TEST_F(StudyTest, PiecesOfOneFileAreOneDocument) {
+  const std::vector<Row> rows = {MakeRow("a.txt 1/2", kRope, 1, 3),
+                                 MakeRow("a.txt 2/2", kRope, 1, 5),
+                                 MakeRow("b.txt 1/2", kRope, 1, 6),
+                                 MakeRow("a.txt 1/2", kSinkWindow, 2, 2),
+                                 MakeRow("a.txt 2/2", kSinkWindow, 2, 3)};
+  const Evidence evidence(rows, "novels", kN);
+  const auto mean = evidence.MeanOf({kRope, 1}, MetricOf("loss"));
+  EXPECT_EQ(mean->value, 5);
+  EXPECT_EQ(mean->documents, 2);
+  const auto difference =
+      evidence.Compare({kSinkWindow, 2}, {kRope, 1}, MetricOf("loss"));
+  EXPECT_EQ(difference->value, -1.5);
+  EXPECT_EQ(difference->verdict(), Verdict::kSeenOnce);
+}
+
+TEST_F(StudyTest, ARowThatIsThereTwiceIsRefused) {
+  Fill();
+  const std::string path = ModelFolder() + "/measured.csv";
+  std::ifstream file(path);
+  std::string line, last, all;
+  while (std::getline(file, line)) all += (last = line) + "\n";
+  std::ofstream(path) << all << last << "\n";
+  EXPECT_THROW(Rows{ModelFolder()}, FormatError);
 }
 
 TEST_F(StudyTest, OneDocumentDecidesNothing) {
@@ -271,7 +309,7 @@ Trial MadeUp(const Candidate& candidate) {
     window = scheme.Get("window");
     far = scheme.Find("far").value_or(window);
   }
-  trial.loss = 3 + 0.01 * sees + 0.1 * (1 - window / kN);
+  trial.loss = sees == 0 ? 2.9 : 3 + 0.01 * sees + 0.1 * (1 - window / kN);
   trial.passage_loss = useful == 3 ? 1 + std::abs(far - 250) / kN : 4;
   trial.needle_loss = trial.passage_loss;
   return trial;
@@ -297,6 +335,27 @@ TEST(SearchTest, FindsWindowFarAndTheLayersThatNeedIt) {
     EXPECT_GE(trial.Cost(options.weight),
               result.trials[result.best].Cost(options.weight));
   }
+}
+
+// A window alone is best where finding counts nothing; the search still goes on
+// from the best of the laws.
+TEST(SearchTest, GoesOnWhereAWindowLeads) {
+  SearchResult result;
+  Search(
+      {.N = kN,
+       .length = 2 * kN,
+       .acts = std::vector<bool>(9, true),
+       .weight = 0,
+       .seconds = 1e9},
+      MadeUp, [] { return 0.0; }, result);
+  EXPECT_EQ(result.trials[result.best].candidate.name, "sink-window");
+  bool from_the_longest_window = false;
+  for (const Trial& trial : result.trials) {
+    from_the_longest_window =
+        from_the_longest_window ||
+        trial.candidate.name.starts_with("rerope:window=937,far=500, layers");
+  }
+  EXPECT_TRUE(from_the_longest_window);
 }
 
 TEST(SearchTest, LayersThatNoSchemeChangesStayAsTheModelHasThem) {

@@ -43,9 +43,16 @@ class Searcher {
     Law best{.window = std::max<int64_t>(1, N / 2),
              .far = std::max<int64_t>(1, N / 2)};
     Consider(Uniform(best.Spelling()));
+    // The best law of those tried, whether or not a window alone is better.
+    double least = CostOf(best);
     const auto sweep = [&](const std::vector<Law>& laws) {
       for (const Law& law : laws) {
-        if (Consider(Uniform(law.Spelling()))) best = law;
+        Consider(Uniform(law.Spelling()));
+        const double cost = CostOf(law);
+        if (cost < least) {
+          least = cost;
+          best = law;
+        }
       }
     };
     // The window, as far as far distances then begin within it.
@@ -74,14 +81,24 @@ class Searcher {
                                  static_cast<double>(k);
       if (largest < static_cast<double>(N)) laws.push_back(law);
     }
+    sweep(laws);
     Law scaled = best;
     scaled.logn = true;
-    laws.push_back(scaled);
-    sweep(laws);
+    sweep({scaled});
     Layers(best);
   }
 
  private:
+  // Infinite for what was not tried, as time was up.
+  double CostOf(const Law& law) const {
+    for (const Trial& trial : result_.trials) {
+      if (trial.candidate == Uniform(law.Spelling())) {
+        return trial.Cost(options_.weight);
+      }
+    }
+    return HUGE_VAL;
+  }
+
   // One spelling for every layer that a scheme changes. The others stay as the
   // model has them, which a stack spells `rope`.
   Candidate Uniform(const std::string& spelling) const {
