@@ -101,7 +101,7 @@ TEST(SchemeTest, ListNamesEverySchemeOnceAndEachParses) {
     EXPECT_FALSE(info.source.empty()) << info.name;
     EXPECT_EQ(Scheme::Parse(info.name).ToString(), info.name);
   }
-  EXPECT_EQ(names.size(), 20U);
+  EXPECT_EQ(names.size(), 21U);
   EXPECT_TRUE(names.contains("rerope"));
 }
 

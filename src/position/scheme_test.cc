@@ -363,7 +363,7 @@ TEST(AdviceTest, AutoTakesRopeUpToTheDistancesThatInvLeakyTrained) {
   model.trained_spelling = {"inv-leaky:window=64,k=1/16"};
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3121)), "rope");
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 3122)),
-            "rerope:window=128+logn-clip");
+            "rerope:window=240,far=160");
 }
 
 TEST(AdviceTest, AutoReadsTheTrainedSchemeOfAModelOfMixedLayers) {
@@ -378,7 +378,7 @@ TEST(AdviceTest, AutoKeepsTheScaleOfASchemeThatFails) {
   model.own_spelling = {"rope+logn"};
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 256)), "rope+logn");
   EXPECT_EQ(ToString(Resolve(ParseScheme("auto"), model, 257)),
-            "rerope:window=128+logn");
+            "rerope:window=240,far=160+logn");
 }
 
 TEST(SchemeTest, StackFilesGiveOnePlanForEachLayer) {
