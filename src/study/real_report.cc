@@ -87,6 +87,8 @@ std::vector<Claim> Claims() {
        {kReRopeHalf, 1},
        "loss"},
       {"ReRoPE at 4N below itself at 2N", {kReRopeHalf, 4}, rerope, "loss"},
+      {"ReRoPE with a far offset at 2N below RoPE at N", far, rope, "loss"},
+      {"ReRoPE with a far offset at 2N below RoPE at N", far, rope, "loss"},
       {"A window of N with its first tokens at 2N below RoPE at N", window,
        rope, "loss"},
       {"ReRoPE reads novels better than that window", rerope, window, "loss"},
