@@ -202,7 +202,7 @@ void AddTune(CLI::App& app) {
       ->add_option("--finding-weight", options->weight,
                    "what a nat of finding counts beside a nat of the text")
       ->type_name("X")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(CLI::Range(0.0, 1e6).description(""))
       ->capture_default_str();
   options->kv.Add(*command);
   command
