@@ -109,7 +109,7 @@ std::string AdvisedScale(const ModelPositions& model) {
 std::string AdvisedSpelling(const ModelPositions& model, int64_t length) {
   if (OwnSchemeHolds(model, length)) return "rope";
   // Measured on real models (studies/real): a window just below N reads as well
-  // as any window, and far keys at 5N/8 are found and cost nothing.
+  // as any window, and far keys at 5N/8 are found and cost nothing at 2N.
   const auto sixteenths = [&](int64_t count) {
     return std::to_string(
         std::max<int64_t>(1, model.train_length * count / 16));
