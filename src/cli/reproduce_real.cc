@@ -171,7 +171,7 @@ void RunCommand(const RealCommand& command) {
           "lengths, or no text is long enough");
   double work = 0;
   for (const study::RealJob& job : jobs) {
-    work += static_cast<double>(study::TokensOf(job));
+    work += static_cast<double>(job.length);  // nearly the tokens it reads
   }
   std::fprintf(stderr, "%zu of %zu rows are there, %zu to read\n",
                rows.rows().size(), rows.rows().size() + jobs.size(),

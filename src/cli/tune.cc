@@ -46,7 +46,6 @@ std::optional<double> Percent(const std::optional<double>& fraction) {
 }
 
 report::Table TableOf(const study::SearchResult& result, double weight) {
-  using report::NumberStyle;
   report::Table table(
       {{.name = "scheme"},
        {.name = "loss", .digits = 4, .best = report::Best::kLow},

@@ -6,14 +6,6 @@
 #include "model/context.h"
 
 namespace ropewalk::evaluate {
-namespace {
-
-// Rows of logits that are computed together: enough to use all threads, but few
-// enough that a vocabulary of 128k does not need hundreds of megabytes.
-constexpr int64_t kLogitRows = 64;
-
-}  // namespace
-
 std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
                                            std::span<const Token> ids,
                                            int64_t first_target,
@@ -23,27 +15,22 @@ std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
   model::Context context(engine_.model(), stack,
                          {.length = inputs, .kv_type = kv_type_},
                          engine_.threads());
-  std::vector<TokenScore> scores(
-      static_cast<size_t>(inputs + 1 - first_target));
-  const auto V = static_cast<size_t>(vocabulary());
+  std::vector<TokenScore> scores;
   while (context.size() < inputs) {
     const int64_t first = context.size();
     const int64_t T = std::min(context.chunk(), inputs - first);
     context.Forward(
         ids.subspan(static_cast<size_t>(first), static_cast<size_t>(T)));
     // The logits of token `first + t` predict target `first + t + 1`.
-    int64_t row = std::max<int64_t>(0, first_target - 1 - first);
-    while (row < T) {
-      const int64_t rows = std::min(kLogitRows, T - row);
-      const std::span<const float> logits = context.Logits(row, rows);
-      engine_.threads().Run(rows, [&](int64_t r, int64_t) {
-        const int64_t target = first + row + r + 1;
-        scores[static_cast<size_t>(target - first_target)] =
-            ScoreLogits(logits.subspan(static_cast<size_t>(r) * V, V),
-                        ids[static_cast<size_t>(target)]);
-      });
-      row += rows;
-    }
+    const int64_t row = std::clamp<int64_t>(first_target - 1 - first, 0, T);
+    const std::vector<TokenScore> some =
+        ScoreRows(engine_.threads(),
+                  ids.subspan(static_cast<size_t>(first + row + 1),
+                              static_cast<size_t>(T - row)),
+                  vocabulary(), [&](int64_t from, int64_t rows) {
+                    return context.Logits(row + from, rows);
+                  });
+    scores.insert(scores.end(), some.begin(), some.end());
     on_tokens(T, Work(stack, first, T));
   }
   kv_bytes_ = context.sequence().KvBytes();

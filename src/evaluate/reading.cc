@@ -135,25 +135,13 @@ AnswerScore ScoreOf(std::span<const TokenScore> tokens) {
   return score;
 }
 
-// Scores rows [0, targets.size()) of the last pass from `first_row` on.
-std::vector<TokenScore> ScoreRows(engine::Engine& engine, int64_t first_row,
-                                  std::span<const Token> targets) {
-  // Enough rows to use all threads, few enough for a vocabulary of 262144.
-  constexpr int64_t kRows = 64;
-  const auto V = static_cast<size_t>(engine.model().config().V);
-  const auto n = static_cast<int64_t>(targets.size());
-  std::vector<TokenScore> scores(targets.size());
-  for (int64_t row = 0; row < n; row += kRows) {
-    const int64_t rows = std::min(kRows, n - row);
-    const std::span<const float> logits =
-        engine.workspace().Logits(first_row + row, rows);
-    engine.threads().Run(rows, [&](int64_t r, int64_t) {
-      const auto target = static_cast<size_t>(row + r);
-      scores[target] = ScoreLogits(
-          logits.subspan(static_cast<size_t>(r) * V, V), targets[target]);
-    });
-  }
-  return scores;
+// Scores the targets of the rows of the last pass from `first_row` on.
+std::vector<TokenScore> ScoreLastPass(engine::Engine& engine, int64_t first_row,
+                                      std::span<const Token> targets) {
+  return ScoreRows(engine.threads(), targets, engine.model().config().V,
+                   [&](int64_t first, int64_t rows) {
+                     return engine.workspace().Logits(first_row + first, rows);
+                   });
 }
 
 // Reads ids after what `sequence` has and scores the last `targets` of
@@ -176,7 +164,7 @@ std::vector<TokenScore> ReadAndScore(engine::Engine& engine,
         wanted};
     model::Forward(engine.model(), {&slice, 1}, engine.workspace());
     first += T;
-    const std::vector<TokenScore> scored = ScoreRows(
+    const std::vector<TokenScore> scored = ScoreLastPass(
         engine, 0,
         std::span(following).subspan(static_cast<size_t>(first - wanted),
                                      static_cast<size_t>(wanted)));
@@ -366,7 +354,7 @@ ReadingScores Read(engine::Engine& engine, const position::Stack& stack,
     int64_t row = 0;
     for (size_t i = 0; i < ids.size(); ++i, ++q) {
       const Question& question = reading.questions[q];
-      result.answers[q] = ScoreOf(ScoreRows(engine, row, question.answer));
+      result.answers[q] = ScoreOf(ScoreLastPass(engine, row, question.answer));
       row += static_cast<int64_t>(question.answer.size());
     }
     read(tokens);

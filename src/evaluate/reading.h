@@ -4,9 +4,9 @@
 // question is asked in a fork of the keys and values, so that twenty hidden
 // numbers cost hardly more than one reading. The questions:
 //
-//   needle   " The secret code of the lion is 48213." stands somewhere in the
-//            text; the end asks for it. As many needles as wanted, evenly
-//            spread over the part that is not scored.
+//   needle   " The secret code of the lion is 48213.", said twice, stands
+//            somewhere in the text; the end asks for it. As many needles as
+//            wanted, evenly spread over the part that is not scored.
 //   passage  a passage from near the beginning comes again; its last tokens
 //            are scored. Only who finds it there predicts them well.
 //   trace    "the value of birch is the value of amber" and the like: a number

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "base/parallel.h"
 #include "base/token.h"
 #include "position/model_positions.h"
 #include "position/plan.h"
@@ -29,6 +30,14 @@ struct TokenScore {
 // Scores `logits` [V] against the token that follows. Of equal logits the first
 // counts as the most likely. Sums are formed in float64.
 TokenScore ScoreLogits(std::span<const float> logits, Token target);
+
+// Scores the targets of rows 0, 1, ... of a pass. `logits` gives the logits
+// [rows, vocabulary] of rows [first, first + rows), a few rows at a time, so
+// that a vocabulary of 262144 does not need hundreds of megabytes.
+std::vector<TokenScore> ScoreRows(
+    ParallelFor& threads, std::span<const Token> targets, int64_t vocabulary,
+    const std::function<std::span<const float>(int64_t first, int64_t rows)>&
+        logits);
 
 using OnTokens = std::function<void(int64_t tokens, double work)>;
 

@@ -63,51 +63,55 @@ std::vector<double> MeansOf(const ByFile& pieces) {
 }
 
 constexpr std::array kMetrics = {
-    Metric{"loss", "loss of the text's last targets", "nats", 3, Best::kLow,
+    // Loss of the text's last targets, nats
+    Metric{"loss", 3, Best::kLow,
            [](const Row& row, int64_t) { return Number(row.loss); }},
-    Metric{"right", "the text's last targets right", "%", 1, Best::kHigh,
+    // The text's last targets right, %
+    Metric{"right", 1, Best::kHigh,
            [](const Row& row, int64_t) { return Number(100 * row.accuracy); }},
-    Metric{"rare_loss",
-           "loss of targets that occurred only more than N tokens ago", "nats",
-           3, Best::kLow,
+    // Loss of targets that occurred only more than N tokens ago, nats
+    Metric{"rare_loss", 3, Best::kLow,
            [](const Row& row, int64_t) {
              return row.rare > 0 ? Number(row.rare_loss) : std::nullopt;
            }},
-    Metric{"passage_loss", "loss of the passage that comes back", "nats", 3,
-           Best::kLow,
+    // Loss of the passage that comes back, nats
+    Metric{"passage_loss", 3, Best::kLow,
            [](const Row& row, int64_t) { return Number(row.passage_loss); }},
-    Metric{"passage_right", "tokens of the passage that comes back right", "%",
-           1, Best::kHigh,
+    // Tokens of the passage that comes back right, %
+    Metric{"passage_right", 1, Best::kHigh,
            [](const Row& row, int64_t) {
              return Number(100 * row.passage_accuracy);
            }},
-    Metric{"needle_loss", "loss of the hidden numbers", "nats", 3, Best::kLow,
+    // Loss of the hidden numbers, nats
+    Metric{"needle_loss", 3, Best::kLow,
            [](const Row& row, int64_t) { return LossOf(NeedlesOf(row, 0)); }},
-    Metric{"needles_right", "hidden numbers found whole", "%", 1, Best::kHigh,
+    // Hidden numbers found whole, %
+    Metric{"needles_right", 1, Best::kHigh,
            [](const Row& row, int64_t) { return RightOf(NeedlesOf(row, 0)); }},
-    Metric{"far_needle_loss", "loss of numbers hidden more than N tokens ago",
-           "nats", 3, Best::kLow,
+    // Loss of numbers hidden more than N tokens ago, nats
+    Metric{"far_needle_loss", 3, Best::kLow,
            [](const Row& row, int64_t N) { return LossOf(NeedlesOf(row, N)); }},
+    // Numbers hidden more than N tokens ago found, %
     Metric{
-        "far_needles_right", "numbers hidden more than N tokens ago found", "%",
-        1, Best::kHigh,
+        "far_needles_right", 1, Best::kHigh,
         [](const Row& row, int64_t N) { return RightOf(NeedlesOf(row, N)); }},
-    Metric{
-        "traces_right", "values traced through the text", "%", 1, Best::kHigh,
-        [](const Row& row, int64_t) {
-          return row.traces.empty() ? std::nullopt : Number(Right(row.traces));
-        }},
-    Metric{"seconds", "seconds to read the text", "s", 1, Best::kNone,
+    // Values traced through the text, %
+    Metric{"traces_right", 1, Best::kHigh,
+           [](const Row& row, int64_t) {
+             return row.traces.empty() ? std::nullopt
+                                       : Number(Right(row.traces));
+           }},
+    // Seconds to read the text, s
+    Metric{"seconds", 1, Best::kNone,
            [](const Row& row, int64_t) { return Number(row.seconds); }},
-    Metric{"mib", "keys and values", "MiB", 1, Best::kNone,
+    // Keys and values, MiB
+    Metric{"mib", 1, Best::kNone,
            [](const Row& row, int64_t) {
              return Number(static_cast<double>(row.kv_bytes) / 1048576.0);
            }},
 };
 
 }  // namespace
-
-std::span<const Metric> Metrics() { return kMetrics; }
 
 const Metric& MetricOf(std::string_view name) {
   std::string names;

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,15 +20,11 @@ namespace ropewalk::study {
 // One number of a row.
 struct Metric {
   std::string_view name;  // "passage_right"
-  std::string_view what;  // "passage that comes back, tokens right"
-  std::string_view unit;  // "%"
   int digits = 3;
   report::Best best = report::Best::kLow;
   // nullopt if the row has no such number.
   std::optional<double> (*of)(const Row& row, int64_t N) = nullptr;
 };
-
-std::span<const Metric> Metrics();
 
 // Throws std::invalid_argument that lists the names.
 const Metric& MetricOf(std::string_view name);

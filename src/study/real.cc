@@ -98,10 +98,9 @@ std::vector<Text> ReadCorpus(
     for (const std::string& set : names) {
       for (const auto& [name, ids] : sets[set]) {
         const auto n = static_cast<int64_t>(ids.size());
-        // In the middle of equal parts of the file: notes and licences stand
-        // at its ends.
-        // A piece that would overlap the one before is left out: both would
-        // score the same words.
+        // Pieces end in the middle of equal parts of the file: notes and
+        // licences stand at its ends. A piece that would overlap the one before
+        // is left out: both would score the same words.
         const auto end_of = [&](int64_t p) {
           return std::max(options.least,
                           n * (2 * p + 1) / (2 * options.pieces));
@@ -193,7 +192,5 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
     callbacks.on_row(row);
   }
 }
-
-int64_t TokensOf(const RealJob& job) { return job.length; }
 
 }  // namespace ropewalk::study

@@ -85,9 +85,6 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
              const RealOptions& options, const Run& run, Rows& rows,
              const RealCallbacks& callbacks);
 
-// The tokens that one job passes through the model, about.
-int64_t TokensOf(const RealJob& job);
-
 }  // namespace ropewalk::study
 
 #endif  // ROPEWALK_STUDY_REAL_H_

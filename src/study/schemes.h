@@ -32,8 +32,8 @@ inline constexpr const char* kString = "STRING";
 // What `tune` found for the model at hand, where its folder has a tuned.toml.
 inline constexpr const char* kTuned = "tuned";
 
-// In the order of the tables. `tuned`: the path of a stack file, or nothing,
-// which names a row of that scheme that nobody can read.
+// In the order of the tables. `tuned` is the path of a stack file; without one
+// the row `tuned` has no spelling and is not read.
 std::vector<Condition> Conditions(int64_t N, const std::string& tuned = {});
 
 }  // namespace ropewalk::study

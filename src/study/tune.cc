@@ -135,7 +135,6 @@ class Searcher {
       if (options_.acts[i]) acting.push_back(i);
     }
     std::vector<std::string> layers = Uniform(law.Spelling()).layers;
-    std::vector<bool> sees_far(acting.size(), true);
     for (size_t parts = 3; parts <= acting.size(); parts *= 2) {
       for (size_t p = 0; p < parts; ++p) {
         const size_t first = acting.size() * p / parts;
@@ -144,19 +143,18 @@ class Searcher {
         std::string numbers;
         for (size_t i = first; i < last; ++i) {
           // What is blind already is given sight again, and the reverse.
-          changed[acting[i]] = sees_far[i] ? kNear : law.Spelling();
+          std::string& spelling = changed[acting[i]];
+          spelling = spelling == kNear ? law.Spelling() : kNear;
         }
         for (size_t i = 0; i < acting.size(); ++i) {
           if (changed[acting[i]] == kNear) {
             numbers += (numbers.empty() ? "" : ",") + std::to_string(acting[i]);
           }
         }
-        if (!Consider({law.Spelling() + ", layers " + numbers + " " + kNear,
-                       changed})) {
-          continue;
+        if (Consider({law.Spelling() + ", layers " + numbers + " " + kNear,
+                      changed})) {
+          layers = changed;
         }
-        layers = changed;
-        for (size_t i = first; i < last; ++i) sees_far[i] = !sees_far[i];
       }
     }
   }

@@ -3,22 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "lab/studies/comparison.h"
+#include "lab/studies/lines_for_test.h"
 
 namespace ropewalk::lab::studies {
 namespace {
-
-Measurement Line(const std::string& row, uint64_t seed, double value,
-                 double error = 0) {
-  return {.row = row,
-          .seed = seed,
-          .set = "natural",
-          .length = 8,
-          .metric = "accuracy",
-          .value = value,
-          .error = error};
-}
-
-CellKey Cell(const std::string& row) { return {.row = row, .length = 8}; }
 
 // Base has three seeds, with a spread of 1; a, b and c have one seed. 0.98 is
 // the margin between a and b, 0.832 that between a and c.

@@ -4,23 +4,12 @@
 
 #include <cmath>
 
+#include "lab/studies/lines_for_test.h"
+
 namespace ropewalk::lab::studies {
 namespace {
 
 using Kind = Difference::Test;
-
-Measurement Line(const std::string& row, uint64_t seed, double value,
-                 double error = 0) {
-  return {.row = row,
-          .seed = seed,
-          .set = "natural",
-          .length = 8,
-          .metric = "accuracy",
-          .value = value,
-          .error = error};
-}
-
-CellKey Cell(const std::string& row) { return {.row = row, .length = 8}; }
 
 // Differences 1.1, 1 and 0.9: the mean 1, the deviation 0.1, so the margin is
 // 4.303 * 0.1 / sqrt(3) = 0.2484. The seeds themselves differ by 5.
