@@ -26,9 +26,10 @@ struct Tasks {
   int64_t partials = 0;
 };
 
-void AddRows(const BandedAttention& attention, Share share, DType type,
-             Tasks& tasks) {
-  int64_t first = share.slice->store->size() + share.slice->store->frame();
+// Adds the slots that a share sees of its store, or of its memory, in parts.
+void AddSlots(const BandedAttention& attention, Share share, DType type,
+              Tasks& tasks) {
+  int64_t first = share.FilledSlots();
   int64_t last = 0;
   for (const BandView& view : BandViewsOf(attention, share)) {
     const Bounds bounds =
@@ -39,12 +40,28 @@ void AddRows(const BandedAttention& attention, Share share, DType type,
   const int64_t step = PartSlots(attention.shape(), type);
   const int64_t begin = first / step;
   const int64_t end = std::max(begin + 1, (last + step - 1) / step);
-  tasks.row_groups.push_back(tasks.rows.size());
   for (int64_t part = begin; part < end; ++part) {
     share.first_slot = part * step;
     share.last_slot = (part + 1) * step;
-    share.part = end - begin > 1 ? tasks.partials++ : -1;
     tasks.rows.push_back(share);
+  }
+}
+
+void AddRows(const BandedAttention& attention, Share share, DType type,
+             Tasks& tasks) {
+  const size_t begin = tasks.rows.size();
+  tasks.row_groups.push_back(begin);
+  if (share.slice->memories != nullptr) {
+    for (const MemoryPart& part : share.slice->memories->parts) {
+      share.memory = &part;
+      AddSlots(attention, share, type, tasks);
+    }
+    share.memory = nullptr;
+  }
+  AddSlots(attention, share, type, tasks);
+  if (tasks.rows.size() == begin + 1) return;
+  for (size_t at = begin; at < tasks.rows.size(); ++at) {
+    tasks.rows[at].part = tasks.partials++;
   }
 }
 
@@ -81,7 +98,7 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
   if (slices.empty()) return;
   const DType type = slices.front().store->type();
   const size_t bands = plan_->bands.size();
-  std::vector<RotationRows> rows(slices.size() * bands);
+  std::vector<RotationRows> rows(slices.size() * (bands + 1));
   Tasks tasks;
   for (size_t s = 0; s < slices.size(); ++s) {
     const QuerySlice& slice = slices[s];
@@ -92,11 +109,18 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
                    slice.tables->size() >= slice.T);
     for (size_t b = 0; b < bands; ++b) {
       const position::Band& band = plan_->bands[b];
-      rows[s * bands + b] = slice.tables->Get(
+      rows[s * (bands + 1) + b] = slice.tables->Get(
           band.query, plan_->tables[static_cast<size_t>(band.table)]);
+    }
+    if (slice.memories != nullptr) {
+      ROPEWALK_CHECK(slice.memories->type == type);
+      rows[s * (bands + 1) + bands] =
+          slice.tables->Get(slice.memories->query, slice.memories->table);
     }
     const int64_t padding = slice.T - RealTokens(slice);
     std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);
+    const int64_t memory_tokens =
+        slice.memories == nullptr ? 0 : slice.memories->tokens;
     const bool few = RealTokens(slice) <= RowTokens(shape_);
     const int64_t tokens =
         few ? RowTokens(shape_) : StripWorker::Tokens(shape_, type);
@@ -105,11 +129,12 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
       for (int64_t g = 0; g < shape_.G; ++g) {
         const Share share{
             .slice = &slice,
-            .rows = std::span(rows).subspan(s * bands, bands),
+            .rows = std::span(rows).subspan(s * (bands + 1), bands + 1),
             .g = g,
             .begin = begin,
             .end = end,
-            .cost = std::min(first + end, reach_) * (end - begin)};
+            .cost = (std::min(first + end, reach_) + memory_tokens) *
+                    (end - begin)};
         if (few) {
           AddRows(*this, share, type, tasks);
         } else {

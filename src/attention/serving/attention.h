@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "attention/serving/kv_store.h"
+#include "attention/serving/memory_keys.h"
 #include "attention/serving/rotation_tables.h"
 #include "base/aligned.h"
 #include "base/parallel.h"
@@ -38,6 +39,8 @@ struct QuerySlice {
   // store->size() - T + t. Negative ids are left padding; their output is 0.
   const KvStore* store = nullptr;
   RotationTables* tables = nullptr;  // for those ids, as given to Append
+  // What the queries attend to beside the store, of the same type; or null.
+  const LayerMemories* memories = nullptr;
 };
 
 // Memory for the workers of a call; it grows as needed and is used again.
@@ -78,10 +81,17 @@ class BandedAttention {
 
   int64_t KeyStoreCount() const { return key_stores_; }
 
+  // The band of memories, which comes after those of the plan: an index into
+  // arrays that have a place for each band.
+  int64_t MemoryBand() const {
+    return static_cast<int64_t>(plan_->bands.size());
+  }
+
   // Computes output = softmax(cap(head_scale s(i) factor scores)) values for
   // every slice, with the factor and the cap of the shape (ReferenceScore).
   // `head_scale` [H] multiplies the scores of each head (the learned log n
-  // scale); null stands for 1. All stores have this plan and one type.
+  // scale); null stands for 1. All stores have this plan and one type. Memories
+  // come before the store: LayerMemories says how their scores differ.
   void Attend(std::span<const QuerySlice> slices, const float* head_scale,
               ParallelFor& threads, AttentionScratch& scratch) const;
 

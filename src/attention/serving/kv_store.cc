@@ -190,13 +190,18 @@ void KvStore::Append(const float* keys, const float* values, int64_t T,
 const void* KvStore::KeyPanels(int64_t store, int64_t tile, int64_t g) const {
   const uint8_t* data = keys_[static_cast<size_t>(store)].At(tile);
   ROPEWALK_CHECK(data != nullptr);
-  return data + g * KeyHeadBytes();
+  return KeyPanelsIn(data, g);
 }
 
 const void* KvStore::Values(int64_t tile, int64_t g, int64_t block) const {
   const uint8_t* data = values_.At(tile);
   ROPEWALK_CHECK(data != nullptr);
-  return data + g * ValueHeadBytes() +
+  return ValuesIn(data, g, block);
+}
+
+const void* KvStore::ValuesIn(const uint8_t* tile, int64_t g,
+                              int64_t block) const {
+  return tile + g * ValueHeadBytes() +
          block * kernels::ValueBytes(type_, kTile, kValueBlock);
 }
 

@@ -135,6 +135,12 @@ class KvStore {
   // block of its values in a tile. The tile must be within reach.
   const void* KeyPanels(int64_t store, int64_t tile, int64_t g) const;
   const void* Values(int64_t tile, int64_t g, int64_t block) const;
+  // The same within a tile that lies elsewhere: of a memory, of this type and
+  // shape.
+  const void* KeyPanelsIn(const uint8_t* tile, int64_t g) const {
+    return tile + g * KeyHeadBytes();
+  }
+  const void* ValuesIn(const uint8_t* tile, int64_t g, int64_t block) const;
 
   // The stored key [D] and value [ValueWidth()] of id j, as floats.
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;

@@ -56,8 +56,7 @@ RowWorker::RowWorker(const BandedAttention& attention, DType type,
       type_(type),
       head_scale_(head_scale),
       capacity_(Capacity(shape_)) {
-  const auto bands = static_cast<int64_t>(attention.plan().bands.size());
-  const int64_t rows = bands * capacity_;
+  const int64_t rows = (attention.MemoryBand() + 1) * capacity_;
   const bool quants = type == DType::kQ8_0;
   queries_ = arena.Take(rows * shape_.D);
   quants_ = arena.Take<int16_t>(quants ? rows * PairWidth(shape_.D) : 0);
@@ -74,7 +73,7 @@ void RowWorker::Run(const Share& share, float* partial) {
   share_ = share;
   views_ = BandViewsOf(attention_, share);
   bounds_.clear();
-  rotated_.assign(attention_.plan().bands.size(), false);
+  rotated_.assign(static_cast<size_t>(attention_.MemoryBand() + 1), false);
   rows_ = share.tokens() * shape_.Group();
   const int64_t width = shape_.ValueWidth();
   int64_t first = share.last_slot;
@@ -106,19 +105,18 @@ void RowWorker::Run(const Share& share, float* partial) {
                             .scores_stride = kTile,
                             .output_stride = width});
     for (int64_t b = 0; b < shape_.ValueBlocks(); ++b) {
-      kernels::RowValues(
-          {.type = type_,
-           .values = share.slice->store->Values(tile, share.g, b),
-           .keys = kTile,
-           .columns = shape_.BlockWidth(b),
-           .first = column,
-           .last = column + columns,
-           .weights = scores_,
-           .rows = rows_,
-           .stride = kTile,
-           .output = output_ + b * kValueBlock,
-           .output_stride = width,
-           .next = Next(tile, b, last)});
+      kernels::RowValues({.type = type_,
+                          .values = share.Values(tile, b),
+                          .keys = kTile,
+                          .columns = shape_.BlockWidth(b),
+                          .first = column,
+                          .last = column + columns,
+                          .weights = scores_,
+                          .rows = rows_,
+                          .stride = kTile,
+                          .output = output_ + b * kValueBlock,
+                          .output_stride = width,
+                          .next = Next(tile, b, last)});
     }
   }
   if (partial == nullptr) {
@@ -135,7 +133,11 @@ void RowWorker::Run(const Share& share, float* partial) {
     return;
   }
   const Partial to = PartialAt(shape_, partial);
-  std::copy_n(maxima_, rows_, to.maxima);
+  // A bias raises the scores of all keys of the part alike.
+  const float bias =
+      share.memory == nullptr ? 0 : MemoryBias(*share.slice->memories);
+  std::transform(maxima_, maxima_ + rows_, to.maxima,
+                 [&](float most) { return most + bias; });
   std::copy_n(sums_, rows_, to.sums);
   std::copy_n(output_, rows_ * width, to.output);
 }
@@ -180,14 +182,11 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
 // The address that is read after a block of values, for prefetching: the next
 // block or, after the last block, keys of the next tile.
 const void* RowWorker::Next(int64_t tile, int64_t block, int64_t last) const {
-  const KvStore& store = *share_.slice->store;
-  if (block + 1 < shape_.ValueBlocks()) {
-    return store.Values(tile, share_.g, block + 1);
-  }
+  if (block + 1 < shape_.ValueBlocks()) return share_.Values(tile, block + 1);
   const int64_t first = (tile + 1) * kTile;
   for (size_t v = 0; v < views_.size() && first < last; ++v) {
     if (bounds_[v].Touches(first, first + 1)) {
-      return store.KeyPanels(views_[v].store, tile + 1, share_.g);
+      return share_.KeyPanels(views_[v].store, tile + 1);
     }
   }
   return nullptr;
@@ -241,7 +240,7 @@ void RowWorker::Product(const BandView& view, int64_t tile, int64_t first,
   const int64_t column = tile * kTile;
   kernels::RowScores(
       {.type = type_,
-       .panels = share_.slice->store->KeyPanels(view.store, tile, share_.g),
+       .panels = share_.KeyPanels(view.store, tile),
        .first = (first - column) / kernels::kKeyPanel,
        .last = (last - column + kernels::kKeyPanel - 1) / kernels::kKeyPanel,
        .queries = {.rows = queries_ + row * D,
@@ -252,7 +251,7 @@ void RowWorker::Product(const BandView& view, int64_t tile, int64_t first,
                    .D = D},
        .scores = scores,
        .stride = kTile,
-       .next = share_.slice->store->Values(tile, share_.g, 0)});
+       .next = share_.Values(tile, 0)});
   if (shape_.softcap == 0) return;
   // The cap comes before masking, because the cap of -inf is finite.
   for (int64_t r = 0; r < rows_; ++r) {

@@ -63,7 +63,7 @@ class RowWorker {
   int64_t capacity_;  // most rows of a share
   int64_t rows_ = 0;
 
-  float* queries_;   // [bands, capacity, D]
+  float* queries_;   // [bands + 1, capacity, D], the last for memories
   int16_t* quants_;  // queries as integers, for q8_0
   float* quant_scales_;
   float* scores_;  // [rows, kTile]

@@ -8,6 +8,12 @@ namespace ropewalk::attention {
 
 std::vector<BandView> BandViewsOf(const BandedAttention& attention,
                                   const Share& share) {
+  if (share.memory != nullptr) {
+    // Memories have a place for their keys behind those of the key stores.
+    return {{.band = attention.MemoryBand(),
+             .store = attention.KeyStoreCount(),
+             .segment = {share.memory->first, share.memory->last, 0}}};
+  }
   std::vector<BandView> views;
   const auto& bands = attention.plan().bands;
   const std::vector<Segment> segments = share.slice->store->Segments();
@@ -30,13 +36,18 @@ void RotateQueries(const BandedAttention& attention, const Share& share,
   const HeadShape& shape = attention.shape();
   const int64_t D = shape.D;
   const RotationRows& angles = share.rows[static_cast<size_t>(band)];
-  const double factor = std::numbers::log2e * shape.ScoreFactor();
+  double factor = std::numbers::log2e * shape.ScoreFactor();
+  if (band == attention.MemoryBand()) {
+    factor *= share.slice->memories->sharpness;
+  }
+  const int64_t before = share.MemoryTokens();
   for (int64_t r = 0; r < count; ++r) {
     const int64_t t = (first + r) / shape.Group();
     const int64_t head = share.g * shape.Group() + (first + r) % shape.Group();
     const int64_t row = share.begin + t;
     const double learned = head_scale == nullptr ? 1 : head_scale[head];
-    const double scale = factor * attention.plan().scale(share.Id(t)) * learned;
+    const double scale =
+        factor * attention.plan().scale(before + share.Id(t)) * learned;
     kernels::Rotate({.x = share.slice->queries + (row * shape.H + head) * D,
                      .y = rows + r * D,
                      .heads = 1,

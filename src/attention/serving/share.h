@@ -21,10 +21,13 @@ namespace ropewalk::attention {
 inline constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 // Tokens [begin, end) of a slice, the query heads of key head g, and the slots
-// [first_slot, last_slot) of the store.
+// [first_slot, last_slot) of the store, or of a part of a memory.
 struct Share {
   const QuerySlice* slice = nullptr;
-  std::span<const RotationRows> rows;  // of the slice, one for each band
+  const MemoryPart* memory = nullptr;  // null: the slice's store
+  // Of the slice: a row for each band of the plan, and one for that of
+  // memories.
+  std::span<const RotationRows> rows;
   int64_t g = 0;
   int64_t begin = 0;
   int64_t end = 0;
@@ -39,6 +42,29 @@ struct Share {
   int64_t Id(int64_t t) const {
     return slice->store->size() - slice->T + begin + t;
   }
+  // The tokens of memories that all queries of the slice attend to.
+  int64_t MemoryTokens() const {
+    return slice->memories == nullptr ? 0 : slice->memories->tokens;
+  }
+  // Slots from here on hold nothing, or old rows that must not be read.
+  int64_t FilledSlots() const {
+    return memory != nullptr ? memory->last
+                             : slice->store->size() + slice->store->frame();
+  }
+  // The panels of keys of a tile in key store `store`, and a block of its
+  // values. Memories have one rotation of keys.
+  const void* KeyPanels(int64_t store, int64_t tile) const {
+    return memory != nullptr
+               ? slice->store->KeyPanelsIn(
+                     memory->keys[static_cast<size_t>(tile)].get(), g)
+               : slice->store->KeyPanels(store, tile, g);
+  }
+  const void* Values(int64_t tile, int64_t block) const {
+    return memory != nullptr
+               ? slice->store->ValuesIn(
+                     memory->values[static_cast<size_t>(tile)].get(), g, block)
+               : slice->store->Values(tile, g, block);
+  }
 };
 
 // A band within one segment of ids. The first view that contains a pair decides
@@ -46,11 +72,12 @@ struct Share {
 struct BandView {
   int64_t band = 0;
   int64_t store = 0;  // the key store that the band reads
-  const position::Selector* selector = nullptr;
+  const position::Selector* selector = nullptr;  // null: all of the segment
   Segment segment;
 
   // The slots that query `id` sees. Neither end decreases as ids grow.
   position::KeyRange Seen(int64_t id) const {
+    if (selector == nullptr) return {segment.first, segment.last};
     const position::KeyRange keys = selector->KeysOf(id);
     const auto clip = [&](int64_t key) {
       return std::clamp(key, segment.first, segment.last) + segment.offset;
@@ -86,10 +113,16 @@ inline Bounds BoundsOf(const BandView& view, int64_t first_id,
 
 // Writes `count` rows [D] of the share, from row `first` on: queries rotated
 // for a band, times s(i), the shape's score factor, the learned scale of the
-// head and log2(e). Rows run over the heads of a token and then over tokens.
+// head and log2(e), and for the band of memories times their sharpness. Rows
+// run over the heads of a token and then over tokens.
 void RotateQueries(const BandedAttention& attention, const Share& share,
                    int64_t band, const float* head_scale, int64_t first,
                    int64_t count, float* rows);
+
+// The bias of memories as a logarithm to base 2.
+inline float MemoryBias(const LayerMemories& memories) {
+  return static_cast<float>(std::numbers::log2e * memories.bias);
+}
 
 // The shape's soft-cap for scores that are logarithms to base 2; 0: no cap.
 inline float SoftCapOf(const HeadShape& shape) {

@@ -36,10 +36,10 @@ StripWorker::StripWorker(const BandedAttention& attention, DType type,
       lanes_(kernels::StripLanes()),
       most_strips_((Tokens(shape_, type) * shape_.Group() + lanes_ - 1) /
                    lanes_),
-      ints_(UsesInts(shape_, type)) {
-  const auto bands = static_cast<int64_t>(attention.plan().bands.size());
+      ints_(UsesInts(shape_, type)),
+      bands_(attention.MemoryBand() + 1) {
   const int64_t D = shape_.D;
-  queries_ = arena.Take((ints_ ? 1 : most_strips_ * bands) * D * lanes_);
+  queries_ = arena.Take((ints_ ? 1 : most_strips_ * bands_) * D * lanes_);
   rows_ = arena.Take(lanes_ * std::max(D, kValueBlock));
   weights_ = arena.Take((ints_ ? 1 : most_strips_) * kTile * lanes_);
   output_ = arena.Take(most_strips_ * shape_.ValueWidth() * lanes_);
@@ -50,7 +50,7 @@ StripWorker::StripWorker(const BandedAttention& attention, DType type,
   limits_ =
       arena.Take<int32_t>(most_strips_ * MostViews(attention) * 2 * lanes_);
   const bool plain = type == DType::kF32;
-  const int64_t stores = attention.KeyStoreCount();
+  const int64_t stores = attention.KeyStoreCount() + 1;
   keys_ = arena.Take(plain || ints_ ? 0 : stores * kTile * D);
   values_ = arena.Take(plain ? 0 : kTile * kValueBlock);
   unpacked_.resize(static_cast<size_t>(stores));
@@ -58,12 +58,11 @@ StripWorker::StripWorker(const BandedAttention& attention, DType type,
 }
 
 void StripWorker::TakeInts(Arena& arena) {
-  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
-  const int64_t stores = attention_.KeyStoreCount();
+  const int64_t stores = attention_.KeyStoreCount() + 1;
   words_ = kernels::IntWords(type_, shape_.D);
   blocks_ = kernels::QuantBlocks(shape_.D);
-  int_queries_ = arena.Take<int32_t>(most_strips_ * bands * words_ * lanes_);
-  query_scales_ = arena.Take(most_strips_ * bands * blocks_ * lanes_);
+  int_queries_ = arena.Take<int32_t>(most_strips_ * bands_ * words_ * lanes_);
+  query_scales_ = arena.Take(most_strips_ * bands_ * blocks_ * lanes_);
   int_keys_.words = arena.Take<int32_t>(stores * kTile * words_);
   int_keys_.scales = arena.Take(stores * kTile * blocks_);
   int_keys_.starts = arena.Take<int32_t>(stores * kTile * blocks_);
@@ -86,11 +85,28 @@ kernels::StripState StripWorker::State(int64_t s) const {
 
 void StripWorker::Run(const Share& share) {
   Begin(share);
+  if (const LayerMemories* memories = share.slice->memories) {
+    for (const MemoryPart& part : memories->parts) {
+      share_.memory = &part;
+      AddKeys();
+    }
+    share_.memory = nullptr;
+    // To raise the scores so far is to raise what was subtracted from them.
+    const float bias = MemoryBias(*memories);
+    const auto lanes = static_cast<int64_t>(strips_.size()) * lanes_;
+    for (int64_t l = 0; l < lanes; ++l) top_[l] += bias;
+  }
+  AddKeys();
+  Write();
+}
+
+void StripWorker::AddKeys() {
+  Enter();
   int64_t first = std::numeric_limits<int64_t>::max();
   int64_t last = 0;
   for (const BandView& view : views_) {
     const Bounds bounds =
-        BoundsOf(view, share.Id(0), share.Id(share.tokens() - 1));
+        BoundsOf(view, share_.Id(0), share_.Id(share_.tokens() - 1));
     first = std::min(first, bounds.any.first);
     last = std::max(last, bounds.any.last);
   }
@@ -107,15 +123,10 @@ void StripWorker::Run(const Share& share) {
     }
     if (any) Weigh(tile);
   }
-  Write();
 }
 
 void StripWorker::Begin(const Share& share) {
   share_ = share;
-  views_ = BandViewsOf(attention_, share);
-  origin_ = views_.empty() ? 0 : views_.front().Seen(share.Id(0)).last;
-  std::fill(unpacked_.begin(), unpacked_.end(), -1);
-  packed_values_ = -1;
   const int64_t group = shape_.Group();
   const int64_t rows = share.tokens() * group;
   strips_.resize(static_cast<size_t>((rows + lanes_ - 1) / lanes_));
@@ -124,14 +135,24 @@ void StripWorker::Begin(const Share& share) {
     Strip& strip = strips_[s];
     strip.first_token = number * lanes_ / group;
     strip.last_token = (std::min(rows, (number + 1) * lanes_) - 1) / group;
+    strip.rotated.assign(static_cast<size_t>(bands_), false);
+    kernels::ClearStrip(State(number));
+  }
+}
+
+void StripWorker::Enter() {
+  views_ = BandViewsOf(attention_, share_);
+  origin_ = views_.empty() ? 0 : views_.front().Seen(share_.Id(0)).last;
+  std::fill(unpacked_.begin(), unpacked_.end(), -1);
+  packed_values_ = -1;
+  for (size_t s = 0; s < strips_.size(); ++s) {
+    Strip& strip = strips_[s];
     strip.bounds.clear();
     for (size_t v = 0; v < views_.size(); ++v) {
-      strip.bounds.push_back(BoundsOf(views_[v], share.Id(strip.first_token),
-                                      share.Id(strip.last_token)));
-      FillLimits(number, v);
+      strip.bounds.push_back(BoundsOf(views_[v], share_.Id(strip.first_token),
+                                      share_.Id(strip.last_token)));
+      FillLimits(static_cast<int64_t>(s), v);
     }
-    strip.rotated.assign(attention_.plan().bands.size(), false);
-    kernels::ClearStrip(State(number));
   }
 }
 
@@ -164,9 +185,8 @@ void StripWorker::FillLimits(int64_t s, size_t view) {
 // Queries [D, lanes] of a strip, rotated for a band. In integers they are only
 // the way to IntPieceOf's.
 const float* StripWorker::Queries(int64_t s, int64_t band) {
-  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
   const int64_t D = shape_.D;
-  float* queries = queries_ + (ints_ ? 0 : s * bands + band) * D * lanes_;
+  float* queries = queries_ + (ints_ ? 0 : s * bands_ + band) * D * lanes_;
   Strip& strip = strips_[static_cast<size_t>(s)];
   if (strip.rotated[static_cast<size_t>(band)]) return queries;
   strip.rotated[static_cast<size_t>(band)] = true;
@@ -180,7 +200,7 @@ const float* StripWorker::Queries(int64_t s, int64_t band) {
 }
 
 const float* StripWorker::Keys(int64_t store, int64_t tile) {
-  const void* stored = share_.slice->store->KeyPanels(store, tile, share_.g);
+  const void* stored = share_.KeyPanels(store, tile);
   if (type_ == DType::kF32) return static_cast<const float*>(stored);
   float* keys = keys_ + store * kTile * shape_.D;
   auto& unpacked = unpacked_[static_cast<size_t>(store)];
@@ -195,8 +215,7 @@ const float* StripWorker::Keys(int64_t store, int64_t tile) {
 kernels::IntPiece StripWorker::IntPieceOf(int64_t s, size_t view,
                                           int64_t tile) {
   const BandView& band_view = views_[view];
-  const auto bands = static_cast<int64_t>(attention_.plan().bands.size());
-  const int64_t at = (s * bands + band_view.band) * lanes_;
+  const int64_t at = (s * bands_ + band_view.band) * lanes_;
   int32_t* queries = int_queries_ + at * words_;
   float* scales = query_scales_ + at * blocks_;
   if (!strips_[static_cast<size_t>(s)]
@@ -211,9 +230,8 @@ kernels::IntPiece StripWorker::IntPieceOf(int64_t s, size_t view,
   auto& packed = unpacked_[static_cast<size_t>(band_view.store)];
   if (packed != tile) {
     packed = tile;
-    kernels::PackIntKeys(
-        type_, share_.slice->store->KeyPanels(band_view.store, tile, share_.g),
-        kTile / kernels::kKeyPanel, shape_.D, keys);
+    kernels::PackIntKeys(type_, share_.KeyPanels(band_view.store, tile),
+                         kTile / kernels::kKeyPanel, shape_.D, keys);
   }
   return {.queries = queries,
           .query_scales = scales,
@@ -317,12 +335,10 @@ void StripWorker::Score(int64_t s, int64_t tile) {
 void StripWorker::PackValues(int64_t tile) {
   if (packed_values_ == tile) return;
   packed_values_ = tile;
-  const KvStore& store = *share_.slice->store;
   const int64_t columns = shape_.ValueWidth();
-  const int64_t filled =
-      std::min(kTile, store.size() + store.frame() - tile * kTile);
-  kernels::UnpackValues(type_, store.Values(tile, share_.g, 0), kTile, columns,
-                        filled, values_);
+  const int64_t filled = std::min(kTile, share_.FilledSlots() - tile * kTile);
+  kernels::UnpackValues(type_, share_.Values(tile, 0), kTile, columns, filled,
+                        values_);
   kernels::PackIntValues(values_, filled, kTile, columns, int_values_,
                          value_scales_);
 }
@@ -354,13 +370,11 @@ void StripWorker::WeighInts(int64_t s) {
 }
 
 void StripWorker::Weigh(int64_t tile) {
-  const KvStore& store = *share_.slice->store;
   // Behind the last token a tile holds old rows, which must not be read.
-  const int64_t filled =
-      std::min(kTile, store.size() + store.frame() - tile * kTile);
+  const int64_t filled = std::min(kTile, share_.FilledSlots() - tile * kTile);
   for (int64_t block = 0; block < shape_.ValueBlocks(); ++block) {
     const int64_t columns = shape_.BlockWidth(block);
-    const void* stored = store.Values(tile, share_.g, block);
+    const void* stored = share_.Values(tile, block);
     const auto* values = static_cast<const float*>(stored);
     if (type_ != DType::kF32) {
       kernels::UnpackValues(type_, stored, kTile, columns, filled, values_);

@@ -50,6 +50,10 @@ class StripWorker {
   };
 
   void Begin(const Share& share);
+  // Adds the keys of share_.memory or, if it is null, of the store.
+  void AddKeys();
+  // Goes over to the keys of share_.memory, or of the store.
+  void Enter();
   void Score(int64_t s, int64_t tile);
   void Weigh(int64_t tile);
   void Write();
@@ -79,10 +83,11 @@ class StripWorker {
   Share share_;
   std::vector<BandView> views_;
   std::vector<Strip> strips_;
-  std::vector<int64_t> unpacked_;  // the tile of each key store in keys_, or -1
-  int64_t origin_ = 0;             // the slot that limits_ count from
+  // The tile in keys_ of each key store, and of memories; -1: none.
+  std::vector<int64_t> unpacked_;
+  int64_t origin_ = 0;  // the slot that limits_ count from
 
-  float* queries_;  // [strips, bands, D, lanes]
+  float* queries_;  // [strips, bands + 1, D, lanes], the last for memories
   float* rows_;     // [lanes, max(D, kValueBlock)]
   float* weights_;  // [strips, kTile, lanes]
   float* output_;   // [strips, width, lanes]
@@ -91,15 +96,17 @@ class StripWorker {
   float* part_;
   double* sum_;
   int32_t* limits_;  // [strips, views, 2, lanes]: first and last slot seen
-  float* keys_;      // [key stores, kTile * D], where not f32
+  float* keys_;      // [key stores + 1, kTile * D], where not f32
   float* values_;    // [kTile, kValueBlock], where not f32
+
+  int64_t bands_;  // those of the plan, and that of memories
 
   // In integers; queries_ then has room for one strip and band, and weights_
   // for one strip.
   int64_t words_ = 0;           // of a query
   int64_t blocks_ = 0;          // with a scale, of a query
-  int32_t* int_queries_;        // [strips, bands, words, lanes]
-  float* query_scales_;         // [strips, bands, blocks, lanes]
+  int32_t* int_queries_;        // [strips, bands + 1, words, lanes]
+  float* query_scales_;         // [strips, bands + 1, blocks, lanes]
   kernels::IntKeys int_keys_;   // of the tile, for each key store
   int32_t* int_values_;         // [kTile / 2, columns]
   float* value_scales_;         // [kTile]
