@@ -82,6 +82,13 @@ class Engine {
   // keys that describe the model. Computed on first use.
   const std::string& Hash();
 
+  // How the engine multiplies with block types, "integer" or "float32". Keys
+  // and values differ between the two by more than rounding, so files of them
+  // say it.
+  std::string Products() const {
+    return model_.interleaved() ? "integer" : "float32";
+  }
+
   // Resolves a scheme for `length` tokens. Throws std::invalid_argument if it
   // is not defined for this model or, unless `allow_failing`, if it is known to
   // fail at `length`. Sessions with the same scheme and length share the plans.

@@ -1,8 +1,6 @@
 #include "engine/prompt_cache.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_fields.h"
 
 namespace ropewalk::engine {
 namespace {
@@ -27,12 +26,7 @@ using formats::SafetensorsFile;
 using formats::SafeType;
 
 constexpr const char* kVersion = "3";
-
-// How the engine multiplies with block types. Keys and values differ between
-// the two, by more than rounding.
-std::string ProductsOf(const Engine& engine) {
-  return engine.model().interleaved() ? "integer" : "float32";
-}
+constexpr const char* kKind = "prompt cache";
 
 std::string HashOf(const position::Stack& stack) {
   ContentHash hash;
@@ -78,26 +72,11 @@ std::span<const std::byte> Bytes(const std::vector<T>& numbers) {
   return std::as_bytes(std::span(numbers));
 }
 
-template <typename T>
-std::vector<T> Numbers(const SafetensorsFile& file, const std::string& name,
-                       SafeType type) {
-  const SafeTensor& tensor = file.Get(name);
-  if (tensor.type != type || tensor.shape.size() != 1) {
-    throw FormatError(file.path(), 0,
-                      "tensor '" + name + "' must be one row of numbers");
-  }
-  std::vector<T> numbers(static_cast<size_t>(tensor.elements));
-  if (!numbers.empty()) {
-    std::memcpy(numbers.data(), tensor.bytes.data(), tensor.bytes.size());
-  }
-  return numbers;
-}
-
 std::vector<KvImage::Tile> TilesOf(const SafetensorsFile& file,
                                    const std::string& name,
                                    int64_t tile_bytes) {
   const auto numbers =
-      Numbers<int64_t>(file, NumbersName(name), SafeType::kI64);
+      formats::Numbers<int64_t>(file, NumbersName(name), SafeType::kI64);
   const SafeTensor& tensor = file.Get(name);
   if (tensor.type != SafeType::kU8 ||
       tensor.shape != std::vector<int64_t>{static_cast<int64_t>(numbers.size()),
@@ -116,12 +95,7 @@ std::vector<KvImage::Tile> TilesOf(const SafetensorsFile& file,
 }
 
 const std::string& Field(const SafetensorsFile& file, const std::string& key) {
-  const auto at = file.metadata().find(key);
-  if (at == file.metadata().end()) {
-    throw FormatError(file.path(), 0,
-                      "key '" + key + "' is missing: not a prompt cache");
-  }
-  return at->second;
+  return formats::Field(file, key, kKind);
 }
 
 void RequireSame(const SafetensorsFile& file, const std::string& key,
@@ -129,19 +103,6 @@ void RequireSame(const SafetensorsFile& file, const std::string& key,
   Require(Field(file, key) == want, "prompt cache '" + file.path() + "' " +
                                         what +
                                         "; name another file, or delete it");
-}
-
-int64_t NumberField(const SafetensorsFile& file, const std::string& key) {
-  const std::string& text = Field(file, key);
-  int64_t number = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 0) {
-    throw FormatError(file.path(), 0,
-                      "'" + key + "' must be a number of at least 0, got '" +
-                          Printable(text, 40) + "'");
-  }
-  return number;
 }
 
 }  // namespace
@@ -152,7 +113,7 @@ void WritePromptCache(const std::string& path, Engine& engine,
   formats::SafetensorsWriter writer(path);
   writer.AddMetadata("ropewalk.session", kVersion);
   writer.AddMetadata("model", engine.Hash());
-  writer.AddMetadata("products", ProductsOf(engine));
+  writer.AddMetadata("products", engine.Products());
   writer.AddMetadata("asked", text.asked);
   writer.AddMetadata("scheme", text.scheme);
   writer.AddMetadata("length", std::to_string(text.length));
@@ -213,9 +174,9 @@ PromptCache::PromptCache(const std::string& path, Engine& engine, DType kv_type)
               "was written by another version of this program");
   file_.VerifyChecksum();
   RequireSame(file_, "model", engine.Hash(), "belongs to another model");
-  RequireSame(file_, "products", ProductsOf(engine),
+  RequireSame(file_, "products", engine.Products(),
               "was computed with " + Printable(Field(file_, "products"), 20) +
-                  " products of the weights, not with " + ProductsOf(engine) +
+                  " products of the weights, not with " + engine.Products() +
                   " ones");
   RequireSame(file_, "kv_type", std::string(InfoOf(kv_type).name),
               "holds keys and values in " +
@@ -228,9 +189,9 @@ PromptCache::PromptCache(const std::string& path, Engine& engine, DType kv_type)
                   trained);
   text_ = {.asked = Field(file_, "asked"),
            .scheme = Field(file_, "scheme"),
-           .length = NumberField(file_, "length")};
-  exact_ = NumberField(file_, "exact");
-  tokens_ = Numbers<Token>(file_, "tokens", SafeType::kI32);
+           .length = formats::NumberField(file_, "length", kKind)};
+  exact_ = formats::NumberField(file_, "exact", kKind);
+  tokens_ = formats::Numbers<Token>(file_, "tokens", SafeType::kI32);
 }
 
 void PromptCache::Restore(model::Sequence& sequence) const {
@@ -238,7 +199,8 @@ void PromptCache::Restore(model::Sequence& sequence) const {
       file_, "plans", HashOf(sequence.stack()),
       "was read under other positions (" + Printable(text_.scheme, 80) + ")");
   std::vector<KvImage> images = sequence.Images();  // for shapes
-  const auto counts = Numbers<int64_t>(file_, "counts", SafeType::kI64);
+  const auto counts =
+      formats::Numbers<int64_t>(file_, "counts", SafeType::kI64);
   if (counts.size() != 4 * images.size()) {
     throw FormatError(
         file_.path(), 0,

@@ -21,7 +21,8 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format
 constexpr size_t kLengthBytes = 8;
-constexpr size_t kAlignment = 8;
+// Tensors that are declared first lie at multiples of a cache line.
+constexpr size_t kHeaderAlignment = 64;
 constexpr std::string_view kMetadataName = "__metadata__";
 constexpr std::string_view kChecksumName = "__crc32__";
 
@@ -262,7 +263,7 @@ void SafetensorsWriter::WriteHeader() {
     tensor(std::string(kChecksumName), SafeType::kU8, {4}, 4);
   }
   json += '}';
-  while ((json.size() + kLengthBytes) % kAlignment != 0) json += ' ';
+  while ((json.size() + kLengthBytes) % kHeaderAlignment != 0) json += ' ';
   Require(json.size() <= kMaxHeaderBytes,
           "a safetensors header has at most 100 MB, this one has " +
               std::to_string(json.size()) + " bytes");

@@ -155,7 +155,8 @@ void Pass::AttendSlices(int64_t l) {
          .output = w_.attended_.data() + at.row * heads.H * heads.ValueWidth(),
          .T = at.T(),
          .store = &store,
-         .tables = at.tables});
+         .tables = at.tables,
+         .memories = sequence.MemoriesOf(l)});
   }
   for (const Group& group : groups) {
     const bool scaled = group.attention->plan().scale.kind ==

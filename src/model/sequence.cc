@@ -61,6 +61,7 @@ std::vector<attention::KvStore> Sequence::ForkStores() const {
 Sequence Sequence::Fork() const {
   Sequence fork(*model_, attention_, options_, pool_);
   fork.stores_ = ForkStores();
+  fork.memories_ = memories_;
   fork.tokens_ = tokens_;
   fork.exact_ = exact_;
   return fork;
@@ -130,6 +131,37 @@ std::optional<std::string> Sequence::WhyNotChangeStack(
   return FirstReason([&](const attention::KvStore& store, size_t l) {
     return store.WhyNotChangePlan(stack[l]);
   });
+}
+
+std::optional<std::string> Sequence::WhyNotAttach(
+    const Memories& memories) const {
+  if (size() > 0) {
+    return "memories are attached before the first token is read; " +
+           std::to_string(size()) + " have been";
+  }
+  if (memories.size() != stores_.size()) {
+    return "memories of " + std::to_string(memories.size()) +
+           " layers do not fit a model of " + std::to_string(stores_.size());
+  }
+  for (const attention::LayerMemories& layer : memories) {
+    if (layer.parts.empty() || layer.type == kv_type()) continue;
+    return "memories in " + std::string(InfoOf(layer.type).name) +
+           " cannot be read beside keys and values in " +
+           std::string(InfoOf(kv_type()).name);
+  }
+  return std::nullopt;
+}
+
+void Sequence::Attach(std::shared_ptr<const Memories> memories) {
+  const auto reason = WhyNotAttach(*memories);
+  Require(!reason, reason.value_or(""));
+  memories_ = std::move(memories);
+}
+
+const attention::LayerMemories* Sequence::MemoriesOf(int64_t layer) const {
+  if (memories_ == nullptr) return nullptr;
+  const attention::LayerMemories& of = (*memories_)[static_cast<size_t>(layer)];
+  return of.parts.empty() ? nullptr : &of;
 }
 
 void Sequence::ChangeStack(const position::Stack& stack, int64_t length) {

@@ -30,6 +30,10 @@ using StackAttention = std::vector<attention::BandedAttention>;
 std::shared_ptr<const StackAttention> MakeStackAttention(
     const Model& model, const position::Stack& stack);
 
+// What a sequence attends to beside its own text, for each layer. Layers
+// without parts read their own text alone.
+using Memories = std::vector<attention::LayerMemories>;
+
 struct SequenceOptions {
   int64_t length = 0;  // tokens the plans were made for; the most that fit
   DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
@@ -69,8 +73,15 @@ class Sequence {
   // tokens that Shift has taken out, or under other plans.
   int64_t exact() const { return exact_; }
 
+  // Lets every token attend to `memories` too. Forks share them. The sequence
+  // must be empty, because what was read without them would differ.
+  std::optional<std::string> WhyNotAttach(const Memories& memories) const;
+  void Attach(std::shared_ptr<const Memories> memories);
+  // Null where there are none.
+  const std::shared_ptr<const Memories>& memories() const { return memories_; }
+
   // The bytes of keys and values of all layers, those shared with forks
-  // included.
+  // included, those of memories not.
   int64_t KvBytes() const;
   // The most that KvBytes() returns after `size` tokens were read in passes of
   // at most `chunk` tokens.
@@ -111,6 +122,8 @@ class Sequence {
 
   // The methods below are for the forward pass (forward.cc).
   const StackAttention& attention() const { return *attention_; }
+  // What layer `layer` attends to beside the store; null if nothing.
+  const attention::LayerMemories* MemoriesOf(int64_t layer) const;
   attention::KvStore& store(int64_t layer) {
     return stores_[static_cast<size_t>(layer)];
   }
@@ -142,6 +155,7 @@ class Sequence {
   SequenceOptions options_;
   std::shared_ptr<attention::TilePool> pool_;
   std::vector<attention::KvStore> stores_;  // one for each layer
+  std::shared_ptr<const Memories> memories_;
   std::vector<Token> tokens_;
   int64_t exact_ = 0;
 };

@@ -43,13 +43,14 @@ std::vector<double> ReferenceMemoryAttention(const position::Plan& plan,
   std::vector<double> output(n * H * width, 0.0);
   for (size_t i = 0; i < n; ++i) {
     const auto id = static_cast<int64_t>(i);
-    const double s = plan.scale(id + static_cast<int64_t>(m));
+    const size_t seen = id < memory.from ? 0 : m;
+    const double s = plan.scale(id + static_cast<int64_t>(seen));
     for (size_t h = 0; h < H; ++h) {
       const size_t g = h / (H / G);
       const double learned = head_scale.empty() ? 1.0 : head_scale[h];
       const auto q = queries.subspan((i * H + h) * D, D);
       std::vector<double> scores;
-      for (size_t j = 0; j < m; ++j) {
+      for (size_t j = 0; j < seen; ++j) {
         const double r = memory.query(id) - memory.key(static_cast<int64_t>(j));
         const double product = RotatedProduct(
             q, memory.keys.subspan((j * G + g) * D, D), r, memory.table);
@@ -66,8 +67,8 @@ std::vector<double> ReferenceMemoryAttention(const position::Plan& plan,
           scores.data(), static_cast<int64_t>(scores.size()), scores.data());
       for (size_t at = 0; at < scores.size(); ++at) {
         const auto value =
-            at < m ? memory.values.subspan((at * G + g) * width, width)
-                   : values.subspan(((at - m) * G + g) * width, width);
+            at < seen ? memory.values.subspan((at * G + g) * width, width)
+                      : values.subspan(((at - seen) * G + g) * width, width);
         for (size_t d = 0; d < width; ++d) {
           output[(i * H + h) * width + d] += scores[at] * value[d];
         }

@@ -21,6 +21,7 @@ struct ReferenceMemory {
   position::FrequencyTable table;
   double sharpness = 1;
   double bias = 0;                 // nats
+  int64_t from = 0;                // the first id that attends to the memory
   std::span<const double> keys;    // [m, G, D], not rotated
   std::span<const double> values;  // [m, G, ValueWidth()]
 };
@@ -33,6 +34,7 @@ struct ReferenceMemory {
 //       <q rotated by query(i) - key(j), k>) + bias
 //
 // and the scale of the plan counts m tokens more for the text's own keys too.
+// Queries below `from` are those of ReferenceAttention.
 std::vector<double> ReferenceMemoryAttention(const position::Plan& plan,
                                              const HeadShape& shape,
                                              std::span<const double> queries,

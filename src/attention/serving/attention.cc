@@ -51,8 +51,8 @@ void AddRows(const BandedAttention& attention, Share share, DType type,
              Tasks& tasks) {
   const size_t begin = tasks.rows.size();
   tasks.row_groups.push_back(begin);
-  if (share.slice->memories != nullptr) {
-    for (const MemoryPart& part : share.slice->memories->parts) {
+  if (share.memories != nullptr) {
+    for (const MemoryPart& part : share.memories->parts) {
       share.memory = &part;
       AddSlots(attention, share, type, tasks);
     }
@@ -119,28 +119,31 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
     }
     const int64_t padding = slice.T - RealTokens(slice);
     std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);
-    const int64_t memory_tokens =
-        slice.memories == nullptr ? 0 : slice.memories->tokens;
     const bool few = RealTokens(slice) <= RowTokens(shape_);
     const int64_t tokens =
         few ? RowTokens(shape_) : StripWorker::Tokens(shape_, type);
-    for (int64_t begin = padding; begin < slice.T; begin += tokens) {
-      const int64_t end = std::min(slice.T, begin + tokens);
+    // Tokens before this one see no memories, so no share holds both.
+    const int64_t alone =
+        slice.memories == nullptr ? slice.T : slice.memories->from - first;
+    for (int64_t begin = padding; begin < slice.T;) {
+      int64_t end = std::min(slice.T, begin + tokens);
+      if (begin < alone) end = std::min(end, alone);
       for (int64_t g = 0; g < shape_.G; ++g) {
-        const Share share{
-            .slice = &slice,
-            .rows = std::span(rows).subspan(s * (bands + 1), bands + 1),
-            .g = g,
-            .begin = begin,
-            .end = end,
-            .cost = (std::min(first + end, reach_) + memory_tokens) *
-                    (end - begin)};
+        Share share{.slice = &slice,
+                    .memories = begin < alone ? nullptr : slice.memories,
+                    .rows = std::span(rows).subspan(s * (bands + 1), bands + 1),
+                    .g = g,
+                    .begin = begin,
+                    .end = end};
+        share.cost = (std::min(first + end, reach_) + share.MemoryTokens()) *
+                     (end - begin);
         if (few) {
           AddRows(*this, share, type, tasks);
         } else {
           tasks.strips.push_back(share);
         }
       }
+      begin = end;
     }
   }
   // Because attention is causal, shares differ in cost. The most expensive ones

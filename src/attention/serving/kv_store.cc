@@ -205,6 +205,17 @@ const void* KvStore::ValuesIn(const uint8_t* tile, int64_t g,
          block * kernels::ValueBytes(type_, kTile, kValueBlock);
 }
 
+MemoryPart KvStore::ShareAll() const {
+  ROPEWALK_CHECK(taken_out_ == 0);
+  MemoryPart part{.last = size_};
+  for (int64_t tile = 0; tile < TilesFor(size_); ++tile) {
+    ROPEWALK_CHECK(keys_.front().Has(tile) && values_.Has(tile));
+    part.keys.push_back(keys_.front().Ref(tile));
+    part.values.push_back(values_.Ref(tile));
+  }
+  return part;
+}
+
 void KvStore::CopyKey(int64_t store, int64_t j, int64_t g, float* out) const {
   const int64_t slot = SlotOf(j);
   const auto* panels =

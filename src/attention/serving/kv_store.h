@@ -36,6 +36,7 @@
 
 #include "attention/definition/heads.h"
 #include "attention/serving/kv_tiles.h"
+#include "attention/serving/memory_keys.h"
 #include "attention/serving/rotation_tables.h"
 #include "base/dtype.h"
 #include "base/parallel.h"
@@ -141,6 +142,13 @@ class KvStore {
     return tile + g * KeyHeadBytes();
   }
   const void* ValuesIn(const uint8_t* tile, int64_t g, int64_t block) const;
+
+  // The whole text as a part of a memory, with the keys of the main store; it
+  // shares the tiles. The store must hold all of its text, without gaps.
+  MemoryPart ShareAll() const;
+  // The bytes of a tile of keys, and of a tile of values.
+  int64_t key_tile_bytes() const { return keys_.front().tile_bytes(); }
+  int64_t value_tile_bytes() const { return values_.tile_bytes(); }
 
   // The stored key [D] and value [ValueWidth()] of id j, as floats.
   void CopyKey(int64_t store, int64_t j, int64_t g, float* out) const;

@@ -92,6 +92,9 @@ class Tiles {
   bool Has(int64_t tile) const {
     return tile >= 0 && tile < count() && At(tile) != nullptr;
   }
+  // A reference to a tile, which keeps it as it is: whoever writes to it copies
+  // it first.
+  TileRef Ref(int64_t tile) const { return live_[static_cast<size_t>(tile)]; }
   // Own(tile) must come before writing to it.
   uint8_t* At(int64_t tile) const {
     return live_[static_cast<size_t>(tile)].get();

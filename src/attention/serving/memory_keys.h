@@ -38,7 +38,9 @@ struct MemoryPart {
 //
 // with q rotated by query(i), k by the tiles' rotation, and s the scale of the
 // plan, which counts the tokens of memories with those of the text. Own scores
-// have s(i + tokens) too.
+// have s(i + tokens) too. Queries with i < from attend to their own text alone:
+// the first tokens of a text become what later ones lean on, and they would not
+// if they had something else to look at.
 struct LayerMemories {
   DType type = DType::kF32;
   position::PositionMap query;
@@ -48,6 +50,7 @@ struct LayerMemories {
   double sharpness = 1;  // multiplies scores: an inverse temperature
   double bias = 0;       // added to scores, in nats
   int64_t tokens = 0;    // of all parts
+  int64_t from = 0;      // the first id that attends to them
   std::vector<MemoryPart> parts;
 };
 

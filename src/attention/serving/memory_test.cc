@@ -83,6 +83,7 @@ struct Case {
   int64_t first = 0;              // left out of each
   double sharpness = 1;
   double bias = 0;
+  int64_t from = 0;
 };
 
 class MemoryTest : public testing::TestWithParam<std::string> {
@@ -104,7 +105,8 @@ class MemoryTest : public testing::TestWithParam<std::string> {
                            .query = position::Constant(33),
                            .table = plan.tables.front(),
                            .sharpness = c.sharpness,
-                           .bias = c.bias};
+                           .bias = c.bias,
+                           .from = c.from};
     // Keys that are not rotated have no magnitude; queries have both.
     memories.table.magnitude *= memories.table.magnitude;
     std::vector<double> memory_keys;
@@ -148,6 +150,7 @@ class MemoryTest : public testing::TestWithParam<std::string> {
                                   .table = plan.tables.front(),
                                   .sharpness = c.sharpness,
                                   .bias = c.bias,
+                                  .from = c.from,
                                   .keys = memory_keys,
                                   .values = memory_values});
     const double tolerance = ToleranceFor(plan, own, reads, c, type);
@@ -253,6 +256,19 @@ TEST_P(MemoryTest, SharpnessAndBiasMatchFloat64) {
   HeadShape capped{4, 2, 16};
   capped.softcap = 2;
   Check({.shape = capped, .memories = {150}, .bias = 1}, DType::kF32, kChunks);
+}
+
+// The first tokens of a text may read it alone.
+TEST_P(MemoryTest, TokensBeforeTheFirstThatAttendsMatchFloat64) {
+  for (const DType type : kTypes) {
+    for (const int64_t from : {1, 4, 41, 60}) {
+      Check({.scheme = "rerope:window=20+logn",
+             .memories = {150, 20},
+             .from = from},
+            type, kChunks);
+    }
+    Check({.memories = {150}, .from = 4}, type, {1, 2, 3, 30});
+  }
 }
 
 TEST_P(MemoryTest, WideValuesAndManyHeadsMatchFloat64) {

@@ -134,8 +134,7 @@ void RowWorker::Run(const Share& share, float* partial) {
   }
   const Partial to = PartialAt(shape_, partial);
   // A bias raises the scores of all keys of the part alike.
-  const float bias =
-      share.memory == nullptr ? 0 : MemoryBias(*share.slice->memories);
+  const float bias = share.memory == nullptr ? 0 : MemoryBias(*share.memories);
   std::transform(maxima_, maxima_ + rows_, to.maxima,
                  [&](float most) { return most + bias; });
   std::copy_n(sums_, rows_, to.sums);

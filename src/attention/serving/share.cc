@@ -38,7 +38,7 @@ void RotateQueries(const BandedAttention& attention, const Share& share,
   const RotationRows& angles = share.rows[static_cast<size_t>(band)];
   double factor = std::numbers::log2e * shape.ScoreFactor();
   if (band == attention.MemoryBand()) {
-    factor *= share.slice->memories->sharpness;
+    factor *= share.memories->sharpness;
   }
   const int64_t before = share.MemoryTokens();
   for (int64_t r = 0; r < count; ++r) {

@@ -24,7 +24,8 @@ inline constexpr float kMasked = -std::numeric_limits<float>::infinity();
 // [first_slot, last_slot) of the store, or of a part of a memory.
 struct Share {
   const QuerySlice* slice = nullptr;
-  const MemoryPart* memory = nullptr;  // null: the slice's store
+  const LayerMemories* memories = nullptr;  // those that its queries see
+  const MemoryPart* memory = nullptr;       // null: the slice's store
   // Of the slice: a row for each band of the plan, and one for that of
   // memories.
   std::span<const RotationRows> rows;
@@ -42,9 +43,8 @@ struct Share {
   int64_t Id(int64_t t) const {
     return slice->store->size() - slice->T + begin + t;
   }
-  // The tokens of memories that all queries of the slice attend to.
   int64_t MemoryTokens() const {
-    return slice->memories == nullptr ? 0 : slice->memories->tokens;
+    return memories == nullptr ? 0 : memories->tokens;
   }
   // Slots from here on hold nothing, or old rows that must not be read.
   int64_t FilledSlots() const {

@@ -85,7 +85,7 @@ kernels::StripState StripWorker::State(int64_t s) const {
 
 void StripWorker::Run(const Share& share) {
   Begin(share);
-  if (const LayerMemories* memories = share.slice->memories) {
+  if (const LayerMemories* memories = share.memories) {
     for (const MemoryPart& part : memories->parts) {
       share_.memory = &part;
       AddKeys();
