@@ -64,6 +64,8 @@ int ParseAndWork(int argc, const char* const* argv) {
   AddRun(app);
   AddMeasure(app);
   AddNeedle(app);
+  AddRemember(app);
+  AddMemories(app);
   AddTune(app);
   AddBench(app);
   AddInspect(app);

@@ -11,6 +11,8 @@ namespace ropewalk::cli {
 void AddRun(CLI::App& app);
 void AddMeasure(CLI::App& app);
 void AddNeedle(CLI::App& app);
+void AddRemember(CLI::App& app);
+void AddMemories(CLI::App& app);
 void AddTune(CLI::App& app);
 void AddBench(CLI::App& app);
 void AddInspect(CLI::App& app);

@@ -103,11 +103,12 @@ std::vector<std::string> PositionOptions::Spellings(
 }
 
 void KvOptions::Add(CLI::App& command) {
-  command
-      .add_option("--kv-type", type,
-                  "keys and values in memory: f32, f16, bf16 or q8_0")
-      ->type_name("TYPE")
-      ->capture_default_str();
+  type_option =
+      command
+          .add_option("--kv-type", type,
+                      "keys and values in memory: f32, f16, bf16 or q8_0")
+          ->type_name("TYPE")
+          ->capture_default_str();
 }
 
 void KvOptions::AddMemory(CLI::App& command) {

@@ -51,12 +51,15 @@ struct PositionOptions {
 struct KvOptions {
   std::string type = "f16";
   std::string memory;
+  CLI::Option* type_option = nullptr;
 
   void Add(CLI::App& command);
   // --kv-memory alone.
   void AddMemory(CLI::App& command);
   // Throws std::invalid_argument for a type that keys and values cannot have.
   DType Type() const;
+  // Whether --kv-type was given.
+  bool Given() const { return type_option != nullptr && !type_option->empty(); }
   // Bytes; 0 where nothing was asked for. Throws std::invalid_argument.
   int64_t MemoryLimit() const;
 };

@@ -20,6 +20,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/memory_options.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "cli/prompt_options.h"
@@ -39,6 +40,7 @@ struct RunJob {
   ModelOptions model;
   PositionOptions position;
   KvOptions kv;
+  MemoryOptions memory;
   PromptOptions prompt;
   SamplingOptions sampling;
   int64_t tokens = 256;
@@ -101,6 +103,10 @@ void CheckJob(const RunJob& job, const std::optional<Switch>& change) {
   Require(!change || job.prompt_cache.empty(),
           "--prompt-cache and --switch exclude each other: a kept text belongs "
           "to one scheme from its first token");
+  job.memory.Check();
+  Require(!job.memory.Any() || (job.prompt_cache.empty() && !change),
+          "--memory excludes --prompt-cache, which keeps a text without "
+          "memories, and --switch");
   Require(job.shift || job.keep == 0, "--keep goes with --shift");
   Require(!job.cache_read_only || !job.prompt_cache.empty(),
           "--prompt-cache-ro goes with --prompt-cache FILE");
@@ -163,6 +169,7 @@ class Run {
         seed_(job.sampling.Seed()),
         json_(job.json),
         engine_(std::make_shared<Engine>(EngineOptionsOf(job))),
+        memories_(job.memory, *engine_),
         prompts_(job.prompt.Encode(texts, *engine_)),
         session_(OpenSession(change)) {
     if (change) {
@@ -244,9 +251,10 @@ class Run {
     const engine::ResolvedScheme resolved = Resolve(scheme, first);
     Session session(engine_, {.length = length,
                               .position = spelling,
-                              .kv_type = job_.kv.Type(),
+                              .kv_type = memories_.TypeFor(job_.kv),
                               .allow_failing = job_.force || change});
     if (change) session.ChangeScheme(resolved);
+    memories_.Attach(session);
     return session;
   }
 
@@ -256,6 +264,7 @@ class Run {
       described += ", " + options_.change->scheme.described + " from " +
                    std::to_string(options_.change->at) + " on";
     }
+    if (memories_.Any()) described += "; " + memories_.Describe();
     std::fprintf(stderr, "%s; %sposition %s; context %lld; seed %llu\n",
                  engine_->Describe().c_str(),
                  prompts_.form.empty()
@@ -424,6 +433,7 @@ class Run {
   const uint64_t seed_;
   OutputFile json_;
   std::shared_ptr<Engine> engine_;
+  OpenMemories memories_;
   Prompts prompts_;
   engine::GenerateOptions options_;  // what is known of them so far
   Session session_;                  // the text that all prompts share
@@ -454,6 +464,7 @@ void AddRun(CLI::App& app) {
   job->position.Add(*command, false);
   job->kv.Add(*command);
   job->kv.AddMemory(*command);
+  job->memory.Add(*command);
   program::AddInteger(*command, "-n,--tokens", job->tokens,
                       "tokens to write at most",
                       {.least = 1, .most = kMostTokens})
@@ -515,6 +526,7 @@ void AddRun(CLI::App& app) {
       "0\n"
       "  ropewalk run -m instruct.gguf --special -e -p "
       "'<|im_start|>user\\nHi<|im_end|>\\n'\n"
+      "  ropewalk run -m model.gguf --memory memories -p 'Who is Rupert?'\n"
       "  zcat book.txt.gz | ropewalk run -m model.gguf -n 200\n"
       "  ropewalk run -m model.gguf -f book.txt --position rope "
       "--switch 4k=rerope:window=2k");
