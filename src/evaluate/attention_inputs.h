@@ -26,12 +26,15 @@ struct AttentionSeen {
 //
 //   on_tokens   called as Scorer calls it, with the tokens read and
 //               the work of ModelScorer::Work; may throw (Interrupted)
+//   wanted      [L]: the layers to collect, which saves memory; the others stay
+//               empty. No entries: all layers
 //
 // Throws std::invalid_argument for an id outside the vocabulary.
 std::vector<AttentionSeen> ReadAttention(
     engine::Engine& engine, const position::Stack& stack,
     std::span<const Token> ids, int64_t first_query,
-    const OnTokens& on_tokens = [](int64_t, double) {});
+    const OnTokens& on_tokens = [](int64_t, double) {},
+    const std::vector<bool>& wanted = {});
 
 }  // namespace ropewalk::evaluate
 
