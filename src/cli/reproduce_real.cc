@@ -20,7 +20,9 @@
 #include "formats/text_file.h"
 #include "position/scheme.h"
 #include "program/numbers.h"
+#include "study/head_rows.h"
 #include "study/heads.h"
+#include "study/heads_report.h"
 #include "study/real.h"
 #include "study/real_report.h"
 #include "study/rows.h"
@@ -114,6 +116,10 @@ void Report(const std::string& out) {
     if (rows.rows().empty()) continue;
     any = true;
     study::WriteReport(rows, entry.path().string());
+    const study::HeadRows heads((entry.path() / "attention").string());
+    if (!heads.heads().empty()) {
+      study::WriteHeadPictures(heads, entry.path().string());
+    }
     std::fprintf(stderr, "%s: tables and pictures of %zu rows\n",
                  Printable(entry.path().string(), 200).c_str(),
                  rows.rows().size());
@@ -144,10 +150,9 @@ void SayShort(const std::string& file) {
 
 // Where the heads look: --attention.
 void RunAttention(const RealCommand& command) {
-  Require(command.only.empty() && command.spellings.empty() &&
-              command.kv.type == "f16",
-          "--attention has schemes of its own and reads keys in f32: it takes "
-          "no --only, --position and --kv-type");
+  Require(command.spellings.empty(),
+          "--attention has schemes of its own: it takes no --position");
+  const DType kv_type = command.kv.Type();
   engine::Engine engine(command.model.ForEngine());
   const int64_t N = engine.positions().train_length;
   std::vector<int64_t> lengths;
@@ -159,7 +164,7 @@ void RunAttention(const RealCommand& command) {
       (fs::path(command.out) / "real" / name / "attention").string();
   fs::create_directories(folder);
   study::HeadRows rows(folder);
-  const study::Run run = RunOf(command, engine, DType::kF32);
+  const study::Run run = RunOf(command, engine, kv_type);
   int64_t longest = 2 * N;
   for (const int64_t length : lengths) longest = std::max(longest, length);
   std::vector<study::Text> texts = study::ReadCorpus(
@@ -167,8 +172,8 @@ void RunAttention(const RealCommand& command) {
       {.pieces = command.pieces, .least = 2 * N, .most = longest}, SayShort);
   study::RunEmbedding(engine, texts, run, rows);
   texts.resize(std::min(texts.size(), static_cast<size_t>(command.texts)));
-  const std::vector<study::HeadJob> jobs =
-      study::OpenHeadJobs(texts, N, lengths, rows);
+  const std::vector<study::HeadJob> jobs = study::OpenHeadJobs(
+      texts, N, {.lengths = lengths, .only = command.only}, rows);
   double work = 0;
   for (const study::HeadJob& job : jobs) {
     work += static_cast<double>(job.length);
@@ -177,7 +182,7 @@ void RunAttention(const RealCommand& command) {
                rows.heads().size(), jobs.size());
   Progress progress("attention", work, "tokens");
   study::RunHeads(
-      engine, jobs, run, rows,
+      engine, jobs, kv_type, run, rows,
       {.on_tokens =
            [&](int64_t tokens) {
              progress.Add(tokens);
@@ -191,12 +196,13 @@ void RunAttention(const RealCommand& command) {
                           Printable(job.text->name).c_str(), job.scheme.c_str(),
                           static_cast<long long>(job.length), layers.size());
            }});
-  study::RunRanks(engine, texts, run, rows, [&](const std::string& scheme) {
-    ThrowIfInterrupted();
-    if (!scheme.empty()) {
-      std::fprintf(stderr, "ranks: %s\n", scheme.c_str());
-    }
-  });
+  study::RunRanks(engine, texts, kv_type, run, rows,
+                  [&](const std::string& scheme) {
+                    ThrowIfInterrupted();
+                    if (!scheme.empty()) {
+                      std::fprintf(stderr, "ranks: %s\n", scheme.c_str());
+                    }
+                  });
 }
 
 void RunCommand(const RealCommand& command) {

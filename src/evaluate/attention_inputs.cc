@@ -47,13 +47,14 @@ std::vector<AttentionSeen> ReadAttention(engine::Engine& engine,
                                          std::span<const Token> ids,
                                          int64_t first_query,
                                          const OnTokens& on_tokens,
-                                         const std::vector<bool>& wanted) {
+                                         const CollectOptions& options) {
   const model::Config& config = engine.model().config();
   const ModelScorer scorer(engine);
   const auto length = static_cast<int64_t>(ids.size());
   std::vector<AttentionSeen> layers(static_cast<size_t>(config.L));
-  Collector collector(config, first_query, wanted, layers);
-  model::Context context(engine.model(), stack, {.length = length},
+  Collector collector(config, first_query, options.layers, layers);
+  model::Context context(engine.model(), stack,
+                         {.length = length, .kv_type = options.kv_type},
                          engine.threads());
   context.workspace().SetProbe(&collector);
   while (context.size() < length) {

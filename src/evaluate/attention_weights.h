@@ -26,6 +26,7 @@ struct WeightRow {
   // [H]: ln of the weight of the query's own key, finite where that is seen,
   // even if the weight itself rounds to 0.
   std::vector<double> log_own;
+  std::vector<double> entropies;  // [H], nats
   std::vector<int8_t> bands;  // [i + 1]: the band of each pair, -1 if masked
 };
 
@@ -58,7 +59,7 @@ class AttentionWeights {
 inline constexpr int64_t kSinks = 4;
 
 // Of one head and one query, or means over queries.
-struct HeadShares {
+struct HeadFigures {
   double entropy = 0;  // nats
   // Parts of the attention; these three sum to 1.
   double sinks = 0;  // on the first kSinks ids
@@ -68,8 +69,8 @@ struct HeadShares {
 };
 
 // Of [H] heads. `source`: the id of the key asked about, or -1 for none; a key
-// that is not seen has share 0.
-std::vector<HeadShares> SharesOf(const WeightRow& row, int64_t source);
+// that is not seen has none.
+std::vector<HeadFigures> FiguresOf(const WeightRow& row, int64_t source);
 
 }  // namespace ropewalk::evaluate
 

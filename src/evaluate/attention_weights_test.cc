@@ -56,14 +56,14 @@ TEST_P(AttentionWeightsTest, AreThoseOfTheDefinition) {
       const auto entropies = attention::RowEntropies(
           stack_[l], shape, query, i, seen.keys, seen.head_scale);
       const WeightRow row = weights.RowOf(i);
-      const std::vector<HeadShares> shares = SharesOf(row, 50);
-      ASSERT_EQ(shares.size(), scores.size());
+      const std::vector<HeadFigures> figures = FiguresOf(row, 50);
+      ASSERT_EQ(figures.size(), scores.size());
       for (size_t h = 0; h < scores.size(); ++h) {
         double largest = -HUGE_VAL;
         for (const double s : scores[h]) largest = std::max(largest, s);
         double sum = 0;
         for (const double s : scores[h]) sum += std::exp(s - largest);
-        HeadShares expected;
+        HeadFigures expected;
         size_t next = 0;
         for (int64_t j = 0; j <= i; ++j) {
           const auto band = stack_[l].BandOf(i, j);
@@ -78,12 +78,13 @@ TEST_P(AttentionWeightsTest, AreThoseOfTheDefinition) {
             EXPECT_NEAR(row.log_own[h], std::log(p), 1e-9);
           }
         }
-        EXPECT_NEAR(shares[h].entropy, entropies[h], 1e-9);
-        EXPECT_NEAR(shares[h].sinks, expected.sinks, 1e-12);
-        EXPECT_NEAR(shares[h].near, expected.near, 1e-12);
-        EXPECT_NEAR(shares[h].far, expected.far, 1e-12);
-        EXPECT_NEAR(shares[h].source, expected.source, 1e-12);
-        EXPECT_NEAR(shares[h].sinks + shares[h].near + shares[h].far, 1, 1e-12);
+        EXPECT_NEAR(figures[h].entropy, entropies[h], 1e-9);
+        EXPECT_NEAR(figures[h].sinks, expected.sinks, 1e-12);
+        EXPECT_NEAR(figures[h].near, expected.near, 1e-12);
+        EXPECT_NEAR(figures[h].far, expected.far, 1e-12);
+        EXPECT_NEAR(figures[h].source, expected.source, 1e-12);
+        EXPECT_NEAR(figures[h].sinks + figures[h].near + figures[h].far, 1,
+                    1e-12);
       }
     }
   }
@@ -96,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(Schemes, AttentionWeightsTest,
                                          "rope+logn-learned", "yarn"));
 
 // Four keys of one component, one head: scores 0, 0, ln 2, 0 without rotation.
-TEST(SharesTest, OfAHandMadeRow) {
+TEST(FiguresTest, OfAHandMadeRow) {
   position::Plan plan;
   plan.tables.push_back({});
   plan.bands.push_back({.selector = {.low = 0, .high = 2}});
@@ -110,14 +111,14 @@ TEST(SharesTest, OfAHandMadeRow) {
   const AttentionWeights weights(plan, shape, seen, 6, threads);
   // Weights 1 1 1 1 2 1 1 over 8: sinks are ids 0 to 3, id 4 is far, 5 and 6
   // are near.
-  const HeadShares shares = SharesOf(weights.RowOf(6), 4).front();
-  EXPECT_NEAR(shares.sinks, 0.5, 1e-7);
-  EXPECT_NEAR(shares.far, 0.25, 1e-7);
-  EXPECT_NEAR(shares.near, 0.25, 1e-7);
-  EXPECT_NEAR(shares.source, 0.25, 1e-7);
-  EXPECT_NEAR(shares.entropy, 0.75 * std::log(8.0) + 0.25 * std::log(4.0),
+  const HeadFigures figures = FiguresOf(weights.RowOf(6), 4).front();
+  EXPECT_NEAR(figures.sinks, 0.5, 1e-7);
+  EXPECT_NEAR(figures.far, 0.25, 1e-7);
+  EXPECT_NEAR(figures.near, 0.25, 1e-7);
+  EXPECT_NEAR(figures.source, 0.25, 1e-7);
+  EXPECT_NEAR(figures.entropy, 0.75 * std::log(8.0) + 0.25 * std::log(4.0),
               1e-6);
-  EXPECT_EQ(SharesOf(weights.RowOf(6), -1).front().source, 0);
+  EXPECT_EQ(FiguresOf(weights.RowOf(6), -1).front().source, 0);
 }
 
 TEST(ReadAttentionTest, CollectsTheLayersThatAreWanted) {
@@ -126,8 +127,9 @@ TEST(ReadAttentionTest, CollectsTheLayersThatAreWanted) {
   const position::Stack stack = position::BuildStack(
       position::ParseScheme("rope"), engine.positions(), 20, 2);
   const auto ids = model::RandomTokens(engine.model(), 20, 5);
-  const auto layers = ReadAttention(engine, stack, std::span(ids).first(20), 10,
-                                    [](int64_t, double) {}, {false, true});
+  const auto layers =
+      ReadAttention(engine, stack, std::span(ids).first(20), 10,
+                    [](int64_t, double) {}, {.layers = {false, true}});
   ASSERT_EQ(layers.size(), 2u);
   EXPECT_TRUE(layers[0].keys.empty());
   EXPECT_FALSE(layers[1].keys.empty());

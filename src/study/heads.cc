@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "evaluate/attention_inputs.h"
 #include "evaluate/attention_weights.h"
 #include "evaluate/singular_values.h"
@@ -23,36 +24,6 @@ namespace {
 
 constexpr int64_t kRankTokens = 256;
 constexpr size_t kTopValues = 16;
-
-// A text with its passage at the end, and where they stand.
-struct Repeated {
-  std::vector<Token> ids;
-  int64_t passage = 0;  // tokens
-  int64_t first = 0;    // id of the passage's first token
-
-  int64_t Asked() const { return passage / 2; }
-  int64_t FirstQuery() const {
-    return static_cast<int64_t>(ids.size()) - passage - Asked();
-  }
-};
-
-Repeated Repeat(const tokenizer::Tokenizer& tokenizer, const Text& text,
-                int64_t N, int64_t length) {
-  Repeated repeated{.ids = tokenizer.Encode("", {.add_eos = false}),
-                    .passage = PassageOf(N)};
-  repeated.first =
-      static_cast<int64_t>(repeated.ids.size()) + repeated.passage / 2;
-  const int64_t size =
-      length - repeated.passage - static_cast<int64_t>(repeated.ids.size());
-  ROPEWALK_CHECK(size <= static_cast<int64_t>(text.ids.size()));
-  repeated.ids.insert(repeated.ids.end(), text.ids.end() - size,
-                      text.ids.end());
-  for (int64_t k = 0; k < repeated.passage; ++k) {
-    repeated.ids.push_back(
-        repeated.ids[static_cast<size_t>(repeated.first + k)]);
-  }
-  return repeated;
-}
 
 // Of the keys [n, G, D] of key head g: the spectrum of K^T K, falling.
 std::vector<double> KeySpectrum(const std::vector<double>& keys, int64_t G,
@@ -78,39 +49,37 @@ std::vector<double> RoundedList(const std::vector<double>& values) {
 // One layer of a text; names are left to the caller.
 HeadRow RowOfLayer(engine::Engine& engine, const position::Plan& plan,
                    const evaluate::AttentionSeen& seen,
-                   const Repeated& repeated) {
+                   const RepeatedText& repeated) {
   const attention::HeadShape& shape = engine.model().config().heads;
   const int64_t asked = repeated.Asked();
   const auto n = static_cast<int64_t>(repeated.ids.size());
   const evaluate::AttentionWeights weights(
       plan, shape, seen, repeated.FirstQuery(), engine.threads());
-  std::vector<std::vector<evaluate::HeadShares>> found(
+  std::vector<std::vector<evaluate::HeadFigures>> found(
       static_cast<size_t>(2 * asked));
   engine.threads().Run(2 * asked, [&](int64_t task, int64_t) {
     const bool again = task >= asked;
     const int64_t i =
         again ? n - 2 * asked + task : repeated.FirstQuery() + task;
-    // The token behind the one that this query has read before.
-    const int64_t source =
-        again ? repeated.first + (i - (n - repeated.passage)) + 1 : -1;
+    const int64_t source = again ? repeated.SourceOf(i) : -1;
     found[static_cast<size_t>(task)] =
-        evaluate::SharesOf(weights.RowOf(i), source);
+        evaluate::FiguresOf(weights.RowOf(i), source);
   });
   HeadRow row;
   const auto mean = [&](size_t h, int64_t begin,
-                        double evaluate::HeadShares::*member) {
+                        double evaluate::HeadFigures::*member) {
     double sum = 0;
     for (int64_t q = begin; q < begin + asked; ++q) {
       sum += found[static_cast<size_t>(q)][h].*member;
     }
     return Rounded(sum / static_cast<double>(asked));
   };
-  using evaluate::HeadShares;
+  using evaluate::HeadFigures;
   for (size_t h = 0; h < static_cast<size_t>(shape.H); ++h) {
-    row.entropy.push_back(mean(h, 0, &HeadShares::entropy));
-    row.sinks.push_back(mean(h, 0, &HeadShares::sinks));
-    row.far.push_back(mean(h, 0, &HeadShares::far));
-    row.source.push_back(mean(h, asked, &HeadShares::source));
+    row.entropy.push_back(mean(h, 0, &HeadFigures::entropy));
+    row.sinks.push_back(mean(h, 0, &HeadFigures::sinks));
+    row.far.push_back(mean(h, 0, &HeadFigures::far));
+    row.source.push_back(mean(h, asked, &HeadFigures::source));
   }
   if (plan.bands.size() == 1) {
     std::vector<std::vector<double>> spectra(static_cast<size_t>(shape.G));
@@ -211,6 +180,23 @@ EmbeddingRow Summary(const std::vector<EmbeddedToken>& tokens) {
 
 int64_t PassageOf(int64_t N) { return std::clamp<int64_t>(N / 64, 8, 128); }
 
+RepeatedText RepeatPassage(const std::vector<Token>& begin,
+                           const evaluate::Document& text, int64_t passage,
+                           int64_t length) {
+  const auto before = static_cast<int64_t>(begin.size());
+  const int64_t size = length - passage - before;
+  ROPEWALK_CHECK(size >= 2 * passage &&
+                 size <= static_cast<int64_t>(text.size()));
+  RepeatedText repeated{
+      .ids = begin, .passage = passage, .first = before + passage / 2};
+  repeated.ids.insert(repeated.ids.end(), text.end() - size, text.end());
+  for (int64_t k = 0; k < passage; ++k) {
+    repeated.ids.push_back(
+        repeated.ids[static_cast<size_t>(repeated.first + k)]);
+  }
+  return repeated;
+}
+
 std::vector<HeadCondition> HeadConditions(int64_t N) {
   const auto spelling = [N](const std::string& name) {
     for (const Condition& condition : Conditions(N)) {
@@ -231,16 +217,31 @@ std::vector<HeadCondition> HeadConditions(int64_t N) {
 }
 
 std::vector<HeadJob> OpenHeadJobs(const std::vector<Text>& texts, int64_t N,
-                                  const std::vector<int64_t>& lengths,
+                                  const HeadOptions& options,
                                   const HeadRows& rows) {
+  std::vector<HeadCondition> conditions = HeadConditions(N);
+  std::string known;
+  for (const HeadCondition& condition : conditions) {
+    known += (known.empty() ? "" : ", ") + condition.name;
+  }
+  for (const std::string& name : options.only) {
+    Require(std::ranges::count(conditions, name, &HeadCondition::name) > 0,
+            "--only: '" + Printable(name, 40) + "' is none of " + known);
+  }
+  if (!options.only.empty()) {
+    std::erase_if(conditions, [&](const HeadCondition& condition) {
+      return std::ranges::count(options.only, condition.name) == 0;
+    });
+  }
   std::vector<HeadJob> jobs;
   for (const Text& text : texts) {
     if (text.piece != 0) continue;
-    for (const HeadCondition& condition : HeadConditions(N)) {
+    for (const HeadCondition& condition : conditions) {
       for (const int64_t length : condition.lengths) {
-        const bool wanted = lengths.empty()
-                                ? length <= 2 * N
-                                : std::ranges::count(lengths, length) > 0;
+        const bool wanted =
+            options.lengths.empty()
+                ? length <= 2 * N
+                : std::ranges::count(options.lengths, length) > 0;
         if (!wanted || length < 4 * PassageOf(N) ||
             length > static_cast<int64_t>(text.ids.size()) ||
             rows.Has(text.set, text.name, condition.name, length)) {
@@ -254,16 +255,18 @@ std::vector<HeadJob> OpenHeadJobs(const std::vector<Text>& texts, int64_t N,
 }
 
 void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
-              const Run& run, HeadRows& rows, const HeadCallbacks& callbacks) {
+              DType kv_type, const Run& run, HeadRows& rows,
+              const HeadCallbacks& callbacks) {
   for (const HeadJob& job : jobs) {
-    const Repeated repeated =
-        Repeat(engine.tokenizer(), *job.text, engine.positions().train_length,
-               job.length);
+    const RepeatedText repeated = RepeatPassage(
+        engine.tokenizer().Encode("", {.add_eos = false}), job.text->ids,
+        PassageOf(engine.positions().train_length), job.length);
     const Plans plans = PlansOf(engine, job.spelling, job.length);
     const std::vector<bool> acts = LayersThatAct(engine, job.length);
     const std::vector<evaluate::AttentionSeen> layers = evaluate::ReadAttention(
         engine, plans.stack, repeated.ids, repeated.FirstQuery(),
-        [&](int64_t tokens, double) { callbacks.on_tokens(tokens); }, acts);
+        [&](int64_t tokens, double) { callbacks.on_tokens(tokens); },
+        {.layers = acts, .kv_type = kv_type});
     std::vector<HeadRow> found;
     for (size_t l = 0; l < layers.size(); ++l) {
       if (!acts[l]) continue;
@@ -284,7 +287,7 @@ void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
 }
 
 void RunRanks(engine::Engine& engine, const std::vector<Text>& texts,
-              const Run& run, HeadRows& rows,
+              DType kv_type, const Run& run, HeadRows& rows,
               const std::function<void(const std::string& scheme)>& on_rows) {
   const int64_t n = std::min(kRankTokens, engine.positions().train_length);
   const auto window = [n](int64_t divisor) {
@@ -304,7 +307,7 @@ void RunRanks(engine::Engine& engine, const std::vector<Text>& texts,
           evaluate::ReadAttention(
               engine, plans.stack,
               std::span(text.ids).last(static_cast<size_t>(n)), 0,
-              [](int64_t, double) {}, acts);
+              [](int64_t, double) {}, {.layers = acts, .kv_type = kv_type});
       std::vector<RankRow> found;
       for (size_t l = 0; l < layers.size(); ++l) {
         if (!acts[l]) continue;

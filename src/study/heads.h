@@ -38,6 +38,30 @@ inline constexpr const char* kReRopeFarLogN = "ReRoPE w=15N/16 far=5N/8 logn";
 // from the beginning.
 int64_t PassageOf(int64_t N);
 
+// A text that ends with a passage from its beginning.
+struct RepeatedText {
+  std::vector<Token> ids;
+  int64_t passage = 0;  // tokens
+  int64_t first = 0;    // id of its first token where it stands first
+
+  // Queries are taken from as many tokens before the passage comes again, and
+  // of its last ones.
+  int64_t Asked() const { return passage / 2; }
+  int64_t FirstQuery() const {
+    return static_cast<int64_t>(ids.size()) - passage - Asked();
+  }
+  // For the query at id i in the passage that comes again: the id of the token
+  // that followed its own one when the passage stood there first.
+  int64_t SourceOf(int64_t i) const {
+    return first + (i - (static_cast<int64_t>(ids.size()) - passage)) + 1;
+  }
+};
+
+// `length` tokens: `begin`, the end of `text`, and the passage again.
+RepeatedText RepeatPassage(const std::vector<Token>& begin,
+                           const evaluate::Document& text, int64_t passage,
+                           int64_t length);
+
 struct HeadJob {
   const Text* text = nullptr;
   std::string scheme;
@@ -45,11 +69,16 @@ struct HeadJob {
   int64_t length = 0;
 };
 
-// What is still to be read of the first pieces of `texts`: each condition at
-// those of its lengths that are in `lengths`; empty: all up to 2N. Lengths that
-// cannot hold four passages are left out.
+struct HeadOptions {
+  std::vector<int64_t> lengths;   // empty: all up to 2N
+  std::vector<std::string> only;  // names of conditions; empty: all
+};
+
+// What is still to be read of the first pieces of `texts`. Lengths that cannot
+// hold four passages are left out. Throws std::invalid_argument for a name that
+// no condition has.
 std::vector<HeadJob> OpenHeadJobs(const std::vector<Text>& texts, int64_t N,
-                                  const std::vector<int64_t>& lengths,
+                                  const HeadOptions& options,
                                   const HeadRows& rows);
 
 struct HeadCallbacks {
@@ -61,13 +90,14 @@ struct HeadCallbacks {
 // Reads what is open and adds it to `rows`, a text and a scheme at a time; of
 // the layers that no scheme changes there are none. A callback may throw.
 void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
-              const Run& run, HeadRows& rows, const HeadCallbacks& callbacks);
+              DType kv_type, const Run& run, HeadRows& rows,
+              const HeadCallbacks& callbacks);
 
 // The rank of the attention over the last 256 tokens of a text, read alone:
 // under RoPE, and under ReRoPE with a half and an eighth of these as window,
 // since its N/2 would change nothing. A text whose rows are there is left out.
 void RunRanks(engine::Engine& engine, const std::vector<Text>& texts,
-              const Run& run, HeadRows& rows,
+              DType kv_type, const Run& run, HeadRows& rows,
               const std::function<void(const std::string& scheme)>& on_rows);
 
 // The embedding by how often tokens occur in `texts`, unless the rows are
