@@ -75,10 +75,46 @@ TEST_F(StudyProgramTest, RowsAreMeasuredOnceAndReported) {
   EXPECT_EQ(ReadAll(Path("out/real/README.md")), "2 texts\n");
 }
 
+TEST_F(StudyProgramTest, HeadsAreMeasuredOnceAndFillThePage) {
+  std::vector<std::string> call =
+      Real({"--attention", "--texts", "1", "--length", "256,512"});
+  ASSERT_TRUE(Worked(RunProgram(call)));
+  const std::string folder = Path("out/real/novels-4m");
+  const std::string rows = ReadAll(folder + "/attention/heads.csv");
+  const Json model = Json::parse(RunProgram({"inspect", model_, "--json"}).out,
+                                 nullptr, false);
+  // RoPE at N and 2N, the window at 2N, a row a layer.
+  EXPECT_EQ(Lines(rows).size(), 1u + 3u * model["layers"].get<size_t>());
+  EXPECT_FALSE(
+      Contains(rows + ReadAll(folder + "/attention/runs.csv"), Path("")));
+  EXPECT_GT(Lines(ReadAll(folder + "/attention/ranks.csv")).size(), 3u);
+  EXPECT_GT(Lines(ReadAll(folder + "/attention/embedding.csv")).size(), 1u);
+
+  const ProgramResult second = RunProgram(call);
+  ASSERT_TRUE(Worked(second));
+  EXPECT_TRUE(Contains(second.err, "0 texts to read"));
+  EXPECT_EQ(ReadAll(folder + "/attention/heads.csv"), rows);
+  call.insert(call.end(), {"--kv-type", "f32"});
+  EXPECT_TRUE(Refused(RunProgram(call), 2, "name another folder"));
+  EXPECT_TRUE(Refused(RunProgram(Real({"--attention", "--position", "pi"})), 2,
+                      "--position"));
+
+  ASSERT_TRUE(Worked(RunProgram(Real({"--length", "256", "--pieces", "1"}))));
+  WriteAll(Path("out/real/page.md"),
+           "{{novels-4m | heads fact | documents | RoPE N}} text, "
+           "{{novels-4m | heads | source | sink-window 2N}} %\n");
+  ASSERT_TRUE(Worked(
+      RunProgram({"reproduce", "real", "--report", "--out", Path("out")})));
+  // A window of N does not see what was read 2N ago.
+  EXPECT_EQ(ReadAll(Path("out/real/README.md")), "1 text, 0.0 %\n");
+  EXPECT_TRUE(Contains(ReadAll(folder + "/entropy-by-length.svg"), "<svg"));
+}
+
 TEST_F(StudyProgramTest, ItReadsItsOwnOptions) {
   const ProgramResult help = RunProgram({"reproduce", "real", "--help"});
   EXPECT_TRUE(Worked(help));
   EXPECT_TRUE(Contains(help.out, "--corpus"));
+  EXPECT_TRUE(Contains(help.out, "--attention"));
   EXPECT_TRUE(Refused(RunProgram(Real({"--lenght", "512"})), 2, "--lenght"));
 }
 

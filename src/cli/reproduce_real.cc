@@ -20,6 +20,9 @@
 #include "formats/text_file.h"
 #include "position/scheme.h"
 #include "program/numbers.h"
+#include "study/head_rows.h"
+#include "study/heads.h"
+#include "study/heads_report.h"
 #include "study/real.h"
 #include "study/real_report.h"
 #include "study/rows.h"
@@ -38,6 +41,8 @@ struct RealCommand {
   std::vector<std::string> only;
   std::vector<std::string> spellings;
   int64_t pieces = 2;
+  bool attention = false;
+  int64_t texts = 3;
   bool report = false;
 };
 
@@ -50,6 +55,9 @@ std::string CommandOf(const RealCommand& command) {
     text += " --train-length " + command.model.train_length;
   }
   if (command.model.exact) text += " --exact";
+  if (command.attention) {
+    text += " --attention --texts " + std::to_string(command.texts);
+  }
   if (command.pieces != 2)
     text += " --pieces " + std::to_string(command.pieces);
   const auto add = [&](const char* option, const std::string& value) {
@@ -108,6 +116,10 @@ void Report(const std::string& out) {
     if (rows.rows().empty()) continue;
     any = true;
     study::WriteReport(rows, entry.path().string());
+    const study::HeadRows heads((entry.path() / "attention").string());
+    if (!heads.heads().empty()) {
+      study::WriteHeadPictures(heads, entry.path().string());
+    }
     std::fprintf(stderr, "%s: tables and pictures of %zu rows\n",
                  Printable(entry.path().string(), 200).c_str(),
                  rows.rows().size());
@@ -121,12 +133,85 @@ void Report(const std::string& out) {
   WriteFileAtomically((folder / "README.md").string(), page);
 }
 
+study::Run RunOf(const RealCommand& command, engine::Engine& engine,
+                 DType kv_type) {
+  return {.model = fs::path(command.model.path).filename().string(),
+          .content = engine.Hash().substr(0, 12),
+          .N = engine.positions().train_length,
+          .kv_type = std::string(InfoOf(kv_type).name),
+          .products = command.model.exact ? "exact" : "int",
+          .hardware = engine::Hardware(engine.threads().workers()),
+          .command = CommandOf(command)};
+}
+
+void SayShort(const std::string& file) {
+  std::fprintf(stderr, "%s: too short, left out\n", Printable(file).c_str());
+}
+
+// Where the heads look: --attention.
+void RunAttention(const RealCommand& command) {
+  Require(command.spellings.empty(),
+          "--attention has schemes of its own: it takes no --position");
+  const DType kv_type = command.kv.Type();
+  engine::Engine engine(command.model.ForEngine());
+  const int64_t N = engine.positions().train_length;
+  std::vector<int64_t> lengths;
+  if (!command.lengths.empty()) {
+    lengths = ParseLengths(command.lengths, "--length");
+  }
+  const std::string name = fs::path(command.model.path).stem().string();
+  const std::string folder =
+      (fs::path(command.out) / "real" / name / "attention").string();
+  fs::create_directories(folder);
+  study::HeadRows rows(folder);
+  const study::Run run = RunOf(command, engine, kv_type);
+  int64_t longest = 2 * N;
+  for (const int64_t length : lengths) longest = std::max(longest, length);
+  std::vector<study::Text> texts = study::ReadCorpus(
+      command.corpus, engine.tokenizer(),
+      {.pieces = command.pieces, .least = 2 * N, .most = longest}, SayShort);
+  study::RunEmbedding(engine, texts, run, rows);
+  texts.resize(std::min(texts.size(), static_cast<size_t>(command.texts)));
+  const std::vector<study::HeadJob> jobs = study::OpenHeadJobs(
+      texts, N, {.lengths = lengths, .only = command.only}, rows);
+  double work = 0;
+  for (const study::HeadJob& job : jobs) {
+    work += static_cast<double>(job.length);
+  }
+  std::fprintf(stderr, "%zu rows of layers are there, %zu texts to read\n",
+               rows.heads().size(), jobs.size());
+  Progress progress("attention", work, "tokens");
+  study::RunHeads(
+      engine, jobs, kv_type, run, rows,
+      {.on_tokens =
+           [&](int64_t tokens) {
+             progress.Add(tokens);
+             ThrowIfInterrupted();
+           },
+       .on_rows =
+           [&](const study::HeadJob& job,
+               const std::vector<study::HeadRow>& layers) {
+             progress.Clear();
+             std::fprintf(stderr, "%-24s %-28s %7lld  %zu layers\n",
+                          Printable(job.text->name).c_str(), job.scheme.c_str(),
+                          static_cast<long long>(job.length), layers.size());
+           }});
+  study::RunRanks(engine, texts, kv_type, run, rows,
+                  [&](const std::string& scheme) {
+                    ThrowIfInterrupted();
+                    if (!scheme.empty()) {
+                      std::fprintf(stderr, "ranks: %s\n", scheme.c_str());
+                    }
+                  });
+}
+
 void RunCommand(const RealCommand& command) {
   if (command.report) return Report(command.out);
   Require(!command.model.path.empty() && !command.corpus.empty(),
           "reproduce real: give a model with -m and texts with --corpus, or "
           "--report");
   CatchInterrupts();
+  if (command.attention) return RunAttention(command);
   study::RealOptions options{.kv_type = command.kv.Type()};
   engine::Engine engine(command.model.ForEngine());
   const int64_t N = engine.positions().train_length;
@@ -151,21 +236,10 @@ void RunCommand(const RealCommand& command) {
       std::max<int64_t>(2, *std::ranges::max_element(options.times)) * N;
   const std::vector<study::Text> texts = study::ReadCorpus(
       command.corpus, engine.tokenizer(),
-      {.pieces = command.pieces, .least = 2 * N, .most = longest},
-      [](const std::string& file) {
-        std::fprintf(stderr, "%s: too short, left out\n",
-                     Printable(file).c_str());
-      });
+      {.pieces = command.pieces, .least = 2 * N, .most = longest}, SayShort);
   const std::vector<study::RealJob> jobs =
       study::OpenJobs(texts, N, options, rows);
-  const study::Run run{
-      .model = fs::path(command.model.path).filename().string(),
-      .content = engine.Hash().substr(0, 12),
-      .N = N,
-      .kv_type = std::string(InfoOf(options.kv_type).name),
-      .products = command.model.exact ? "exact" : "int",
-      .hardware = engine::Hardware(engine.threads().workers()),
-      .command = CommandOf(command)};
+  const study::Run run = RunOf(command, engine, options.kv_type);
   Require(!jobs.empty() || !rows.rows().empty(),
           "reproduce real: the study has no row of these schemes at these "
           "lengths, or no text is long enough");
@@ -242,6 +316,15 @@ void AddReproduceReal(CLI::App& reproduce) {
       ->allow_extra_args(false);
   program::AddInteger(*command, "--pieces", options->pieces,
                       "pieces read of each file", {.least = 1, .most = 1000})
+      ->capture_default_str();
+  command->add_flag(
+      "--attention", options->attention,
+      "measure where the heads look instead: entropy, first tokens, far keys, "
+      "the source of a passage, ranks and the embedding");
+  program::AddInteger(*command, "--texts", options->texts,
+                      "texts that --attention reads, the first of the largest "
+                      "set",
+                      {.least = 1, .most = 1000})
       ->capture_default_str();
   options->kv.Add(*command);
   command->add_flag("--report", options->report,

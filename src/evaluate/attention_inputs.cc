@@ -12,10 +12,14 @@ namespace {
 class Collector : public model::AttentionProbe {
  public:
   Collector(const model::Config& config, int64_t first_query,
-            std::vector<AttentionSeen>& layers)
-      : heads_(config.heads), first_query_(first_query), layers_(layers) {}
+            const std::vector<bool>& wanted, std::vector<AttentionSeen>& layers)
+      : heads_(config.heads),
+        first_query_(first_query),
+        wanted_(wanted),
+        layers_(layers) {}
 
   void See(const model::AttentionInputs& inputs) override {
+    if (!wanted_.empty() && !wanted_[static_cast<size_t>(inputs.layer)]) return;
     AttentionSeen& seen = layers_[static_cast<size_t>(inputs.layer)];
     const int64_t T = inputs.T;
     const int64_t key_size = heads_.G * heads_.D;
@@ -32,6 +36,7 @@ class Collector : public model::AttentionProbe {
  private:
   attention::HeadShape heads_;
   int64_t first_query_;
+  const std::vector<bool>& wanted_;
   std::vector<AttentionSeen>& layers_;
 };
 
@@ -41,13 +46,15 @@ std::vector<AttentionSeen> ReadAttention(engine::Engine& engine,
                                          const position::Stack& stack,
                                          std::span<const Token> ids,
                                          int64_t first_query,
-                                         const OnTokens& on_tokens) {
+                                         const OnTokens& on_tokens,
+                                         const CollectOptions& options) {
   const model::Config& config = engine.model().config();
   const ModelScorer scorer(engine);
   const auto length = static_cast<int64_t>(ids.size());
   std::vector<AttentionSeen> layers(static_cast<size_t>(config.L));
-  Collector collector(config, first_query, layers);
-  model::Context context(engine.model(), stack, {.length = length},
+  Collector collector(config, first_query, options.layers, layers);
+  model::Context context(engine.model(), stack,
+                         {.length = length, .kv_type = options.kv_type},
                          engine.threads());
   context.workspace().SetProbe(&collector);
   while (context.size() < length) {

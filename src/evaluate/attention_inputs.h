@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/dtype.h"
 #include "base/token.h"
 #include "engine/engine.h"
 #include "evaluate/scorer.h"
@@ -21,6 +22,13 @@ struct AttentionSeen {
   std::vector<float> head_scale;  // [H], of a learned log n scale; else empty
 };
 
+struct CollectOptions {
+  // [L]: the layers to collect, which saves memory; the others stay empty. No
+  // entries: all layers.
+  std::vector<bool> layers;
+  DType kv_type = DType::kF32;  // of the context's keys and values
+};
+
 // Reads `ids` in a context of its own and returns the inputs of [L] layers: the
 // keys of all ids in f32, and the queries from `first_query` on.
 //
@@ -31,7 +39,8 @@ struct AttentionSeen {
 std::vector<AttentionSeen> ReadAttention(
     engine::Engine& engine, const position::Stack& stack,
     std::span<const Token> ids, int64_t first_query,
-    const OnTokens& on_tokens = [](int64_t, double) {});
+    const OnTokens& on_tokens = [](int64_t, double) {},
+    const CollectOptions& options = {});
 
 }  // namespace ropewalk::evaluate
 

@@ -19,6 +19,24 @@ double StandardError(double sum, double squares, double n) {
   return std::sqrt(variance / n);
 }
 
+std::vector<double> Ranks(std::span<const double> values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
+  std::vector<double> ranks(values.size());
+  for (size_t first = 0; first < order.size();) {
+    size_t end = first;
+    while (end < order.size() && values[order[end]] == values[order[first]]) {
+      ++end;
+    }
+    for (size_t i = first; i < end; ++i) {
+      ranks[order[i]] = 1 + static_cast<double>(first + end - 1) / 2;
+    }
+    first = end;
+  }
+  return ranks;
+}
+
 }  // namespace
 
 double Mean(std::span<const double> sample) {
@@ -54,6 +72,29 @@ double StudentT95(double degrees) {
   if (!(whole > 1)) return kQuantiles[0];
   const auto last = static_cast<double>(kQuantiles.size());
   return kQuantiles[static_cast<size_t>(std::min(whole, last)) - 1];
+}
+
+std::optional<double> Spearman(std::span<const double> x,
+                               std::span<const double> y) {
+  ROPEWALK_CHECK(x.size() == y.size());
+  const auto is_nan = [](double value) { return std::isnan(value); };
+  if (x.empty() || std::ranges::any_of(x, is_nan) ||
+      std::ranges::any_of(y, is_nan)) {
+    return std::nullopt;
+  }
+  const std::vector<double> a = Ranks(x);
+  const std::vector<double> b = Ranks(y);
+  const double mean = Mean(a);  // that of b as well
+  double products = 0;
+  double squares_a = 0;
+  double squares_b = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    products += (a[i] - mean) * (b[i] - mean);
+    squares_a += (a[i] - mean) * (a[i] - mean);
+    squares_b += (b[i] - mean) * (b[i] - mean);
+  }
+  if (squares_a == 0 || squares_b == 0) return std::nullopt;
+  return products / std::sqrt(squares_a * squares_b);
 }
 
 void ScoreSummary::AddDocument(std::span<const TokenScore> scores) {

@@ -1,9 +1,11 @@
-// Means, standard errors and medians, also of tokens grouped in documents.
+// Means, standard errors, medians and rank correlation, also of tokens grouped
+// in documents.
 
 #ifndef ROPEWALK_EVALUATE_STATISTICS_H_
 #define ROPEWALK_EVALUATE_STATISTICS_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +26,12 @@ double Median(std::vector<double> values);
 // The two-sided 95 % quantile of Student's t for `degrees` of freedom, rounded
 // down and at most 30: the margin is never too small. Requires degrees >= 1.
 double StudentT95(double degrees);
+
+// Spearman's rank correlation of two samples of one length: Pearson's of the
+// ranks, equal numbers sharing their mean rank. Nothing where all numbers of
+// one sample are equal, or where one is not a number.
+std::optional<double> Spearman(std::span<const double> x,
+                               std::span<const double> y);
 
 class ScoreSummary {
  public:

@@ -12,6 +12,7 @@
 #include "formats/text_file.h"
 #include "report/csv.h"
 #include "report/table.h"
+#include "study/heads_report.h"
 #include "study/real_report.h"
 #include "study/schemes.h"
 
@@ -55,6 +56,10 @@ class Filler {
       parts.push_back(Trimmed(part));
     }
     Require(parts.size() >= 3, "expected {{MODEL | what | ...}}");
+    if (parts[1].starts_with("heads")) {
+      return FillHeads({parts.begin() + 1, parts.end()},
+                       (fs::path(folder_) / parts[0]).string());
+    }
     const Rows& rows = RowsOf(parts[0]);
     const Evidence evidence(rows.rows(), "novels", rows.runs().front().N);
     const std::string& what = parts[1];

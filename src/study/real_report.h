@@ -60,6 +60,7 @@ void WriteReport(const Rows& rows, const std::string& folder);
 //   {{MODEL | table | chief}}                          a table, also front,
 //                                                      window, claims, sets,
 //                                                      published, tune
+//   {{MODEL | heads ...}}                              heads_report.h
 //
 // `folder` has a folder for each MODEL; the set is "novels". Throws
 // std::invalid_argument, with the line, for what no row says.

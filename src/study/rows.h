@@ -13,20 +13,9 @@
 #include <vector>
 
 #include "evaluate/reading.h"
+#include "study/runs.h"
 
 namespace ropewalk::study {
-
-struct Run {
-  std::string model;     // name of the file
-  std::string content;   // first digits of the hash of its contents
-  int64_t N = 0;         // trained length
-  std::string kv_type;   // of keys and values
-  std::string products;  // int or exact
-  std::string hardware;
-  std::string command;
-
-  bool operator==(const Run&) const = default;
-};
 
 // Answers are kept one by one: '1' right, '0' wrong.
 struct Row {
@@ -63,10 +52,8 @@ class Rows {
   // and FormatError for files that are none of ours.
   explicit Rows(const std::string& folder);
 
-  // The index of a run, which is added if it is new. Throws
-  // std::invalid_argument if the rows that are there are of another model, or
-  // of other products or keys: they would stand in one mean.
-  int64_t RunOf(const Run& run);
+  // As Runs::IndexOf.
+  int64_t RunOf(const Run& run) { return runs_.IndexOf(run); }
 
   // The row of that text, scheme and length; null if there is none.
   const Row* Find(const std::string& set, const std::string& document,
@@ -76,14 +63,14 @@ class Rows {
   // still there. The row must be new.
   void Add(Row row);
 
-  const std::vector<Run>& runs() const { return runs_; }
+  const std::vector<Run>& runs() const { return runs_.list(); }
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
   void Write() const;
 
   std::string folder_;
-  std::vector<Run> runs_;
+  Runs runs_;
   std::vector<Row> rows_;
 };
 

@@ -1,12 +1,9 @@
 #include "lab/studies/rank_correlation.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <set>
 #include <utility>
 
-#include "base/error.h"
 #include "evaluate/statistics.h"
 
 namespace ropewalk::lab::studies {
@@ -14,24 +11,6 @@ namespace {
 
 // Fewer have next to no orders to be in.
 constexpr size_t kLeastRows = 4;
-
-std::vector<double> Ranks(std::span<const double> values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
-  std::vector<double> ranks(values.size());
-  for (size_t first = 0; first < order.size();) {
-    size_t end = first;
-    while (end < order.size() && values[order[end]] == values[order[first]]) {
-      ++end;
-    }
-    for (size_t i = first; i < end; ++i) {
-      ranks[order[i]] = 1 + static_cast<double>(first + end - 1) / 2;
-    }
-    first = end;
-  }
-  return ranks;
-}
 
 struct Column {
   std::string name;
@@ -57,29 +36,6 @@ std::vector<Column> MeasuredColumns(const std::vector<Published>& published,
 
 }  // namespace
 
-std::optional<double> Spearman(std::span<const double> x,
-                               std::span<const double> y) {
-  ROPEWALK_CHECK(x.size() == y.size());
-  const auto is_nan = [](double value) { return std::isnan(value); };
-  if (x.empty() || std::ranges::any_of(x, is_nan) ||
-      std::ranges::any_of(y, is_nan)) {
-    return std::nullopt;
-  }
-  const std::vector<double> a = Ranks(x);
-  const std::vector<double> b = Ranks(y);
-  const double mean = evaluate::Mean(a);  // that of b as well
-  double products = 0;
-  double squares_a = 0;
-  double squares_b = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    products += (a[i] - mean) * (b[i] - mean);
-    squares_a += (a[i] - mean) * (a[i] - mean);
-    squares_b += (b[i] - mean) * (b[i] - mean);
-  }
-  if (squares_a == 0 || squares_b == 0) return std::nullopt;
-  return products / std::sqrt(squares_a * squares_b);
-}
-
 std::vector<RankCorrelation> RankCorrelations(
     const std::vector<Published>& published,
     const std::vector<Measurement>& lines, int64_t N) {
@@ -99,7 +55,7 @@ std::vector<RankCorrelation> RankCorrelations(
     correlations.push_back({.column = column.name,
                             .rows = static_cast<int64_t>(column.cells.size()),
                             .seeds = {seeds.begin(), seeds.end()},
-                            .rho = Spearman(theirs, ours)});
+                            .rho = evaluate::Spearman(theirs, ours)});
   }
   return correlations;
 }

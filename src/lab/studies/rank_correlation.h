@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -14,12 +13,6 @@
 #include "report/table.h"
 
 namespace ropewalk::lab::studies {
-
-// Spearman's rank correlation of two samples of one length: Pearson's of the
-// ranks, equal numbers sharing their mean rank. Nothing where all numbers of
-// one sample are equal, or where one is not a number.
-std::optional<double> Spearman(std::span<const double> x,
-                               std::span<const double> y);
 
 struct RankCorrelation {
   std::string column;           // "8N repeated"
