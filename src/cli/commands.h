@@ -21,8 +21,9 @@ void AddTokenize(CLI::App& app);
 void AddPositions(CLI::App& app);
 void AddDemo(CLI::App& app);
 void AddLab(CLI::App& app);  // train and reproduce, which the lab runs
-// `reproduce real`, which needs no lab.
+// Studies of `reproduce` that need no lab.
 void AddReproduceReal(CLI::App& reproduce);
+void AddReproduceMemories(CLI::App& reproduce);
 
 }  // namespace ropewalk::cli
 

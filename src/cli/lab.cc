@@ -76,9 +76,12 @@ CLI::App* Add(CLI::App& app, const std::string& name, const std::string& what) {
 
 void AddLab(CLI::App& app) {
   Add(app, "train", "train a model whose context extends (needs the lab)");
-  AddReproduceReal(*Add(app, "reproduce",
-                        "a published table out of code (needs the lab, but "
-                        "for `reproduce real`)"));
+  CLI::App& reproduce =
+      *Add(app, "reproduce",
+           "a published table out of code (needs the lab, but for `reproduce "
+           "real` and `reproduce memories`)");
+  AddReproduceReal(reproduce);
+  AddReproduceMemories(reproduce);
 }
 
 }  // namespace ropewalk::cli

@@ -86,16 +86,15 @@ std::string ToString(const Law& law) {
   if (law.distance >= 0) text += ":distance=" + std::to_string(law.distance);
   text += (law.distance >= 0 ? ",skip=" : ":skip=") + std::to_string(law.skip);
   text += ",alone=" + std::to_string(law.alone);
-  if (law.sharpness != 1) text += ",sharpness=" + FormatNumber(law.sharpness);
-  if (law.bias != 0) text += ",bias=" + FormatNumber(law.bias);
+  text += ",sharpness=" + FormatNumber(law.sharpness);
+  text += ",bias=" + FormatNumber(law.bias);
   return text;
 }
 
 Law LawFor(const Law& law, const position::ModelPositions& positions) {
   Law set = law;
   if (set.distance < 0) {
-    set.distance =
-        set.kind == Law::Kind::kFar ? positions.train_length * 5 / 8 : 0;
+    set.distance = set.kind == Law::Kind::kFar ? positions.train_length / 4 : 0;
   }
   return set;
 }

@@ -31,16 +31,18 @@ struct Law {
   int64_t distance = -1;  // tokens; -1: what LawFor takes
   int64_t skip = 4;
   int64_t alone = 4;
-  double sharpness = 1;
-  double bias = 0;
+  // As measured (studies/memories): keys that do not matter get less, those
+  // that do hardly lose.
+  double sharpness = 1.1;
+  double bias = -1;
 };
 
 // Throws std::invalid_argument with the reason.
 Law ParseLaw(std::string_view spelling);
 std::string ToString(const Law& law);
 
-// The law with its distance set: for `far` 5N/8 of the trained length N, the
-// far offset that `auto` takes too; 0 for the others.
+// The law with its distance set: for `far` a quarter of the trained length, 0
+// for the others.
 Law LawFor(const Law& law, const position::ModelPositions& positions);
 
 }  // namespace ropewalk::memory

@@ -221,13 +221,16 @@ std::optional<Difference> Evidence::Compare(const Way& a, const Way& b,
     }
   }
   if (pieces.empty()) return std::nullopt;
-  const std::vector<double> differences = MeansOf(pieces);
+  return PairedDifference(MeansOf(pieces));
+}
+
+Difference PairedDifference(const std::vector<double>& differences) {
   const auto n = static_cast<int64_t>(differences.size());
-  return Difference{evaluate::Mean(differences),
-                    n < 2 ? 0
-                          : evaluate::StudentT95(static_cast<double>(n - 1)) *
-                                evaluate::StandardError(differences),
-                    n};
+  return {evaluate::Mean(differences),
+          n < 2 ? 0
+                : evaluate::StudentT95(static_cast<double>(n - 1)) *
+                      evaluate::StandardError(differences),
+          n};
 }
 
 }  // namespace ropewalk::study

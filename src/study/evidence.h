@@ -60,6 +60,9 @@ struct Difference {
   Verdict verdict() const;
 };
 
+// The mean of differences, one for each document, with its margin.
+Difference PairedDifference(const std::vector<double>& differences);
+
 // "+0.031 ± 0.012"; without the margin for a single document.
 std::string ToString(const Difference& difference, int digits);
 

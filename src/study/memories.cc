@@ -12,6 +12,37 @@
 
 namespace ropewalk::study {
 
+std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
+                                              int64_t N) {
+  using Kind = MemoryCondition::Kind;
+  std::vector<MemoryCondition> conditions = {
+      {.name = kNothing, .kind = Kind::kNothing},
+      {.name = kTogether, .kind = Kind::kTogether, .scheme = "auto"},
+      {.name = kAlone, .kind = Kind::kAlone, .law = "far"},
+      {.name = "read alone, not calibrated",
+       .kind = Kind::kAlone,
+       .law = "far:sharpness=1,bias=0"},
+      {.name = "read alone, seen by the first tokens too",
+       .kind = Kind::kAlone,
+       .law = "far:alone=0,sharpness=1,bias=0"},
+      {.name = "read alone, with their first tokens",
+       .kind = Kind::kAlone,
+       .law = "far:skip=0,alone=0,sharpness=1,bias=0"},
+      {.name = "read alone, all at one place",
+       .kind = Kind::kAlone,
+       .law = "place:sharpness=1,bias=0"},
+      {.name = "read alone, one after another",
+       .kind = Kind::kAlone,
+       .law = "order:sharpness=1,bias=0"},
+  };
+  if (setting.blocks * setting.block <= N) {
+    conditions.insert(conditions.begin() + 2, {.name = kTogetherAttached,
+                                               .kind = Kind::kTogetherAttached,
+                                               .law = "far"});
+  }
+  return conditions;
+}
+
 MemoryCase::MemoryCase(engine::Engine& engine,
                        const evaluate::Document& document,
                        const MemorySetting& setting,
@@ -41,26 +72,42 @@ MemoryCase::MemoryCase(engine::Engine& engine,
   }
 }
 
-MemoryScore MemoryCase::Nothing(bool goes_on) {
-  return Score(goes_on, {}, "rope", {}, {});
+MemoryRow MemoryCase::Measure(const MemoryCondition& condition) {
+  const MemoryScore goes_on = Measure(true, condition);
+  const MemoryScore repeats = Measure(false, condition);
+  return {.setting = setting_.Name(),
+          .condition = condition.name,
+          .law = condition.law,
+          .goes_on_loss = goes_on.loss,
+          .goes_on_accuracy = goes_on.accuracy,
+          .repeats_loss = repeats.loss,
+          .repeats_accuracy = repeats.accuracy};
 }
 
-MemoryScore MemoryCase::Together(bool goes_on, const std::string& scheme) {
-  return Score(goes_on, before_, scheme, {}, {});
-}
-
-MemoryScore MemoryCase::Alone(bool goes_on, const memory::Law& law) {
-  return Score(goes_on, {}, "rope", alone_, law);
-}
-
-MemoryScore MemoryCase::TogetherAttached(bool goes_on, const memory::Law& law) {
-  if (joint_.empty()) {
-    memory::ReadOptions whole = options_;
-    whole.part = tokens_before();
-    joint_.push_back(std::make_shared<const memory::Memory>(memory::ReadMemory(
-        engine_, "all blocks", "", before_, whole, on_read_)));
+MemoryScore MemoryCase::Measure(bool goes_on,
+                                const MemoryCondition& condition) {
+  using Kind = MemoryCondition::Kind;
+  switch (condition.kind) {
+    case Kind::kNothing:
+      return Score(goes_on, {}, "rope", {}, {});
+    case Kind::kTogether:
+      return Score(goes_on, before_, condition.scheme, {}, {});
+    case Kind::kTogetherAttached:
+      ReadTogether();
+      return Score(goes_on, {}, "rope", joint_,
+                   memory::ParseLaw(condition.law));
+    case Kind::kAlone:
+      break;
   }
-  return Score(goes_on, {}, "rope", joint_, law);
+  return Score(goes_on, {}, "rope", alone_, memory::ParseLaw(condition.law));
+}
+
+void MemoryCase::ReadTogether() {
+  if (!joint_.empty()) return;
+  memory::ReadOptions whole = options_;
+  whole.part = tokens_before();
+  joint_.push_back(std::make_shared<const memory::Memory>(
+      memory::ReadMemory(engine_, "all blocks", "", before_, whole, on_read_)));
 }
 
 MemoryScore MemoryCase::Score(

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "evaluate/documents.h"
 #include "memory/law.h"
 #include "memory/memory.h"
+#include "study/memory_rows.h"
 
 namespace ropewalk::study {
 
@@ -44,6 +46,31 @@ struct MemoryScore {
   double accuracy = 0;  // in [0, 1]
 };
 
+// What stands before the text.
+struct MemoryCondition {
+  enum class Kind {
+    kNothing,
+    kTogether,          // blocks and text are one text under `scheme`
+    kTogetherAttached,  // the blocks, read as one, under `law`
+    kAlone,             // the blocks, each read alone, under `law`
+  };
+  std::string name;
+  Kind kind = Kind::kNothing;
+  std::string scheme;
+  std::string law;
+};
+
+// The names of the conditions that claims are about.
+inline constexpr const char* kNothing = "nothing";
+inline constexpr const char* kTogether = "read together";
+inline constexpr const char* kTogetherAttached = "read together, attached";
+inline constexpr const char* kAlone = "read alone";
+
+// The conditions of the study, for blocks that a model trained to N may read
+// together or not.
+std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
+                                              int64_t N);
+
 // One document, its blocks read, for as many conditions as are asked.
 class MemoryCase {
  public:
@@ -53,18 +80,14 @@ class MemoryCase {
              const MemorySetting& setting, const memory::ReadOptions& options,
              const std::function<void(int64_t)>& on_read);
 
-  // `goes_on` chooses the text.
-  MemoryScore Nothing(bool goes_on);
-  // Blocks and text as one text under a scheme.
-  MemoryScore Together(bool goes_on, const std::string& scheme);
-  // Each block read alone.
-  MemoryScore Alone(bool goes_on, const memory::Law& law);
-  // All blocks read as one, and attached under the law.
-  MemoryScore TogetherAttached(bool goes_on, const memory::Law& law);
+  // Both texts under a condition; the row lacks run and document.
+  MemoryRow Measure(const MemoryCondition& condition);
 
   int64_t tokens_before() const { return setting_.blocks * setting_.block; }
 
  private:
+  MemoryScore Measure(bool goes_on, const MemoryCondition& condition);
+  void ReadTogether();
   MemoryScore Score(
       bool goes_on, const evaluate::Document& before, const std::string& scheme,
       std::span<const std::shared_ptr<const memory::Memory>> memories,
