@@ -165,6 +165,8 @@ void RunAttention(const RealCommand& command) {
   fs::create_directories(folder);
   study::HeadRows rows(folder);
   const study::Run run = RunOf(command, engine, kv_type);
+  (void)rows.RunOf(
+      run);  // refuses another model's rows before anything is read
   int64_t longest = 2 * N;
   for (const int64_t length : lengths) longest = std::max(longest, length);
   std::vector<study::Text> texts = study::ReadCorpus(

@@ -226,36 +226,43 @@ std::string Fact(const std::vector<std::string>& parts,
   return Percent(100 * part / all);
 }
 
-// Rows that were read by layers, beside those of the study.
-std::string CompareLayers(const std::vector<std::string>& parts,
-                          const std::string& folder) {
-  const bool counts = parts.size() == 3 && parts[1] == "documents";
-  Require(counts || parts.size() == 4,
-          "'heads layers' wants A 2N | B 2N | METRIC, or documents | A 2N");
+// Rows of stacks that were made from the heads, in by-heads/, beside those of
+// the study: means over the documents that all of these stacks have read.
+std::string FillLayers(const std::vector<std::string>& parts,
+                       const std::string& folder) {
   const Rows study(folder);
   const Rows more((fs::path(folder) / "by-heads").string());
+  Require(!study.runs().empty() && !more.rows().empty(),
+          "no rows of the study or of by-heads");
   std::vector<Row> rows = study.rows();
   rows.insert(rows.end(), more.rows().begin(), more.rows().end());
-  Require(!study.runs().empty(), "no rows");
   const int64_t N = study.runs().front().N;
   const Evidence evidence(rows, "novels", N);
-  const auto way = [&](const std::string& text) {
-    const HeadWay found = HeadWayOf(text, N);
-    return Way{found.scheme, found.length / N};
-  };
-  if (counts) return std::to_string(evidence.RowsOf(way(parts[2])).size());
-  const Metric& metric = MetricOf(parts[3]);
-  const auto difference =
-      evidence.Compare(way(parts[1]), way(parts[2]), metric);
-  Require(difference.has_value(), "no document was read both ways");
-  return ToString(*difference, metric.digits);
+  std::vector<Way> stacks;
+  for (const std::string& scheme :
+       Evidence(more.rows(), "novels", N).Schemes()) {
+    stacks.push_back({scheme, 2});
+  }
+  const std::vector<std::string> shared = evidence.Shared(stacks);
+  if (parts.size() == 2 && parts[1] == "documents") {
+    return std::to_string(shared.size());
+  }
+  Require(parts.size() == 3,
+          "'heads layers' wants documents, or SCHEME 2N | METRIC");
+  const HeadWay way = HeadWayOf(parts[1], N);
+  const Metric& metric = MetricOf(parts[2]);
+  const auto mean =
+      evidence.MeanOf({way.scheme, way.length / N}, metric, &shared);
+  Require(mean.has_value(), "no row of it");
+  return report::FormatValue(mean->value, report::NumberStyle::kPlain,
+                             metric.digits);
 }
 
 }  // namespace
 
 std::string FillHeads(const std::vector<std::string>& parts,
                       const std::string& folder) {
-  if (parts[0] == "heads layers") return CompareLayers(parts, folder);
+  if (parts[0] == "heads layers") return FillLayers(parts, folder);
   const HeadRows rows((fs::path(folder) / "attention").string());
   Require(!rows.heads().empty(), "no rows of attention");
   const HeadEvidence evidence(rows);

@@ -212,12 +212,14 @@ report::Table EntropyTable(const HeadEvidence& evidence) {
   report::Table table(columns);
   for (const HeadCondition& condition : HeadConditions(N)) {
     std::vector<Cell> cells = {condition.name};
+    bool any = false;
     for (const int64_t length : read) {
       const auto mean =
           evidence.MeanOf({condition.name, length}, HeadMetricOf("entropy"));
+      any = any || mean;
       cells.push_back(CellOf(mean));
     }
-    table.AddRow(std::move(cells));
+    if (any) table.AddRow(std::move(cells));
   }
   return table;
 }
@@ -344,12 +346,12 @@ report::Table EmbeddingTable(const HeadEvidence& evidence) {
                        {.name = "most ", .digits = 3},
                        {.name = "rows of one size"}});
   for (const EmbeddingRow& row : evidence.rows().embedding()) {
-    const std::string times =
-        row.least == 0 && row.most > 0 ? "all"
-        : row.least == row.most        ? std::to_string(row.least) + " times"
-        : row.least >= 100             ? std::to_string(row.least) + " or more"
-                                       : std::to_string(row.least) + " to " +
-                                 std::to_string(row.most) + " times";
+    const std::string times = row.least == 0 && row.most > 0 ? "all"
+                              : row.most == 1                ? "once"
+                              : row.least >= 100
+                                  ? std::to_string(row.least) + " or more"
+                                  : std::to_string(row.least) + " to " +
+                                        std::to_string(row.most) + " times";
     table.AddRow({row.most == 0 ? "never" : times, row.tokens, row.norm_low,
                   row.norm_median, row.norm_high, row.norm_most,
                   row.largest_median, row.largest_most, row.one_size});

@@ -108,9 +108,9 @@ void WriteHeadPictures(const HeadRows& rows, const std::string& folder);
 //                                             embedding, agreement
 //   heads cell | TABLE | ROW | COLUMN         one number of such a table
 //   heads fact | NAME | ...                   see Fact in heads_page.cc
-//   heads layers | A 2N | B 2N | METRIC       paired: rows of by-heads/ and of
+//   heads layers | SCHEME 2N | METRIC         of evidence.h, over by-heads/ and
 //                                             the study together
-//   heads layers | documents | A 2N           how many of these were read
+//   heads layers | documents                  over how many
 //
 // `folder` is that of the model. Throws std::invalid_argument for what no row
 // says.

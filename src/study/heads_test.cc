@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "study/head_rows.h"
 #include "study/heads_report.h"
+#include "study/rows.h"
 #include "study/schemes.h"
 
 namespace ropewalk::study {
@@ -228,10 +229,36 @@ TEST_F(HeadsTest, APageIsFilledFromTheRows) {
         {"heads cell", "parts", "none", "at"},
         {"heads fact", "none", first},
         {"heads fact", "part", "0", first},
-        {"heads layers", first, second, "loss"}}) {
+        {"heads layers", second, "loss"}}) {
     EXPECT_THROW((void)FillHeads(wrong, folder), std::invalid_argument)
         << wrong.back();
   }
+}
+
+// The study has read a and b, the stack from heads a alone.
+TEST_F(HeadsTest, LayersAreComparedOverWhatTheirStacksHaveRead) {
+  const auto add = [](Rows& rows, const std::string& document,
+                      const std::string& scheme, double loss) {
+    rows.Add({.set = "novels",
+              .document = document,
+              .scheme = scheme,
+              .length = 2 * kN,
+              .scored = 1,
+              .loss = loss});
+  };
+  fs::create_directories(folder_ / "by-heads");
+  Rows study(folder_.string());
+  (void)study.RunOf(RunOfTest());
+  add(study, "a", kSinkWindow, 3);
+  add(study, "b", kSinkWindow, 5);
+  Rows stacks((folder_ / "by-heads").string());
+  (void)stacks.RunOf(RunOfTest());
+  add(stacks, "a", "@x.toml", 2);
+  const std::string folder = folder_.string();
+  EXPECT_EQ(FillHeads({"heads layers", "documents"}, folder), "1");
+  EXPECT_EQ(FillHeads({"heads layers", "sink-window 2N", "loss"}, folder),
+            "3.000");
+  EXPECT_EQ(FillHeads({"heads layers", "@x.toml 2N", "loss"}, folder), "2.000");
 }
 
 TEST_F(HeadsTest, PicturesNeedNoCompleteRows) {
