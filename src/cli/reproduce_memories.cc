@@ -40,15 +40,14 @@ struct MemoriesStudy {
 
 study::MemorySetting ParseSetting(const std::string& text) {
   const size_t x = text.find('x');
-  const auto blocks = ParseInt(text.substr(0, x));
-  const auto block =
-      x == std::string::npos ? std::nullopt : ParseInt(text.substr(x + 1));
-  Require(blocks && block && *blocks > 1 && *blocks <= 10000 && *block >= 8 &&
-              *block <= 1 << 20,
+  const int64_t blocks = ParseInt(text.substr(0, x)).value_or(0);
+  const int64_t block =
+      x == std::string::npos ? 0 : ParseInt(text.substr(x + 1)).value_or(0);
+  Require(blocks > 1 && blocks <= 10000 && block >= 8 && block <= 1 << 20,
           "--blocks must be COUNTxTOKENS as in 4x1024, of at least 2 blocks, "
           "got '" +
               Printable(text, 40) + "'");
-  return {.blocks = *blocks, .block = *block};
+  return {.blocks = blocks, .block = block};
 }
 
 std::string CommandOf(const MemoriesStudy& command) {

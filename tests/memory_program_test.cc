@@ -1,0 +1,194 @@
+// `ropewalk remember`, `memories`, `run --memory` and `reproduce memories`,
+// from the outside, on the demo's model (N = 256).
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/random.h"
+#include "tests/e2e.h"
+
+namespace ropewalk {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MemoryProgramTest : public ProgramTest {
+ protected:
+  MemoryProgramTest()
+      : model_(std::string(ROPEWALK_SOURCE_FOLDER) + "/models/novels-4m.gguf") {
+    Write("first.txt", 1, 30);
+    Write("second.txt", 2, 30);
+  }
+
+  void Write(const std::string& name, uint64_t seed, int sentences) {
+    Rng rng(seed);
+    const std::vector<std::string> words = {
+        "house", "river", "letter", "morning", "sister", "road", "window"};
+    std::string text;
+    for (int i = 0; i < sentences; ++i) {
+      text += "The " + words[static_cast<size_t>(rng.Below(7))] + " by the " +
+              words[static_cast<size_t>(rng.Below(7))] + " was there. ";
+    }
+    WriteAll(Path(name), text);
+  }
+
+  ProgramResult Remember(std::vector<std::string> more = {}) {
+    std::vector<std::string> call = {
+        "remember",         "-m", model_,      Path("first.txt"),
+        Path("second.txt"), "-o", Path("kept")};
+    call.insert(call.end(), more.begin(), more.end());
+    return RunProgram(call);
+  }
+
+  // The probabilities of the first token that follows a prompt.
+  std::string Answer(const std::vector<std::string>& more) {
+    std::vector<std::string> call = {
+        "run", "-m",     model_,         "-p",     "The sister by the river",
+        "-n",  "1",      "--temp",       "0",      "--logprobs",
+        "5",   "--json", Path("a.json"), "--seed", "1"};
+    call.insert(call.end(), more.begin(), more.end());
+    const ProgramResult result = RunProgram(call);
+    EXPECT_TRUE(Worked(result));
+    return ReadAll(Path("a.json"));
+  }
+
+  std::string First() const { return Path("kept/first.memory"); }
+  std::string Second() const { return Path("kept/second.memory"); }
+
+  std::string model_;
+};
+
+TEST_F(MemoryProgramTest, DocumentsAreReadOnceAndAttendedToInAnyOrder) {
+  const ProgramResult first = Remember();
+  ASSERT_TRUE(Worked(first));
+  EXPECT_TRUE(Contains(first.err, "2 documents of"));
+  const std::string bytes = ReadAll(First());
+  const ProgramResult second = Remember();
+  EXPECT_TRUE(Worked(second));
+  EXPECT_TRUE(Contains(second.err, "first.memory is there"));
+  EXPECT_EQ(ReadAll(First()), bytes);
+
+  const std::string without = Answer({"--kv-type", "q8_0"});
+  const std::string one = Answer({"--memory", First()});
+  const std::string both = Answer({"--memory", Path("kept")});
+  EXPECT_NE(one, without);
+  EXPECT_NE(both, one);
+  EXPECT_EQ(Answer({"--memory", Second(), "--memory", First()}), both);
+  EXPECT_EQ(Answer({"--memory", First(), "--memory", Second()}), both);
+  EXPECT_NE(Answer({"--memory", Path("kept"), "--memory-law", "place"}), both);
+
+  const ProgramResult list =
+      RunProgram({"memories", "list", Path("kept"), "--csv", Path("list.csv")});
+  EXPECT_TRUE(Worked(list));
+  EXPECT_TRUE(Contains(list.out, "second.txt"));
+  EXPECT_EQ(Lines(ReadAll(Path("list.csv"))).size(), 3u);
+  EXPECT_TRUE(Worked(RunProgram({"memories", "verify", Path("kept")})));
+}
+
+TEST_F(MemoryProgramTest, ALongDocumentIsReadInParts) {
+  ASSERT_TRUE(Worked(Remember({"--part", "64", "--overlap", "16"})));
+  const ProgramResult list =
+      RunProgram({"memories", "list", Path("kept"), "--csv", Path("list.csv")});
+  EXPECT_TRUE(Worked(list));
+  EXPECT_FALSE(Contains(ReadAll(Path("list.csv")), ",1,q8_0"));
+  EXPECT_TRUE(Refused(Remember(), 2, "of another text or of other options"));
+  EXPECT_TRUE(Worked(Remember({"--anew"})));
+}
+
+TEST_F(MemoryProgramTest, DamagedAndForeignMemoriesAreRefused) {
+  ASSERT_TRUE(Worked(Remember()));
+  const auto run = [&](const std::string& model,
+                       std::vector<std::string> more) {
+    std::vector<std::string> call = {"run", "-m", model, "-p",
+                                     "The", "-n", "1"};
+    call.insert(call.end(), more.begin(), more.end());
+    return RunProgram(call);
+  };
+  EXPECT_TRUE(Refused(run(Tiny(), {"--memory", First()}), 2, "another model"));
+  EXPECT_TRUE(Refused(run(model_, {"--memory", First(), "--memory", First()}),
+                      2, "given twice"));
+  EXPECT_TRUE(Refused(
+      run(model_, {"--memory", First(), "--prompt-cache", Path("x.kv")}), 2,
+      "--memory excludes --prompt-cache"));
+  EXPECT_TRUE(Refused(run(model_, {"--memory", First(), "--kv-type", "f16"}), 2,
+                      "the memories are in q8_0"));
+  EXPECT_TRUE(
+      Refused(run(model_, {"--memory", First(), "--memory-law", "near"}), 2,
+              "none of far, place, order"));
+  EXPECT_TRUE(Refused(run(model_, {"--memory-law", "place"}), 2,
+                      "--memory-law goes with --memory"));
+  EXPECT_TRUE(Refused(run(model_, {"--memory", Path("gone.memory")}), 1,
+                      "gone.memory"));
+  fs::create_directories(Path("empty"));
+  EXPECT_TRUE(Refused(run(model_, {"--memory", Path("empty")}), 2,
+                      "has no files that end in .memory"));
+
+  const std::string whole = ReadAll(First());
+  std::string damaged = whole;
+  damaged[damaged.size() / 2] ^= 1;
+  WriteAll(First(), damaged);
+  EXPECT_TRUE(Refused(run(model_, {"--memory", First()}), 1, "damaged"));
+  EXPECT_TRUE(
+      Refused(RunProgram({"memories", "verify", First()}), 1, "damaged"));
+  WriteAll(First(), whole.substr(0, whole.size() / 2));
+  EXPECT_TRUE(Refused(run(model_, {"--memory", First()}), 1, First()));
+  WriteAll(First(), "");
+  EXPECT_TRUE(Refused(RunProgram({"memories", "list", First()}), 1, First()));
+}
+
+TEST_F(MemoryProgramTest, AReadingThatIsStoppedLeavesNoMemory) {
+  Write("long.txt", 3, 6000);
+  const ProgramResult stopped = RunProgram(
+      {"remember", "-m", model_, Path("long.txt"), "-o", Path("kept")},
+      {.signal_when = [&](const ProgramOutput&) {
+        // As soon as there is a temporary file.
+        std::error_code error;
+        return fs::exists(Path("kept"), error) &&
+               !fs::is_empty(Path("kept"), error);
+      }});
+  EXPECT_EQ(stopped.signal, SIGINT) << Describe(stopped);
+  for (const auto& entry : fs::directory_iterator(Path("kept"))) {
+    ADD_FAILURE() << entry.path();
+  }
+}
+
+TEST_F(MemoryProgramTest, DocumentsThatCannotBeKeptAreRefused) {
+  WriteAll(Path("void.txt"), "");
+  EXPECT_TRUE(Refused(RunProgram({"remember", "-m", model_, Path("void.txt"),
+                                  "-o", Path("kept")}),
+                      2, "has no text"));
+  WriteAll(Path("bad.txt"), "\xff\xfe");
+  EXPECT_TRUE(Refused(RunProgram({"remember", "-m", model_, Path("bad.txt"),
+                                  "-o", Path("kept")}),
+                      1, "bad.txt"));
+  fs::create_directories(Path("other"));
+  WriteAll(Path("other/first.md"), "The house.");
+  EXPECT_TRUE(Refused(RunProgram({"remember", "-m", model_, Path("first.txt"),
+                                  Path("other/first.md"), "-o", Path("kept")}),
+                      2, "would have one name"));
+  EXPECT_TRUE(Refused(Remember({"--part", "4k"}), 2, "the trained length"));
+}
+
+TEST_F(MemoryProgramTest, TheStudyMeasuresOnceAndReports) {
+  const auto study = [&] {
+    return RunProgram({"reproduce", "memories", "-m", model_, "-t",
+                       Path("long.txt"), "--blocks", "3x64", "--out",
+                       Path("out"), "--memory-law", "far:skip=1"});
+  };
+  EXPECT_TRUE(Refused(study(), 1, "long.txt"));
+  Write("long.txt", 3, 300);
+  ASSERT_TRUE(Worked(study()));
+  const std::string folder = Path("out/memories/novels-4m");
+  const std::string rows = ReadAll(folder + "/measured.csv");
+  // Nine conditions within N, and the law asked for.
+  EXPECT_EQ(Lines(rows).size(), 11u);
+  EXPECT_TRUE(Contains(ReadAll(folder + "/3x64.svg"), "<svg"));
+  ASSERT_TRUE(Worked(study()));
+  EXPECT_EQ(ReadAll(folder + "/measured.csv"), rows);
+}
+
+}  // namespace
+}  // namespace ropewalk
