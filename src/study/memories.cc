@@ -63,6 +63,7 @@ MemoryCase::MemoryCase(engine::Engine& engine,
   texts_.repeats.assign(
       stretch, stretch + std::min(texts_.tokens, setting.block * 3 / 4));
   memory::ReadOptions whole = options_;
+  whole.overlap = 0;
   whole.part = setting.block;
   for (int64_t b = 0; b < setting.blocks; ++b) {
     const auto at = before_.begin() + b * setting.block;
@@ -105,6 +106,7 @@ MemoryScore MemoryCase::Measure(bool goes_on,
 void MemoryCase::ReadTogether() {
   if (!joint_.empty()) return;
   memory::ReadOptions whole = options_;
+  whole.overlap = 0;
   whole.part = tokens_before();
   joint_.push_back(std::make_shared<const memory::Memory>(
       memory::ReadMemory(engine_, "all blocks", "", before_, whole, on_read_)));
