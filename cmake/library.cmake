@@ -4,7 +4,7 @@
 
 set(library_objects)
 foreach(folder base position kernels formats tokenizer attention_definition
-    attention_serving model engine api)
+    attention_serving model engine memory api)
   list(APPEND library_objects $<TARGET_OBJECTS:ropewalk_${folder}>)
 endforeach()
 

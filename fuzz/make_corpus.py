@@ -5,8 +5,8 @@
 DATA is a folder with golden/hf (small models, one an architecture) and
 tokenizers (vocabularies). A model is kept as its header without weights, which
 the target makes up; a vocabulary is cut to its first pieces, the special ones
-and the merges among them. The other seeds are written here. The target
-`session` needs none: it begins with what the program saves.
+and the merges among them. The other seeds are written here. The targets
+`session` and `memory` need none: they begin with what the program saves.
 """
 import gzip
 import json

@@ -24,7 +24,9 @@ run_one() {
   test -d "fuzz/corpus/$target" && set -- "$@" "fuzz/corpus/$target"
   test -f "fuzz/$target.dict" && set -- "-dict=fuzz/$target.dict" "$@"
   # Two tiles of keys and values do not fit into 4 KiB, the usual limit.
-  test "$target" = session && set -- -max_len=16384 "$@"
+  case $target in
+    session | memory) set -- -max_len=16384 "$@" ;;
+  esac
   if "$program" -max_total_time="$seconds" -timeout=20 -malloc_limit_mb=256 \
     -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$folder/findings/$target-" "$@" >"$log" 2>&1; then

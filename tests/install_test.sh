@@ -24,7 +24,7 @@ libdir=$(dirname "$(find "$prefix" -name libropewalk.a)")
 
 headers=$(cd "$prefix/include" && find . -type f | sort | tr '\n' ' ')
 expected='./ropewalk/c.h ./ropewalk/error.h ./ropewalk/export.h'
-expected+=' ./ropewalk/model.h ./ropewalk/scheme.h ./ropewalk/session.h'
+expected+=' ./ropewalk/memory.h ./ropewalk/model.h ./ropewalk/scheme.h ./ropewalk/session.h'
 expected+=' ./ropewalk/tokenizer.h ./ropewalk/version.h '
 test "$headers" = "$expected" || fail "installed headers are $headers"
 test "$(ls "$prefix/bin")" = ropewalk || fail "bin/ has more than the program"

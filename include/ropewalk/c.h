@@ -44,6 +44,7 @@ extern "C" {
 
 typedef struct ropewalk_model ropewalk_model;
 typedef struct ropewalk_session ropewalk_session;
+typedef struct ropewalk_memory ropewalk_memory;
 typedef struct ropewalk_model_options ropewalk_model_options;
 typedef struct ropewalk_session_options ropewalk_session_options;
 typedef struct ropewalk_generate_options ropewalk_generate_options;
@@ -242,6 +243,40 @@ ROPEWALK_EXPORT int64_t ropewalk_session_load(ropewalk_session* session,
                                               const char* path,
                                               const int32_t* tokens,
                                               size_t count, char** error);
+
+/* Memories ----------------------------------------------------------------- */
+
+/* Reads a document, ids without a begin token, and writes its memory to `path`:
+   a file of keys and values that any text of the model may attend to. `name`
+   and `source` are UTF-8. `part` is the number of tokens read together (0:
+   2048, or the trained length if that is less), `overlap` how many of them
+   repeat the part before. `go_on` may be null; if it says no, there is no file,
+   and the call fails without a message. Returns 1, or 0 on failure. */
+ROPEWALK_EXPORT int ropewalk_remember(const ropewalk_model* model,
+                                      const int32_t* tokens, size_t count,
+                                      const char* path, const char* name,
+                                      const char* source, int64_t part,
+                                      int64_t overlap, ropewalk_kv_type type,
+                                      ropewalk_read_callback go_on,
+                                      void* context, char** error);
+
+/* Null on failure: the file is damaged, no memory, or of another model. */
+ROPEWALK_EXPORT ropewalk_memory* ropewalk_memory_open(
+    const ropewalk_model* model, const char* path, char** error);
+ROPEWALK_EXPORT void ropewalk_memory_destroy(ropewalk_memory* memory);
+
+/* Lives as long as the memory. */
+ROPEWALK_EXPORT const char* ropewalk_memory_name(const ropewalk_memory* memory);
+/* Tokens of the document; bytes of keys and values. */
+ROPEWALK_EXPORT int64_t ropewalk_memory_size(const ropewalk_memory* memory);
+ROPEWALK_EXPORT int64_t ropewalk_memory_bytes(const ropewalk_memory* memory);
+
+/* Lets a session that has read nothing attend to memories under a law: "far",
+   "place" or "order", with keys as in "far:distance=1280"; null is "far". They
+   may be destroyed afterwards. Returns 1, or 0 on failure. */
+ROPEWALK_EXPORT int ropewalk_session_attach(
+    ropewalk_session* session, const ropewalk_memory* const* memories,
+    size_t count, const char* law, char** error);
 
 /* Generation --------------------------------------------------------------- */
 

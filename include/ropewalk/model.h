@@ -118,6 +118,7 @@ class ROPEWALK_EXPORT Model {
   std::optional<double> MetadataNumber(std::string_view key) const;
 
  private:
+  friend class Memory;
   friend class Session;
   struct Parts;
 

@@ -172,6 +172,7 @@ using ReadCallback = std::function<bool(int64_t read, int64_t all)>;
 // Returns whether to go on. May be empty.
 using TokenCallback = std::function<bool(const GeneratedToken& token)>;
 
+class Memory;
 struct Slice;
 
 // Move-only; a moved-from session may only be assigned to or destroyed. It
@@ -204,6 +205,16 @@ class ROPEWALK_EXPORT Session {
   std::span<const Token> tokens() const;
   // Of keys and values, in memory. What forks share counts for each of them.
   int64_t kv_bytes() const;
+
+  // Lets the text attend to `memories` beside its own tokens (memory.h), by a
+  // law: far, place or order, with keys as in "far:distance=1280,skip=4". Their
+  // order changes no bit. Forks have them too. Throws std::invalid_argument for
+  // a law that is not one, memories of another model, of several types or of
+  // another type than this session's, one that is given twice or none at all,
+  // and where something was read or attached before; and MemoryLimitError. What
+  // a session with memories has read is saved to no file: SaveCache and
+  // LoadCache throw std::invalid_argument.
+  void Attach(std::span<const Memory> memories, const std::string& law = "far");
 
   // Reads `tokens` behind what is there, 512 in a pass; asks `go_on` after each
   // pass. Returns how many were read: all of them, unless `go_on` said no.

@@ -4,6 +4,7 @@
 #define ROPEWALK_API_C_PARTS_H_
 
 #include <ropewalk/c.h>
+#include <ropewalk/memory.h>
 #include <ropewalk/model.h>
 #include <ropewalk/session.h>
 
@@ -23,6 +24,11 @@ struct ropewalk_model {
 
 struct ropewalk_session {
   ropewalk::Session session;
+};
+
+struct ropewalk_memory {
+  ropewalk::Memory memory;
+  std::string name;
 };
 
 struct ropewalk_model_options {

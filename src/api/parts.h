@@ -1,9 +1,9 @@
 // What stands behind the handles of include/ropewalk.
 //
-// src/api implements the public headers over engine/ and the folders below, and
-// nothing else: no arithmetic, no policy, no text that a terminal would want.
-// What a caller of the library can do belongs into engine/ first; here it gets
-// a stable name. c.cc implements the C interface over the C++ one.
+// src/api implements the public headers over memory/, engine/ and the folders
+// below, and nothing else: no arithmetic, no policy, no text that a terminal
+// would want. What a caller of the library can do belongs into those first;
+// here it gets a stable name. c.cc implements the C interface over the C++ one.
 
 #ifndef ROPEWALK_API_PARTS_H_
 #define ROPEWALK_API_PARTS_H_

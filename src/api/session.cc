@@ -3,35 +3,24 @@
 #include <ropewalk/session.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
+#include "api/memory_parts.h"
 #include "api/parts.h"
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "engine/generate.h"
 #include "engine/sampler.h"
+#include "memory/law.h"
+#include "memory/memory.h"
 
 namespace ropewalk {
 namespace {
-
-DType DTypeOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return DType::kF32;
-    case KvType::kF16:
-      return DType::kF16;
-    case KvType::kBF16:
-      return DType::kBf16;
-    case KvType::kQ8_0:
-      return DType::kQ8_0;
-  }
-  throw std::invalid_argument(
-      "the type of keys and values must be a KvType, "
-      "got " +
-      std::to_string(static_cast<int>(type)));
-}
 
 engine::SampleOptions EngineOptionsOf(const SampleOptions& options) {
   return {.temperature = options.temperature,
@@ -180,6 +169,19 @@ Scheme Session::scheme() const {
 
 std::string Session::DescribeScheme() const {
   return parts_->session.scheme().described;
+}
+
+void Session::Attach(std::span<const Memory> memories, const std::string& law) {
+  engine::Session& session = parts_->session;
+  std::vector<std::shared_ptr<const memory::Memory>> all;
+  for (const Memory& memory : memories) {
+    Require(memory.parts_->engine == &session.engine(),
+            "memory '" + Printable(memory.name()) +
+                "' was opened for another model than the session's");
+    all.push_back(memory.parts_->read);
+  }
+  session.Attach(memory::Arrange(all, memory::ParseLaw(law), session.engine(),
+                                 session.sequence().stack()));
 }
 
 int64_t Session::Read(std::span<const Token> tokens,

@@ -81,13 +81,25 @@ void Session::RequireRoomFor(int64_t size) const {
   engine_->workspace().pool()->RequireRoom(BytesToReach(size));
 }
 
+void Session::Attach(std::shared_ptr<const model::Memories> memories) {
+  sequence_.Attach(std::move(memories));
+}
+
 void Session::ChangeScheme(const ResolvedScheme& scheme) {
   sequence_.ChangeStack(scheme.attention, sequence_.length());
   scheme_ = scheme;
 }
 
+void Session::RequireNoMemories(const std::string& path) const {
+  Require(sequence_.memories() == nullptr,
+          "prompt cache '" + Printable(path, 200) +
+              "' cannot be used beside memories: keys and values of a text "
+              "that attends to memories differ from those of the text alone");
+}
+
 int64_t Session::LoadCache(const std::string& path,
                            std::span<const Token> prompt) {
+  RequireNoMemories(path);
   Require(size() == 0,
           "a prompt cache is loaded into an empty session, this "
           "one has " +
@@ -142,6 +154,7 @@ int64_t Session::LoadCache(const std::string& path,
 }
 
 void Session::SaveCache(const std::string& path) const {
+  RequireNoMemories(path);
   WritePromptCache(path, *engine_,
                    {.asked = asked_,
                     .scheme = position::ToString(scheme_.scheme),

@@ -66,6 +66,11 @@ class Session {
   // keys and values than the limit. So a long prompt fails before it is read.
   void RequireRoomFor(int64_t size) const;
 
+  // Lets the text attend to memories (memory::Arrange); forks share them.
+  // Throws std::invalid_argument if something was read or attached before, and
+  // if they are of another model or type (model::Sequence::Attach).
+  void Attach(std::shared_ptr<const model::Memories> memories);
+
   // Continues under another scheme (model::Sequence::ChangeStack).
   void ChangeScheme(const ResolvedScheme& scheme);
 
@@ -80,14 +85,17 @@ class Session {
   // only the tokens that both schemes treat alike.
   //
   // Throws like PromptCache, and std::invalid_argument if the file is of
-  // another scheme.
+  // another scheme or the session has memories.
   int64_t LoadCache(const std::string& path, std::span<const Token> prompt);
-  // Writes the session's text to a prompt cache. Throws IoError.
+  // Writes the session's text to a prompt cache. Throws IoError, and
+  // std::invalid_argument if the session has memories: what was read beside
+  // them is not what a text without them has.
   void SaveCache(const std::string& path) const;
 
  private:
   Session(std::shared_ptr<Engine> engine, std::string asked, bool allow_failing,
           ResolvedScheme scheme, model::Sequence sequence);
+  void RequireNoMemories(const std::string& path) const;
 
   std::shared_ptr<Engine> engine_;
   std::string asked_;

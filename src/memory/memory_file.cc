@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -25,6 +26,8 @@ using formats::SafeType;
 
 constexpr const char* kVersion = "1";
 constexpr const char* kKind = "memory";
+// What the kernels expect of a tile, as of those of a pool (kv_tiles.h).
+constexpr uintptr_t kTileAlignment = 64;
 
 std::string TilesName(size_t part, size_t layer, const char* what) {
   return "part." + std::to_string(part) + ".layer." + std::to_string(layer) +
@@ -72,6 +75,28 @@ MemoryInfo InfoOf(const SafetensorsFile& file) {
   return info;
 }
 
+// What a file says of each part: where it begins in the document, the first
+// slot that counts and the one behind the last.
+struct PartNumbers {
+  std::vector<int64_t> begins;
+  std::vector<int64_t> firsts;
+  std::vector<int64_t> lasts;
+};
+
+PartNumbers NumbersOf(engine::Engine& engine,
+                      const std::vector<std::pair<int64_t, int64_t>>& cuts,
+                      const ReadOptions& options) {
+  const auto begin_ids = static_cast<int64_t>(
+      engine.tokenizer().Encode("", {.add_eos = false}).size());
+  PartNumbers numbers;
+  for (const auto& [begin, end] : cuts) {
+    numbers.begins.push_back(begin);
+    numbers.firsts.push_back(begin_ids + std::min(options.overlap, begin));
+    numbers.lasts.push_back(numbers.firsts.back() + end - begin);
+  }
+  return numbers;
+}
+
 // The tiles of one layer of one part, in the map of the file.
 std::vector<TileRef> TilesOf(const std::shared_ptr<SafetensorsFile>& file,
                              const std::string& name, int64_t tiles,
@@ -82,6 +107,11 @@ std::vector<TileRef> TilesOf(const std::shared_ptr<SafetensorsFile>& file,
     throw FormatError(file->path(), 0,
                       "tensor '" + name + "' must be " + std::to_string(tiles) +
                           " tiles of " + std::to_string(tile_bytes) + " bytes");
+  }
+  if (reinterpret_cast<uintptr_t>(tensor.bytes.data()) % kTileAlignment != 0) {
+    throw FormatError(file->path(), 0,
+                      "tensor '" + name + "' must lie at a multiple of " +
+                          std::to_string(kTileAlignment) + " bytes");
   }
   std::vector<TileRef> refs;
   for (int64_t t = 0; t < tiles; ++t) {
@@ -104,8 +134,7 @@ void Remember(engine::Engine& engine, const Document& document,
   const TileSizes sizes = TileSizesOf(engine, options.type);
   const std::vector<bool> kept =
       MemoryLayers(engine.positions(), engine.model().config().L);
-  const auto begin_ids = static_cast<int64_t>(
-      engine.tokenizer().Encode("", {.add_eos = false}).size());
+  const PartNumbers numbers = NumbersOf(engine, cuts, options);
 
   formats::SafetensorsWriter writer(path);
   writer.AddMetadata("ropewalk.memory", kVersion);
@@ -120,15 +149,8 @@ void Remember(engine::Engine& engine, const Document& document,
   writer.AddMetadata("part", std::to_string(options.part));
   writer.AddMetadata("overlap", std::to_string(options.overlap));
   // Tiles come first, so that they lie at multiples of a cache line.
-  std::vector<int64_t> begins;
-  std::vector<int64_t> firsts;
-  std::vector<int64_t> lasts;
   for (size_t p = 0; p < cuts.size(); ++p) {
-    const auto [begin, end] = cuts[p];
-    begins.push_back(begin);
-    firsts.push_back(begin_ids + std::min(options.overlap, begin));
-    lasts.push_back(firsts.back() + end - begin);
-    const int64_t tiles = attention::TilesFor(lasts.back());
+    const int64_t tiles = attention::TilesFor(numbers.lasts[p]);
     for (size_t l = 0; l < kept.size(); ++l) {
       if (!kept[l]) continue;
       writer.AddTensor(TilesName(p, l, "keys"), SafeType::kU8,
@@ -154,9 +176,9 @@ void Remember(engine::Engine& engine, const Document& document,
       }
     }
   }
-  writer.WriteTensor(Bytes(begins));
-  writer.WriteTensor(Bytes(firsts));
-  writer.WriteTensor(Bytes(lasts));
+  writer.WriteTensor(Bytes(numbers.begins));
+  writer.WriteTensor(Bytes(numbers.firsts));
+  writer.WriteTensor(Bytes(numbers.lasts));
   writer.WriteTensor(Bytes(document.tokens));
   writer.Finish();
 }
@@ -177,9 +199,8 @@ std::shared_ptr<const Memory> OpenMemory(const std::string& path,
   const MemoryInfo info = InfoOf(*file);
   const auto require_same = [&](const std::string& key, const std::string& want,
                                 const std::string& what) {
-    Require(Field(*file, key) == want, "memory '" + Printable(path, 200) +
-                                           "' " + what +
-                                           "; make it anew with `remember`");
+    Require(Field(*file, key) == want,
+            "memory '" + Printable(path, 200) + "' " + what + "; make it anew");
   };
   require_same("model", engine.Hash(), "belongs to another model");
   require_same("products", engine.Products(),
@@ -207,46 +228,48 @@ std::shared_ptr<const Memory> OpenMemory(const std::string& path,
                             std::to_string(V));
     }
   }
-  const auto numbers = [&](const char* name) {
-    return formats::Numbers<int64_t>(*file, name, SafeType::kI64);
-  };
-  const std::vector<int64_t> begins = numbers("begins");
-  const std::vector<int64_t> firsts = numbers("firsts");
-  const std::vector<int64_t> lasts = numbers("lasts");
-  const auto n = static_cast<int64_t>(memory->tokens.size());
-  const TileSizes sizes = TileSizesOf(engine, info.type);
-  const std::vector<bool> kept =
-      MemoryLayers(engine.positions(), engine.model().config().L);
   const auto refuse = [&](const std::string& why) {
     throw FormatError(path, 0, why);
   };
-  if (begins.empty() || firsts.size() != begins.size() ||
-      lasts.size() != begins.size()) {
-    refuse("a memory needs parts, and three numbers for each");
+  const ReadOptions options{
+      .part = info.part, .overlap = info.overlap, .type = info.type};
+  const auto n = static_cast<int64_t>(memory->tokens.size());
+  try {
+    CheckReading(engine, info.name, n, options);
+  } catch (const std::invalid_argument& error) {
+    refuse(error.what());
   }
-  for (size_t p = 0; p < begins.size(); ++p) {
-    const int64_t end = p + 1 < begins.size() ? begins[p + 1] : n;
-    if (begins[p] < 0 || begins[p] >= end || end > n || firsts[p] < 0 ||
-        lasts[p] < 0 || lasts[p] - firsts[p] != end - begins[p]) {
-      refuse("part " + std::to_string(p) + " does not fit a document of " +
-             std::to_string(n) + " tokens");
-    }
-    Part part{.begin = begins[p]};
-    const int64_t tiles = attention::TilesFor(lasts[p]);
+  const auto cuts = CutParts(n, options);
+  const PartNumbers numbers = NumbersOf(engine, cuts, options);
+  const auto require_numbers = [&](const char* name,
+                                   const std::vector<int64_t>& want) {
+    if (formats::Numbers<int64_t>(*file, name, SafeType::kI64) == want) return;
+    refuse("'" + std::string(name) + "' does not fit a document of " +
+           std::to_string(n) + " tokens in parts of " +
+           std::to_string(options.part) + " with an overlap of " +
+           std::to_string(options.overlap));
+  };
+  require_numbers("begins", numbers.begins);
+  require_numbers("firsts", numbers.firsts);
+  require_numbers("lasts", numbers.lasts);
+  const TileSizes sizes = TileSizesOf(engine, info.type);
+  const std::vector<bool> kept =
+      MemoryLayers(engine.positions(), engine.model().config().L);
+  for (size_t p = 0; p < cuts.size(); ++p) {
+    Part part{.begin = numbers.begins[p]};
+    const int64_t tiles = attention::TilesFor(numbers.lasts[p]);
     for (size_t l = 0; l < kept.size(); ++l) {
       MemoryPart& layer = part.layers.emplace_back();
       if (!kept[l]) continue;
-      layer.first = firsts[p];
-      layer.last = lasts[p];
+      layer.first = numbers.firsts[p];
+      layer.last = numbers.lasts[p];
       layer.keys = TilesOf(file, TilesName(p, l, "keys"), tiles, sizes.key);
       layer.values =
           TilesOf(file, TilesName(p, l, "values"), tiles, sizes.value);
     }
     memory->parts.push_back(std::move(part));
   }
-  memory->hash =
-      HashOf(engine, memory->tokens,
-             {.part = info.part, .overlap = info.overlap, .type = info.type});
+  memory->hash = HashOf(engine, memory->tokens, options);
   return memory;
 }
 

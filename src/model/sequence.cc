@@ -8,6 +8,14 @@
 #include "position/agreement.h"
 
 namespace ropewalk::model {
+namespace {
+
+// The frequencies by which a plan reads keys that are far away.
+const position::FrequencyTable& FarTable(const position::Plan& plan) {
+  return plan.tables[static_cast<size_t>(plan.bands.back().table)];
+}
+
+}  // namespace
 
 std::shared_ptr<const StackAttention> MakeStackAttention(
     const Model& model, const position::Stack& stack) {
@@ -126,10 +134,22 @@ void Sequence::Shift(int64_t keep, int64_t count) {
   exact_ = std::min(exact_, keep);
 }
 
+std::optional<std::string> Sequence::WhyNotChangePlan(
+    size_t layer, const position::Plan& plan) const {
+  const attention::KvStore& store = stores_[layer];
+  if (MemoriesOf(static_cast<int64_t>(layer)) != nullptr &&
+      FarTable(store.plan()) != FarTable(plan)) {
+    return "memories are read by the frequencies of the positions that they "
+           "were attached under; layer " +
+           std::to_string(layer) + " would have others";
+  }
+  return store.WhyNotChangePlan(plan);
+}
+
 std::optional<std::string> Sequence::WhyNotChangeStack(
     const position::Stack& stack) const {
-  return FirstReason([&](const attention::KvStore& store, size_t l) {
-    return store.WhyNotChangePlan(stack[l]);
+  return FirstReason([&](const attention::KvStore&, size_t l) {
+    return WhyNotChangePlan(l, stack[l]);
   });
 }
 
@@ -138,6 +158,9 @@ std::optional<std::string> Sequence::WhyNotAttach(
   if (size() > 0) {
     return "memories are attached before the first token is read; " +
            std::to_string(size()) + " have been";
+  }
+  if (memories_ != nullptr) {
+    return "memories are attached once, all together; this text has some";
   }
   if (memories.size() != stores_.size()) {
     return "memories of " + std::to_string(memories.size()) +
@@ -153,6 +176,7 @@ std::optional<std::string> Sequence::WhyNotAttach(
 }
 
 void Sequence::Attach(std::shared_ptr<const Memories> memories) {
+  Require(memories != nullptr, "no memories are given");
   const auto reason = WhyNotAttach(*memories);
   Require(!reason, reason.value_or(""));
   memories_ = std::move(memories);
@@ -176,15 +200,20 @@ void Sequence::ChangeStack(std::shared_ptr<const StackAttention> attention,
   Require(attention->size() == stores_.size(),
           std::to_string(attention->size()) + " position plans for " +
               std::to_string(stores_.size()) + " layers");
-  const auto reason =
-      FirstReason([&](const attention::KvStore& store, size_t l) {
-        return store.WhyNotChangePlan((*attention)[l].plan());
-      });
+  const auto reason = FirstReason([&](const attention::KvStore&, size_t l) {
+    return WhyNotChangePlan(l, (*attention)[l].plan());
+  });
   Require(!reason, reason.value_or(""));
   int64_t exact = exact_;
   std::vector<attention::KvStore> stores = ForkStores();
   for (size_t l = 0; l < stores.size(); ++l) {
     const auto& plan = (*attention)[l].shared_plan();
+    const attention::LayerMemories* memories =
+        MemoriesOf(static_cast<int64_t>(l));
+    // The scale of the plan counts the tokens of memories too.
+    if (memories != nullptr && stores[l].plan().scale != plan->scale) {
+      exact = std::min(exact, memories->from);
+    }
     exact = position::AgreeUpTo(stores[l].plan(), *plan, exact);
     stores[l].ChangePlan(plan);
   }

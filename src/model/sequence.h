@@ -74,7 +74,8 @@ class Sequence {
   int64_t exact() const { return exact_; }
 
   // Lets every token attend to `memories` too. Forks share them. The sequence
-  // must be empty, because what was read without them would differ.
+  // must be empty, because what was read without them would differ, and have no
+  // memories yet.
   std::optional<std::string> WhyNotAttach(const Memories& memories) const;
   void Attach(std::shared_ptr<const Memories> memories);
   // Null where there are none.
@@ -104,7 +105,8 @@ class Sequence {
   // Continues under other plans, made for `length` tokens. Tokens read so far
   // keep what the old plans computed; docs/attention.md says when that equals
   // what the new plans give and when it is close. exact() drops to the tokens
-  // whose pairs have the same distances and scales under both.
+  // whose pairs have the same distances and scales under both. Memories stay
+  // where they are, so the frequencies by which they are read must stay too.
   std::optional<std::string> WhyNotChangeStack(
       const position::Stack& stack) const;
   void ChangeStack(const position::Stack& stack, int64_t length);
@@ -149,6 +151,8 @@ class Sequence {
   std::vector<attention::KvStore> ForkStores() const;
   template <typename Question>
   std::optional<std::string> FirstReason(const Question& question) const;
+  std::optional<std::string> WhyNotChangePlan(size_t layer,
+                                              const position::Plan& plan) const;
 
   const Model* model_;
   std::shared_ptr<const StackAttention> attention_;

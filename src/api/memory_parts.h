@@ -1,0 +1,27 @@
+// What stands behind a Memory, and the types of keys and values.
+
+#ifndef ROPEWALK_API_MEMORY_PARTS_H_
+#define ROPEWALK_API_MEMORY_PARTS_H_
+
+#include <ropewalk/memory.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "base/dtype.h"
+#include "memory/memory.h"
+
+namespace ropewalk {
+
+struct Memory::Parts {
+  std::shared_ptr<const memory::Memory> read;
+  const void* engine = nullptr;  // the model's, to compare
+  int64_t bytes = 0;
+};
+
+// Throws std::invalid_argument for a number that is no KvType.
+DType DTypeOf(KvType type);
+
+}  // namespace ropewalk
+
+#endif  // ROPEWALK_API_MEMORY_PARTS_H_
