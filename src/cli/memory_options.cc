@@ -1,8 +1,12 @@
 #include "cli/memory_options.h"
 
+#include <cstdio>
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "memory/memory_file.h"
+#include "program/numbers.h"
 
 namespace ropewalk::cli {
 
@@ -21,16 +25,31 @@ void MemoryOptions::Add(CLI::App& command) {
           "with skip=N, alone=N, sharpness=X, bias=X (docs/memories.md)")
       ->type_name("LAW")
       ->capture_default_str();
+  program::AddInteger(command, "--memory-top", top,
+                      "attend to so many of the memories alone, those that "
+                      "matter most to the prompt; 0: to all",
+                      {.least = 0, .most = 1000000})
+      ->capture_default_str();
+  command
+      .add_option("--memory-by", by,
+                  "how they are chosen: `attention`, by what the prompt would "
+                  "look at, or `words`, by BM25 over tokens")
+      ->check(CLI::IsMember({"attention", "words"}))
+      ->capture_default_str();
 }
 
 void MemoryOptions::Check() const {
   (void)memory::ParseLaw(law);
   Require(Any() || law == "far", "--memory-law goes with --memory");
+  Require(Any() || top == 0, "--memory-top goes with --memory");
 }
 
 OpenMemories::OpenMemories(const MemoryOptions& options, engine::Engine& engine)
     : engine_(engine),
-      law_(memory::LawFor(memory::ParseLaw(options.law), engine.positions())) {
+      law_(memory::LawFor(memory::ParseLaw(options.law), engine.positions())),
+      top_(options.top),
+      by_(options.by == "words" ? memory::ChooseBy::kWords
+                                : memory::ChooseBy::kAttention) {
   if (!options.Any()) return;
   for (const std::string& file : memory::MemoryFiles(options.paths)) {
     memories_.push_back(memory::OpenMemory(file, engine));
@@ -47,9 +66,23 @@ DType OpenMemories::TypeFor(const KvOptions& kv) const {
   return type;
 }
 
-void OpenMemories::Attach(engine::Session& session) const {
+void OpenMemories::Attach(engine::Session& session,
+                          std::span<const Token> question) {
   if (!Any()) return;
-  session.sequence().Attach(
+  if (top_ > 0 && top_ < static_cast<int64_t>(memories_.size())) {
+    const memory::Choices choices =
+        memory::Choose(engine_, memories_, question, law_, top_, by_);
+    std::vector<std::shared_ptr<const memory::Memory>> chosen;
+    for (const memory::Choice& choice : choices.best) {
+      chosen.push_back(memories_[static_cast<size_t>(choice.index)]);
+      std::fprintf(stderr, "memory %s: %.1f %%\n",
+                   Printable(chosen.back()->name).c_str(), 100 * choice.share);
+    }
+    std::fprintf(stderr, "the other %zu: %.1f %%\n",
+                 memories_.size() - chosen.size(), 100 * choices.left_out);
+    memories_ = std::move(chosen);
+  }
+  session.Attach(
       memory::Arrange(memories_, law_, engine_, session.sequence().stack()));
 }
 

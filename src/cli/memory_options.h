@@ -4,14 +4,18 @@
 #define ROPEWALK_CLI_MEMORY_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/dtype.h"
+#include "base/token.h"
 #include "cli/options.h"
 #include "engine/engine.h"
 #include "engine/session.h"
+#include "memory/choose.h"
 #include "memory/law.h"
 #include "memory/memory.h"
 
@@ -20,6 +24,8 @@ namespace ropewalk::cli {
 struct MemoryOptions {
   std::vector<std::string> paths;
   std::string law = "far";
+  int64_t top = 0;  // 0: all
+  std::string by = "attention";
 
   void Add(CLI::App& command);
 
@@ -40,14 +46,17 @@ class OpenMemories {
   // there are some. Throws std::invalid_argument if the command line asks for
   // another.
   DType TypeFor(const KvOptions& kv) const;
-  // Attaches them to an empty session.
-  void Attach(engine::Session& session) const;
+  // Attaches them to an empty session; of more than asked for those that matter
+  // most to `question`, which is told on standard error.
+  void Attach(engine::Session& session, std::span<const Token> question);
   // "3 memories of 5120 tokens, far:distance=5120,skip=4,alone=4".
   std::string Describe() const;
 
  private:
   engine::Engine& engine_;
   memory::Law law_;
+  int64_t top_;
+  memory::ChooseBy by_;
   std::vector<std::shared_ptr<const memory::Memory>> memories_;
 };
 

@@ -254,7 +254,13 @@ class Run {
                               .kv_type = memories_.TypeFor(job_.kv),
                               .allow_failing = job_.force || change});
     if (change) session.ChangeScheme(resolved);
-    memories_.Attach(session);
+    // Several questions choose together.
+    std::vector<Token> question;
+    for (const Prompt& prompt : prompts_.all) {
+      question.insert(question.end(), prompt.tokens.begin() + prompts_.shared,
+                      prompt.tokens.end());
+    }
+    memories_.Attach(session, question);
     return session;
   }
 
