@@ -76,7 +76,8 @@ bool Memory::Remember(const Model& model, std::span<const Token> document,
 
 Memory Memory::Open(const Model& model, const std::string& path) {
   engine::Engine& engine = *model.parts_->engine;
-  Parts parts{.read = memory::OpenMemory(path, engine), .engine = &engine};
+  Parts parts{.read = memory::OpenMemory(path, engine),
+              .engine = model.parts_->engine};
   const memory::TileSizes sizes = memory::TileSizesOf(engine, parts.read->type);
   for (const memory::Part& part : parts.read->parts) {
     for (const attention::MemoryPart& layer : part.layers) {

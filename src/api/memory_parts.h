@@ -9,13 +9,14 @@
 #include <memory>
 
 #include "base/dtype.h"
+#include "engine/engine.h"
 #include "memory/memory.h"
 
 namespace ropewalk {
 
 struct Memory::Parts {
   std::shared_ptr<const memory::Memory> read;
-  const void* engine = nullptr;  // the model's, to compare
+  std::weak_ptr<engine::Engine> engine;  // the model's, to compare
   int64_t bytes = 0;
 };
 

@@ -175,7 +175,7 @@ void Session::Attach(std::span<const Memory> memories, const std::string& law) {
   engine::Session& session = parts_->session;
   std::vector<std::shared_ptr<const memory::Memory>> all;
   for (const Memory& memory : memories) {
-    Require(memory.parts_->engine == &session.engine(),
+    Require(memory.parts_->engine.lock() == session.shared_engine(),
             "memory '" + Printable(memory.name()) +
                 "' was opened for another model than the session's");
     all.push_back(memory.parts_->read);
