@@ -1,6 +1,5 @@
 // {{...}} of a page, filled from the rows.
 
-#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "base/text.h"
 #include "formats/text_file.h"
 #include "report/csv.h"
+#include "report/sections.h"
 #include "report/table.h"
 #include "study/real_report.h"
 #include "study/schemes.h"
@@ -149,30 +149,8 @@ class Filler {
 
 std::string FillPage(const std::string& page, const std::string& folder) {
   Filler filler(folder);
-  std::string filled;
-  size_t at = 0;
-  while (true) {
-    const size_t open = page.find("{{", at);
-    filled += page.substr(at, open - at);
-    if (open == std::string::npos) return filled;
-    const auto line = std::count(
-        page.begin(), page.begin() + static_cast<int64_t>(open), '\n');
-    const auto fail = [&](const std::string& why) {
-      throw std::invalid_argument("page, line " + std::to_string(line + 1) +
-                                  ": " + why);
-    };
-    const size_t close = page.find("}}", open);
-    if (close == std::string::npos) fail("{{ without }}");
-    const std::string inside = page.substr(open + 2, close - open - 2);
-    try {
-      filled += filler.Fill(inside);
-    } catch (const std::invalid_argument& error) {
-      fail("{{" + Printable(inside, 120) + "}}: " + error.what());
-    }
-    at = close + 2;
-    // A table ends its own line.
-    if (filled.ends_with('\n') && at < page.size() && page[at] == '\n') ++at;
-  }
+  return report::FillPage(
+      page, [&](const std::string& inside) { return filler.Fill(inside); });
 }
 
 }  // namespace ropewalk::study
