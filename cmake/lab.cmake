@@ -25,10 +25,14 @@ target_compile_options(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_OPTIONS})
 target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS})
 
 # ropewalk_folder for src/lab/<folder>: ropewalk_lab_<folder>, and one test
-# program lab_<folder>_test. register.cc belongs to the plug-in alone.
+# program lab_<folder>_test. register.cc belongs to the plug-in alone. EXCLUDE
+# is a pattern of paths that are not built.
 function(ropewalk_lab_folder folder)
-  cmake_parse_arguments(ARG "" "" "FOLDERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXCLUDE" "FOLDERS;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/lab/${folder}/*.cc)
+  if(ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+  endif()
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")

@@ -80,6 +80,17 @@ TEST_F(MemoryProgramTest, DocumentsAreReadOnceAndAttendedToInAnyOrder) {
   EXPECT_EQ(Answer({"--memory", First(), "--memory", Second()}), both);
   EXPECT_NE(Answer({"--memory", Path("kept"), "--memory-law", "place"}), both);
 
+  // Of two memories one is chosen, and which is told.
+  for (const std::string by : {"words", "attention"}) {
+    const ProgramResult chosen =
+        RunProgram({"run", "-m", model_, "-p",
+                    "The sister by the river was there.", "-n", "1", "--memory",
+                    Path("kept"), "--memory-top", "1", "--memory-by", by});
+    EXPECT_TRUE(Worked(chosen));
+    EXPECT_TRUE(Contains(chosen.err, "1 memory of")) << chosen.err;
+    EXPECT_TRUE(Contains(chosen.err, "the other 1: ")) << chosen.err;
+  }
+
   const ProgramResult list =
       RunProgram({"memories", "list", Path("kept"), "--csv", Path("list.csv")});
   EXPECT_TRUE(Worked(list));

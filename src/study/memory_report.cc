@@ -13,7 +13,7 @@
 #include "evaluate/statistics.h"
 #include "formats/text_file.h"
 #include "report/line_plot.h"
-#include "study/braces.h"
+#include "report/sections.h"
 #include "study/evidence.h"
 #include "study/memories.h"
 
@@ -149,7 +149,7 @@ std::string MemoryPicture(const MemoryRows& rows, const std::string& setting) {
 }
 
 std::string FillMemoryPage(const std::string& page, const std::string& folder) {
-  return FillBraces(page, [&](const std::string& inside) {
+  return report::FillPage(page, [&](const std::string& inside) {
     const std::vector<std::string> words = Words(inside);
     const bool documents = words.size() == 3 && words[2] == "documents";
     Require(words.size() == 2 || documents,

@@ -1,6 +1,5 @@
 // {{...}} of a page, filled from the rows.
 
-#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -11,8 +10,8 @@
 #include "base/text.h"
 #include "formats/text_file.h"
 #include "report/csv.h"
+#include "report/sections.h"
 #include "report/table.h"
-#include "study/braces.h"
 #include "study/heads_report.h"
 #include "study/real_report.h"
 #include "study/schemes.h"
@@ -155,7 +154,7 @@ class Filler {
 
 std::string FillPage(const std::string& page, const std::string& folder) {
   Filler filler(folder);
-  return FillBraces(
+  return report::FillPage(
       page, [&](const std::string& inside) { return filler.Fill(inside); });
 }
 

@@ -7,12 +7,11 @@
 #include <set>
 #include <utility>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "report/line_plot.h"
 #include "report/number.h"
-#include "report/page.h"
+#include "report/sections.h"
 #include "study/schemes.h"
 
 namespace ropewalk::study {
@@ -405,23 +404,20 @@ void WriteReport(const Rows& rows, const std::string& folder) {
   const int64_t N = TrainedLength(rows);
   const std::string set = SetOfMost(rows);
   const Evidence evidence(rows.rows(), set, N);
-  report::Page page(fs::path(folder).filename().string() +
-                    " past its length of " + std::to_string(N));
-  std::string markdown = "# " + fs::path(folder).filename().string() +
-                         "\n\nTrained length N = " + std::to_string(N) +
-                         ". Means over documents of the set " + set +
-                         ", the same documents in all rows of a column.\n";
-  const auto add = [&](const std::string& title, const report::Table& table) {
+  report::Report made{.title = fs::path(folder).filename().string()};
+  made.sections.push_back(
+      {.paragraphs = {"Trained length N = " + std::to_string(N) +
+                      ". Means over documents of the set " + set +
+                      ", the same documents in all rows of a column."}});
+  const auto add = [&](const std::string& title, report::Table table) {
     if (table.rows().empty()) return;
-    markdown += "\n## " + title + "\n\n" + ToMarkdown(table);
-    page.AddHeading(title);
-    page.AddTable(table);
+    made.sections.push_back({.heading = title, .table = std::move(table)});
   };
-  const auto draw = [&](const std::string& name, const std::string& svg,
+  const auto draw = [&](const std::string& name, std::string svg,
                         const std::string& caption) {
-    if (svg.empty()) return;
-    WriteFileAtomically((fs::path(folder) / (name + ".svg")).string(), svg);
-    page.AddFigure(svg, caption);
+    made.sections.push_back({.figure = std::move(svg),
+                             .figure_name = name,
+                             .figure_caption = caption});
   };
   draw("loss-and-finding", LossAndFinding(evidence),
        "Each point is a position scheme at 2N; bars are standard errors over "
@@ -434,8 +430,7 @@ void WriteReport(const Rows& rows, const std::string& folder) {
                   evidence.Shared(WaysRead(evidence, times, true)).size()) +
               " at " + Times(times);
   }
-  markdown += "\n" + counts + ".\n";
-  page.AddParagraph(counts);
+  made.sections.push_back({.paragraphs = {counts + "."}});
   add("Claims, by document (paired t-test, 95 %)", ClaimTable(evidence));
   add("At 2N, against a window that keeps its first tokens",
       AgainstWindow(evidence));
@@ -443,20 +438,17 @@ void WriteReport(const Rows& rows, const std::string& folder) {
   add("Beside the losses that post 9708 prints", PublishedTable(evidence));
   draw("by-distance", ByDistance(evidence),
        "Four neighbouring places of every document are one point.");
-  std::vector<std::string> said;
+  report::Section from{.heading = "Where the rows come from"};
   for (const Run& run : rows.runs()) {
-    const std::string from = run.command + " (" + run.content + ", keys in " +
-                             run.kv_type + ", products " + run.products + ", " +
-                             run.hardware + ")";
-    if (std::ranges::find(said, from) == said.end()) said.push_back(from);
+    const std::pair<std::string, std::string> one = {
+        "", run.command + " (" + run.content + ", keys in " + run.kv_type +
+                ", products " + run.products + ", " + run.hardware + ")"};
+    if (std::ranges::find(from.facts, one) == from.facts.end()) {
+      from.facts.push_back(one);
+    }
   }
-  markdown += "\n## Where the rows come from\n\n";
-  for (const std::string& from : said) {
-    markdown += "- " + from + "\n";
-    page.AddCode(from);
-  }
-  WriteFileAtomically((fs::path(folder) / "table.md").string(), markdown);
-  WriteFileAtomically((fs::path(folder) / "index.html").string(), page.Html());
+  made.sections.push_back(std::move(from));
+  report::WriteReport(made, folder);
 }
 
 }  // namespace ropewalk::study

@@ -13,6 +13,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::vector<std::string> kStudies = {
+    "rerope",   "ntk",          "invleaky", "hwfa",           "entropy",
+    "long",     "decoder-only", "rank",     "tied-embedding", "sign-embedding",
+#ifdef ROPEWALK_GAN
+    "monoflow",
+#endif
+};
+
 class ReproduceTest : public LabTest {
  protected:
   // With a cache of its own: nothing is there from another run.
@@ -125,9 +133,7 @@ bool HasBible() {
 TEST_F(ReproduceTest, AloneItListsTheStudies) {
   const ProgramResult result = Reproduce({});
   ASSERT_TRUE(Worked(result));
-  for (const char* study :
-       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
-        "rank", "tied-embedding", "sign-embedding", "monoflow"}) {
+  for (const std::string& study : kStudies) {
     EXPECT_NE(result.out.find(study), std::string::npos) << study;
   }
 }
@@ -181,6 +187,7 @@ TEST_F(ReproduceTest, RowsOfAnotherMakeAreLeftAlone) {
   EXPECT_EQ(ReadAll(path), "mine,yours\n1,2\n");
 }
 
+#ifdef ROPEWALK_GAN
 // A study with data of its own: no texts, no models, and what it has is kept
 // where another part of its data is missing.
 TEST_F(ReproduceTest, MonoflowNeedsNoTextsAndSaysWhichPackageItNeeds) {
@@ -203,6 +210,14 @@ TEST_F(ReproduceTest, MonoflowNeedsNoTextsAndSaysWhichPackageItNeeds) {
   EXPECT_NE(page.find("data:image/png;base64"), std::string::npos);
   EXPECT_EQ(page.find("src=\"http"), std::string::npos);
 }
+#else
+TEST_F(ReproduceTest, WithoutGansMonoflowSaysHowToBuildIt) {
+  const ProgramResult result = Reproduce({"monoflow", "--scale", "smoke"});
+  EXPECT_EQ(result.exit_code, 2) << Describe(result);
+  EXPECT_NE(result.err.find("-DROPEWALK_GAN=ON"), std::string::npos)
+      << Describe(result);
+}
+#endif
 
 TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   if (!HasBible()) {
@@ -237,9 +252,7 @@ TEST_F(ReproduceTest, SmokeOfAllStudiesGoesOnWhereItWasStopped) {
   const auto after = Rows("rerope").rows;
   ASSERT_GT(after.size(), before.size());
   for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(after[i], before[i]);
-  for (const char* study :
-       {"rerope", "ntk", "invleaky", "hwfa", "entropy", "long", "decoder-only",
-        "rank", "tied-embedding", "sign-embedding", "monoflow"}) {
+  for (const std::string& study : kStudies) {
     std::set<std::vector<std::string>> keys;
     const report::CsvFile rows = Rows(study);
     for (const std::vector<std::string>& row : rows.rows) {

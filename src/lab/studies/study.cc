@@ -12,7 +12,11 @@ const std::vector<const Study*>& AllStudies() {
   static const std::vector<const Study*> kStudies = {
       &ReRope(),        &Ntk(),           &InvLeaky(),    &Hwfa(),
       &Entropy(),       &Long(),          &DecoderOnly(), &Rank(),
-      &TiedEmbedding(), &SignEmbedding(), &MonoFlow()};
+      &TiedEmbedding(), &SignEmbedding(),
+#ifdef ROPEWALK_GAN
+      &MonoFlow(),
+#endif
+  };
   return kStudies;
 }
 
@@ -23,6 +27,9 @@ std::vector<const Study*> FindStudies(const std::vector<std::string>& names) {
     const auto study = std::ranges::find_if(
         AllStudies(), [&](const Study* s) { return s->name() == name; });
     if (study == AllStudies().end()) {
+      Require(name != "monoflow",
+              "reproduce: this program was built without monoflow; configure "
+              "it with -DROPEWALK_GAN=ON");
       std::string known;
       for (const Study* s : AllStudies()) known += s->name() + ", ";
       throw std::invalid_argument("reproduce: '" + Printable(name, 40) +

@@ -17,7 +17,7 @@
 #include "lab/flow/files.h"
 #include "lab/flow/gan.h"
 #include "lab/studies/bench.h"
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 #include "lab/train/text_source.h"
 
 namespace ropewalk::lab::studies::monoflow {

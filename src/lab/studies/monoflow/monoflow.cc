@@ -1,7 +1,7 @@
 // Posts 9662, 9660, 9467 and 9668: a GAN as a diffusion ODE, with the
 // experiments of MonoFlow.
 
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -25,7 +25,7 @@ Sizes SizesOf(const Setting& setting) {
   sizes.sets = {"8-gaussians", "25-gaussians", "two-moons", "spiral"};
   sizes.image_losses = {"logit", "non-saturating", "vanilla:C=5",
                         "vanilla:C=0"};
-  // Chosen by the pilot of monoflow_images.cc; the large scale keeps the
+  // Chosen by the pilot of images.cc; the large scale keeps the
   // rates of the paper.
   if (setting.scale != Scale::kPaper) {
     sizes.images = {.generator_rate = 4e-4,

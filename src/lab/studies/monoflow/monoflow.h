@@ -1,8 +1,8 @@
 // The parts of the study monoflow: what each file of it measures, and where
 // jobs leave the particles that its pictures show.
 
-#ifndef ROPEWALK_LAB_STUDIES_MONOFLOW_H_
-#define ROPEWALK_LAB_STUDIES_MONOFLOW_H_
+#ifndef ROPEWALK_LAB_STUDIES_MONOFLOW_MONOFLOW_H_
+#define ROPEWALK_LAB_STUDIES_MONOFLOW_MONOFLOW_H_
 
 #include <cstdint>
 #include <optional>
@@ -49,13 +49,13 @@ struct Sizes {
 };
 Sizes SizesOf(const Setting& setting);
 
-// monoflow_gaussian.cc: the table of the notebooks.
+// gaussian.cc: the table of the notebooks.
 std::vector<Job> GaussianJobs(const Setting& setting);
 std::vector<Claim> GaussianClaims(const Setting& setting);
 std::vector<NamedTable> GaussianTables(const Setting& setting,
                                        const Measurements& measured);
 
-// monoflow_toys.cc: targets of two dimensions, and the vanilla loss against C.
+// toys.cc: targets of two dimensions, and the vanilla loss against C.
 std::vector<Job> ToyJobs(const Setting& setting);
 std::vector<Claim> ToyClaims(const Setting& setting);
 std::vector<NamedTable> ToyTables(const Setting& setting,
@@ -63,7 +63,7 @@ std::vector<NamedTable> ToyTables(const Setting& setting,
 std::vector<Figure> ToyFigures(const Setting& setting,
                                const Measurements& measured);
 
-// monoflow_images.cc: Fashion-MNIST.
+// images.cc: Fashion-MNIST.
 std::vector<Job> ImageJobs(const Setting& setting);
 std::vector<Claim> ImageClaims(const Setting& setting);
 std::vector<NamedTable> ImageTables(const Setting& setting,
@@ -80,7 +80,7 @@ std::string StateIdentity(const flow::GanOptions& options, int64_t steps,
 std::string StateFile(const std::string& name, const std::string& identity,
                       const std::string& data);
 
-// monoflow_pictures.cc: what is drawn of the particles that jobs left.
+// pictures.cc: what is drawn of the particles that jobs left.
 std::vector<Figure> Pictures(const Setting& setting,
                              const Measurements& measured);
 std::vector<Film> Films(const Setting& setting, const Measurements& measured);
@@ -125,4 +125,4 @@ class Steps {
 
 }  // namespace ropewalk::lab::studies::monoflow
 
-#endif  // ROPEWALK_LAB_STUDIES_MONOFLOW_H_
+#endif  // ROPEWALK_LAB_STUDIES_MONOFLOW_MONOFLOW_H_

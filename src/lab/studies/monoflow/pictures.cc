@@ -1,11 +1,12 @@
 // What is drawn of the particles that jobs left beside their rows.
 
+#include "lab/flow/pictures.h"
+
 #include <cmath>
 
 #include "lab/flow/draws.h"
-#include "lab/flow/pictures.h"
 #include "lab/flow/targets.h"
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 #include "report/number.h"
 
 namespace ropewalk::lab::studies::monoflow {

@@ -1,4 +1,4 @@
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@
 #include "lab/flow/metrics.h"
 #include "lab/flow/targets.h"
 #include "lab/studies/bench.h"
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 #include "report/line_plot.h"
 
 namespace ropewalk::lab::studies::monoflow {

@@ -8,7 +8,7 @@
 #include "lab/flow/draws.h"
 #include "lab/flow/gaussian_case.h"
 #include "lab/studies/bench.h"
-#include "lab/studies/monoflow.h"
+#include "lab/studies/monoflow/monoflow.h"
 
 namespace ropewalk::lab::studies::monoflow {
 namespace {
