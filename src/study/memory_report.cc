@@ -56,6 +56,15 @@ std::vector<double> Values(const Condition& condition,
   return values;
 }
 
+// Both have read the same documents.
+Difference Between(const Condition& a, const Condition& b,
+                   double MemoryRow::*member) {
+  std::vector<double> differences = Values(a, member);
+  const std::vector<double> others = Values(b, member);
+  for (size_t d = 0; d < differences.size(); ++d) differences[d] -= others[d];
+  return PairedDifference(differences);
+}
+
 // Models with rows, by the names of their folders.
 std::vector<std::string> ModelsIn(const std::string& folder) {
   std::vector<std::string> models;
@@ -107,12 +116,8 @@ report::Table MemoryTable(const MemoryRows& rows, const std::string& setting) {
     if (condition.rows.empty()) continue;
     std::string against = "-";
     if (nothing != conditions.end() && &*nothing != &condition) {
-      std::vector<double> differences;
-      for (size_t d = 0; d < condition.rows.size(); ++d) {
-        differences.push_back(condition.rows[d]->goes_on_loss -
-                              nothing->rows[d]->goes_on_loss);
-      }
-      against = ToString(PairedDifference(differences), 3);
+      against =
+          ToString(Between(condition, *nothing, &MemoryRow::goes_on_loss), 3);
     }
     table.AddRow(
         {condition.name,
@@ -120,6 +125,24 @@ report::Table MemoryTable(const MemoryRows& rows, const std::string& setting) {
          evaluate::Mean(Values(condition, &MemoryRow::repeats_loss)),
          100 *
              evaluate::Mean(Values(condition, &MemoryRow::repeats_accuracy))});
+  }
+  return table;
+}
+
+report::Table MemoryDifferences(const MemoryRows& rows,
+                                const std::string& setting) {
+  const std::vector<Condition> conditions = ConditionsOf(rows, setting);
+  report::Table table({{.name = "read alone, against"},
+                       {.name = "goes on, nats"},
+                       {.name = "repeats, nats"}});
+  const auto alone = std::ranges::find(conditions, kAlone, &Condition::name);
+  if (alone == conditions.end()) return table;
+  for (const char* name : {kNothing, kTogether, kTogetherAttached}) {
+    const auto other = std::ranges::find(conditions, name, &Condition::name);
+    if (other == conditions.end()) continue;
+    table.AddRow(
+        {name, ToString(Between(*alone, *other, &MemoryRow::goes_on_loss), 3),
+         ToString(Between(*alone, *other, &MemoryRow::repeats_loss), 3)});
   }
   return table;
 }
@@ -151,15 +174,20 @@ std::string MemoryPicture(const MemoryRows& rows, const std::string& setting) {
 std::string FillMemoryPage(const std::string& page, const std::string& folder) {
   return report::FillPage(page, [&](const std::string& inside) {
     const std::vector<std::string> words = Words(inside);
-    const bool documents = words.size() == 3 && words[2] == "documents";
-    Require(words.size() == 2 || documents,
-            "not MODEL | SETTING or MODEL | SETTING | documents");
+    const std::string what = words.size() == 3 ? words[2] : "";
+    Require(words.size() == 2 || what == "documents" || what == "differences",
+            "not MODEL | SETTING, or with | documents or | differences");
     const MemoryRows rows((fs::path(folder) / words[0]).string());
     const std::vector<Condition> conditions = ConditionsOf(rows, words[1]);
     Require(!conditions.empty() && !conditions.front().rows.empty(),
             "no rows of '" + Printable(words[0], 60) + "' at " +
                 Printable(words[1], 40));
-    if (documents) return std::to_string(conditions.front().rows.size());
+    if (what == "documents") {
+      return std::to_string(conditions.front().rows.size());
+    }
+    if (what == "differences") {
+      return ToMarkdown(MemoryDifferences(rows, words[1]));
+    }
     return ToMarkdown(MemoryTable(rows, words[1]));
   });
 }
