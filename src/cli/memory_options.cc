@@ -34,7 +34,7 @@ void MemoryOptions::Add(CLI::App& command) {
       .add_option("--memory-by", by,
                   "how they are chosen: `attention`, by what the prompt would "
                   "look at, or `words`, by BM25 over tokens")
-      ->check(CLI::IsMember({"attention", "words"}))
+      ->type_name("HOW")
       ->capture_default_str();
 }
 
@@ -42,6 +42,9 @@ void MemoryOptions::Check() const {
   (void)memory::ParseLaw(law);
   Require(Any() || law == "far", "--memory-law goes with --memory");
   Require(Any() || top == 0, "--memory-top goes with --memory");
+  Require(by == "attention" || by == "words",
+          "--memory-by must be attention or words, got '" + Printable(by, 40) +
+              "'");
 }
 
 OpenMemories::OpenMemories(const MemoryOptions& options, engine::Engine& engine)

@@ -167,9 +167,9 @@ TEST(ChooseTest, SharesOfAttentionMatchFloat64) {
     double distance;
   };
   for (const Case& c :
-       {Case{{}, 40, 24, 4, 40}, Case{{}, 12, 4, 4, 40}, Case{{}, 3, 0, 4, 40},
+       {Case{{}, 40, 24, 4, 16}, Case{{}, 12, 4, 4, 16}, Case{{}, 3, 0, 4, 16},
         Case{{.distance = 9, .skip = 12, .sharpness = 1.5}, 10, 4, 12, 9},
-        Case{{.kind = Law::Kind::kOrder, .alone = 0}, 10, 0, 4, 40}}) {
+        Case{{.kind = Law::Kind::kOrder, .alone = 0}, 10, 0, 4, 16}}) {
     const auto question = RandomIds(c.question, 50);
     const auto want = SharesOf(*engine, memories, question, c.first, c.skip,
                                c.distance, c.law.sharpness);

@@ -56,11 +56,12 @@ std::vector<float> RowOf(const MemoryPart& part, bool keys, int64_t slot,
 TEST(LawTest, SpellingsAreReadAndPrinted) {
   for (const auto& [spelling, printed] :
        std::vector<std::pair<std::string, std::string>>{
-           {"far", "far:skip=4,alone=4"},
-           {"far:distance=1k", "far:distance=1024,skip=4,alone=4"},
-           {"place:skip=0", "place:skip=0,alone=4"},
+           {"far", "far:skip=4,alone=4,sharpness=1.1,bias=-1"},
+           {"far:distance=1k",
+            "far:distance=1024,skip=4,alone=4,sharpness=1.1,bias=-1"},
+           {"place:skip=0", "place:skip=0,alone=4,sharpness=1.1,bias=-1"},
            {"order:distance=0,skip=1,alone=0",
-            "order:distance=0,skip=1,alone=0"},
+            "order:distance=0,skip=1,alone=0,sharpness=1.1,bias=-1"},
            {"far:sharpness=1.25,bias=-0.5",
             "far:skip=4,alone=4,sharpness=1.25,bias=-0.5"}}) {
     EXPECT_EQ(ToString(ParseLaw(spelling)), printed);
@@ -91,9 +92,9 @@ TEST(LawTest, WhatIsNoLawIsRefusedInOneLine) {
   }
 }
 
-TEST(LawTest, FarStandsAtFiveEighthsOfTheTrainedLength) {
+TEST(LawTest, FarStandsAtAQuarterOfTheTrainedLength) {
   const position::ModelPositions positions{.train_length = 2048};
-  EXPECT_EQ(LawFor({}, positions).distance, 1280);
+  EXPECT_EQ(LawFor({}, positions).distance, 512);
   EXPECT_EQ(LawFor({.distance = 7}, positions).distance, 7);
   EXPECT_EQ(LawFor({.kind = Law::Kind::kPlace}, positions).distance, 0);
 }
@@ -212,8 +213,9 @@ TEST(ArrangeTest, AMemoryInOrderEqualsReadingBothTextsTogether) {
       session.Read(document);
       return session.Read(Cut(ids, 0, count));
     };
-    for (const std::string& law : std::vector<std::string>{
-             "order:distance=0,skip=0,alone=0", "place:skip=0,alone=0"}) {
+    for (const std::string& law :
+         std::vector<std::string>{"order:skip=0,alone=0,sharpness=1,bias=0",
+                                  "place:skip=0,alone=0,sharpness=1,bias=0"}) {
       engine::Session beside = Open(engine, "rope", DType::kF32, 2000);
       Attach(beside, memory, law);
       EXPECT_LT(LargestDifference(beside.Read(Cut(ids, 0, 30)), joint(30)),
@@ -226,7 +228,8 @@ TEST(ArrangeTest, AMemoryInOrderEqualsReadingBothTextsTogether) {
           << law << " " << n;
     }
     engine::Session apart = Open(engine, "rope", DType::kF32, 2000);
-    Attach(apart, memory, "order:distance=20,skip=0,alone=0");
+    Attach(apart, memory,
+           "order:distance=20,skip=0,alone=0,sharpness=1,bias=0");
     EXPECT_GT(LargestDifference(apart.Read(Cut(ids, 0, 30)), joint(30)), 1e-2);
   }
 }

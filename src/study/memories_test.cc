@@ -37,7 +37,7 @@ class MemoryRowsTest : public testing::Test {
   ~MemoryRowsTest() override { fs::remove_all(folder_); }
 
   const std::string folder_ = testing::TempDir() + "memory_rows_test";
-  const Run run_{.model = "m", .content = "c", .N = 8};
+  const study::Run run_{.model = "m", .content = "c", .N = 8};
 };
 
 TEST_F(MemoryRowsTest, AreReadAsTheyWereWritten) {
@@ -70,7 +70,7 @@ TEST_F(MemoryRowsTest, OfAnotherModelAreRefused) {
   MemoryRows rows(folder_);
   rows.Add({.run = rows.RunOf(run_), .document = "a"});
   MemoryRows again(folder_);
-  Run other = run_;
+  study::Run other = run_;
   other.content = "d";
   EXPECT_THROW(again.RunOf(other), std::invalid_argument);
 }
