@@ -32,8 +32,9 @@ void MemoryOptions::Add(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--memory-by", by,
-                  "how they are chosen: `attention`, by what the prompt would "
-                  "look at, or `words`, by BM25 over tokens")
+                  "how they are chosen: `words`, by BM25 over tokens, or "
+                  "`attention`, by what the prompt would look at, where long "
+                  "memories have more to look at")
       ->type_name("HOW")
       ->capture_default_str();
 }

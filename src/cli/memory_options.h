@@ -25,7 +25,7 @@ struct MemoryOptions {
   std::vector<std::string> paths;
   std::string law = "far";
   int64_t top = 0;  // 0: all
-  std::string by = "attention";
+  std::string by = "words";
 
   void Add(CLI::App& command);
 
