@@ -288,7 +288,9 @@ TEST_F(MemoryFileTest, PartsThatContradictTheDocumentAreRefused) {
            {"part", "99999999999999999999"},
            {"overlap", "48"},
            {"overlap", "x"}}) {
-    Refused([&](Image& image) { image.keys[key] = value; });
+    Refused([&, key = key, value = value](Image& image) {
+      image.keys[key] = value;
+    });
   }
 }
 

@@ -85,8 +85,8 @@ TEST(LawTest, WhatIsNoLawIsRefusedInOneLine) {
            {"far:sharpness=0", "sharpness must be from 0.01 to 100, got '0'"},
            {"far:bias=nan", "bias must be from -100 to 100, got 'nan'"},
            {"far:bias=1e999", "bias must be from -100 to 100"}}) {
-    const std::string message =
-        Refusal<std::invalid_argument>([&] { ParseLaw(spelling); });
+    const std::string message = Refusal<std::invalid_argument>(
+        [spelling = spelling] { ParseLaw(spelling); });
     ExpectOneLine(message);
     EXPECT_NE(message.find(reason), std::string::npos) << message;
   }
