@@ -1,4 +1,5 @@
-// --memory and --memory-law: documents that a text may attend to.
+// --memory and the options that go with it: documents that a text may attend
+// to.
 
 #ifndef ROPEWALK_CLI_MEMORY_OPTIONS_H_
 #define ROPEWALK_CLI_MEMORY_OPTIONS_H_
@@ -49,7 +50,7 @@ class OpenMemories {
   // Attaches them to an empty session; of more than asked for those that matter
   // most to `question`, which is told on standard error.
   void Attach(engine::Session& session, std::span<const Token> question);
-  // "3 memories of 5120 tokens, far:distance=5120,skip=4,alone=4".
+  // "3 memories of 5120 tokens, " and the law, for people.
   std::string Describe() const;
 
  private:

@@ -46,8 +46,7 @@ struct MemoryInfo {
   int64_t parts = 0;
   int64_t part = 0;  // ReadOptions
   int64_t overlap = 0;
-  int64_t bytes = 0;
-  std::string hash;
+  int64_t bytes = 0;  // of its tensors
 };
 
 // Throws IoError, and FormatError for a file that is not a memory.

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "attention/definition/rotated_product.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::attention {
@@ -14,23 +15,10 @@ double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
   const position::Band& band = plan.bands[static_cast<size_t>(*b)];
   const position::FrequencyTable& table =
       plan.tables[static_cast<size_t>(band.table)];
-  const double r = *plan.EffectiveDistance(i, j);
-  std::vector<double> angles;
-  for (const double frequency : table.frequencies) {
-    angles.push_back(r * frequency);
-  }
-  std::vector<double> turned(q.size());
-  kernels::reference::Rotate(q.data(), angles.data(),
-                             static_cast<int64_t>(angles.size()),
-                             static_cast<int64_t>(q.size()), turned.data());
-  double sum = 0;
-  for (size_t d = 0; d < q.size(); ++d) {
-    // The magnitude multiplies the rotated components of query and key.
-    const bool rotates = d < 2 * angles.size();
-    sum +=
-        turned[d] * k[d] * (rotates ? table.magnitude * table.magnitude : 1.0);
-  }
-  return shape.Capped(head_scale * plan.scale(i) * shape.ScoreFactor() * sum);
+  const double product =
+      RotatedProduct(q, k, *plan.EffectiveDistance(i, j), table);
+  return shape.Capped(head_scale * plan.scale(i) * shape.ScoreFactor() *
+                      product);
 }
 
 std::vector<double> ReferenceAttention(const position::Plan& plan,
