@@ -98,11 +98,11 @@ inline TinyTensors HeadNorms(std::vector<int64_t> query,
           {"attn_k_norm.weight", std::move(key)}};
 }
 
-inline TinyTensors Experts(int64_t width) {
-  return {{"ffn_gate_inp.weight", {4, 32}},
-          {"ffn_gate_exps.weight", {4, width, 32}},
-          {"ffn_up_exps.weight", {4, width, 32}},
-          {"ffn_down_exps.weight", {4, 32, width}}};
+inline TinyTensors Experts(int64_t width, int64_t count = 4) {
+  return {{"ffn_gate_inp.weight", {count, 32}},
+          {"ffn_gate_exps.weight", {count, width, 32}},
+          {"ffn_up_exps.weight", {count, width, 32}},
+          {"ffn_down_exps.weight", {count, 32, width}}};
 }
 
 inline const std::string kLayerEpsilon = "layer_norm_epsilon";
@@ -273,6 +273,90 @@ inline std::vector<TinyArchitecture> TinyArchitectures() {
                              {"residual_scale", 0.5},
                              {"logit_scale", 2}},
                  .layer = Join({pre, split, Gated()})});
+  all.push_back({.name = "granitemoe",
+                 .architecture = "granitemoe",
+                 .numbers = {{"attention.scale", 0.3},
+                             {"embedding_scale", 3},
+                             {"residual_scale", 0.5},
+                             {"logit_scale", 2}},
+                 .counts = {{"expert_count", 4}, {"expert_used_count", 2}},
+                 .layer = Join({pre, split, Experts(48)})});
+  // Heads of 8 components without rotation and 4 with it, values of 6, through
+  // a latent vector of 16.
+  const TinyTensors shared = {{"ffn_gate_shexp.weight", {24, 32}},
+                              {"ffn_up_shexp.weight", {24, 32}},
+                              {"ffn_down_shexp.weight", {32, 24}}};
+  all.push_back({.name = "deepseek2",
+                 .architecture = "deepseek2",
+                 .G = 1,
+                 .numbers = {{"expert_weights_scale", 1.5}},
+                 .counts = {{"attention.key_length", 20},
+                            {"attention.value_length", 16},
+                            {"attention.key_length_mla", 12},
+                            {"attention.value_length_mla", 6},
+                            {"attention.kv_lora_rank", 16},
+                            {"attention.q_lora_rank", 10},
+                            {"rope.dimension_count", 4},
+                            {"expert_count", 8},
+                            {"expert_used_count", 2},
+                            {"expert_group_count", 4},
+                            {"expert_group_used_count", 2},
+                            {"expert_shared_count", 1},
+                            {"expert_gating_func", 2},
+                            {"expert_feed_forward_length", 24}},
+                 .flags = {{"expert_weights_norm", true}},
+                 .layer = Join({pre,
+                                {{"attn_q_a.weight", {10, 32}},
+                                 {"attn_q_a_norm.weight", {10}},
+                                 {"attn_q_b.weight", {48, 10}},
+                                 {"attn_kv_a_mqa.weight", {20, 32}},
+                                 {"attn_kv_a_norm.weight", {16}},
+                                 {"attn_k_b.weight", {4, 16, 8}},
+                                 {"attn_v_b.weight", {4, 6, 16}},
+                                 {"attn_output.weight", {32, 24}},
+                                 {"exp_probs_b.bias", {8}}},
+                                Experts(24, 8),
+                                shared})});
+  // As the first files had it: keys and values from one matrix.
+  all.push_back({.name = "deepseek2-joint",
+                 .architecture = "deepseek2",
+                 .G = 4,
+                 .counts = {{"attention.key_length", 12},
+                            {"attention.value_length", 6},
+                            {"attention.kv_lora_rank", 16},
+                            {"rope.dimension_count", 4},
+                            {"expert_count", 4},
+                            {"expert_used_count", 2},
+                            {"expert_shared_count", 1},
+                            {"expert_feed_forward_length", 24}},
+                 .layer = Join({pre,
+                                {{"attn_q.weight", {48, 32}},
+                                 {"attn_kv_a_mqa.weight", {20, 32}},
+                                 {"attn_kv_a_norm.weight", {16}},
+                                 {"attn_kv_b.weight", {56, 16}},
+                                 {"attn_output.weight", {32, 24}}},
+                                Experts(24),
+                                shared})});
+  all.push_back(
+      {.name = "gpt-oss",
+       .architecture = "gpt-oss",
+       .L = 4,
+       .D = 16,
+       .counts = {{"attention.key_length", 16},
+                  {"attention.value_length", 16},
+                  {"attention.sliding_window", 16},
+                  {"expert_count", 4},
+                  {"expert_used_count", 2},
+                  {"expert_feed_forward_length", 24}},
+       .layer = Join({Norms({"attn_norm", "post_attention_norm"}),
+                      Split(2, 16),
+                      Biases(2, 16),
+                      {{"attn_output.bias", {32}}, {"attn_sinks.weight", {4}}},
+                      Experts(24),
+                      {{"ffn_gate_inp.bias", {4}},
+                       {"ffn_gate_exps.bias", {4, 24}},
+                       {"ffn_up_exps.bias", {4, 24}},
+                       {"ffn_down_exps.bias", {4, 32}}}})});
   all.push_back(
       {.name = "glm4",
        .architecture = "glm4",

@@ -3,13 +3,13 @@
 #include <utility>
 
 #include "api/parts.h"
-#include "formats/gguf.h"
+#include "huggingface/folder.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace ropewalk {
 
 Tokenizer Tokenizer::Load(const std::string& path) {
-  auto loaded = tokenizer::Tokenizer::FromGguf(formats::GgufFile(path));
+  auto loaded = tokenizer::Tokenizer::FromGguf(huggingface::OpenModel(path));
   return Tokenizer(std::make_shared<const Parts>(
       Parts{std::make_shared<const tokenizer::Tokenizer>(std::move(loaded))}));
 }

@@ -18,6 +18,7 @@
 #include "formats/ggml_types.h"
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
+#include "huggingface/folder.h"
 #include "kernels/blocks.h"
 #include "kernels/pack_range.h"
 
@@ -27,10 +28,6 @@ namespace {
 using formats::GgufTensor;
 
 constexpr int64_t kChunkElements = 1 << 22;  // between two looks at Ctrl-C
-
-const void* RowOf(const GgufTensor& tensor, int64_t row) {
-  return tensor.bytes.data() + row * RowBytes(*tensor.type, tensor.Columns());
-}
 
 // Calls `use` with (row, its floats, worker) for all rows, on all threads.
 template <typename Use>
@@ -46,8 +43,7 @@ void ForEachRow(const GgufTensor& tensor, ParallelFor& threads,
     const int64_t count = std::min(chunk, tensor.Rows() - begin);
     threads.Run(count, [&](int64_t task, int64_t worker) {
       float* row = rows[static_cast<size_t>(worker)].data();
-      kernels::UnpackRow(*tensor.type, RowOf(tensor, begin + task), columns,
-                         row);
+      kernels::UnpackRow(*tensor.type, tensor.Row(begin + task), columns, row);
       use(begin + task, row, worker);
     });
   }
@@ -99,7 +95,14 @@ DType ChooseType(const GgufTensor& tensor, const std::vector<DType>& types,
 std::vector<std::byte> ConvertTensor(const GgufTensor& tensor, DType to,
                                      ParallelFor& threads) {
   // Packing anew what already has the type could only lose.
-  if (to == *tensor.type) return {tensor.bytes.begin(), tensor.bytes.end()};
+  if (to == *tensor.type) {
+    std::vector<std::byte> same;
+    same.reserve(static_cast<size_t>(tensor.ByteSize()));
+    tensor.ForPieces([&](std::span<const std::byte> piece) {
+      same.insert(same.end(), piece.begin(), piece.end());
+    });
+    return same;
+  }
   const int64_t out_bytes = RowBytes(to, tensor.Columns());
   std::vector<std::byte> out(static_cast<size_t>(tensor.Rows() * out_bytes));
   ForEachRow(tensor, threads, [&](int64_t r, const float* row, int64_t) {
@@ -114,7 +117,7 @@ void Convert(const std::string& in, const std::string& out,
   Require(!std::filesystem::equivalent(in, out, ignored),
           "convert: OUT is the same file as IN, and converting loses bits; "
           "name another");
-  const formats::GgufFile file(in);
+  const formats::GgufFile file = huggingface::OpenModel(in);
   for (const GgufTensor& tensor : file.tensors()) {
     if (!tensor.type) {
       throw FormatError(tensor.path, tensor.file_offset,
@@ -147,7 +150,7 @@ void Convert(const std::string& in, const std::string& out,
         ChooseType(tensor, candidates[i], target.type, *threads, progress));
     writer.AddTensor(tensor.name, types.back(), tensor.shape);
     ++counts[InfoOf(types.back()).name];
-    progress.Add(static_cast<int64_t>(tensor.bytes.size()));
+    progress.Add(tensor.ByteSize());
   }
   int64_t bytes = 0;
   for (size_t i = 0; i < types.size(); ++i) {
@@ -155,7 +158,7 @@ void Convert(const std::string& in, const std::string& out,
     const auto converted = ConvertTensor(tensor, types[i], *threads);
     writer.WriteTensor(converted);
     bytes += static_cast<int64_t>(converted.size());
-    progress.Add(static_cast<int64_t>(tensor.bytes.size()));
+    progress.Add(tensor.ByteSize());
   }
   writer.Finish();
   progress.Clear();

@@ -28,9 +28,7 @@ void EachRow(const formats::GgufTensor& tensor, const See& see) {
   const int64_t columns = tensor.Columns();
   std::vector<float> row(static_cast<size_t>(columns));
   for (int64_t r = 0; r < tensor.Rows(); ++r) {
-    kernels::UnpackRow(
-        *tensor.type, tensor.bytes.data() + r * RowBytes(*tensor.type, columns),
-        columns, row.data());
+    kernels::UnpackRow(*tensor.type, tensor.Row(r), columns, row.data());
     see(r, row);
   }
 }

@@ -75,8 +75,8 @@ report::Table TensorTable(const formats::GgufFile& file) {
     for (const int64_t size : tensor.shape) {
       shape += (shape.empty() ? "" : " x ") + std::to_string(size);
     }
-    table.AddRow({Printable(tensor.name), tensor.type_name, shape,
-                  static_cast<int64_t>(tensor.bytes.size())});
+    table.AddRow(
+        {Printable(tensor.name), tensor.type_name, shape, tensor.ByteSize()});
   }
   return table;
 }

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "formats/gguf.h"
+#include "huggingface/folder.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ropewalk::cli {
@@ -55,7 +55,7 @@ std::string Shown(const TokenizeJob& job, const tokenizer::Tokenizer& tokenizer,
 void Tokenize(const TokenizeJob& job) {
   const std::string text = job.text.Read();
   const auto tokenizer =
-      tokenizer::Tokenizer::FromGguf(formats::GgufFile(job.model));
+      tokenizer::Tokenizer::FromGguf(huggingface::OpenModel(job.model));
   tokenizer::EncodeOptions options{.parse_special = job.special};
   if (job.no_bos) options.add_bos = false;
   std::string_view rest = text;

@@ -64,7 +64,8 @@ const std::string& Engine::Hash() {
     hash.Add(tensor.name);
     hash.Add(tensor.type_name);
     for (const int64_t size : tensor.shape) hash.Add(std::to_string(size));
-    hash.Add(tensor.bytes, *threads_);
+    tensor.ForPieces(
+        [&](std::span<const std::byte> piece) { hash.Add(piece, *threads_); });
   }
   hash_ = hash.Hex();
   return hash_;

@@ -1,7 +1,9 @@
 #include "formats/gguf.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <numeric>
 #include <utility>
@@ -93,6 +95,22 @@ int64_t GgufTensor::Elements() const {
                          std::multiplies<>());
 }
 
+int64_t GgufTensor::ByteSize() const {
+  int64_t sum = 0;
+  ForPieces([&](std::span<const std::byte> piece) {
+    sum += static_cast<int64_t>(piece.size());
+  });
+  return sum;
+}
+
+const std::byte* GgufTensor::Row(int64_t row) const {
+  const int64_t row_bytes = RowBytes(*type, Columns());
+  if (pieces.empty()) return bytes.data() + row * row_bytes;
+  const int64_t rows = Rows() / static_cast<int64_t>(pieces.size());
+  return pieces[static_cast<size_t>(row / rows)].data() +
+         row % rows * row_bytes;
+}
+
 GgufFile::GgufFile(const std::string& path) : path_(path), metadata_(path) {
   GgufPart first(path);
   const int64_t count = SplitCount(first.metadata);
@@ -127,22 +145,43 @@ GgufFile::GgufFile(const std::string& path) : path_(path), metadata_(path) {
   }
 }
 
+GgufFile::GgufFile(GgufContents contents)
+    : path_(std::move(contents.path)),
+      owners_(std::move(contents.owners)),
+      maps_(std::move(contents.maps)),
+      file_bytes_(contents.file_bytes),
+      metadata_(std::move(contents.metadata)) {
+  for (GgufTensor& tensor : contents.tensors) Add(std::move(tensor));
+}
+
 void GgufFile::Take(GgufPart part) {
   file_bytes_ += static_cast<int64_t>(part.map.bytes().size());
-  for (GgufTensor& tensor : part.tensors) {
-    if (!index_.emplace(tensor.name, tensors_.size()).second) {
-      throw FormatError(part.map.path(), tensor.file_offset,
-                        "tensor '" + Printable(tensor.name) +
-                            "' appears in an earlier part too");
-    }
-    tensors_.push_back(std::move(tensor));
+  for (GgufTensor& tensor : part.tensors) Add(std::move(tensor));
+  maps_.push_back(part.map.bytes());
+  owners_.push_back(std::make_shared<MappedFile>(std::move(part.map)));
+  parts_ = static_cast<int64_t>(owners_.size());
+}
+
+void GgufFile::Add(GgufTensor tensor) {
+  if (!index_.emplace(tensor.name, tensors_.size()).second) {
+    throw FormatError(tensor.path, tensor.file_offset,
+                      "tensor '" + Printable(tensor.name) +
+                          "' appears in an earlier part too");
   }
-  maps_.push_back(std::move(part.map));
+  tensors_.push_back(std::move(tensor));
 }
 
 const GgufTensor* GgufFile::Find(std::string_view name) const {
   const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &tensors_[found->second];
+}
+
+bool GgufFile::IsMapped(const void* data) const {
+  const auto* byte = static_cast<const std::byte*>(data);
+  return std::any_of(maps_.begin(), maps_.end(), [&](const auto& map) {
+    return std::greater_equal<>()(byte, map.data()) &&
+           std::less<>()(byte, map.data() + map.size());
+  });
 }
 
 }  // namespace ropewalk::formats

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +22,6 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "base/mapped_file.h"
 #include "formats/gguf_metadata.h"
 
 namespace ropewalk::formats {
@@ -49,13 +49,38 @@ struct GgufTensor {
   std::string path;                  // the file, or the part, that has it
   int64_t file_offset = 0;           // of `bytes` in that file
   std::span<const std::byte> bytes;  // exactly those of the tensor
+  // Of a tensor that does not lie in one place, such as experts that a folder
+  // of Hugging Face keeps one by one: whole rows, equally many in each piece,
+  // in order; `bytes` is then empty. A GGUF file has none such.
+  std::vector<std::span<const std::byte>> pieces;
 
   int64_t Elements() const;
   int64_t Rows() const { return Elements() / Columns(); }
   int64_t Columns() const { return shape.back(); }
+  int64_t ByteSize() const;
+  // The bytes of one row; `type` must be known.
+  const std::byte* Row(int64_t row) const;
+  // Calls use(bytes) for each stretch of the tensor's bytes, in order.
+  template <typename Use>
+  void ForPieces(const Use& use) const {
+    if (pieces.empty()) use(bytes);
+    for (const auto& piece : pieces) use(piece);
+  }
 };
 
 struct GgufPart;
+
+// What a GgufFile is made of if another format was read as one
+// (huggingface/folder.h).
+struct GgufContents {
+  std::string path;  // for errors and for people
+  int64_t file_bytes = 0;
+  Metadata metadata;
+  std::vector<GgufTensor> tensors;
+  // These own the bytes of the tensors; `maps` are those that are mapped files.
+  std::vector<std::shared_ptr<const void>> owners;
+  std::vector<std::span<const std::byte>> maps;
+};
 
 // Movable, immutable after construction; owns the map.
 //
@@ -67,22 +92,30 @@ class GgufFile {
   // Throws IoError, also if a part is missing, and FormatError for anything
   // that the format does not allow.
   explicit GgufFile(const std::string& path);
+  // Throws FormatError if two tensors have one name.
+  explicit GgufFile(GgufContents contents);
 
   const std::string& path() const { return path_; }
-  int64_t version() const { return version_; }
+  int64_t version() const { return version_; }  // 0: another format
   int64_t alignment() const { return alignment_; }
   int64_t file_bytes() const { return file_bytes_; }  // of all parts
-  int64_t parts() const { return static_cast<int64_t>(maps_.size()); }
+  int64_t parts() const { return parts_; }
   const Metadata& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   // Null if there is no such tensor.
   const GgufTensor* Find(std::string_view name) const;
+  // Whether these bytes lie in a mapped file, so that pages can be given back
+  // and are read anew when they are needed.
+  bool IsMapped(const void* data) const;
 
  private:
   void Take(GgufPart part);
+  void Add(GgufTensor tensor);
 
   std::string path_;
-  std::vector<MappedFile> maps_;  // of each part
+  std::vector<std::shared_ptr<const void>> owners_;  // of the tensors' bytes
+  std::vector<std::span<const std::byte>> maps_;
+  int64_t parts_ = 1;
   int64_t file_bytes_ = 0;
   int64_t version_ = 0;
   int64_t alignment_ = kGgufDefaultAlignment;

@@ -84,6 +84,7 @@ class SafetensorsFile {
   void VerifyChecksum() const;
 
   const std::string& path() const { return file_.path(); }
+  std::span<const std::byte> bytes() const { return file_.bytes(); }
 
  private:
   void CheckLayout(size_t data_begin);

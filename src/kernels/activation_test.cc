@@ -23,7 +23,8 @@ INSTANTIATE_TEST_SUITE_P(EveryIsa, ActivationTest,
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr Activation kAll[] = {Activation::kSilu, Activation::kGelu,
-                               Activation::kGeluTanh, Activation::kRelu};
+                               Activation::kGeluTanh, Activation::kRelu,
+                               Activation::kQuickGelu};
 
 // Around the 1, 4, 8 and 16 lanes of the instruction sets, 2 to 8 in float64.
 constexpr int64_t kSizes[] = {1,  2,  3,  4,  5,  7,  8,   9,

@@ -32,6 +32,15 @@ struct Blueprint {
   // weights for all heads [D], one set for each head [heads, D], or one norm
   // over all heads at once [heads * D].
   Part head_norm = Part::kNone;
+  // The norm before the feed-forward is called post_attention_norm (gpt-oss).
+  bool feed_norm_is_post_attention = false;
+  // A learned score of each head that takes part in its softmax, attn_sinks.
+  bool sinks = false;
+  // Latent attention (layer.h); 0: none.
+  int64_t latent_width = 0;
+  int64_t unrotated_width = 0;   // of a query head, beside what rotates
+  int64_t value_head_width = 0;  // of a head's values, made from the latent
+  int64_t query_rank = 0;        // 0: queries are projected in one step
   // Before rotation a norm without weights gives keys the length sqrt(D).
   bool unit_keys = false;
 
@@ -43,7 +52,9 @@ struct Blueprint {
   bool interleaved = false;
 
   kernels::Activation activation = kernels::Activation::kSilu;
-  bool gated = true;  // act(gate) * up; false: act(up)
+  bool gated = true;      // act(gate) * up; false: act(up)
+  double gate_limit = 0;  // of FeedForward
+  double up_shift = 0;
 
   int64_t experts = 0;  // 0: a plain feed-forward
   int64_t experts_used = 0;
@@ -51,6 +62,9 @@ struct Blueprint {
   int64_t shared_width = 0;  // width of the expert for all tokens; 0: no such
   bool renormalise = true;
   double expert_scale = 1;
+  bool sigmoid_router = false;
+  int64_t expert_groups = 0;
+  int64_t expert_groups_used = 0;
 
   double embedding_scale = 1;  // multiplies the embedding
   double logit_scale = 1;      // multiplies the logits

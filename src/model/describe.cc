@@ -18,6 +18,8 @@ std::string NameOf(kernels::Activation activation) {
       return "gelu-tanh";
     case kernels::Activation::kRelu:
       return "relu";
+    case kernels::Activation::kQuickGelu:
+      return "quick-gelu";
   }
   return "";
 }
@@ -77,6 +79,11 @@ std::string AttentionText(const Attention& a) {
   if (heads.ValueWidth() != heads.D) {
     Append(text, "values of width " + std::to_string(heads.ValueWidth()));
   }
+  if (a.latent) {
+    Append(text, "through a latent vector of " +
+                     std::to_string(a.latent->width()) + " components");
+  }
+  if (a.sinks.size() > 0) Append(text, "a learned sink a head");
   if (a.query_norm.exists()) {
     Append(text, "normed queries and keys");
   } else if (a.key_norm.exists()) {

@@ -19,9 +19,10 @@ struct ExpertShare {
 //
 //   logits [T, experts]   the router's output for each token
 //
-// A token goes to the experts.used experts with the largest logits; of equal
-// logits the first one wins. Its weights are a softmax over all experts or, if
-// experts.renormalise, over those used.
+// A token goes to the experts.used experts with the largest logits or, of
+// sigmoids, the largest shares and biases, within the groups that layer.h tells
+// of; of equal ones the first wins. Its weights are the shares or, if
+// experts.renormalise, these divided by the sum of those used.
 std::vector<std::vector<ExpertShare>> RouteTokens(const Experts& experts,
                                                   const float* logits,
                                                   int64_t T);

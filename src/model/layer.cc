@@ -14,13 +14,18 @@ void ForMatrices(const Layer& layer, const Body& body) {
   };
   const Attention& a = layer.attention;
   for (const Linear* linear :
-       {&a.query, &a.key, &a.value, &a.gate, &a.output}) {
+       {&a.query, &a.query_down, &a.key, &a.value, &a.gate, &a.output}) {
     body(linear->weights, 1.0);
+  }
+  if (a.latent) {
+    body(a.latent->down.weights, 1.0);
+    for (const Linear& head : a.latent->key_up) body(head.weights, 1.0);
+    for (const Linear& head : a.latent->value_up) body(head.weights, 1.0);
   }
   if (layer.feed) feed(*layer.feed, 1);
   if (!layer.experts) return;
   const Experts& e = *layer.experts;
-  body(e.router, 1.0);
+  body(e.router.weights, 1.0);
   body(e.shared_router, 1.0);
   for (const FeedForward& expert : e.experts) {
     feed(expert,

@@ -55,9 +55,35 @@ struct Linear {
   bool exists() const { return weights.rows > 0; }
 };
 
+// Attention through a latent vector (DeepSeek V2, arXiv 2405.04434, section
+// 2.1). Of C components it makes the keys and values of all heads:
+//
+//   c = norm(first C of down x)             p = the last d of down x
+//   key of head h = (p, K_h c)              value of head h = V_h c
+//
+// Since <q, K_h c> = <K_h^T q, c>, the store needs one key head (p, c) of d + C
+// components and one value head c: queries (r, q) of a head become (r, K_h^T
+// q), and V_h multiplies what attention gives. Only r and p are rotated, so
+// schemes act on these in every band.
+struct Latent {
+  Linear down;                   // [d + C, E], the d rows of p first
+  Norm norm;                     // of c
+  std::vector<Linear> key_up;    // K_h^T [C, n] for each head
+  std::vector<Linear> value_up;  // V_h [v, C]
+
+  int64_t width() const { return norm.width; }                          // C
+  int64_t unrotated() const { return key_up.front().weights.columns; }  // n
+  int64_t value() const { return value_up.front().weights.rows; }       // v
+};
+
 struct Attention {
   attention::HeadShape heads;
-  Linear query;   // [H * D, E]
+  // [H * D, E]; of latent attention [H * (d + n), E] or, after query_down,
+  // [H * (d + n), R].
+  Linear query;
+  Linear query_down;     // [R, E], optional
+  Norm query_down_norm;  // of its output
+  std::optional<Latent> latent;
   Linear key;     // [G * D, E]; GAUs have none and use query's output twice
   Linear value;   // [G * value width, E]
   Linear gate;    // [H * value width, E], optional: silu(gate x) * outputs
@@ -70,20 +96,39 @@ struct Attention {
   Norm query_norm;  // before rotation, of each head or of all heads at once
   Norm key_norm;
   AlignedBuffer<float> logn_scale;  // [H], the learned log n scale, or empty
+  AlignedBuffer<float> sinks;       // [H], of attention::QuerySlice, or empty
+
+  // The components of one head's query as it is projected, and of its output.
+  int64_t ProjectedWidth() const {
+    return latent ? heads.D - latent->width() + latent->unrotated() : heads.D;
+  }
+  int64_t OutputWidth() const {
+    return latent ? latent->value() : heads.ValueWidth();
+  }
 };
 
-// down(act(gate x) * up x), or down(act(up x)) without a gate.
+// down(act(gate x) * up x), or down(act(up x)) without a gate. With a limit l
+// it is down(act(min(gate x, l)) * (clamp(up x, -l, l) + shift)) (gpt-oss).
 struct FeedForward {
   kernels::Activation activation = kernels::Activation::kSilu;
-  Linear gate;  // [F, E], optional
-  Linear up;    // [F, E]
-  Linear down;  // [E, F]
+  Linear gate;      // [F, E], optional
+  Linear up;        // [F, E]
+  Linear down;      // [E, F]
+  float limit = 0;  // 0: none
+  float shift = 0;
 };
 
 // A mixture of experts: each token goes to the `used` experts with the largest
-// shares softmax(router x), and their outputs are weighted by these shares.
+// shares softmax(router x) or sigmoid(router x), and their outputs are weighted
+// by these shares. `selection_bias` is added for the choice alone. With groups,
+// experts are chosen within the best `groups_used` of them (DeepSeek): a group
+// counts as its best share or, with sigmoids, as the sum of its best two.
 struct Experts {
-  kernels::Matrix router;  // [experts, E]
+  Linear router;  // [experts, E]
+  bool sigmoid = false;
+  AlignedBuffer<float> selection_bias;  // [experts], or empty
+  int64_t groups = 1;
+  int64_t groups_used = 1;
   std::vector<FeedForward> experts;
   int64_t used = 0;
   bool renormalise = false;           // scales the used shares to sum 1
@@ -116,7 +161,12 @@ void ForLinears(Layer& layer, const Body& body) {
     }
   };
   Attention& a = layer.attention;
-  all({&a.query, &a.key, &a.value, &a.gate, &a.output});
+  all({&a.query, &a.query_down, &a.key, &a.value, &a.gate, &a.output});
+  if (a.latent) {
+    all({&a.latent->down});
+    for (Linear& head : a.latent->key_up) all({&head});
+    for (Linear& head : a.latent->value_up) all({&head});
+  }
   const auto feed = [&](FeedForward& f) { all({&f.gate, &f.up, &f.down}); };
   if (layer.feed) feed(*layer.feed);
   if (!layer.experts) return;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/latent_reader.h"
 
 namespace ropewalk::model {
 namespace {
@@ -43,19 +44,11 @@ AlignedBuffer<float> HalfSplit(const AlignedBuffer<float>& numbers, int64_t D,
   return split;
 }
 
-// Returns `linear` with the rows of every head in half-split order, in new
-// storage. It copies whole stored rows, so it works for every type.
+// Returns `linear` with the rows of every head in half-split order.
 Linear HalfSplit(Linear linear, int64_t D, int64_t d, TensorReader& reader) {
-  const kernels::Matrix& from = linear.weights;
-  const int64_t row_bytes = RowBytes(from.type, from.columns);
-  uint8_t* copy = reader.NewStorage(from.rows * row_bytes);
-  for (int64_t r = 0; r < from.rows; ++r) {
-    std::memcpy(copy + r * row_bytes, from.Row(InterleavedRow(r, D, d)),
-                static_cast<size_t>(row_bytes));
-  }
-  linear.weights.data = copy;
-  if (linear.bias.size() > 0) linear.bias = HalfSplit(linear.bias, D, d);
-  return linear;
+  return Reordered(
+      std::move(linear), [=](int64_t r) { return InterleavedRow(r, D, d); },
+      reader);
 }
 
 // Reads a norm of queries or keys. The tensor's shape says whether one set of
@@ -100,6 +93,9 @@ Attention ReadAttention(TensorReader& reader, const Blueprint& blueprint,
   const int64_t D = config.heads.D;
   const int64_t queries = config.heads.H * D;
   const int64_t keys = config.heads.G * D;
+  if (blueprint.latent_width > 0) {
+    return ReadLatentAttention(reader, blueprint, prefix);
+  }
   Attention attention;
   attention.heads = config.heads;
   if (reader.Find(prefix + "attn_qkv.weight") != nullptr) {
@@ -129,14 +125,24 @@ Attention ReadAttention(TensorReader& reader, const Blueprint& blueprint,
   if (blueprint.unit_keys) attention.key_norm = UnitKeys(blueprint);
   attention.logn_scale =
       reader.OptionalVector(prefix + "attn_logn.weight", config.heads.H);
+  if (blueprint.sinks) {
+    attention.sinks =
+        reader.Vector(prefix + "attn_sinks.weight", config.heads.H);
+  }
   return attention;
+}
+
+FeedForward EmptyFeed(const Blueprint& blueprint) {
+  return {.activation = blueprint.activation,
+          .limit = static_cast<float>(blueprint.gate_limit),
+          .shift = static_cast<float>(blueprint.up_shift)};
 }
 
 FeedForward ReadFeedForward(TensorReader& reader, const Blueprint& blueprint,
                             const std::string& prefix,
                             const std::string& suffix, int64_t F) {
   const int64_t E = blueprint.config.E;
-  FeedForward feed{.activation = blueprint.activation};
+  FeedForward feed = EmptyFeed(blueprint);
   const std::string up = prefix + "ffn_up" + suffix;
   const std::string gate = prefix + "ffn_gate" + suffix;
   if (!blueprint.gated) {
@@ -159,23 +165,34 @@ Experts ReadExperts(TensorReader& reader, const Blueprint& blueprint,
   const int64_t E = blueprint.config.E;
   const int64_t F = blueprint.expert_width;
   const int64_t count = blueprint.experts;
-  Experts experts{.used = blueprint.experts_used,
-                  .renormalise = blueprint.renormalise,
-                  .scale = blueprint.expert_scale};
-  experts.router = reader.Matrix(prefix + "ffn_gate_inp.weight", count, E);
-  const kernels::Matrix gate =
-      reader.Stack(prefix + "ffn_gate_exps.weight", count, F, E);
-  const kernels::Matrix up =
-      reader.Stack(prefix + "ffn_up_exps.weight", count, F, E);
-  const kernels::Matrix down =
-      reader.Stack(prefix + "ffn_down_exps.weight", count, E, F);
-  for (int64_t e = 0; e < count; ++e) {
-    FeedForward expert{.activation = blueprint.activation};
-    expert.gate.weights = RowsOf(gate, e * F, F);
-    expert.up.weights = RowsOf(up, e * F, F);
-    expert.down.weights = RowsOf(down, e * E, E);
-    experts.experts.push_back(std::move(expert));
-  }
+  Experts experts;
+  experts.router = ReadLinear(reader, prefix + "ffn_gate_inp", count, E);
+  experts.sigmoid = blueprint.sigmoid_router;
+  experts.selection_bias =
+      reader.OptionalVector(prefix + "exp_probs_b.bias", count);
+  experts.groups = std::max<int64_t>(1, blueprint.expert_groups);
+  experts.groups_used = std::max<int64_t>(1, blueprint.expert_groups_used);
+  experts.used = blueprint.experts_used;
+  experts.renormalise = blueprint.renormalise;
+  experts.scale = blueprint.expert_scale;
+  experts.experts.resize(static_cast<size_t>(count));
+  const auto read = [&](const char* part, int64_t rows, int64_t columns,
+                        Linear FeedForward::*member) {
+    const std::string name = prefix + part;
+    const auto matrices = reader.Stack(name + ".weight", count, rows, columns);
+    const AlignedBuffer<float> biases =
+        reader.OptionalTable(name + ".bias", count, rows);
+    for (size_t e = 0; e < matrices.size(); ++e) {
+      Linear& linear = experts.experts[e].*member;
+      linear.weights = matrices[e];
+      if (biases.size() == 0) continue;
+      linear.bias = Copy(biases.data() + static_cast<int64_t>(e) * rows, rows);
+    }
+  };
+  for (FeedForward& expert : experts.experts) expert = EmptyFeed(blueprint);
+  read("ffn_gate_exps", F, E, &FeedForward::gate);
+  read("ffn_up_exps", F, E, &FeedForward::up);
+  read("ffn_down_exps", E, F, &FeedForward::down);
   if (blueprint.shared_width > 0) {
     experts.shared = ReadFeedForward(reader, blueprint, prefix, "_shexp",
                                      blueprint.shared_width);
@@ -224,6 +241,24 @@ int64_t InterleavedRow(int64_t r, int64_t D, int64_t d) {
   return head + (within < half ? 2 * within : 2 * (within - half) + 1);
 }
 
+Linear Reordered(Linear linear, const std::function<int64_t(int64_t)>& from,
+                 TensorReader& reader) {
+  const kernels::Matrix& rows = linear.weights;
+  const int64_t row_bytes = RowBytes(rows.type, rows.columns);
+  uint8_t* copy = reader.NewStorage(rows.rows * row_bytes);
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    std::memcpy(copy + r * row_bytes, rows.Row(from(r)),
+                static_cast<size_t>(row_bytes));
+  }
+  linear.weights.data = copy;
+  if (linear.bias.size() > 0) {
+    AlignedBuffer<float> bias(linear.bias.size());
+    for (int64_t r = 0; r < bias.size(); ++r) bias[r] = linear.bias[from(r)];
+    linear.bias = std::move(bias);
+  }
+  return linear;
+}
+
 Norm ReadNorm(TensorReader& reader, const Blueprint& blueprint,
               const std::string& name, int64_t width) {
   Norm norm{
@@ -255,7 +290,10 @@ Layer ReadLayer(TensorReader& reader, const Blueprint& blueprint,
   }
   layer.attention = ReadAttention(reader, blueprint, prefix);
   if (blueprint.feed_norm) {
-    layer.feed_norm = ReadNorm(reader, blueprint, prefix + "ffn_norm", E);
+    const char* name = blueprint.feed_norm_is_post_attention
+                           ? "post_attention_norm"
+                           : "ffn_norm";
+    layer.feed_norm = ReadNorm(reader, blueprint, prefix + name, E);
   }
   if (blueprint.norms_after) {
     layer.attention_after =

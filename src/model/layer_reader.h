@@ -4,6 +4,7 @@
 #define ROPEWALK_MODEL_LAYER_READER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "model/blueprint.h"
@@ -26,6 +27,12 @@ Norm ReadNorm(TensorReader& reader, const Blueprint& blueprint,
 // Reads NAME.weight [out, in] and, if the file has it, NAME.bias [out].
 Linear ReadLinear(TensorReader& reader, const std::string& name, int64_t out,
                   int64_t in);
+
+// Returns `linear` with its rows in another order, in new storage: row r is the
+// former row `from(r)`. It copies whole stored rows, so it works for every
+// type.
+Linear Reordered(Linear linear, const std::function<int64_t(int64_t)>& from,
+                 TensorReader& reader);
 
 // The row of a projection with interleaved pairs that becomes row `r` of the
 // projection with half-split pairs, for heads of width D whose first d

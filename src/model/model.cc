@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "huggingface/folder.h"
 #include "model/architectures/architecture.h"
 #include "model/layer_reader.h"
 #include "model/position_keys.h"
@@ -11,7 +12,7 @@
 namespace ropewalk::model {
 
 Model Model::Load(const std::string& path) {
-  return Model(formats::GgufFile(path));
+  return Model(huggingface::OpenModel(path));
 }
 
 Model::Model(formats::GgufFile file) : file_(std::move(file)) {
@@ -83,7 +84,7 @@ void Model::Interleave(ParallelFor& threads) {
     const int64_t group_bytes =
         kernels::InterleavedGroupBytes(from.type, from.columns);
     // Chunk by chunk, so that little of the file is in memory beside its copy.
-    const bool mapped = !IsCopied(from);
+    const bool mapped = file_.IsMapped(from.data);
     const int64_t row_bytes = RowBytes(from.type, from.columns);
     const int64_t chunk =
         std::max<int64_t>(1, kChunkBytes / (kernels::kGroupRows * row_bytes));
@@ -108,14 +109,7 @@ void Model::Interleave(ParallelFor& threads) {
   }
 }
 
-// Whether the rows of a matrix were reordered when it was read.
-bool Model::IsCopied(const kernels::Matrix& matrix) const {
-  return std::any_of(storage_.begin(), storage_.end(), [&](const auto& rows) {
-    return rows.size() > 0 && rows.data() == matrix.data;
-  });
-}
-
-// Frees these rows.
+// Frees the rows of a matrix that were reordered when it was read.
 void Model::FreeCopy(kernels::Matrix& matrix) {
   for (AlignedBuffer<uint8_t>& rows : storage_) {
     if (rows.size() > 0 && rows.data() == matrix.data) rows = {};

@@ -60,7 +60,6 @@ class Model {
  private:
   explicit Model(formats::GgufFile file);
   void RequireExperts(const Blueprint& blueprint) const;
-  bool IsCopied(const kernels::Matrix& matrix) const;
   void FreeCopy(kernels::Matrix& matrix);
 
   formats::GgufFile file_;

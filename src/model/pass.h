@@ -69,10 +69,20 @@ class Pass {
   void AttendSlices(int64_t l);
   // queries, keys, values <- the projections of x, not rotated.
   void ProjectHeads(const Attention& layer, const float* x);
+  // The same through a latent vector.
+  void ProjectLatent(const Attention& layer, const float* x);
+  // Returns the outputs of the heads, made from what attention gave.
+  const float* RaiseLatent(const Attention& layer);
+  // y <- the product of one head's columns [width] of x, at every `stride`, and
+  // `weights`, put at every `y_stride`.
+  void MultiplyHead(const Linear& weights, const float* x, int64_t stride,
+                    float* y, int64_t y_stride);
   // y <- the feed-forward of x.
   void Feed(const FeedForward& feed, const float* x, kernels::BatchRows batch,
             float* y);
   void Feed(const Experts& experts, const float* x, float* y);
+  // Bounds gate and up, of `size` elements each, as feed.limit says.
+  void Limit(const FeedForward& feed, int64_t size);
   // One projection of x, or several, which then share its 8-bit form.
   struct Projection {
     const Linear* linear = nullptr;  // may not exist

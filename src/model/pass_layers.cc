@@ -58,6 +58,7 @@ void Pass::AddBranch(float scale) {
 }
 
 void Pass::ProjectHeads(const Attention& layer, const float* x) {
+  if (layer.latent) return ProjectLatent(layer, x);
   const int64_t T = batch_.total();
   const attention::HeadShape& heads = layer.heads;
   const int64_t queries = heads.H * heads.D;
@@ -156,7 +157,8 @@ void Pass::AttendSlices(int64_t l) {
          .T = at.T(),
          .store = &store,
          .tables = at.tables,
-         .memories = sequence.MemoriesOf(l)});
+         .memories = sequence.MemoriesOf(l),
+         .sinks = Data(layer.sinks)});
   }
   for (const Group& group : groups) {
     const bool scaled = group.attention->plan().scale.kind ==
@@ -178,7 +180,9 @@ void Pass::Attend(int64_t l, const float* x) {
     Gate(kernels::Activation::kSilu, w_.gate_.data(), w_.attended_.data(),
          width, width, T, w_.attended_.data());
   }
-  Project(w_.attended_.data(), batch_, {{&layer.output, w_.branch_.data()}});
+  const float* attended =
+      layer.latent ? RaiseLatent(layer) : w_.attended_.data();
+  Project(attended, batch_, {{&layer.output, w_.branch_.data()}});
 }
 
 void Pass::Feed(const FeedForward& feed, const float* x,
@@ -188,6 +192,7 @@ void Pass::Feed(const FeedForward& feed, const float* x,
   w_.gate_.EnsureSize(T * F);
   w_.up_.EnsureSize(T * F);
   Project(x, batch, {{&feed.gate, w_.gate_.data()}, {&feed.up, w_.up_.data()}});
+  if (feed.limit > 0) Limit(feed, T * F);
   if (feed.gate.exists()) {
     Gate(feed.activation, w_.gate_.data(), w_.up_.data(), F, F, T,
          w_.up_.data());
@@ -200,6 +205,20 @@ void Pass::Feed(const FeedForward& feed, const float* x,
   Project(w_.up_.data(), batch, {{&feed.down, y}});
 }
 
+// gate <- min(gate, limit); up <- clamp(up, -limit, limit) + shift.
+void Pass::Limit(const FeedForward& feed, int64_t size) {
+  const float limit = feed.limit;
+  ForRows(size / feed.up.weights.rows, threads_, [&](int64_t t) {
+    const int64_t F = feed.up.weights.rows;
+    float* gate = w_.gate_.data() + t * F;
+    float* up = w_.up_.data() + t * F;
+    for (int64_t i = 0; i < F; ++i) {
+      if (feed.gate.exists()) gate[i] = std::min(gate[i], limit);
+      up[i] = std::clamp(up[i], -limit, limit) + feed.shift;
+    }
+  });
+}
+
 // An expert multiplies all its tokens as one matrix, so that its weights are
 // read once a pass.
 void Pass::Feed(const Experts& experts, const float* x, float* y) {
@@ -209,8 +228,7 @@ void Pass::Feed(const Experts& experts, const float* x, float* y) {
   w_.router_.EnsureSize(T * count);
   w_.expert_in_.EnsureSize(T * E);
   w_.expert_out_.EnsureSize(T * E);
-  kernels::MatMul(x, batch_, experts.router, w_.router_.data(), threads_,
-                  w_.matmul_scratch_);
+  Project(x, batch_, {{&experts.router, w_.router_.data()}});
   const std::vector<std::vector<ExpertShare>> shares =
       RouteTokens(experts, w_.router_.data(), T);
   std::fill_n(y, T * E, 0.0f);

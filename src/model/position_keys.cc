@@ -49,6 +49,8 @@ void ReadScaling(KeyReader& keys, ModelPositions& positions) {
       keys.Factor("rope.scaling.factor", keys.Factor("rope.scale_linear", 1));
   positions.yarn_fast = keys.Float("rope.scaling.yarn_beta_fast", 32);
   positions.yarn_slow = keys.Float("rope.scaling.yarn_beta_slow", 1);
+  positions.yarn_truncates =
+      file.metadata().FindBool("ropewalk.yarn_truncate").value_or(true);
   positions.short_factors =
       ReadVector(file, "rope_factors_short.weight", pairs);
   positions.long_factors = ReadVector(file, "rope_factors_long.weight", pairs);

@@ -116,8 +116,61 @@ void AddTo(Doubles& x, const Doubles& y, double factor = 1) {
   for (size_t at = 0; at < x.size(); ++at) x[at] += factor * y[at];
 }
 
+// Makes the keys and values of each head from the latent vector.
+Doubles AttendLatent(const Attention& w, const position::Plan& plan,
+                     const Doubles& x, Activations read) {
+  const Latent& latent = *w.latent;
+  const auto H = static_cast<size_t>(w.heads.H);
+  const auto C = static_cast<size_t>(latent.width());
+  const size_t d = static_cast<size_t>(w.heads.D) - C;
+  const auto n = static_cast<size_t>(latent.unrotated());
+  const auto v = static_cast<size_t>(latent.value());
+  const Doubles queries =
+      Project(w.query_down.exists()
+                  ? Normalise(Project(x, w.query_down, read), w.query_down_norm)
+                  : x,
+              w.query, read);
+  const Doubles down = Project(x, latent.down, read);
+  const size_t T = down.size() / (d + C);
+  Doubles vectors;
+  for (size_t t = 0; t < T; ++t) {
+    const auto row = down.begin() + static_cast<int64_t>(t * (d + C));
+    vectors.insert(vectors.end(), row + static_cast<int64_t>(d),
+                   row + static_cast<int64_t>(d + C));
+  }
+  vectors = Normalise(vectors, latent.norm);
+  Doubles keys(T * H * (d + n));
+  Doubles values(T * H * v);
+  for (size_t h = 0; h < H; ++h) {
+    const Doubles of_head = Project(vectors, latent.value_up[h], read);
+    const kernels::Matrix& transposed = latent.key_up[h].weights;
+    for (size_t t = 0; t < T; ++t) {
+      double* key = keys.data() + (t * H + h) * (d + n);
+      std::copy_n(down.begin() + static_cast<int64_t>(t * (d + C)), d, key);
+      std::copy_n(of_head.begin() + static_cast<int64_t>(t * v), v,
+                  values.begin() + static_cast<int64_t>((t * H + h) * v));
+    }
+    for (size_t c = 0; c < C; ++c) {
+      const Doubles row = Row(transposed, static_cast<int64_t>(c));
+      for (size_t t = 0; t < T; ++t) {
+        double* key = keys.data() + (t * H + h) * (d + n) + d;
+        for (size_t i = 0; i < n; ++i) key[i] += vectors[t * C + c] * row[i];
+      }
+    }
+  }
+  attention::HeadShape shape = w.heads;
+  shape.score_factor = w.heads.ScoreFactor();
+  shape.G = shape.H;
+  shape.D = static_cast<int64_t>(d + n);
+  shape.value_width = static_cast<int64_t>(v);
+  return Project(
+      attention::ReferenceAttention(plan, shape, queries, keys, values, {}),
+      w.output, read);
+}
+
 Doubles Attend(const Attention& w, const position::Plan& plan, const Doubles& x,
                Activations read) {
+  if (w.latent) return AttendLatent(w, plan, x, read);
   Doubles queries = Clamp(Project(x, w.query, read), w.clamp);
   Doubles keys =
       w.key.exists() ? Clamp(Project(x, w.key, read), w.clamp) : queries;
@@ -131,7 +184,7 @@ Doubles Attend(const Attention& w, const position::Plan& plan, const Doubles& x,
   Doubles attended = attention::ReferenceAttention(
       plan, w.heads, Normalise(queries, w.query_norm),
       Normalise(keys, w.key_norm), values,
-      learned ? Vector(w.logn_scale) : Doubles());
+      learned ? Vector(w.logn_scale) : Doubles(), Vector(w.sinks));
   if (w.gate.exists()) {
     attended =
         Times(Activate(kernels::Activation::kSilu, Project(x, w.gate, read)),
@@ -141,36 +194,76 @@ Doubles Attend(const Attention& w, const position::Plan& plan, const Doubles& x,
 }
 
 Doubles Feed(const FeedForward& w, const Doubles& x, Activations read) {
-  const Doubles up = Project(x, w.up, read);
-  return Project(
-      w.gate.exists()
-          ? Times(Activate(w.activation, Project(x, w.gate, read)), up)
-          : Activate(w.activation, up),
-      w.down, read);
+  Doubles up = Project(x, w.up, read);
+  Doubles gate = w.gate.exists() ? Project(x, w.gate, read) : Doubles();
+  if (w.limit > 0) {
+    const double limit = w.limit;
+    for (double& value : gate) value = std::min(value, limit);
+    for (double& value : up) {
+      value = std::clamp(value, -limit, limit) + static_cast<double>(w.shift);
+    }
+  }
+  return Project(w.gate.exists() ? Times(Activate(w.activation, gate), up)
+                                 : Activate(w.activation, up),
+                 w.down, read);
+}
+
+// The weights [experts] of one token's experts, 0 for those not chosen, by the
+// rule of layer.h taken word for word.
+Doubles ExpertWeights(const Experts& w, const double* logits) {
+  const size_t count = w.experts.size();
+  Doubles shares(count);
+  if (w.sigmoid) {
+    for (size_t e = 0; e < count; ++e)
+      shares[e] = 1 / (1 + std::exp(-logits[e]));
+  } else {
+    kernels::reference::Softmax(logits, static_cast<int64_t>(count),
+                                shares.data());
+  }
+  Doubles choice = shares;
+  if (w.selection_bias.size() > 0) AddTo(choice, Vector(w.selection_bias));
+  // The worth of each expert's group; experts beyond the best groups are out.
+  const size_t size = count / static_cast<size_t>(w.groups);
+  Doubles worth;
+  for (size_t first = 0; first < count; first += size) {
+    Doubles group(choice.begin() + static_cast<int64_t>(first),
+                  choice.begin() + static_cast<int64_t>(first + size));
+    std::sort(group.rbegin(), group.rend());
+    worth.push_back(group[0] + (w.sigmoid && size > 1 ? group[1] : 0));
+  }
+  Doubles sorted_worth = worth;
+  std::sort(sorted_worth.rbegin(), sorted_worth.rend());
+  const double least_worth =
+      sorted_worth[static_cast<size_t>(w.groups_used) - 1];
+  Doubles in_groups;
+  for (size_t e = 0; e < count; ++e) {
+    if (worth[e / size] >= least_worth) in_groups.push_back(choice[e]);
+  }
+  std::sort(in_groups.rbegin(), in_groups.rend());
+  const double least = in_groups[static_cast<size_t>(w.used) - 1];
+  Doubles weights(count);
+  double sum = 0;
+  for (size_t e = 0; e < count; ++e) {
+    if (worth[e / size] < least_worth || choice[e] < least) continue;
+    weights[e] = shares[e];
+    sum += shares[e];
+  }
+  for (double& weight : weights) {
+    weight *= w.scale / (w.renormalise ? sum : 1.0);
+  }
+  return weights;
 }
 
 // Computes every expert for every token, weighted by the token's share.
 Doubles Feed(const Experts& w, const Doubles& x, Activations read) {
   const size_t count = w.experts.size();
-  const Doubles logits = Multiply(x, w.router);
+  const Doubles logits = Project(x, w.router, Activations::kExact);
   const size_t T = logits.size() / count;
   const size_t E = x.size() / T;
-  Doubles shares(logits.size());
+  Doubles shares;
   for (size_t t = 0; t < T; ++t) {
-    const double* row = logits.data() + t * count;
-    Doubles softmax(count);
-    kernels::reference::Softmax(row, static_cast<int64_t>(count),
-                                softmax.data());
-    Doubles sorted = softmax;
-    std::sort(sorted.rbegin(), sorted.rend());
-    const double least = sorted[static_cast<size_t>(w.used) - 1];
-    double sum = 0;
-    for (const double p : softmax) sum += p >= least ? p : 0;
-    for (size_t e = 0; e < count; ++e) {
-      if (softmax[e] < least) continue;
-      shares[t * count + e] =
-          w.scale * softmax[e] / (w.renormalise ? sum : 1.0);
-    }
+    const Doubles weights = ExpertWeights(w, logits.data() + t * count);
+    shares.insert(shares.end(), weights.begin(), weights.end());
   }
   Doubles y(x.size());
   const auto add = [&](const Doubles& brought, const auto& share_of) {

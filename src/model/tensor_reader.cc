@@ -1,6 +1,8 @@
 #include "model/tensor_reader.h"
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include "base/error.h"
 #include "formats/ggml_types.h"
@@ -18,9 +20,13 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 }
 
 bool IsZeroBias(const formats::GgufTensor& tensor) {
-  return tensor.name.ends_with(".bias") &&
-         std::all_of(tensor.bytes.begin(), tensor.bytes.end(),
-                     [](std::byte byte) { return byte == std::byte{0}; });
+  bool zero = tensor.name.ends_with(".bias");
+  tensor.ForPieces([&](std::span<const std::byte> piece) {
+    zero = zero && std::all_of(piece.begin(), piece.end(), [](std::byte byte) {
+             return byte == std::byte{0};
+           });
+  });
+  return zero;
 }
 
 }  // namespace
@@ -64,7 +70,18 @@ const formats::GgufTensor& TensorReader::Get(
 kernels::Matrix TensorReader::Matrix(const std::string& name, int64_t rows,
                                      int64_t columns) {
   const formats::GgufTensor& tensor = Get(name, {rows, columns});
-  return {*tensor.type, tensor.bytes.data(), rows, columns};
+  return {*tensor.type, Together(tensor), rows, columns};
+}
+
+const void* TensorReader::Together(const formats::GgufTensor& tensor) {
+  if (tensor.pieces.empty()) return tensor.bytes.data();
+  uint8_t* copy = NewStorage(tensor.ByteSize());
+  uint8_t* to = copy;
+  for (const auto& piece : tensor.pieces) {
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
+  }
+  return copy;
 }
 
 AlignedBuffer<float> TensorReader::Floats(const std::string& name,
@@ -74,7 +91,7 @@ AlignedBuffer<float> TensorReader::Floats(const std::string& name,
     Fail(tensor, "is of type " + tensor.type_name + ", expected plain floats");
   }
   AlignedBuffer<float> out(tensor.Elements());
-  kernels::UnpackRow(*tensor.type, tensor.bytes.data(), out.size(), out.data());
+  kernels::UnpackRow(*tensor.type, Together(tensor), out.size(), out.data());
   return out;
 }
 
@@ -95,10 +112,23 @@ AlignedBuffer<float> TensorReader::OptionalTable(const std::string& name,
   return Table(name, rows, columns);
 }
 
-kernels::Matrix TensorReader::Stack(const std::string& name, int64_t count,
-                                    int64_t rows, int64_t columns) {
+std::vector<kernels::Matrix> TensorReader::Stack(const std::string& name,
+                                                 int64_t count, int64_t rows,
+                                                 int64_t columns) {
   const formats::GgufTensor& tensor = Get(name, {count, rows, columns});
-  return {*tensor.type, tensor.bytes.data(), count * rows, columns};
+  std::vector<kernels::Matrix> matrices;
+  if (static_cast<int64_t>(tensor.pieces.size()) == count) {
+    for (const auto& piece : tensor.pieces) {
+      matrices.push_back({*tensor.type, piece.data(), rows, columns});
+    }
+    return matrices;
+  }
+  const kernels::Matrix all{*tensor.type, Together(tensor), count * rows,
+                            columns};
+  for (int64_t m = 0; m < count; ++m) {
+    matrices.push_back({all.type, all.Row(m * rows), rows, columns});
+  }
+  return matrices;
 }
 
 kernels::Matrix TensorReader::RowMatrix(const std::string& name,
@@ -108,7 +138,7 @@ kernels::Matrix TensorReader::RowMatrix(const std::string& name,
   const formats::GgufTensor& tensor =
       Get(name, flat ? std::vector<int64_t>{columns}
                      : std::vector<int64_t>{1, columns});
-  return {*tensor.type, tensor.bytes.data(), 1, columns};
+  return {*tensor.type, Together(tensor), 1, columns};
 }
 
 AlignedBuffer<float> TensorReader::OptionalVector(const std::string& name,

@@ -47,9 +47,9 @@ class TensorReader {
   AlignedBuffer<float> OptionalVector(const std::string& name, int64_t size);
   AlignedBuffer<float> OptionalTable(const std::string& name, int64_t rows,
                                      int64_t columns);
-  // Reads [count, rows, columns] as one matrix of count * rows rows.
-  kernels::Matrix Stack(const std::string& name, int64_t count, int64_t rows,
-                        int64_t columns);
+  // Reads [count, rows, columns] as `count` matrices.
+  std::vector<kernels::Matrix> Stack(const std::string& name, int64_t count,
+                                     int64_t rows, int64_t columns);
   // Reads [1, columns], which some files write as [columns].
   kernels::Matrix RowMatrix(const std::string& name, int64_t columns);
 
@@ -66,6 +66,8 @@ class TensorReader {
                                  const std::vector<int64_t>& shape);
   AlignedBuffer<float> Floats(const std::string& name,
                               const std::vector<int64_t>& shape);
+  // The tensor's bytes in one place: as they lie, or copied together.
+  const void* Together(const formats::GgufTensor& tensor);
 
   const formats::GgufFile& file_;
   std::vector<AlignedBuffer<uint8_t>>& storage_;

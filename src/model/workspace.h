@@ -74,6 +74,12 @@ class Workspace {
   AlignedBuffer<float> keys_;        // [T, G * D]
   AlignedBuffer<float> values_;      // [T, G * value width]
   AlignedBuffer<float> attended_;    // [T, H * value width]
+  AlignedBuffer<float> projected_;   // [T, H * (d + n)], of latent attention
+  AlignedBuffer<float> latent_;      // [T, d + C]
+  AlignedBuffer<float> low_;         // [T, R]
+  AlignedBuffer<float> head_in_;     // [T, n or C], of one head
+  AlignedBuffer<float> head_out_;    // [T, C or v]
+  AlignedBuffer<float> raised_;      // [T, H * v]
   AlignedBuffer<float> gate_;        // [T, F or H * value width]
   AlignedBuffer<float> up_;          // [T, F]
   AlignedBuffer<float> branch_;      // [T, E], the part that a layer adds

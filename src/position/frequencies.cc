@@ -73,8 +73,11 @@ Frequencies YarnFrequencies(std::span<const double> theta,
                     (turns * 2 * std::numbers::pi)) /
            (2 * std::log(options.base));
   };
-  const double low = std::clamp(std::floor(pair_of(options.fast)), 0.0, d - 1);
-  double high = std::clamp(std::ceil(pair_of(options.slow)), 0.0, d - 1);
+  const double first = pair_of(options.fast);
+  const double last = pair_of(options.slow);
+  const bool whole = options.truncates;
+  const double low = std::clamp(whole ? std::floor(first) : first, 0.0, d - 1);
+  double high = std::clamp(whole ? std::ceil(last) : last, 0.0, d - 1);
   if (low == high) high += 0.001;
   return Scaled(theta, [&](double m) {
     const double interpolated = std::clamp((m - low) / (high - low), 0.0, 1.0);

@@ -45,6 +45,7 @@ struct YarnOptions {
   double slow = 1;   // pairs with at most as many are divided by factor
   double base = 10000;
   int64_t original_length = 0;
+  bool truncates = true;  // the ramp begins and ends at whole pairs
 };
 Frequencies YarnFrequencies(std::span<const double> theta,
                             const YarnOptions& options);

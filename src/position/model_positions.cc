@@ -77,12 +77,12 @@ FrequencyTable OwnTable(const ModelPositions& model, int64_t length) {
       theta = PiFrequencies(theta, model.scaling_factor);
       break;
     case ModelPositions::Scaling::kYarn:
-      theta =
-          YarnFrequencies(theta, {.factor = model.scaling_factor,
-                                  .fast = model.yarn_fast,
-                                  .slow = model.yarn_slow,
-                                  .base = model.base,
-                                  .original_length = model.OriginalLength()});
+      theta = YarnFrequencies(theta, {.factor = model.scaling_factor,
+                                      .fast = model.yarn_fast,
+                                      .slow = model.yarn_slow,
+                                      .base = model.base,
+                                      .original_length = model.OriginalLength(),
+                                      .truncates = model.yarn_truncates});
       table.magnitude *= YarnMagnitude(model.scaling_factor);
       break;
     case ModelPositions::Scaling::kLongRope: {

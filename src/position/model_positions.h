@@ -43,6 +43,7 @@ struct ModelPositions {
   double scaling_factor = 1;
   double yarn_fast = 32;  // of the file's own yarn
   double yarn_slow = 1;
+  bool yarn_truncates = true;         // YarnOptions
   double attention_factor = 1;        // multiplies the scaling's magnitude
   bool has_attention_factor = false;  // longrope: replaces its magnitude
   std::vector<double> short_factors;  // longrope [d/2]

@@ -35,12 +35,15 @@ double ReferenceScore(const position::Plan& plan, const HeadShape& shape,
 //
 //   queries [n, H, D]   keys [n, G, D]   values [n, G, ValueWidth()]
 //   head_scale [H] or empty
+//   sinks      [H] or empty: a score of each head, without a value, that takes
+//              part in the softmax as it is (gpt-oss)
 std::vector<double> ReferenceAttention(const position::Plan& plan,
                                        const HeadShape& shape,
                                        std::span<const double> queries,
                                        std::span<const double> keys,
                                        std::span<const double> values,
-                                       std::span<const double> head_scale);
+                                       std::span<const double> head_scale,
+                                       std::span<const double> sinks = {});
 
 }  // namespace ropewalk::attention
 

@@ -41,6 +41,10 @@ struct QuerySlice {
   RotationTables* tables = nullptr;  // for those ids, as given to Append
   // What the queries attend to beside the store, of the same type; or null.
   const LayerMemories* memories = nullptr;
+  // [H], or null: each head has a sink besides, a score without a value that
+  // takes its share of the weights (gpt-oss). Factor, cap and s(i) are not for
+  // it.
+  const float* sinks = nullptr;
 };
 
 // Memory for the workers of a call; it grows as needed and is used again.

@@ -124,8 +124,7 @@ void RowWorker::Run(const Share& share, float* partial) {
       const int64_t head = share.g * shape_.Group() + r % shape_.Group();
       float* out = share.slice->output +
                    ((share.begin + TokenOf(r)) * shape_.H + head) * width;
-      const auto factor =
-          static_cast<float>(sums_[r] == 0 ? 0.0 : 1 / sums_[r]);
+      const float factor = OutputFactor(share, head, maxima_[r], sums_[r]);
       for (int64_t d = 0; d < width; ++d) {
         out[d] = output_[r * width + d] * factor;
       }
@@ -173,7 +172,7 @@ void RowWorker::Merge(const HeadShape& shape, const Share& share,
         out[d] += factor * from.output[r * width + d];
       }
     }
-    const auto factor = static_cast<float>(sum == 0 ? 0.0 : 1 / sum);
+    const float factor = OutputFactor(share, head, most, sum);
     for (int64_t d = 0; d < width; ++d) out[d] *= factor;
   }
 }

@@ -1,5 +1,6 @@
 #include "attention/serving/share.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "kernels/cpu/kernels.h"
@@ -57,6 +58,15 @@ void RotateQueries(const BandedAttention& attention, const Share& share,
                      .sin = angles.sin + row * angles.stride,
                      .scale = static_cast<float>(scale)});
   }
+}
+
+float OutputFactor(const Share& share, int64_t head, float top, double sum) {
+  if (sum == 0) return 0;
+  if (const float* sinks = share.slice->sinks) {
+    sum += std::exp2(std::numbers::log2e * static_cast<double>(sinks[head]) -
+                     static_cast<double>(top));
+  }
+  return static_cast<float>(1 / sum);
 }
 
 }  // namespace ropewalk::attention

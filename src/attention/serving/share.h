@@ -124,6 +124,11 @@ inline float MemoryBias(const LayerMemories& memories) {
   return static_cast<float>(std::numbers::log2e * memories.bias);
 }
 
+// The factor of an output whose weights have the sum `sum`, in units of 2 to
+// the power of `top`: 1 over that sum and the weight of the head's sink. 0 if
+// the query saw no key.
+float OutputFactor(const Share& share, int64_t head, float top, double sum);
+
 // The shape's soft-cap for scores that are logarithms to base 2; 0: no cap.
 inline float SoftCapOf(const HeadShape& shape) {
   return static_cast<float>(std::numbers::log2e * shape.softcap);

@@ -415,8 +415,8 @@ void StripWorker::Write() {
                      block * kValueBlock;
         // A query normally sees at least itself. If a custom stack masks every
         // key, the sum is 0 and the output row is 0. NaN propagates.
-        const auto factor =
-            static_cast<float>(state.sum[l] == 0 ? 0.0 : 1 / state.sum[l]);
+        const float factor =
+            OutputFactor(share_, head, state.top[l], state.sum[l]);
         for (int64_t d = 0; d < columns; ++d) {
           out[d] = rows_[l * columns + d] * factor;
         }

@@ -45,6 +45,13 @@ struct GeluTanh {
   }
 };
 
+struct QuickGelu {
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return TimesSigmoid(d, x, hn::Mul(x, hn::Set(d, 1.702f)));
+  }
+};
+
 struct Relu {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {
@@ -91,6 +98,8 @@ HWY_INLINE void WithActivation(Activation kind, const Body& body) {
       return body(GeluTanh());
     case Activation::kRelu:
       return body(Relu());
+    case Activation::kQuickGelu:
+      return body(QuickGelu());
   }
 }
 

@@ -109,10 +109,11 @@ void LayerNorm(const float* x, const float* weight, const float* bias,
 // The activation of a feed-forward layer. Each result is within 5e-7 |x| of the
 // definition. An infinite x gives NaN where the limit of the definition is 0.
 enum class Activation {
-  kSilu,      // x / (1 + exp(-x))
-  kGelu,      // x (1 + erf(x / sqrt(2))) / 2
-  kGeluTanh,  // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
-  kRelu,      // max(x, 0)
+  kSilu,       // x / (1 + exp(-x))
+  kGelu,       // x (1 + erf(x / sqrt(2))) / 2
+  kGeluTanh,   // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+  kRelu,       // max(x, 0)
+  kQuickGelu,  // x / (1 + exp(-1.702 x))
 };
 
 // y = act(x); y may be x.

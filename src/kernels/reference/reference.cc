@@ -87,6 +87,8 @@ double Activated(Activation kind, double x) noexcept {
     }
     case Activation::kRelu:
       return x < 0 ? 0 : x;
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
   }
   return std::numeric_limits<double>::quiet_NaN();
 }

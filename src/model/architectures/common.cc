@@ -56,17 +56,41 @@ void ReadEpsilon(KeyReader& keys, Blueprint& blueprint) {
   blueprint.epsilon = static_cast<float>(epsilon);
 }
 
+void ReadExpertGroups(KeyReader& keys, Blueprint& blueprint) {
+  const int64_t groups =
+      keys.CountOrZero("expert_group_count", kLargestExperts);
+  const int64_t used =
+      keys.CountOrZero("expert_group_used_count", kLargestExperts);
+  if (groups <= 1) return;
+  if (blueprint.experts % groups != 0 || used < 1 || used > groups ||
+      used * (blueprint.experts / groups) < blueprint.experts_used) {
+    keys.Fail("key '" + keys.Key("expert_group_count") +
+              "' = " + std::to_string(groups) + ", of which " +
+              std::to_string(used) + " are used, does not fit " +
+              std::to_string(blueprint.experts) + " experts, of which " +
+              std::to_string(blueprint.experts_used) + " are used");
+  }
+  blueprint.expert_groups = groups;
+  blueprint.expert_groups_used = used;
+}
+
 void ReadExperts(KeyReader& keys, Blueprint& blueprint) {
   blueprint.experts = keys.CountOrZero("expert_count", kLargestExperts);
   if (blueprint.experts == 0) return;
-  constexpr int64_t kSoftmax = 1;
+  // 1: a softmax of all logits. One of the logits of those used is the same,
+  // renormalised.
+  constexpr int64_t kSigmoid = 2;
+  constexpr int64_t kSoftmaxOfUsed = 3;
   const int64_t gating = keys.CountOrZero("expert_gating_func", 255);
-  if (gating != 0 && gating != kSoftmax) {
+  if (gating > kSoftmaxOfUsed) {
     keys.Fail("key '" + keys.Key("expert_gating_func") +
-              "' must be 1 (softmax), got " + std::to_string(gating));
+              "' must be 1 (softmax), 2 (sigmoid) or 3 (softmax of those "
+              "used), got " +
+              std::to_string(gating));
   }
-  blueprint.renormalise =
-      keys.Bool("expert_weights_norm", blueprint.renormalise);
+  if (gating != 0) blueprint.sigmoid_router = gating == kSigmoid;
+  blueprint.renormalise = keys.Bool(
+      "expert_weights_norm", blueprint.renormalise || gating == kSoftmaxOfUsed);
   blueprint.expert_scale = keys.Factor("expert_weights_scale", 1);
   const int64_t experts = blueprint.experts;
   blueprint.experts_used = keys.Count("expert_used_count", experts);
@@ -75,6 +99,13 @@ void ReadExperts(KeyReader& keys, Blueprint& blueprint) {
           .value_or(blueprint.config.F);
   blueprint.shared_width =
       keys.CountOrZero("expert_shared_feed_forward_length", kLargestWidth);
+  const int64_t shared = keys.CountOrZero("expert_shared_count", 1024);
+  if (blueprint.shared_width == 0) {
+    blueprint.shared_width = shared * blueprint.expert_width;
+  }
+  ReadExpertGroups(keys, blueprint);
+  // Which layers have none the tensors say.
+  keys.Ignore("leading_dense_block_count");
 }
 
 // Files of architectures without windows may have a window that no text of the

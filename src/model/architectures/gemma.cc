@@ -14,11 +14,14 @@ void ReadGemma(KeyReader&, Blueprint& blueprint) {
   blueprint.activation = kernels::Activation::kGeluTanh;
 }
 
-// Files do not state the score factor. It is 1 / sqrt(head width), except in
-// the largest model of a generation, which has sqrt(heads / model width). The
-// number of layers tells which model it is.
-void ReadScoreFactor(int64_t layers_of_largest, Blueprint& blueprint) {
+// GGUF files do not state the score factor. It is 1 / sqrt(head width), except
+// in the largest model of a generation, which has sqrt(heads / model width).
+// The number of layers tells which model it is.
+void ReadScoreFactor(KeyReader& keys, int64_t layers_of_largest,
+                     Blueprint& blueprint) {
   Config& config = blueprint.config;
+  config.heads.score_factor = keys.Factor("attention.scale", 0);
+  if (config.heads.score_factor > 0) return;
   if (config.L != layers_of_largest) return;
   config.heads.score_factor = std::sqrt(static_cast<double>(config.heads.H) /
                                         static_cast<double>(config.E));
@@ -32,7 +35,7 @@ void ReadGemma2(KeyReader& keys, Blueprint& blueprint) {
   blueprint.final_softcap = keys.Factor("final_logit_softcapping", 30);
   const auto local = ReadWindows(keys, blueprint, IsNotLastOf<2>, 4096);
   ReadLocalBase(keys, blueprint, local, LocalScaling::kAsGlobal);
-  ReadScoreFactor(46, blueprint);
+  ReadScoreFactor(keys, 46, blueprint);
 }
 
 void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
@@ -46,7 +49,7 @@ void ReadGemma3(KeyReader& keys, Blueprint& blueprint) {
   if (HasWindow(keys)) {
     ReadLocalBase(keys, blueprint, local, LocalScaling::kNone, 10000);
   }
-  ReadScoreFactor(62, blueprint);
+  ReadScoreFactor(keys, 62, blueprint);
 }
 
 }  // namespace

@@ -75,6 +75,12 @@ extern const Architecture kSmolLm3 = {
 };
 
 // Llama's layers with four factors.
+extern const Architecture kGraniteMoe = {
+    .name = "granitemoe",
+    .models = "Granite 3 with experts",
+    .read = ReadGranite,
+};
+
 extern const Architecture kGranite = {
     .name = "granite",
     .models = "Granite 3 and 4 without state spaces",

@@ -5,12 +5,15 @@
 namespace ropewalk::model {
 namespace {
 
-void ReadQwen2(KeyReader&, Blueprint& blueprint) {
+// The published files have no windows, but configurations may ask for them.
+void ReadQwen2(KeyReader& keys, Blueprint& blueprint) {
   blueprint.renormalise = false;
+  ReadWindows(keys, blueprint, nullptr);
 }
 
-void ReadQwen3(KeyReader&, Blueprint& blueprint) {
+void ReadQwen3(KeyReader& keys, Blueprint& blueprint) {
   blueprint.head_norm = Part::kRequired;
+  ReadWindows(keys, blueprint, nullptr);
 }
 
 }  // namespace
