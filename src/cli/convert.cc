@@ -19,6 +19,7 @@
 #include "formats/gguf.h"
 #include "formats/gguf_writer.h"
 #include "huggingface/folder.h"
+#include "huggingface/write_folder.h"
 #include "kernels/blocks.h"
 #include "kernels/pack_range.h"
 
@@ -174,24 +175,61 @@ void Convert(const std::string& in, const std::string& out,
 
 }  // namespace
 
+// A folder is named by its being one, a slash at its end, or a name without
+// ".gguf".
+bool NamesFolder(const std::string& out) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(out, ignored) || out.ends_with('/') ||
+         std::filesystem::path(out).extension() != ".gguf";
+}
+
+void ConvertToFolder(const std::string& in, const std::string& out,
+                     const std::string& type_name) {
+  const auto type = ParseDType(type_name);
+  Require(type == DType::kF32 || type == DType::kF16 || type == DType::kBf16,
+          "--type must be f32, f16 or bf16 where OUT is a folder, got '" +
+              Printable(type_name, 40) + "'");
+  std::error_code ignored;
+  Require(!std::filesystem::equivalent(in, out, ignored),
+          "convert: OUT is the same folder as IN; name another");
+  const formats::GgufFile file = huggingface::OpenModel(in);
+  CatchInterrupts();
+  Progress progress("convert", static_cast<double>(file.file_bytes()), "bytes");
+  huggingface::WriteFolder(file, out, *type, [&](int64_t bytes) {
+    ThrowIfInterrupted();
+    progress.Add(bytes);
+  });
+  progress.Clear();
+  std::printf("%s: a folder of Hugging Face with %zu tensors in %s, from %s\n",
+              out.c_str(), file.tensors().size(),
+              std::string(InfoOf(*type).name).c_str(),
+              FormatBytes(file.file_bytes()).c_str());
+}
+
 void AddConvert(CLI::App& app) {
   struct Job {
     std::string in;
     std::string out;
-    std::string type = "q8_0";
+    std::string type;
   };
   CLI::App* command =
-      app.add_subcommand("convert", "write a model in another element type");
+      app.add_subcommand("convert", "write a model in another type or form");
   auto job = std::make_shared<Job>();
-  command->add_option("IN", job->in, "GGUF model")
-      ->type_name("FILE")
+  command
+      ->add_option("IN", job->in, "GGUF model, or a folder of Hugging Face")
+      ->type_name("MODEL")
       ->required();
-  command->add_option("OUT", job->out, "GGUF model to write")
-      ->type_name("FILE")
+  command
+      ->add_option("OUT", job->out,
+                   "what to write: NAME.gguf, or the folder of another name")
+      ->type_name("MODEL")
       ->required();
-  command->add_option("--type", job->type, ConvertTargetNames())
-      ->type_name("TYPE")
-      ->capture_default_str();
+  command
+      ->add_option("--type", job->type,
+                   ConvertTargetNames() +
+                       "; default: q8_0, and of a folder, which has f32, f16 "
+                       "or bf16, bf16")
+      ->type_name("TYPE");
   command->footer(
       "Matrices are converted, vectors and norms stay f32. Where rows are not "
       "whole blocks\nof a type the next sensible one is taken, and where its "
@@ -199,8 +237,14 @@ void AddConvert(CLI::App& app) {
       "q4_K_M, q4_K_S, q5_K_M and q5_K_S are\nllama.cpp's mixes: the value "
       "and down projections of some layers and the output get\nmore bits. A "
       "split model is named by its first part and becomes one file.\n\n"
-      "Example:\n  ropewalk convert model.gguf model-q4.gguf --type q4_K_M");
+      "Examples:\n"
+      "  ropewalk convert model.gguf model-q4.gguf --type q4_K_M\n"
+      "  ropewalk convert SmolLM2-135M-Instruct/ smollm2.gguf --type bf16\n"
+      "  ropewalk convert smollm2.gguf smollm2-folder/   for transformers");
   command->callback([job] {
+    const bool folder = NamesFolder(job->out);
+    if (job->type.empty()) job->type = folder ? "bf16" : "q8_0";
+    if (folder) return ConvertToFolder(job->in, job->out, job->type);
     const auto target = ParseConvertTarget(job->type);
     Require(target.has_value(), "--type must be one of " +
                                     ConvertTargetNames() + ", got '" +

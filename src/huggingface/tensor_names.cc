@@ -8,16 +8,12 @@
 namespace ropewalk::huggingface {
 namespace {
 
-constexpr std::array<Renamed, 8> kOutside = {{
+// Most families have these names; Family::names has what differs.
+constexpr std::array kOutside = std::to_array<Renamed>({
     {"embed_tokens", "token_embd"},
-    {"embed_in", "token_embd"},
     {"norm", "output_norm"},
-    {"final_layernorm", "output_norm"},
-    {"final_layer_norm", "output_norm"},
     {"lm_head", "output"},
-    {"embed_out", "output"},
-    {"embed_tokens_per_layer", ""},
-}};
+});
 
 constexpr std::array kInLayer = std::to_array<Renamed>({
     {"input_layernorm", "attn_norm"},
@@ -26,10 +22,7 @@ constexpr std::array kInLayer = std::to_array<Renamed>({
     {"self_attn.k_proj", "attn_k"},
     {"self_attn.v_proj", "attn_v"},
     {"self_attn.o_proj", "attn_output"},
-    {"self_attn.dense", "attn_output"},
     {"self_attn.qkv_proj", "attn_qkv"},
-    {"attention.query_key_value", "attn_qkv"},
-    {"attention.dense", "attn_output"},
     {"self_attn.q_norm", "attn_q_norm"},
     {"self_attn.k_norm", "attn_k_norm"},
     {"self_attn.q_layernorm.norms", "attn_q_norm"},
@@ -44,17 +37,8 @@ constexpr std::array kInLayer = std::to_array<Renamed>({
     {"mlp.gate_proj", "ffn_gate"},
     {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},
-    {"mlp.gate_up_proj", "ffn_up"},
-    {"mlp.fc1", "ffn_up"},
-    {"mlp.fc2", "ffn_down"},
-    {"mlp.c_fc", "ffn_up"},
-    {"mlp.c_proj", "ffn_down"},
-    {"mlp.dense_h_to_4h", "ffn_up"},
-    {"mlp.dense_4h_to_h", "ffn_down"},
     {"mlp.gate", "ffn_gate_inp"},
     {"mlp.router", "ffn_gate_inp"},
-    {"block_sparse_moe.gate", "ffn_gate_inp"},
-    {"block_sparse_moe.router.layer", "ffn_gate_inp"},
     {"mlp.gate.e_score_correction_bias", "exp_probs_b"},
     {"mlp.experts.gate_proj", "ffn_gate_exps"},
     {"mlp.experts.up_proj", "ffn_up_exps"},
@@ -66,13 +50,6 @@ constexpr std::array kInLayer = std::to_array<Renamed>({
     {"mlp.experts.gate_up_proj_scales", "ffn_gate_up_exps_scales"},
     {"mlp.experts.down_proj_blocks", "ffn_down_exps_blocks"},
     {"mlp.experts.down_proj_scales", "ffn_down_exps_scales"},
-    {"block_sparse_moe.experts.w1", "ffn_gate_exps"},
-    {"block_sparse_moe.experts.w2", "ffn_down_exps"},
-    {"block_sparse_moe.experts.w3", "ffn_up_exps"},
-    {"block_sparse_moe.input_linear", "ffn_gate_up_exps"},
-    {"block_sparse_moe.output_linear", "ffn_down_exps"},
-    {"shared_mlp.input_linear", "ffn_gate_up_shexp"},
-    {"shared_mlp.output_linear", "ffn_down_shexp"},
     {"mlp.shared_expert.gate_proj", "ffn_gate_shexp"},
     {"mlp.shared_expert.up_proj", "ffn_up_shexp"},
     {"mlp.shared_expert.down_proj", "ffn_down_shexp"},
@@ -106,6 +83,22 @@ std::optional<int64_t> Number(std::string_view text) {
     return std::nullopt;
   }
   return number;
+}
+
+// Looks a name up in one column of the tables, the family's own first, and
+// returns the other column.
+std::optional<std::string> Translated(std::string_view name, bool in_layer,
+                                      const Family& family,
+                                      std::string_view Renamed::*from,
+                                      std::string_view Renamed::*to) {
+  const auto find = [&](const auto& names) -> std::optional<std::string> {
+    for (const Renamed& renamed : names) {
+      if (renamed.*from == name) return std::string(renamed.*to);
+    }
+    return std::nullopt;
+  };
+  if (const auto own = find(family.names)) return own;
+  return in_layer ? find(kInLayer) : find(kOutside);
 }
 
 }  // namespace
@@ -163,17 +156,13 @@ bool IsLeftOut(std::string_view name, const Description& model) {
 
 std::optional<std::string> GgufPart(const TensorPlace& place,
                                     const Family& family) {
-  const auto find = [&](const auto& names) -> std::optional<std::string> {
-    for (const Renamed& renamed : names) {
-      if (renamed.from == place.part && !renamed.to.empty()) {
-        return std::string(renamed.to);
-      }
-    }
-    return std::nullopt;
-  };
-  if (!place.layer) return find(kOutside);
-  if (const auto own = find(family.names)) return own;
-  return find(kInLayer);
+  return Translated(place.part, place.layer.has_value(), family,
+                    &Renamed::from, &Renamed::to);
+}
+
+std::optional<std::string> PublishedPart(std::string_view gguf_part,
+                                         bool in_layer, const Family& family) {
+  return Translated(gguf_part, in_layer, family, &Renamed::to, &Renamed::from);
 }
 
 }  // namespace ropewalk::huggingface

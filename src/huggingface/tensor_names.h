@@ -32,6 +32,11 @@ bool IsLeftOut(std::string_view name, const Description& model);
 std::optional<std::string> GgufPart(const TensorPlace& place,
                                     const Family& family);
 
+// The other way: the published name of GGUF's part, without "model.", layer and
+// suffix. Where the family has several, the first.
+std::optional<std::string> PublishedPart(std::string_view gguf_part,
+                                         bool in_layer, const Family& family);
+
 }  // namespace ropewalk::huggingface
 
 #endif  // ROPEWALK_HUGGINGFACE_TENSOR_NAMES_H_
