@@ -175,12 +175,13 @@ void Convert(const std::string& in, const std::string& out,
 
 }  // namespace
 
-// A folder is named by its being one, a slash at its end, or a name without
-// ".gguf".
+// A folder is named by its being one, a slash at its end, or a new name without
+// an extension.
 bool NamesFolder(const std::string& out) {
   std::error_code ignored;
   return std::filesystem::is_directory(out, ignored) || out.ends_with('/') ||
-         std::filesystem::path(out).extension() != ".gguf";
+         (!std::filesystem::path(out).has_extension() &&
+          !std::filesystem::exists(out, ignored));
 }
 
 void ConvertToFolder(const std::string& in, const std::string& out,
@@ -221,7 +222,8 @@ void AddConvert(CLI::App& app) {
       ->required();
   command
       ->add_option("OUT", job->out,
-                   "what to write: NAME.gguf, or the folder of another name")
+                   "file to write, or a folder: one that exists, or a name "
+                   "without an extension")
       ->type_name("MODEL")
       ->required();
   command

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -55,8 +56,17 @@ class Source {
     if (!value) Fail("key '" + Key(name) + "' is missing");
     return *value;
   }
+  // Files have 1e-5 as a float32; the shortest number that means it is written.
   std::optional<double> Float(const std::string& name) const {
-    return file_.metadata().FindFloat(Key(name));
+    const auto value = file_.metadata().FindFloat(Key(name));
+    if (!value) return std::nullopt;
+    std::array<char, 32> text;
+    const auto end = std::to_chars(text.data(), text.data() + text.size(),
+                                   static_cast<float>(*value))
+                         .ptr;
+    double shortest = *value;
+    std::from_chars(text.data(), end, shortest);
+    return shortest;
   }
   std::optional<bool> Bool(const std::string& name) const {
     return file_.metadata().FindBool(Key(name));
@@ -417,11 +427,15 @@ WrittenConfig WriteConfig(const GgufFile& file, std::string_view dtype) {
   Rotation(from, json);
   Windows(from, *written.family, json);
   if (writer->write != nullptr) writer->write(from, json);
-  for (const auto& [id, member] :
-       {std::pair{"bos", "bos_token_id"}, {"eos", "eos_token_id"}}) {
-    const auto token = file.metadata().FindInt(
-        std::string("tokenizer.ggml.") + id + "_token_id");
-    if (token && *token >= 0) json[member] = *token;
+  for (const auto& [key, member] :
+       {std::pair{"bos_token_id", "bos_token_id"},
+        {"eos_token_id", "eos_token_id"},
+        {"padding_token_id", "pad_token_id"}}) {
+    const auto token =
+        file.metadata().FindInt(std::string("tokenizer.ggml.") + key);
+    const bool is = token && *token >= 0 && *token < json["vocab_size"];
+    // Without an entry a class takes the number of its own first model.
+    json[member] = is ? formats::Json(*token) : formats::Json(nullptr);
   }
   json["torch_dtype"] = std::string(dtype);
   return written;
