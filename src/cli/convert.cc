@@ -216,8 +216,7 @@ void AddConvert(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("convert", "write a model in another type or form");
   auto job = std::make_shared<Job>();
-  command
-      ->add_option("IN", job->in, "GGUF model, or a folder of Hugging Face")
+  command->add_option("IN", job->in, "GGUF model, or a folder of Hugging Face")
       ->type_name("MODEL")
       ->required();
   command

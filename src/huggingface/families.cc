@@ -16,7 +16,8 @@ const std::vector<Renamed> kNormsAfter = {
     {"pre_feedforward_layernorm", "ffn_norm"},
     {"post_feedforward_layernorm", "post_ffw_norm"}};
 
-const std::vector<Renamed> kGraniteExperts = {{"block_sparse_moe.router.layer", "ffn_gate_inp"},
+const std::vector<Renamed> kGraniteExperts = {
+    {"block_sparse_moe.router.layer", "ffn_gate_inp"},
     {"block_sparse_moe.input_linear", "ffn_gate_up_exps"},
     {"block_sparse_moe.output_linear", "ffn_down_exps"},
     {"shared_mlp.input_linear", "ffn_gate_up_shexp"},

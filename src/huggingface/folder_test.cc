@@ -70,8 +70,7 @@ void ExpectSameTensors(const GgufFile& got, const GgufFile& want) {
     ASSERT_EQ(a.size(), b.size()) << tensor.name;
     for (size_t i = 0; i < a.size(); ++i) {
       // Factors of frequencies are computed, all others copied.
-      const float most =
-          tensor.name.starts_with("rope_") ? 1e-5f * b[i] : 0.0f;
+      const float most = tensor.name.starts_with("rope_") ? 1e-5f * b[i] : 0.0f;
       ASSERT_LE(std::abs(a[i] - b[i]), most) << tensor.name << " " << i;
     }
   }
@@ -98,9 +97,9 @@ void ExpectKeysOf(const GgufFile& want, const GgufFile& got) {
     const std::string name = entry.key.substr(architecture.size() + 1);
     const auto* value = got.metadata().Find(entry.key);
     if (value == nullptr) {
-      EXPECT_TRUE(SaysNothing(
-          name, entry.value,
-          want.metadata().Find(architecture + ".rope.freq_base")))
+      EXPECT_TRUE(
+          SaysNothing(name, entry.value,
+                      want.metadata().Find(architecture + ".rope.freq_base")))
           << entry.key;
     } else if (entry.value.type == formats::GgufType::kFloat32) {
       EXPECT_NEAR(*got.metadata().FindFloat(entry.key),
@@ -160,8 +159,7 @@ TEST(FolderTest, AWrittenFolderReadsAsTheFile) {
     ExpectKeysOf(file, got);
     ExpectSameTensors(got, file);
   });
-  EXPECT_EQ(refused,
-            (std::set<std::string>{"gpt-neox", "gpt-neox-serial"}));
+  EXPECT_EQ(refused, (std::set<std::string>{"gpt-neox", "gpt-neox-serial"}));
 }
 
 // A folder of two layers of Llama, 4 wide with one head, which tests change.
@@ -353,7 +351,7 @@ TEST(FolderTest, BlocksOfMxfp4AreRearranged) {
   writer.WriteTensor(std::vector<std::byte>{std::byte{128}, std::byte{127}});
   writer.Finish();
   const GgufFile file = OpenFolder(folder.string());
-  const std::vector<float> steps = {0, .5, 1, 1.5, 2, 3, 4, 6,
+  const std::vector<float> steps = {0, .5,  1,  1.5,  2,  3,  4,  6,
                                     0, -.5, -1, -1.5, -2, -3, -4, -6};
   const auto gate = Floats(*file.Find("blk.0.ffn_gate_exps.weight"));
   const auto up = Floats(*file.Find("blk.0.ffn_up_exps.weight"));

@@ -156,8 +156,8 @@ bool IsLeftOut(std::string_view name, const Description& model) {
 
 std::optional<std::string> GgufPart(const TensorPlace& place,
                                     const Family& family) {
-  return Translated(place.part, place.layer.has_value(), family,
-                    &Renamed::from, &Renamed::to);
+  return Translated(place.part, place.layer.has_value(), family, &Renamed::from,
+                    &Renamed::to);
 }
 
 std::optional<std::string> PublishedPart(std::string_view gguf_part,

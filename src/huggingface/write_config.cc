@@ -28,9 +28,8 @@ class Source {
  public:
   explicit Source(const GgufFile& file)
       : file_(file),
-        architecture_(file.metadata()
-                          .FindString("general.architecture")
-                          .value_or("")) {}
+        architecture_(
+            file.metadata().FindString("general.architecture").value_or("")) {}
 
   const std::string& architecture() const { return architecture_; }
   const GgufFile& file() const { return file_; }
@@ -44,9 +43,8 @@ class Source {
       return file_.metadata().FindInt(Key(name));
     }
     const auto all = *file_.metadata().FindInts(Key(name));
-    if (all.empty() ||
-        std::adjacent_find(all.begin(), all.end(), std::not_equal_to<>()) !=
-            all.end()) {
+    if (all.empty() || std::adjacent_find(all.begin(), all.end(),
+                                          std::not_equal_to<>()) != all.end()) {
       Fail("key '" + Key(name) + "' differs from layer to layer");
     }
     return all.front();
@@ -81,8 +79,8 @@ class Source {
     const GgufTensor* tensor = file_.Find(name);
     if (tensor == nullptr || !tensor->type) return {};
     std::vector<float> floats(static_cast<size_t>(tensor->Elements()));
-    kernels::UnpackRow(*tensor->type, tensor->bytes.data(),
-                       tensor->Elements(), floats.data());
+    kernels::UnpackRow(*tensor->type, tensor->bytes.data(), tensor->Elements(),
+                       floats.data());
     return floats;
   }
   [[noreturn]] void Fail(const std::string& what) const {
@@ -281,8 +279,8 @@ void Shape(const Source& from, Json& json) {
   json["num_attention_heads"] = heads;
   json["num_key_value_heads"] =
       from.Int("attention.head_count_kv").value_or(heads);
-  json["head_dim"] =
-      from.Int("attention.key_length").value_or(width / std::max<int64_t>(1, heads));
+  json["head_dim"] = from.Int("attention.key_length")
+                         .value_or(width / std::max<int64_t>(1, heads));
   json["max_position_embeddings"] = from.Need("context_length");
   json["tie_word_embeddings"] = !from.Has("output.weight");
 }
@@ -303,8 +301,9 @@ void Windows(const Source& from, const Family& family, Json& json) {
       from.Fail("key '" + key + "' must have an entry for each layer");
     }
   } else {
-    const int64_t stated = from.Int("attention.sliding_window_pattern")
-                               .value_or(std::max<int64_t>(0, family.window_period));
+    const int64_t stated =
+        from.Int("attention.sliding_window_pattern")
+            .value_or(std::max<int64_t>(0, family.window_period));
     const int64_t period = from.architecture() == "exaone4" ? 4 : stated;
     for (int64_t l = 0; l < L; ++l) {
       local[static_cast<size_t>(l)] = period == 0 || (l + 1) % period != 0;
@@ -330,14 +329,15 @@ void Windows(const Source& from, const Family& family, Json& json) {
 
 // GGUF has llama3's scaling as divisors. Its four numbers are found again: the
 // largest divisor is the factor, and all models have the same others.
-Json Llama3(const Source& from, const std::vector<float>& divisors,
-            double base, int64_t width) {
+Json Llama3(const Source& from, const std::vector<float>& divisors, double base,
+            int64_t width) {
   const double factor =
       static_cast<double>(*std::max_element(divisors.begin(), divisors.end()));
   const std::vector<double> own = position::GeometricFrequencies(width, base);
   for (int64_t original = 32; original <= 1 << 20; original *= 2) {
     const position::Frequencies scaled = position::Llama3Frequencies(
-        own, {.factor = factor, .low = 1, .high = 4, .original_length = original});
+        own,
+        {.factor = factor, .low = 1, .high = 4, .original_length = original});
     bool same = scaled.size() == divisors.size();
     for (size_t m = 0; same && m < scaled.size(); ++m) {
       const double divisor = static_cast<double>(divisors[m]);
@@ -386,8 +386,7 @@ void Rotation(const Source& from, Json& json) {
       PutFloat(from, "rope.scaling.yarn_beta_fast", "beta_fast", scaling);
       PutFloat(from, "rope.scaling.yarn_beta_slow", "beta_slow", scaling);
       if (const auto times = from.Float("rope.scaling.attn_factor")) {
-        scaling["attention_factor"] =
-            *times * position::YarnMagnitude(factor);
+        scaling["attention_factor"] = *times * position::YarnMagnitude(factor);
       }
     }
   }
@@ -427,10 +426,9 @@ WrittenConfig WriteConfig(const GgufFile& file, std::string_view dtype) {
   Rotation(from, json);
   Windows(from, *written.family, json);
   if (writer->write != nullptr) writer->write(from, json);
-  for (const auto& [key, member] :
-       {std::pair{"bos_token_id", "bos_token_id"},
-        {"eos_token_id", "eos_token_id"},
-        {"padding_token_id", "pad_token_id"}}) {
+  for (const auto& [key, member] : {std::pair{"bos_token_id", "bos_token_id"},
+                                    {"eos_token_id", "eos_token_id"},
+                                    {"padding_token_id", "pad_token_id"}}) {
     const auto token =
         file.metadata().FindInt(std::string("tokenizer.ggml.") + key);
     const bool is = token && *token >= 0 && *token < json["vocab_size"];

@@ -97,8 +97,7 @@ class Writer {
     }
     const size_t dot = rest.rfind('.');
     const std::string part = rest.substr(0, dot);
-    const std::string suffix =
-        dot == std::string::npos ? "" : rest.substr(dot);
+    const std::string suffix = dot == std::string::npos ? "" : rest.substr(dot);
     const auto published = PublishedPart(part, in_layer, family_);
     if (!published || suffix.empty()) {
       Fail(tensor, "has no name in folders of the family '" +
@@ -116,8 +115,8 @@ class Writer {
     }
     one.halves = family_.pairs_halves && (part == "attn_q" || part == "attn_k");
     if (one.halves && tensor.shape.front() % head_width_ != 0) {
-      Fail(tensor, "must have whole heads of " + std::to_string(head_width_) +
-                       " rows");
+      Fail(tensor,
+           "must have whole heads of " + std::to_string(head_width_) + " rows");
     }
     if (family_.norms_plus_one && part.ends_with("norm")) one.minus = 1;
     written_.push_back(std::move(one));
@@ -197,10 +196,10 @@ void WriteFolder(const GgufFile& file, const std::string& folder, DType type,
   Require(type == DType::kF32 || type == DType::kF16 || type == DType::kBf16,
           "a folder has weights in f32, f16 or bf16, not in " +
               std::string(InfoOf(type).name));
-  const WrittenConfig config = WriteConfig(
-      file, type == DType::kF32   ? "float32"
-            : type == DType::kF16 ? "float16"
-                                  : "bfloat16");
+  const WrittenConfig config =
+      WriteConfig(file, type == DType::kF32   ? "float32"
+                        : type == DType::kF16 ? "float16"
+                                              : "bfloat16");
   const Writer writer(file, *config.family, config.json);
   std::error_code error;
   std::filesystem::create_directories(folder, error);

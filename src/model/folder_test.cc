@@ -40,15 +40,13 @@ void ExpectBothSpellings(const fs::path& folder) {
   }
 }
 
-TEST(FolderTest, LogitsMatchThePublishedImplementation) {
-  ROPEWALK_NEED_DATA(readme, "golden/hf/README.md");
+void ExpectAllFolders(const fs::path& root, size_t least) {
   std::vector<fs::path> folders;
-  for (const auto& entry :
-       fs::directory_iterator(fs::path(readme).parent_path())) {
+  for (const auto& entry : fs::directory_iterator(root)) {
     if (entry.is_directory()) folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
-  EXPECT_GE(folders.size(), 39u);
+  EXPECT_GE(folders.size(), least);
   for (const fs::path& folder : folders) {
     SCOPED_TRACE(folder.filename().string());
     try {
@@ -57,6 +55,16 @@ TEST(FolderTest, LogitsMatchThePublishedImplementation) {
       ADD_FAILURE() << error.what();
     }
   }
+}
+
+TEST(FolderTest, LogitsMatchThePublishedImplementation) {
+  ROPEWALK_NEED_DATA(readme, "golden/hf/README.md");
+  ExpectAllFolders(fs::path(readme).parent_path(), 39);
+}
+
+// Written by tests/golden/make_folders.py.
+TEST(FolderTest, ExpertsLatentAttentionAndSinksMatchTheirs) {
+  ExpectAllFolders(ROPEWALK_SOURCE_FOLDER "/tests/golden/folders", 4);
 }
 
 }  // namespace

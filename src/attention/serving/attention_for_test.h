@@ -62,13 +62,11 @@ inline std::vector<double> Doubles(const std::vector<float>& x) {
 
 // Runs attention over the sequence in chunks of the given sizes; the last size
 // repeats.
-inline std::vector<float> RunChunks(const position::Plan& plan,
-                                    const Sequence& s,
-                                    const std::vector<int64_t>& chunks,
-                                    ParallelFor& threads,
-                                    const float* head_scale = nullptr,
-                                    KvStore* final_store = nullptr,
-                                    DType type = DType::kF32) {
+inline std::vector<float> RunChunks(
+    const position::Plan& plan, const Sequence& s,
+    const std::vector<int64_t>& chunks, ParallelFor& threads,
+    const float* head_scale = nullptr, KvStore* final_store = nullptr,
+    DType type = DType::kF32, const float* sinks = nullptr) {
   const BandedAttention attention(plan, s.shape);
   KvStore store = attention.NewStore(type);
   RotationTables tables;
@@ -91,7 +89,8 @@ inline std::vector<float> RunChunks(const position::Plan& plan,
                            .output = output.data() + first * o_row,
                            .T = T,
                            .store = &store,
-                           .tables = &tables};
+                           .tables = &tables,
+                           .sinks = sinks};
     attention.Attend({&slice, 1}, head_scale, threads, scratch);
   }
   if (final_store != nullptr) *final_store = std::move(store);

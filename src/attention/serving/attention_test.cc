@@ -389,5 +389,71 @@ TEST(RotationTablesTest, AnglesAreAccurateAtPositionOneMillion) {
   EXPECT_EQ(tables.Get(position::Constant(0), plan.tables[0]).pairs, 0);
 }
 
+// Sinks small, like other scores, and so large that they take all weight; in
+// strips, in rows, and in rows of a store that is cut into parts.
+TEST_P(AttentionTest, SinksTakeTheirShareOfTheWeights) {
+  const HeadShape shape{.H = 4, .G = 2, .D = 16};
+  const std::vector<float> sinks = {-30, 0, 2, 200};
+  for (const int64_t n : {int64_t{1}, kTile - 1, kTile, 3 * kTile + 5}) {
+    const Sequence s = MakeSequence(shape, n, 70);
+    for (const char* spelling :
+         {"rope", "rerope:window=20", "window:size=20"}) {
+      const position::Plan plan = MakePlan(spelling, shape.D, n);
+      const auto want =
+          ReferenceAttention(plan, shape, Doubles(s.queries), Doubles(s.keys),
+                             Doubles(s.values), {}, Doubles(sinks));
+      for (const std::vector<int64_t>& chunks :
+           {std::vector<int64_t>{n}, {1}, {n - n / 3, 2}}) {
+        const auto got = RunChunks(plan, s, chunks, *pool_, nullptr, nullptr,
+                                   DType::kF32, sinks.data());
+        for (int64_t i = 0; i < n; ++i) {
+          for (int64_t h = 0; h < shape.H; ++h) {
+            const double tolerance = Tolerance(plan, s, i, h);
+            for (int64_t d = 0; d < shape.D; ++d) {
+              const auto at =
+                  static_cast<size_t>((i * shape.H + h) * shape.D + d);
+              ASSERT_NEAR(got[at], want[at], tolerance)
+                  << spelling << " n=" << n << " i=" << i << " h=" << h;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// 4000 tokens are more than a part of a store.
+TEST_P(AttentionTest, SinksAreCountedOnceAcrossParts) {
+  const HeadShape shape{.H = 2, .G = 1, .D = 16};
+  const int64_t n = 4000;
+  const Sequence s = MakeSequence(shape, n, 71);
+  const position::Plan plan = MakePlan("rope", shape.D, n);
+  const std::vector<float> sinks = {8, 10};
+  const auto with = RunChunks(plan, s, {n - 1, 1}, *pool_, nullptr, nullptr,
+                              DType::kF32, sinks.data());
+  const std::vector<double> query = Doubles(s.queries);
+  const std::vector<double> key = Doubles(s.keys);
+  std::vector<double> weights(2);
+  for (size_t h = 0; h < 2; ++h) {
+    // The share that is left to the keys, from their scores.
+    double keys = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      keys += std::exp(ReferenceScore(
+          plan, shape,
+          std::span(query).subspan((static_cast<size_t>(n - 1) * 2 + h) * 16,
+                                   16),
+          n - 1, std::span(key).subspan(static_cast<size_t>(j) * 16, 16), j));
+    }
+    weights[h] = keys / (keys + std::exp(static_cast<double>(sinks[h])));
+    EXPECT_GT(weights[h], 0.05);
+    EXPECT_LT(weights[h], 0.95);
+  }
+  const auto without = RunChunks(plan, s, {n - 1, 1}, *pool_);
+  for (size_t at = 0; at < 32; ++at) {
+    const size_t last = static_cast<size_t>(n - 1) * 32 + at;
+    EXPECT_NEAR(with[last], without[last] * weights[at / 16], 1e-5) << at;
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::attention
