@@ -1,7 +1,5 @@
 // Models in several files: the input is the parts, separated by a line.
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -29,24 +27,6 @@ std::vector<std::string> PartsOf(std::string_view input) {
   }
   parts.emplace_back(input);
   return parts;
-}
-
-// A folder, in memory if possible, that is emptied for each input.
-const std::filesystem::path& Folder() {
-  static const std::filesystem::path folder = [] {
-    const std::filesystem::path memory = "/dev/shm";
-    std::filesystem::path path = std::filesystem::is_directory(memory)
-                                     ? memory
-                                     : std::filesystem::temp_directory_path();
-    path /= "ropewalk_fuzz_" + std::to_string(getpid());
-    std::filesystem::create_directories(path);
-    std::atexit([] {
-      std::error_code ignored;
-      std::filesystem::remove_all(Folder(), ignored);
-    });
-    return path;
-  }();
-  return folder;
 }
 
 std::string Name(size_t part, size_t count) {
@@ -105,12 +85,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
   const std::vector<std::string> parts = PartsOf(fuzz::View(data, size));
   for (size_t i = 0; i < parts.size(); ++i) {
-    std::ofstream(Folder() / Name(i, parts.size()), std::ios::binary)
+    std::ofstream(fuzz::Folder() / Name(i, parts.size()), std::ios::binary)
         .write(parts[i].data(), static_cast<std::streamsize>(parts[i].size()));
   }
-  fuzz::Accepts([&] { Use((Folder() / Name(0, parts.size())).string()); });
+  fuzz::Accepts([&] { Use((fuzz::Folder() / Name(0, parts.size())).string()); });
   for (size_t i = 0; i < parts.size(); ++i) {
-    std::filesystem::remove(Folder() / Name(i, parts.size()));
+    std::filesystem::remove(fuzz::Folder() / Name(i, parts.size()));
   }
   return 0;
 }

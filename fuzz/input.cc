@@ -21,6 +21,23 @@ MemoryFile::MemoryFile(std::string_view bytes)
 
 MemoryFile::~MemoryFile() { close(fd_); }
 
+const std::filesystem::path& Folder() {
+  static const std::filesystem::path folder = [] {
+    const std::filesystem::path memory = "/dev/shm";
+    std::filesystem::path path = std::filesystem::is_directory(memory)
+                                     ? memory
+                                     : std::filesystem::temp_directory_path();
+    path /= "ropewalk_fuzz_" + std::to_string(getpid());
+    std::filesystem::create_directories(path);
+    std::atexit([] {
+      std::error_code ignored;
+      std::filesystem::remove_all(Folder(), ignored);
+    });
+    return path;
+  }();
+  return folder;
+}
+
 std::string_view TakeLine(std::string_view& text) {
   const size_t end = text.find('\n');
   const std::string_view line = text.substr(0, end);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,9 @@ class MemoryFile {
   int fd_;
   std::string path_;
 };
+
+// A folder, in memory if possible, that is removed at the end of the process.
+const std::filesystem::path& Folder();
 
 inline std::string_view View(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};

@@ -292,14 +292,24 @@ def written():
     yield "text_file", "ids-gzip", b"\x00" + gzip.compress(b"5 6\n7\n", mtime=0)
 
 
+def folder(path):
+    """config.json and the header of model.safetensors."""
+    weights = (path / "model.safetensors").read_bytes()
+    size = struct.unpack("<Q", weights[:8])[0]
+    return ((path / "config.json").read_bytes() + b"\n--weights--\n" +
+            weights[8:8 + size])
+
+
 def main():
     data = pathlib.Path(sys.argv[1])
     corpus = pathlib.Path(__file__).parent / "corpus"
     for target, name, content in written():
         (corpus / target).mkdir(parents=True, exist_ok=True)
         (corpus / target / name).write_bytes(content)
-    for target in ("gguf", "gguf_model", "tokenizer"):
+    for target in ("folder", "gguf", "gguf_model", "tokenizer"):
         (corpus / target).mkdir(parents=True, exist_ok=True)
+    for path in sorted(data.glob("golden/hf/*/config.json")):
+        (corpus / "folder" / path.parent.name).write_bytes(folder(path.parent))
     for path in sorted(data.glob("golden/hf/*/model.gguf")):
         keys, tensors = read(path)
         name = path.parent.name

@@ -17,6 +17,7 @@ using formats::Metadata;
 // No model comes near; products of two stay far from overflow.
 constexpr int64_t kLargest = int64_t{1} << 30;
 constexpr int64_t kLargestLayers = int64_t{1} << 16;
+constexpr int64_t kLargestHead = int64_t{1} << 14;
 
 int64_t Bounded(ConfigReader& config, std::string_view name, int64_t value,
                 int64_t largest = kLargest) {
@@ -45,7 +46,8 @@ void ReadShape(ConfigReader& config, Description& model) {
               config.FindInt("num_key_value_heads").value_or(model.heads));
   const auto head_width = config.FindInt("head_dim");
   model.head_width = Bounded(config, "head_dim",
-                             head_width.value_or(model.width / model.heads));
+                             head_width.value_or(model.width / model.heads),
+                             kLargestHead);
   set("block_count", model.layers);
   set("context_length", Count(config, "max_position_embeddings"));
   set("embedding_length", model.width);
@@ -227,10 +229,11 @@ Description ReadConfig(const std::string& path, const std::string& name) {
   }
   // Widths of DeepSeek's heads are read first: they decide what rotates.
   if (const auto latent = config.FindInt("kv_lora_rank")) {
-    model.latent_width = Bounded(config, "kv_lora_rank", *latent);
-    model.unrotated_width = Count(config, "qk_nope_head_dim");
-    model.rotary_width = Count(config, "qk_rope_head_dim");
-    model.value_width = Count(config, "v_head_dim");
+    model.latent_width =
+        Bounded(config, "kv_lora_rank", *latent, kLargestHead);
+    model.unrotated_width = Count(config, "qk_nope_head_dim", kLargestHead);
+    model.rotary_width = Count(config, "qk_rope_head_dim", kLargestHead);
+    model.value_width = Count(config, "v_head_dim", kLargestHead);
   }
   ReadShape(config, model);
   ReadEpsilon(config, model);
