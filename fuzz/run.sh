@@ -25,7 +25,7 @@ run_one() {
   test -f "fuzz/$target.dict" && set -- "-dict=fuzz/$target.dict" "$@"
   # Two tiles of keys and values do not fit into 4 KiB, the usual limit.
   case $target in
-    session | memory) set -- -max_len=16384 "$@" ;;
+    session | memory | folder) set -- -max_len=16384 "$@" ;;
   esac
   if "$program" -max_total_time="$seconds" -timeout=20 -malloc_limit_mb=256 \
     -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 \
