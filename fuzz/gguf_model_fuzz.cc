@@ -32,8 +32,7 @@ std::string WithData(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
   const fuzz::MemoryFile file(WithData(fuzz::View(data, size)));
-  fuzz::Accepts([&] {
-    fuzz::ReadSmall(model::Model::Load(file.path()), size);
-  });
+  fuzz::Accepts(
+      [&] { fuzz::ReadSmall(model::Model::Load(file.path()), size); });
   return 0;
 }

@@ -88,7 +88,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::ofstream(fuzz::Folder() / Name(i, parts.size()), std::ios::binary)
         .write(parts[i].data(), static_cast<std::streamsize>(parts[i].size()));
   }
-  fuzz::Accepts([&] { Use((fuzz::Folder() / Name(0, parts.size())).string()); });
+  fuzz::Accepts(
+      [&] { Use((fuzz::Folder() / Name(0, parts.size())).string()); });
   for (size_t i = 0; i < parts.size(); ++i) {
     std::filesystem::remove(fuzz::Folder() / Name(i, parts.size()));
   }

@@ -48,7 +48,7 @@ inline void Read(const model::Model& model, const std::string& spelling) {
   const Token last = static_cast<Token>(V - 1);
   context.Forward(std::vector<Token>{0, last, last / 2});
   Claim(context.Logits(2, 1).size() == static_cast<size_t>(V),
-              "a row of logits has the size of the vocabulary");
+        "a row of logits has the size of the vocabulary");
   context.Forward(std::vector<Token>{last});
   context.Logits(0, 1);
 }

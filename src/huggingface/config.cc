@@ -45,9 +45,9 @@ void ReadShape(ConfigReader& config, Description& model) {
       Bounded(config, "num_key_value_heads",
               config.FindInt("num_key_value_heads").value_or(model.heads));
   const auto head_width = config.FindInt("head_dim");
-  model.head_width = Bounded(config, "head_dim",
-                             head_width.value_or(model.width / model.heads),
-                             kLargestHead);
+  model.head_width =
+      Bounded(config, "head_dim",
+              head_width.value_or(model.width / model.heads), kLargestHead);
   set("block_count", model.layers);
   set("context_length", Count(config, "max_position_embeddings"));
   set("embedding_length", model.width);
@@ -229,8 +229,7 @@ Description ReadConfig(const std::string& path, const std::string& name) {
   }
   // Widths of DeepSeek's heads are read first: they decide what rotates.
   if (const auto latent = config.FindInt("kv_lora_rank")) {
-    model.latent_width =
-        Bounded(config, "kv_lora_rank", *latent, kLargestHead);
+    model.latent_width = Bounded(config, "kv_lora_rank", *latent, kLargestHead);
     model.unrotated_width = Count(config, "qk_nope_head_dim", kLargestHead);
     model.rotary_width = Count(config, "qk_rope_head_dim", kLargestHead);
     model.value_width = Count(config, "v_head_dim", kLargestHead);
