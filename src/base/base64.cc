@@ -16,9 +16,9 @@ std::string EncodeBase64(std::string_view bytes) {
   for (size_t at = 0; at < bytes.size(); at += 3) {
     uint32_t bits = 0;
     for (size_t i = 0; i < 3; ++i) {
-      bits = bits << 8 | (at + i < bytes.size()
-                              ? static_cast<unsigned char>(bytes[at + i])
-                              : 0u);
+      bits = bits << 8 |
+             (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i])
+                                    : 0u);
     }
     for (size_t i = 0; i < 4; ++i) {
       const bool padding = at + i > bytes.size();

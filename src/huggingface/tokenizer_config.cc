@@ -98,8 +98,8 @@ void SetSpecialTokens(const TokenizerConfig& config,
                       formats::Metadata& metadata) {
   // GGUF's names; "seperator" is how it spells it.
   constexpr std::pair<const char*, const char*> kNames[] = {
-      {"bos", "bos"},     {"eos", "eos"},           {"unk", "unknown"},
-      {"sep", "seperator"}, {"pad", "padding"},     {"cls", "cls"},
+      {"bos", "bos"},       {"eos", "eos"},     {"unk", "unknown"},
+      {"sep", "seperator"}, {"pad", "padding"}, {"cls", "cls"},
       {"mask", "mask"}};
   std::map<std::string, int64_t> found;
   for (const auto& [name, key] : kNames) {

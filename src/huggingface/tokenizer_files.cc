@@ -30,9 +30,9 @@ bool Exists(const std::string& path) {
 // tokenizer_config.json says, whatever the post_processor does.
 bool ClassAddsTokens(const TokenizerConfig& config) {
   constexpr std::string_view kClasses[] = {
-      "LlamaTokenizer",     "LlamaTokenizerFast",  "CodeLlamaTokenizer",
-      "CodeLlamaTokenizerFast", "GemmaTokenizer",  "GemmaTokenizerFast",
-      "CohereTokenizer",    "CohereTokenizerFast"};
+      "LlamaTokenizer",         "LlamaTokenizerFast", "CodeLlamaTokenizer",
+      "CodeLlamaTokenizerFast", "GemmaTokenizer",     "GemmaTokenizerFast",
+      "CohereTokenizer",        "CohereTokenizerFast"};
   const auto name = config.tokenizer.find("tokenizer_class");
   return name != config.tokenizer.end() && name->is_string() &&
          std::find(std::begin(kClasses), std::end(kClasses),
@@ -51,7 +51,9 @@ Json Template(const std::optional<int64_t>& bos,
   const auto add = [&](const char* name, const std::optional<int64_t>& id) {
     if (!id) return;
     single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
-    tokens[name] = {{"id", name}, {"ids", {*id}}, {"tokens", {name}}};
+    tokens[name] = {{"id", name},
+                    {"ids", Json::array({*id})},
+                    {"tokens", Json::array({name})}};
   };
   add("bos", bos);
   single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
@@ -65,8 +67,8 @@ Json Template(const std::optional<int64_t>& bos,
 void SetAddedEnds(const TokenizerConfig& config, const TokenizerPieces& pieces,
                   formats::Metadata& metadata) {
   const std::string source = config.folder + "/tokenizer.json";
-  Json pipeline = formats::ParseJson(
-      *metadata.FindString(tokenizer::kPipelineKey), source);
+  Json pipeline =
+      formats::ParseJson(*metadata.FindString(tokenizer::kPipelineKey), source);
   const auto written = pipeline.find("post_processor");
   Json post_processor = written == pipeline.end() ? Json() : *written;
   tokenizer::SpecialFrame frame =
@@ -101,9 +103,8 @@ void ReadTokenizerFiles(const std::string& folder,
   const TokenizerConfig config(folder);
   const std::string json = folder + "/tokenizer.json";
   if (Exists(json)) {
-    const TokenizerPieces pieces =
-        ReadTokenizerJson(json, formats::ReadJsonFile(json),
-                          config.VocabularySize(), metadata);
+    const TokenizerPieces pieces = ReadTokenizerJson(
+        json, formats::ReadJsonFile(json), config.VocabularySize(), metadata);
     SetSpecialTokens(config, pieces, metadata);
     SetAddedEnds(config, pieces, metadata);
     return SetChatTemplates(config, metadata);

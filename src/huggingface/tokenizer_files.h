@@ -24,8 +24,7 @@ namespace ropewalk::huggingface {
 // Sets the keys tokenizer.* and ropewalk.tokenizer.* of `metadata` from the
 // files of `folder`. Throws IoError, and FormatError naming file and construct
 // for what is broken or not known, and if there is no tokenizer.
-void ReadTokenizerFiles(const std::string& folder,
-                        formats::Metadata& metadata);
+void ReadTokenizerFiles(const std::string& folder, formats::Metadata& metadata);
 
 // Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json,
 // generation_config.json and chat templates to `folder`, which must exist, so

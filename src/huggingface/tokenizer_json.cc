@@ -60,11 +60,10 @@ class Reader {
   void NameModel() {
     Json& model = this->model();
     if (model.contains("type") && model["type"].is_string()) return;
-    model["type"] = model.contains("merges")   ? "BPE"
-                    : model.contains("unk_id") ? "Unigram"
-                    : model.contains("continuing_subword_prefix")
-                        ? "WordPiece"
-                        : "WordLevel";
+    model["type"] = model.contains("merges")                      ? "BPE"
+                    : model.contains("unk_id")                    ? "Unigram"
+                    : model.contains("continuing_subword_prefix") ? "WordPiece"
+                                                                  : "WordLevel";
   }
 
   void ReadVocabulary() {
@@ -72,10 +71,9 @@ class Reader {
     if (!model.contains("vocab")) throw Error("model has no 'vocab'");
     const Json vocabulary = std::move(model["vocab"]);
     model.erase("vocab");
-    pieces_.Expect(vocabulary.size() +
-                   (json_.contains("added_tokens")
-                        ? json_["added_tokens"].size()
-                        : 0));
+    pieces_.Expect(vocabulary.size() + (json_.contains("added_tokens")
+                                            ? json_["added_tokens"].size()
+                                            : 0));
     if (Type() == "Unigram") return ReadScoredPieces(vocabulary);
     if (!vocabulary.is_object()) {
       throw Error("vocab must be an object of pieces and ids");
@@ -105,8 +103,8 @@ class Reader {
   void ReadMerges() {
     if (Type() != "BPE") return;
     Json& model = this->model();
-    const Json merges = model.contains("merges") ? std::move(model["merges"])
-                                                 : Json::array();
+    const Json merges =
+        model.contains("merges") ? std::move(model["merges"]) : Json::array();
     model.erase("merges");
     if (!merges.is_array()) throw Error("merges must be a list");
     merges_.reserve(merges.size());
@@ -153,8 +151,10 @@ class Reader {
     for (Json& token : json_["added_tokens"]) {
       if (!token.is_object() || !token.contains("content") ||
           !token["content"].is_string() || !token.contains("id")) {
-        throw Error("added_tokens: an entry must have an id and a content, "
-                    "got " + Printable(token.dump(), 60));
+        throw Error(
+            "added_tokens: an entry must have an id and a content, "
+            "got " +
+            Printable(token.dump(), 60));
       }
       const auto content = token["content"].get<std::string>();
       const int64_t id =

@@ -14,8 +14,9 @@ using tokenizer::TokenType;
 int64_t ReadId(const std::string& path, const formats::Json& id,
                const std::string& what) {
   if (!id.is_number_unsigned() || id.get<uint64_t>() > uint64_t{INT64_MAX}) {
-    throw FormatError(path, 0, what + " must be an integer from 0 on, got " +
-                                   Printable(id.dump(), 40));
+    throw FormatError(path, 0,
+                      what + " must be an integer from 0 on, got " +
+                          Printable(id.dump(), 40));
   }
   return static_cast<int64_t>(id.get<uint64_t>());
 }

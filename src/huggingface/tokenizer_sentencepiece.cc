@@ -52,7 +52,8 @@ class Message {
       case 2: {
         const uint64_t size = Varint();
         if (size > bytes_.size() - at_) {
-          throw Error("a field of " + std::to_string(size) + " bytes, of which " +
+          throw Error("a field of " + std::to_string(size) +
+                      " bytes, of which " +
                       std::to_string(bytes_.size() - at_) + " are left");
         }
         field->is_bytes = true;
@@ -91,9 +92,9 @@ class Message {
     if (bytes_.size() - at_ < size) throw Error("it ends within a number");
     uint64_t value = 0;
     for (size_t i = 0; i < size; ++i) {
-      value |= static_cast<uint64_t>(
-                   static_cast<unsigned char>(bytes_[at_ + i]))
-               << (8 * i);
+      value |=
+          static_cast<uint64_t>(static_cast<unsigned char>(bytes_[at_ + i]))
+          << (8 * i);
     }
     at_ += size;
     return value;
@@ -168,9 +169,8 @@ class Reader {
   }
 
   FormatError PieceError(const std::string& what) const {
-    return FormatError(path_, 0, "piece " +
-                                     std::to_string(model_.pieces.size()) +
-                                     " " + what);
+    return FormatError(
+        path_, 0, "piece " + std::to_string(model_.pieces.size()) + " " + what);
   }
 
   void ReadTrainer(Message& message) {
@@ -263,12 +263,12 @@ void AddTokens(const TokenizerConfig& config, TokenizerPieces* pieces) {
     const bool special = flag != token.end() && *flag == Json(true);
     const bool control = special || LooksSpecial(text);
     // What the model says of its own pieces counts more.
-    const TokenType own = pieces->IsUsed(*id) ? pieces->type(*id)
-                                              : TokenType::kUnused;
+    const TokenType own =
+        pieces->IsUsed(*id) ? pieces->type(*id) : TokenType::kUnused;
     if (own == TokenType::kUnknown || own == TokenType::kByte) continue;
     if (!control) text = tokenizer::UnescapeSpaces(text);
-    PutAdded(*id, text,
-             control ? TokenType::kControl : TokenType::kUserDefined, pieces);
+    PutAdded(*id, text, control ? TokenType::kControl : TokenType::kUserDefined,
+             pieces);
   }
 }
 
@@ -287,7 +287,8 @@ TokenizerPieces ReadSentencePieceModel(const std::string& path,
   if (model.type != ModelType::kUnigram && model.type != ModelType::kBpe) {
     throw FormatError(path, 0,
                       "a SentencePiece model must be unigram (1) or BPE (2), "
-                      "got " + std::to_string(static_cast<int>(model.type)));
+                      "got " +
+                          std::to_string(static_cast<int>(model.type)));
   }
   if (model.treats_space_as_suffix || !model.escape_spaces) {
     throw FormatError(path, 0,
@@ -305,9 +306,10 @@ TokenizerPieces ReadSentencePieceModel(const std::string& path,
     pieces.Add(id, piece.text, static_cast<double>(piece.score));
     pieces.SetType(id, piece.type);
     if (piece.type == TokenType::kByte && !tokenizer::ByteOfPiece(piece.text)) {
-      throw FormatError(path, 0, "piece " + std::to_string(i) + " '" +
-                                     Printable(piece.text, 40) +
-                                     "' must be <0x00> to <0xFF>");
+      throw FormatError(path, 0,
+                        "piece " + std::to_string(i) + " '" +
+                            Printable(piece.text, 40) +
+                            "' must be <0x00> to <0xFF>");
     }
   }
   AddTokens(config, &pieces);

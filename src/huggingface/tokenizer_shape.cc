@@ -65,15 +65,13 @@ std::optional<std::vector<std::string>> Expressions(
         expressions.push_back(tokenizer::Gpt2Expression());
       }
     } else if (type == "Digits") {
-      expressions.push_back(FieldOf(step, "individual_digits", false)
-                                ? R"(\p{N})"
-                                : R"(\p{N}+)");
+      expressions.push_back(
+          FieldOf(step, "individual_digits", false) ? R"(\p{N})" : R"(\p{N}+)");
     } else if (type == "Punctuation" &&
                FieldOf<std::string>(step, "behavior", "") == "Contiguous") {
       expressions.push_back(R"([\p{P}\$\+<=>\^~\|`]+)");
     } else if (type == "Split") {
-      const std::string behavior =
-          FieldOf<std::string>(step, "behavior", "");
+      const std::string behavior = FieldOf<std::string>(step, "behavior", "");
       const bool invert = FieldOf(step, "invert", false);
       if (!(behavior == "Isolated" || (behavior == "Removed" && invert))) {
         return std::nullopt;
@@ -115,9 +113,8 @@ SpaceMarks FindSpaceMarks(const std::vector<Json>& normalizer,
     if (type == "Metaspace") {
       const std::string scheme =
           FieldOf<std::string>(step, "prepend_scheme", "always");
-      marks.prefix = marks.prefix ||
-                     (scheme != "never" &&
-                      FieldOf(step, "add_prefix_space", true));
+      marks.prefix = marks.prefix || (scheme != "never" &&
+                                      FieldOf(step, "add_prefix_space", true));
       marks.splits = FieldOf(step, "split", true);
       replaced = true;
     } else if (!(type == "Split" && PatternOf(step, "String") == " " &&
@@ -155,14 +152,15 @@ std::vector<float> ScoresOfMerges(
   if (merges.size() >= (1u << 24)) return {};  // floats would be equal
   for (int64_t id = 0; id < pieces.size(); ++id) {
     const std::string& text = pieces.text(id);
-    if (!pieces.IsUsed(id) || pieces.type(id) != tokenizer::TokenType::kNormal ||
-        text.size() > 512) {
+    if (!pieces.IsUsed(id) ||
+        pieces.type(id) != tokenizer::TokenType::kNormal || text.size() > 512) {
       continue;
     }
     int64_t found = 0;
     for (size_t cut = 1; cut < text.size(); ++cut) {
       if ((text[cut] & 0xc0) == 0x80) continue;
-      found += pieces.Find(text.substr(0, cut)) && pieces.Find(text.substr(cut));
+      found +=
+          pieces.Find(text.substr(0, cut)) && pieces.Find(text.substr(cut));
     }
     if (found != ways[static_cast<size_t>(id)]) return {};
   }
@@ -205,13 +203,12 @@ TokenizerShape ShapeOfBpe(
     return shape;
   }
   // llama.cpp does not normalise; its converter lets NFC pass.
-  const bool normal = std::all_of(
-      normalizer.begin(), normalizer.end(),
-      [](const Json& step) { return TypeOf(step) == "NFC"; });
+  const bool normal =
+      std::all_of(normalizer.begin(), normalizer.end(),
+                  [](const Json& step) { return TypeOf(step) == "NFC"; });
   const bool byte_level =
-      std::any_of(steps.begin(), steps.end(), [](const Json& step) {
-        return TypeOf(step) == "ByteLevel";
-      });
+      std::any_of(steps.begin(), steps.end(),
+                  [](const Json& step) { return TypeOf(step) == "ByteLevel"; });
   const auto expressions = Expressions(steps);
   if (normal && byte_level && expressions) {
     const auto name = tokenizer::NameOfExpressions(*expressions, ignore_merges);
@@ -221,7 +218,8 @@ TokenizerShape ShapeOfBpe(
 }
 
 TokenizerShape ShapeOfUnigram(const Json& json) {
-  TokenizerShape shape{.model = "t5", .pre = "default",
+  TokenizerShape shape{.model = "t5",
+                       .pre = "default",
                        .add_space_prefix = false,
                        .remove_extra_spaces = false};
   for (const Json& step : FlatSteps(json, "normalizer", "normalizers")) {

@@ -52,9 +52,9 @@ PrefixTree MakeTree(const std::vector<AddedToken>& tokens, bool normalized,
   std::vector<std::pair<std::string, Token>> texts;
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i].normalized != normalized) continue;
-    texts.emplace_back(normalized ? normalizer.Apply(tokens[i].content)
-                                  : tokens[i].content,
-                       static_cast<Token>(i));
+    texts.emplace_back(
+        normalized ? normalizer.Apply(tokens[i].content) : tokens[i].content,
+        static_cast<Token>(i));
   }
   return PrefixTree(std::move(texts));
 }
@@ -83,7 +83,8 @@ std::vector<AddedToken> ReadAddedTokens(const formats::Metadata& metadata,
     token.special = fields.Bool("special", false);
     token.normalized = fields.Bool("normalized", !token.special);
     token.in_vocabulary = fields.Bool("in_vocabulary", false);
-    if (!ids.insert(token.id).second || !contents.insert(token.content).second) {
+    if (!ids.insert(token.id).second ||
+        !contents.insert(token.content).second) {
       throw fields.Error("token " + std::to_string(token.id) + " '" +
                          Printable(token.content, 40) + "' comes twice");
     }

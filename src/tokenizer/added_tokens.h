@@ -45,10 +45,9 @@ class AddedTokens {
   // token. `normalized` chooses which of the added tokens are searched: the
   // leftmost first, and there the longest. Special ones are left in the text
   // unless `with_special`. No part is empty.
-  void Split(
-      std::string_view text, bool normalized, bool with_special,
-      const std::function<void(std::string_view part, Token token)>& found)
-      const;
+  void Split(std::string_view text, bool normalized, bool with_special,
+             const std::function<void(std::string_view part, Token token)>&
+                 found) const;
 
  private:
   std::vector<AddedToken> tokens_;

@@ -24,9 +24,9 @@ void ReplaceAll(std::string_view what, std::string_view with,
 // BERT's clean-up of a piece that follows a space.
 void CleanUp(std::string* text) {
   constexpr std::pair<std::string_view, std::string_view> kChanges[] = {
-      {" .", "."},     {" ?", "?"},      {" !", "!"},     {" ,", ","},
-      {" ' ", "'"},    {" n't", "n't"},  {" 'm", "'m"},   {" do not", " don't"},
-      {" 's", "'s"},   {" 've", "'ve"},  {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [what, with] : kChanges) ReplaceAll(what, with, text);
 }
 

@@ -6,9 +6,9 @@
 namespace ropewalk::tokenizer {
 
 DelimiterBehavior ReadBehavior(const StepJson& step, std::string_view usual) {
-  const std::string name =
-      usual.empty() ? step.String("behavior")
-                    : step.String("behavior", std::string(usual));
+  const std::string name = usual.empty()
+                               ? step.String("behavior")
+                               : step.String("behavior", std::string(usual));
   if (name == "Removed") return DelimiterBehavior::kRemoved;
   if (name == "Isolated") return DelimiterBehavior::kIsolated;
   if (name == "MergedWithPrevious") {

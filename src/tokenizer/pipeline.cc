@@ -106,8 +106,7 @@ struct Pipeline::Steps {
         decoder(metadata, Field(json, "decoder")),
         model_json(Field(json, "model")),
         pieces(ReadPieces(vocabulary, {metadata, model_json, "model"}, listed)),
-        model(MakeWordModel(metadata, {metadata, model_json, "model"},
-                            pieces)),
+        model(MakeWordModel(metadata, {metadata, model_json, "model"}, pieces)),
         special(static_cast<size_t>(vocabulary.size())) {
     for (const AddedToken& token : listed) {
       special[static_cast<size_t>(token.id)] = token.special;
@@ -167,8 +166,7 @@ void Pipeline::Encode(std::string_view text, bool parse_special,
             normalized, true, parse_special,
             [&](std::string_view part, Token inner) {
               if (inner >= 0) return tokens->push_back(inner);
-              encode_words(part,
-                           at_start && part.data() == normalized.data());
+              encode_words(part, at_start && part.data() == normalized.data());
             });
       });
 }

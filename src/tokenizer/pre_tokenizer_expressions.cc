@@ -49,9 +49,12 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string bloom = " ?[^(\\s|.,!?…。，、।۔،)]+";
   // The letters that DeepSeek's first models list.
   const std::string listed =
-      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
-      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
-      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
+      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-"
+      "ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
+      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
+      "ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
+      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-"
+      "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
   return {
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es",
         "jina-v2-de", "a.x-4.0", "mellum", "modern-bert", "jina-v1-en",
@@ -63,8 +66,7 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone",
         "minerva-7b", "mellum2"},
        {kOneNumber, kGpt2}},
-      {{"falcon"},
-       {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
+      {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral",
         "midm-2.0", "lfm2", "jina-v5-nano", "dbrx", "smaug-bpe", "chatglm-bpe",
         "glm4", "glm5"},
@@ -78,8 +80,8 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       {{"ufakzeka"}, {Join({kWord, kOneNumber, kSigns, kSpaces})}},
       {{"laguna"}, {lines, qwen2}},
       {{"seed-coder"},
-       {Join({kContraction, kWord, R"(\p{N}{1})",
-              R"( ?[^\s\p{L}\p{N}\r\n]+)", kSpaces})}},
+       {Join({kContraction, kWord, R"(\p{N}{1})", R"( ?[^\s\p{L}\p{N}\r\n]+)",
+              kSpaces})}},
       {{"bailingmoe", "bailingmoe2", "llada-moe"},
        {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}|)"
         R"( ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"}},
@@ -102,25 +104,27 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       {{"tekken"}, {Join({Cased(""), kOneNumber, kSlashes, kSpaces})}},
       {{"tiny_aya", "cohere2moe"}, {R"(\d{1,3}(?=(?:\d{3})*\b))", gpt4o}},
       {{"youtu"},
-       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|" + han_kana,
+       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+"
+        "|" +
+            han_kana,
         Join({Cased(kContraction + "?"), kOneNumber, kSlashes, kSpaces})}},
       {{"kimi-k2"},
        {Join({R"([\p{Han}]+)", Cased(kContraction + "?", R"(&&[^\p{Han}])"),
               kThreeNumbers, kSigns, kSpaces})}},
       {{"deepseek-llm"},
        {"[\r\n]", R"(\s?[)" + listed + "]+",
-        "\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", R"(\s+$)", asian,
-        R"(\p{N}+)"}},
+        "\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", R"(\s+$)", asian, R"(\p{N}+)"}},
       {{"deepseek-coder"},
        {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", asian, kOneNumber}},
       {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
        {kThreeNumbers, han_kana, deepseek3_all}},
       {{"spark2_5"},
-       {kThreeNumbers, han_kana,
-        deepseek3 + R"(|[\r\n]|\s+(?!\S)|\s+)", kOneNumber}},
+       {kThreeNumbers, han_kana, deepseek3 + R"(|[\r\n]|\s+(?!\S)|\s+)",
+        kOneNumber}},
       {{"afmoe"},
        {R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))",
-        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-\u17ffက-႟ꩠ-ꩿꧠ-꧿가-\ud7afᄀ-ᇿ]+",
+        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-\u17ffက-"
+        "႟ꩠ-ꩿꧠ-꧿가-\ud7afᄀ-ᇿ]+",
         deepseek3_all}},
       {{"bloom", "poro-chat", "gpt3-finnish"}, {bloom}},
       {{"viking"}, {bloom, kOneNumber}},

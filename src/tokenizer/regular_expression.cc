@@ -33,8 +33,8 @@ std::string Message(int code, OnigErrorInfo* info) {
   OnigUChar text[ONIG_MAX_ERROR_MESSAGE_LEN];
   const int bytes = info ? onig_error_code_to_str(text, code, info)
                          : onig_error_code_to_str(text, code);
-  return Printable({reinterpret_cast<const char*>(text),
-                    static_cast<size_t>(bytes)});
+  return Printable(
+      {reinterpret_cast<const char*>(text), static_cast<size_t>(bytes)});
 }
 
 // What one run over a text needs.
@@ -72,15 +72,14 @@ RegularExpression::RegularExpression(const std::string& expression) {
   Require(expression.size() <= kMaxBytes,
           "a regular expression may have " + std::to_string(kMaxBytes) +
               " bytes, got " + std::to_string(expression.size()));
-  Require(!FindInvalidUtf8(expression),
-          "a regular expression must be UTF-8");
+  Require(!FindInvalidUtf8(expression), "a regular expression must be UTF-8");
   Initialize();
   auto compiled = std::make_shared<Compiled>();
   OnigErrorInfo info;
   const OnigUChar* begin = Bytes(expression.data());
-  const int code =
-      onig_new(&compiled->regex, begin, begin + expression.size(),
-               ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_DEFAULT, &info);
+  const int code = onig_new(&compiled->regex, begin, begin + expression.size(),
+                            ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
+                            ONIG_SYNTAX_DEFAULT, &info);
   if (code != ONIG_NORMAL) {
     throw std::invalid_argument("the regular expression '" +
                                 Printable(expression, 60) +
@@ -100,9 +99,9 @@ void RegularExpression::ForEachMatch(
   const OnigUChar* end = begin + text.size();
   std::optional<size_t> last_end;
   for (size_t at = 0; at <= text.size();) {
-    const int found = onig_search_with_param(
-        compiled_->regex, begin, end, begin + at, end, search.region,
-        ONIG_OPTION_NONE, search.limits);
+    const int found =
+        onig_search_with_param(compiled_->regex, begin, end, begin + at, end,
+                               search.region, ONIG_OPTION_NONE, search.limits);
     if (found == ONIG_MISMATCH) return;
     if (found < 0) {
       throw std::invalid_argument(

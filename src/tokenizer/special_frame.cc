@@ -51,11 +51,12 @@ SpecialFrame ReadTemplate(const StepJson& step, int64_t size) {
         !piece["SpecialToken"].is_object() ||
         !piece["SpecialToken"].contains("id") ||
         !piece["SpecialToken"]["id"].is_string()) {
-      throw step.Error("each part of 'single' must be a Sequence or a "
-                       "SpecialToken with an id");
+      throw step.Error(
+          "each part of 'single' must be a Sequence or a "
+          "SpecialToken with an id");
     }
-    const auto ids = TemplateIds(
-        step, piece["SpecialToken"]["id"].get<std::string>(), size);
+    const auto ids =
+        TemplateIds(step, piece["SpecialToken"]["id"].get<std::string>(), size);
     std::vector<Token>& side = texts == 0 ? frame.front : frame.behind;
     side.insert(side.end(), ids.begin(), ids.end());
   }

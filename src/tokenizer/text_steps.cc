@@ -134,8 +134,9 @@ void NormalizeForTranslation(std::string* text) {
   for (size_t at = 0; at < text->size();) {
     const Character c = CharacterAt(*text, at);
     const char32_t p = c.code_point;
-    const bool gone = (p >= 1 && p <= 8) || p == 0xb || (p >= 0xe && p <= 0x1f)
-                      || p == 0x7f || p == 0x8f || p == 0x9f;
+    const bool gone = (p >= 1 && p <= 8) || p == 0xb ||
+                      (p >= 0xe && p <= 0x1f) || p == 0x7f || p == 0x8f ||
+                      p == 0x9f;
     const bool space = p == 9 || p == 0xa || p == 0xc || p == 0xd ||
                        p == 0x1680 || (p >= 0x200b && p <= 0x200f) ||
                        p == 0x2028 || p == 0x2029 || p == 0x2581 ||

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "tokenizer/byte_bpe.h"
 #include "tokenizer/character_bpe.h"
+#include "tokenizer/model_defaults.h"
 #include "tokenizer/pipeline.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/sentencepiece_bpe.h"
@@ -36,22 +37,6 @@ PreTokenizerSpec ReadPreTokenizer(const formats::Metadata& metadata,
   }
   return *spec;
 }
-
-// The defaults of llama.cpp.
-VocabularyDefaults DefaultsOfMerges(const PreTokenizerSpec& spec) {
-  // 11 is the end of text of Falcon, for which llama.cpp set this default.
-  constexpr Token kFalconEnd = 11;
-  return {.bos = kFalconEnd,
-          .eos = kFalconEnd,
-          .unknown = -1,
-          .add_bos = spec.add_bos,
-          .add_eos = false,
-          .escapes_spaces = spec.escape_spaces,
-          .byte_pieces = spec.characters};
-}
-
-constexpr VocabularyDefaults kUnigramDefaults = {
-    .bos = -1, .eos = 1, .unknown = 2, .add_bos = false, .add_eos = true};
 
 constexpr VocabularyDefaults kPipelineDefaults = {.bos = -1,
                                                   .eos = -1,
@@ -102,8 +87,7 @@ Tokenizer Tokenizer::FromGguf(const formats::GgufFile& file) {
 Tokenizer Tokenizer::FromMetadata(const formats::Metadata& metadata) {
   if (metadata.Has(kPipelineKey)) {
     auto parts = std::make_unique<Parts>(metadata, kPipelineDefaults);
-    parts->pipeline =
-        std::make_unique<Pipeline>(metadata, parts->vocabulary);
+    parts->pipeline = std::make_unique<Pipeline>(metadata, parts->vocabulary);
     return Tokenizer(std::move(parts));
   }
   const std::optional<std::string> model = metadata.FindString(kModel);
@@ -192,8 +176,8 @@ std::vector<Token> Tokenizer::EncodeByPipeline(
     if (!wanted.value_or(true)) return;
     tokens.insert(tokens.end(), side.begin(), side.end());
     if (!wanted || !side.empty()) return;
-    Require(usual.has_value(), "Encode: the vocabulary has no " +
-                                   std::string(name) + " token");
+    Require(usual.has_value(),
+            "Encode: the vocabulary has no " + std::string(name) + " token");
     tokens.push_back(*usual);
   };
   append(frame.front, options.add_bos, bos(), "begin");

@@ -59,8 +59,9 @@ class Tokenizer {
   // become U+FFFD. Control pieces that parse_special has read are dropped, and
   // so are the spaces behind them that a Phi-3 vocabulary does not encode. A
   // unigram vocabulary may normalise its text, and so may the steps of a
-  // tokenizer.json, for which ill-formed bytes are U+FFFD. Throws std::invalid_argument if
-  // a begin or end token is asked for and the vocabulary has no such token.
+  // tokenizer.json, for which ill-formed bytes are U+FFFD. Throws
+  // std::invalid_argument if a begin or end token is asked for and the
+  // vocabulary has no such token.
   std::vector<Token> Encode(std::string_view text,
                             const EncodeOptions& options = {}) const;
 

@@ -84,8 +84,8 @@ std::string EachCharacter(std::string_view text, const Change& change) {
 
 void AppendCharacter(char32_t c, std::string* text) {
   utf8proc_uint8_t bytes[4];
-  const auto count = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c),
-                                          bytes);
+  const auto count =
+      utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes);
   text->append(reinterpret_cast<const char*>(bytes),
                static_cast<size_t>(count));
 }
@@ -93,18 +93,17 @@ void AppendCharacter(char32_t c, std::string* text) {
 std::string ToForm(std::string_view text, UnicodeForm form) {
   if (IsAscii(text)) return std::string(text);
   const std::string sorted = WithSortedMarks(text);
-  const bool composed =
-      form == UnicodeForm::kNfc || form == UnicodeForm::kNfkc;
+  const bool composed = form == UnicodeForm::kNfc || form == UnicodeForm::kNfkc;
   const bool compatible =
       form == UnicodeForm::kNfkc || form == UnicodeForm::kNfkd;
   const int options = UTF8PROC_STABLE |
                       (composed ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
                       (compatible ? UTF8PROC_COMPAT : 0);
   utf8proc_uint8_t* out = nullptr;
-  const utf8proc_ssize_t bytes = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(sorted.data()),
-      static_cast<utf8proc_ssize_t>(sorted.size()), &out,
-      static_cast<utf8proc_option_t>(options));
+  const utf8proc_ssize_t bytes =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(sorted.data()),
+                   static_cast<utf8proc_ssize_t>(sorted.size()), &out,
+                   static_cast<utf8proc_option_t>(options));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(
       out, &std::free);
   if (bytes == UTF8PROC_ERROR_NOMEM) throw std::bad_alloc();

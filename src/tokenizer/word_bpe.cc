@@ -34,15 +34,14 @@ class RuleReader {
   void ReadPairs() {
     const std::vector<int64_t> pairs = *metadata_.FindInts(kMergePairs);
     if (pairs.size() % 2 != 0) {
-      throw metadata_.Error(kMergePairs, "must be pairs, got " +
-                                             std::to_string(pairs.size()) +
-                                             " tokens");
+      throw metadata_.Error(
+          kMergePairs,
+          "must be pairs, got " + std::to_string(pairs.size()) + " tokens");
     }
     const auto token = [&](size_t i) {
       if (pairs[i] < 0 || pairs[i] >= pieces_.size()) {
-        throw metadata_.Error(kMergePairs,
-                              "token " + std::to_string(pairs[i]) +
-                                  " is not in the vocabulary");
+        throw metadata_.Error(kMergePairs, "token " + std::to_string(pairs[i]) +
+                                               " is not in the vocabulary");
       }
       return static_cast<Token>(pairs[i]);
     };
@@ -74,9 +73,9 @@ class RuleReader {
   Token Find(std::string_view piece) const {
     const Token token = pieces_.Find(piece);
     if (token < 0) {
-      throw metadata_.Error(
-          kMerges, "merge " + std::to_string(rules_.size()) + ": '" +
-                       Printable(piece, 40) + "' is not in the vocabulary");
+      throw metadata_.Error(kMerges, "merge " + std::to_string(rules_.size()) +
+                                         ": '" + Printable(piece, 40) +
+                                         "' is not in the vocabulary");
     }
     return token;
   }
@@ -90,9 +89,9 @@ class RuleReader {
     joined += end;
     const Token result = pieces_.Find(joined);
     if (result < 0) {
-      throw metadata_.Error(
-          key, "merge " + std::to_string(rules_.size()) + " gives '" +
-                   Printable(joined, 40) + "', which is not in the vocabulary");
+      throw metadata_.Error(key, "merge " + std::to_string(rules_.size()) +
+                                     " gives '" + Printable(joined, 40) +
+                                     "', which is not in the vocabulary");
     }
     rules_.push_back({left, right, result});
   }

@@ -49,9 +49,9 @@ std::optional<Token> FindUnknown(const StepJson& model,
 
 void AppendUnknown(std::string_view word, std::optional<Token> unknown,
                    std::vector<Token>* tokens) {
-  Require(unknown.has_value(),
-          "Encode: the vocabulary has no tokens for '" + Printable(word, 40) +
-              "' and no unknown token");
+  Require(unknown.has_value(), "Encode: the vocabulary has no tokens for '" +
+                                   Printable(word, 40) +
+                                   "' and no unknown token");
   tokens->push_back(*unknown);
 }
 

@@ -204,8 +204,7 @@ class Metaspace : public Step {
     }
     const std::string scheme = step.String("prepend_scheme", "always");
     if (scheme != "always" && scheme != "first" && scheme != "never") {
-      throw step.Error(
-          "field 'prepend_scheme' must be always, first or never");
+      throw step.Error("field 'prepend_scheme' must be always, first or never");
     }
     // Files of before 2024 have this field instead.
     const bool old_never =
@@ -232,9 +231,8 @@ class Metaspace : public Step {
     if (!split_) return emit(all, first);
     // Of several marks the last begins the word.
     for (size_t begin = 0; begin < all.size();) {
-      const size_t from = all.substr(begin).starts_with(mark_)
-                              ? begin + mark_.size()
-                              : begin;
+      const size_t from =
+          all.substr(begin).starts_with(mark_) ? begin + mark_.size() : begin;
       const size_t end = std::min(all.size(), all.find(mark_, from));
       emit(all.substr(begin, end - begin), first && begin == 0);
       begin = end;
@@ -291,9 +289,7 @@ WordSteps::~WordSteps() = default;
 WordSteps::WordSteps(const formats::Metadata& metadata,
                      const formats::Json& pre_tokenizer) {
   int longer = 0;
-  const auto add = [&](auto step) {
-    steps_.push_back(std::move(step));
-  };
+  const auto add = [&](auto step) { steps_.push_back(std::move(step)); };
   for (const StepJson& step :
        FlatSteps(metadata, pre_tokenizer, "pre_tokenizer", "pretokenizers")) {
     const std::string& type = step.type();

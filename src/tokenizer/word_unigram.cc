@@ -27,10 +27,9 @@ std::vector<double> ReadExactScores(const formats::Metadata& metadata,
       metadata.Has(kExactScores) ? kExactScores : kScores;
   const auto scores = metadata.FindFloats(key);
   if (!scores || static_cast<int64_t>(scores->size()) != pieces.size()) {
-    throw metadata.Error(key, "must have a score for each of " +
-                                  std::to_string(pieces.size()) +
-                                  " pieces, got " +
-                                  std::to_string(scores ? scores->size() : 0));
+    throw metadata.Error(
+        key, "must have a score for each of " + std::to_string(pieces.size()) +
+                 " pieces, got " + std::to_string(scores ? scores->size() : 0));
   }
   return *scores;
 }
