@@ -21,8 +21,6 @@ import sys
 import tempfile
 import time
 
-from gguf import GGUFReader
-
 GPT2 = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
         r"|\s+(?!\S)|\s+")
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
@@ -36,6 +34,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
 class Vocabulary:
     def __init__(self, path):
+        from gguf import GGUFReader
         reader = GGUFReader(path)
 
         def read(key, default=None):

@@ -13,6 +13,7 @@
 #include "formats/ggml_types.h"
 #include "formats/safetensors.h"
 #include "huggingface/tensor_names.h"
+#include "huggingface/tokenizer_files.h"
 #include "huggingface/write_config.h"
 #include "kernels/blocks.h"
 
@@ -209,6 +210,9 @@ void WriteFolder(const GgufFile& file, const std::string& folder, DType type,
   }
   const std::filesystem::path path(folder);
   writer.Write((path / "model.safetensors").string(), type, advance);
+  if (file.metadata().Has("tokenizer.ggml.tokens")) {
+    WriteTokenizerFiles(file.metadata(), folder);
+  }
   // The configuration comes last: without it the folder is none.
   WriteFileAtomically((path / "config.json").string(),
                       config.json.dump(2) + "\n");

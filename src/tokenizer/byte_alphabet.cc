@@ -29,6 +29,18 @@ constexpr std::array<int16_t, kCharacters> Bytes() {
 
 constexpr std::array<int16_t, kCharacters> kBytes = Bytes();
 
+// The character of each byte.
+constexpr std::array<uint16_t, 256> Characters() {
+  std::array<uint16_t, 256> characters{};
+  for (size_t c = 0; c < kCharacters; ++c) {
+    if (kBytes[c] < 0) continue;
+    characters[static_cast<size_t>(kBytes[c])] = static_cast<uint16_t>(c);
+  }
+  return characters;
+}
+
+constexpr std::array<uint16_t, 256> kSpelled = Characters();
+
 }  // namespace
 
 bool AppendSpelledBytes(std::string_view piece, std::string* bytes) {
@@ -43,6 +55,19 @@ bool AppendSpelledBytes(std::string_view piece, std::string* bytes) {
     at += c.bytes;
   }
   return true;
+}
+
+void AppendSpelling(std::string_view bytes, std::string* spelling) {
+  spelling->reserve(spelling->size() + bytes.size() + bytes.size() / 2);
+  for (const char byte : bytes) {
+    const uint16_t c = kSpelled[static_cast<unsigned char>(byte)];
+    if (c < 0x80) {
+      *spelling += static_cast<char>(c);
+    } else {  // below 0x800: two bytes
+      *spelling += static_cast<char>(0xc0 | c >> 6);
+      *spelling += static_cast<char>(0x80 | (c & 0x3f));
+    }
+  }
 }
 
 }  // namespace ropewalk::tokenizer

@@ -16,6 +16,9 @@ namespace ropewalk::tokenizer {
 // unchanged if `piece` has a character that is not in the alphabet.
 bool AppendSpelledBytes(std::string_view piece, std::string* bytes);
 
+// Appends `bytes` in the spelling of the alphabet, in UTF-8.
+void AppendSpelling(std::string_view bytes, std::string* spelling);
+
 }  // namespace ropewalk::tokenizer
 
 #endif  // ROPEWALK_TOKENIZER_BYTE_ALPHABET_H_

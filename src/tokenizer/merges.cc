@@ -42,9 +42,7 @@ Merges::Merges(const formats::Metadata& metadata, bool byte_alphabet,
     throw metadata.Error(kMerges, "must be fewer than 2^31 - 1, got " +
                                       std::to_string(merges->size()));
   }
-  size_t slots = 16;
-  while (slots < 2 * merges->size()) slots *= 2;
-  slots_.assign(slots, Merge{});
+  Reserve(merges->size());
   std::string both;
   for (size_t i = 0; i < merges->size(); ++i) {
     const std::string_view merge = (*merges)[i];
@@ -77,7 +75,21 @@ Merges::Merges(const formats::Metadata& metadata, bool byte_alphabet,
   }
 }
 
-// If two merges have the same pair, the first one counts.
+Merges::Merges(std::span<const Rule> rules) {
+  Reserve(rules.size());
+  for (size_t i = rules.size(); i-- > 0;) {
+    Enter({Pair(rules[i].left, rules[i].right), static_cast<int32_t>(i),
+           rules[i].result});
+  }
+}
+
+void Merges::Reserve(size_t merges) {
+  size_t slots = 16;
+  while (slots < 2 * merges) slots *= 2;
+  slots_.assign(slots, Merge{});
+}
+
+// If two merges have the same pair, the first one entered counts.
 void Merges::Enter(const Merge& merge) {
   size_t place = Hash(merge.pair) & (slots_.size() - 1);
   while (slots_[place].rank >= 0) {

@@ -4,6 +4,7 @@
 #define ROPEWALK_TOKENIZER_MERGES_H_
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -71,6 +72,13 @@ class Merges {
   Merges(const formats::Metadata& metadata, bool byte_alphabet,
          SymbolTable* symbols);
 
+  // Merges of symbols by their numbers, the earliest first. Of merges of the
+  // same pair the last one counts, as in `tokenizers`.
+  struct Rule {
+    Token left = 0, right = 0, result = 0;
+  };
+  explicit Merges(std::span<const Rule> rules);
+
   // Joins neighbours in `word` until no merge applies: always the earliest
   // merge first, at its leftmost place. Takes n log n steps. Throws
   // std::invalid_argument for more than 2^31 - 1 symbols.
@@ -83,6 +91,7 @@ class Merges {
     Token result = -1;
   };
 
+  void Reserve(size_t merges);
   void Enter(const Merge& merge);
   // Returns null if the two do not merge.
   const Merge* Find(Token left, Token right) const;

@@ -65,26 +65,46 @@ CharacterMap::CharacterMap(const formats::Metadata& metadata) {
   }
 }
 
-size_t CharacterMap::Match(std::string_view text,
-                           std::string_view* replacement) const {
-  if (units_.empty()) return 0;
-  size_t longest = 0;
+template <typename Found>
+void CharacterMap::Walk(std::string_view text, const Found& found) const {
+  if (units_.empty()) return;
   uint32_t place = Offset(units_[0]);
   for (size_t i = 0; i < std::min(text.size(), kLongestKey); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     place ^= byte;
-    if (place >= units_.size()) break;
+    if (place >= units_.size()) return;
     const uint32_t unit = units_[place];
-    if (Label(unit) != byte) break;
+    if (Label(unit) != byte) return;
     place ^= Offset(unit);
     if (!EndsKey(unit)) continue;
-    if (place >= units_.size()) break;
+    if (place >= units_.size()) return;
     const uint32_t begin = Value(units_[place]);
-    if (begin >= replacements_.size()) break;
-    longest = i + 1;
-    *replacement = replacements_.data() + begin;  // ends at the zero byte
+    if (begin >= replacements_.size()) return;
+    // Ends at the zero byte.
+    if (!found(i + 1, std::string_view(replacements_.data() + begin))) return;
   }
+}
+
+size_t CharacterMap::Match(std::string_view text,
+                           std::string_view* replacement) const {
+  size_t longest = 0;
+  Walk(text, [&](size_t bytes, std::string_view found) {
+    longest = bytes;
+    *replacement = found;
+    return true;
+  });
   return longest;
+}
+
+bool CharacterMap::MatchShortest(std::string_view text,
+                                 std::string_view* replacement) const {
+  bool matched = false;
+  Walk(text, [&](size_t /*bytes*/, std::string_view found) {
+    matched = true;
+    *replacement = found;
+    return false;
+  });
+  return matched;
 }
 
 Normalizer::Normalizer(const formats::Metadata& metadata, bool add_space_prefix,

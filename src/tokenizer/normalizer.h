@@ -28,7 +28,17 @@ class CharacterMap {
   // outside the table ends the search like a unit that does not match.
   size_t Match(std::string_view text, std::string_view* replacement) const;
 
+  // The replacement of the shortest run at the beginning of `text` that has
+  // one, which `tokenizers` takes for all of `text`; false if there is none.
+  bool MatchShortest(std::string_view text,
+                     std::string_view* replacement) const;
+
  private:
+  // Calls `found(bytes, replacement)` for the runs at the beginning of `text`,
+  // the shortest first, until it returns false.
+  template <typename Found>
+  void Walk(std::string_view text, const Found& found) const;
+
   std::vector<uint32_t> units_;
   std::string replacements_;  // each ends with a zero byte
 };

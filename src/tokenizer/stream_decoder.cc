@@ -36,7 +36,7 @@ size_t HeldBytes(std::string_view text) {
 
 std::string StreamDecoder::Add(Token token) {
   std::string text = held_ + tokenizer_.DecodeNext(token, previous_);
-  previous_ = token;
+  if (tokenizer_.IsPrevious(token)) previous_ = token;
   const size_t whole = text.size() - HeldBytes(text);
   held_ = text.substr(whole);
   text.resize(whole);

@@ -7,10 +7,13 @@
 #include "base/text.h"
 #include "tokenizer/byte_bpe.h"
 #include "tokenizer/character_bpe.h"
+#include "tokenizer/model_defaults.h"
+#include "tokenizer/pipeline.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/sentencepiece_bpe.h"
 #include "tokenizer/spaces.h"
 #include "tokenizer/special_tokens.h"
+#include "tokenizer/step_json.h"
 #include "tokenizer/token_model.h"
 #include "tokenizer/unigram.h"
 #include "tokenizer/vocabulary.h"
@@ -35,21 +38,11 @@ PreTokenizerSpec ReadPreTokenizer(const formats::Metadata& metadata,
   return *spec;
 }
 
-// The defaults of llama.cpp.
-VocabularyDefaults DefaultsOfMerges(const PreTokenizerSpec& spec) {
-  // 11 is the end of text of Falcon, for which llama.cpp set this default.
-  constexpr Token kFalconEnd = 11;
-  return {.bos = kFalconEnd,
-          .eos = kFalconEnd,
-          .unknown = -1,
-          .add_bos = spec.add_bos,
-          .add_eos = false,
-          .escapes_spaces = spec.escape_spaces,
-          .byte_pieces = spec.characters};
-}
-
-constexpr VocabularyDefaults kUnigramDefaults = {
-    .bos = -1, .eos = 1, .unknown = 2, .add_bos = false, .add_eos = true};
+constexpr VocabularyDefaults kPipelineDefaults = {.bos = -1,
+                                                  .eos = -1,
+                                                  .unknown = -1,
+                                                  .add_bos = false,
+                                                  .escapes_spaces = false};
 
 bool IsStripped(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -76,7 +69,9 @@ struct Tokenizer::Parts {
   SpecialTokens special;
   // U+2581 in a text stands for a space, also within special pieces.
   bool mark_is_space;
+  // One of the two.
   std::unique_ptr<const TokenModel> model;
+  std::unique_ptr<const Pipeline> pipeline;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<const Parts> parts)
@@ -90,6 +85,11 @@ Tokenizer Tokenizer::FromGguf(const formats::GgufFile& file) {
 }
 
 Tokenizer Tokenizer::FromMetadata(const formats::Metadata& metadata) {
+  if (metadata.Has(kPipelineKey)) {
+    auto parts = std::make_unique<Parts>(metadata, kPipelineDefaults);
+    parts->pipeline = std::make_unique<Pipeline>(metadata, parts->vocabulary);
+    return Tokenizer(std::move(parts));
+  }
   const std::optional<std::string> model = metadata.FindString(kModel);
   if (!model)
     throw metadata.Error(kModel, "missing: the file has no tokenizer");
@@ -125,6 +125,7 @@ int64_t Tokenizer::VocabularySize() const { return parts_->vocabulary.size(); }
 
 std::vector<Token> Tokenizer::Encode(std::string_view text,
                                      const EncodeOptions& options) const {
+  if (parts_->pipeline) return EncodeByPipeline(text, options);
   const Vocabulary& vocabulary = parts_->vocabulary;
   std::vector<Token> tokens;
   if (options.add_bos.value_or(vocabulary.add_bos())) {
@@ -163,12 +164,34 @@ std::vector<Token> Tokenizer::Encode(std::string_view text,
   return tokens;
 }
 
+std::vector<Token> Tokenizer::EncodeByPipeline(
+    std::string_view text, const EncodeOptions& options) const {
+  const SpecialFrame& frame = parts_->pipeline->frame();
+  std::vector<Token> tokens;
+  // The tokens of one side, or `usual` where they are asked for and the file
+  // has none.
+  const auto append = [&](const std::vector<Token>& side,
+                          const std::optional<bool>& wanted,
+                          const std::optional<Token>& usual, const char* name) {
+    if (!wanted.value_or(true)) return;
+    tokens.insert(tokens.end(), side.begin(), side.end());
+    if (!wanted || !side.empty()) return;
+    Require(usual.has_value(),
+            "Encode: the vocabulary has no " + std::string(name) + " token");
+    tokens.push_back(*usual);
+  };
+  append(frame.front, options.add_bos, bos(), "begin");
+  parts_->pipeline->Encode(text, options.parse_special, &tokens);
+  append(frame.behind, options.add_eos, eos(), "end");
+  return tokens;
+}
+
 std::string Tokenizer::Decode(std::span<const Token> tokens) const {
   std::string text;
   std::optional<Token> previous;
   for (const Token token : tokens) {
     text += DecodeNext(token, previous);
-    previous = token;
+    if (IsPrevious(token)) previous = token;
   }
   return text;
 }
@@ -177,6 +200,7 @@ std::string Tokenizer::DecodeNext(Token token,
                                   std::optional<Token> previous) const {
   RequireToken(token);
   if (previous) RequireToken(*previous);
+  if (parts_->pipeline) return parts_->pipeline->DecodeNext(token, previous);
   const Vocabulary& vocabulary = parts_->vocabulary;
   if (vocabulary.type(token) == TokenType::kControl) return "";
   if (vocabulary.type(token) == TokenType::kUserDefined) {
@@ -185,6 +209,11 @@ std::string Tokenizer::DecodeNext(Token token,
   }
   const bool at_start = !previous || IsSpecial(vocabulary, *previous);
   return parts_->model->Bytes(token, at_start);
+}
+
+bool Tokenizer::IsPrevious(Token token) const {
+  RequireToken(token);
+  return !parts_->pipeline || parts_->pipeline->IsText(token);
 }
 
 std::optional<Token> Tokenizer::bos() const { return parts_->vocabulary.bos(); }

@@ -9,7 +9,9 @@
 // Supported: tokenizer.ggml.model = llama (SentencePiece BPE), t5
 // (SentencePiece unigram), gpt2 (byte-level BPE under every pre-tokenizer that
 // llama.cpp names, pre_tokenizer.h) and gemma4 (BPE over characters). To add a
-// model, add a TokenModel and a line in FromMetadata.
+// model, add a TokenModel and a line in FromMetadata. Vocabularies of a
+// tokenizer.json have a description of their own and go another way
+// (pipeline.h).
 
 #ifndef ROPEWALK_TOKENIZER_TOKENIZER_H_
 #define ROPEWALK_TOKENIZER_TOKENIZER_H_
@@ -56,8 +58,10 @@ class Tokenizer {
   // becomes a space. Characters that have neither a piece nor byte tokens
   // become U+FFFD. Control pieces that parse_special has read are dropped, and
   // so are the spaces behind them that a Phi-3 vocabulary does not encode. A
-  // unigram vocabulary may normalise its text. Throws std::invalid_argument if
-  // a begin or end token is asked for and the vocabulary has no such token.
+  // unigram vocabulary may normalise its text, and so may the steps of a
+  // tokenizer.json, for which ill-formed bytes are U+FFFD. Throws
+  // std::invalid_argument if a begin or end token is asked for and the
+  // vocabulary has no such token.
   std::vector<Token> Encode(std::string_view text,
                             const EncodeOptions& options = {}) const;
 
@@ -67,8 +71,10 @@ class Tokenizer {
   std::string Decode(std::span<const Token> tokens) const;
 
   // The bytes of one token that follows `previous` (empty for the first token).
-  // They may end within a character; see StreamDecoder.
+  // They may end within a character; see StreamDecoder. A token for which
+  // IsPrevious is false does not become `previous` of the next one.
   std::string DecodeNext(Token token, std::optional<Token> previous) const;
+  bool IsPrevious(Token token) const;
 
   std::optional<Token> bos() const;
   std::optional<Token> eos() const;
@@ -89,6 +95,8 @@ class Tokenizer {
 
   explicit Tokenizer(std::unique_ptr<const Parts> parts);
   void RequireToken(Token token) const;
+  std::vector<Token> EncodeByPipeline(std::string_view text,
+                                      const EncodeOptions& options) const;
 
   std::unique_ptr<const Parts> parts_;
 };

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
 constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
+// All tokens that end a text, where a model has several.
+constexpr std::string_view kEnds = "ropewalk.tokenizer.eos_token_ids";
 
 // Marks that end a turn or a text in the chat formats of open models. Files
 // often name only one of them as the end token, and some give them a wrong
@@ -40,8 +42,9 @@ bool IsOneOf(std::string_view piece, const std::string_view (&list)[N]) {
   return std::find(std::begin(list), std::end(list), piece) != std::end(list);
 }
 
-// The byte of a piece such as "<0x0A>"; nullopt for other pieces.
-std::optional<unsigned char> ParseBytePiece(std::string_view piece) {
+}  // namespace
+
+std::optional<unsigned char> ByteOfPiece(std::string_view piece) {
   if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') {
     return std::nullopt;
   }
@@ -60,8 +63,6 @@ std::optional<unsigned char> ParseBytePiece(std::string_view piece) {
   }
   return static_cast<unsigned char>(value);
 }
-
-}  // namespace
 
 Vocabulary::Vocabulary(const formats::Metadata& metadata,
                        const VocabularyDefaults& defaults)
@@ -122,7 +123,7 @@ void Vocabulary::ReadTypes(const formats::Metadata& metadata) {
     }
     types_[i] = static_cast<TokenType>(types[i]);
     if (types_[i] != TokenType::kByte) continue;
-    if (!ParseBytePiece(pieces_[i])) {
+    if (!ByteOfPiece(pieces_[i])) {
       throw metadata.Error(kTokens, "token " + std::to_string(i) +
                                         ": a byte piece must be <0x00> to "
                                         "<0xFF>, got '" +
@@ -134,7 +135,7 @@ void Vocabulary::ReadTypes(const formats::Metadata& metadata) {
 
 void Vocabulary::GuessTypes(const formats::Metadata& metadata) {
   for (Token token = 0; defaults_.byte_pieces && token < size(); ++token) {
-    if (!ParseBytePiece(piece(token))) continue;
+    if (!ByteOfPiece(piece(token))) continue;
     types_[static_cast<size_t>(token)] = TokenType::kByte;
     EnterByte(token);
   }
@@ -214,6 +215,15 @@ void Vocabulary::FindEnds(const formats::Metadata& metadata) {
        {eos_, ReadId(metadata, "eot"), ReadId(metadata, "eom")}) {
     if (token) ends_text_[static_cast<size_t>(*token)] = true;
   }
+  for (const int64_t id :
+       metadata.FindInts(kEnds).value_or(std::vector<int64_t>())) {
+    if (id < 0 || id >= size()) {
+      throw metadata.Error(kEnds, "must be below the vocabulary size " +
+                                      std::to_string(size()) + ", got " +
+                                      std::to_string(id));
+    }
+    ends_text_[static_cast<size_t>(id)] = true;
+  }
 }
 
 void Vocabulary::FindStrips(const formats::Metadata& metadata) {
@@ -254,7 +264,7 @@ void Vocabulary::FindStrips(const formats::Metadata& metadata) {
 }
 
 unsigned char Vocabulary::byte(Token token) const {
-  const std::optional<unsigned char> byte = ParseBytePiece(piece(token));
+  const std::optional<unsigned char> byte = ByteOfPiece(piece(token));
   ROPEWALK_CHECK(byte.has_value());
   return *byte;
 }

@@ -25,6 +25,9 @@ enum class TokenType : uint8_t {
   kByte = 6,         // "<0x0A>": one byte
 };
 
+// The byte of a piece such as "<0x0A>"; nullopt for other pieces.
+std::optional<unsigned char> ByteOfPiece(std::string_view piece);
+
 // The defaults for keys that a file does not have. They are those of
 // SentencePiece's BPE.
 struct VocabularyDefaults {
