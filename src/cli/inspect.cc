@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/embedding_report.h"
 #include "formats/gguf.h"
+#include "huggingface/folder.h"
 #include "model/describe.h"
 #include "model/model.h"
 #include "position/scheme.h"
@@ -95,7 +96,8 @@ report::Table LayersTable(const std::vector<model::LayerGroup>& groups) {
 }
 
 struct Inspection {
-  explicit Inspection(const std::string& path) : file(path) {}
+  explicit Inspection(const std::string& path)
+      : file(huggingface::OpenModel(path)) {}
 
   formats::GgufFile file;
   std::optional<model::Config> config;
@@ -146,8 +148,10 @@ std::string Parameters(const formats::GgufFile& file) {
 
 void PrintModel(const Inspection& inspection) {
   const formats::GgufFile& file = inspection.file;
-  std::printf("%s: GGUF version %lld, %s, %s parameters\n", file.path().c_str(),
-              static_cast<long long>(file.version()),
+  const std::string form =
+      file.version() == 0 ? "a folder of Hugging Face"
+                          : "GGUF version " + std::to_string(file.version());
+  std::printf("%s: %s, %s, %s parameters\n", file.path().c_str(), form.c_str(),
               FormatBytes(file.file_bytes()).c_str(), Parameters(file).c_str());
   if (!inspection.config) {
     std::printf("not a model that ropewalk runs: %s\n",
@@ -210,7 +214,8 @@ std::string ToJson(const Inspection& inspection) {
   const formats::GgufFile& file = inspection.file;
   Json json;
   json["path"] = file.path();
-  json["gguf_version"] = file.version();
+  json["form"] = file.version() == 0 ? "huggingface" : "gguf";
+  if (file.version() > 0) json["gguf_version"] = file.version();
   json["bytes"] = file.file_bytes();
   json["runs"] = inspection.config.has_value();
   if (inspection.config) {

@@ -15,8 +15,11 @@
 namespace ropewalk::cli {
 
 void ModelOptions::Add(CLI::App& command, bool required) {
-  auto* model = command.add_option("-m,--model", path, "GGUF model file")
-                    ->type_name("FILE");
+  auto* model =
+      command
+          .add_option("-m,--model", path,
+                      "model: a GGUF file, or a folder of Hugging Face")
+          ->type_name("FILE");
   if (required) model->required();
   program::AddInteger(command, "--threads", threads,
                       "threads; default one for each core",

@@ -74,7 +74,9 @@ void AddTokenize(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("tokenize", "the ids of a text, on one line");
   auto job = std::make_shared<TokenizeJob>();
-  command->add_option("-m,--model", job->model, "GGUF file with a vocabulary")
+  command
+      ->add_option("-m,--model", job->model,
+                   "GGUF file or folder of Hugging Face, for its tokenizer")
       ->type_name("FILE")
       ->required();
   job->text.Add(*command);

@@ -149,9 +149,9 @@ formats::GgufFile OpenFolder(const std::string& path) {
   AddTensors(model, OpenWeights(folder), contents);
   model.metadata.SetInt("general.file_type", FileType(contents));
   // Without one a model can still be inspected, and read as ids.
-  const bool has_tokenizer =
-      IsFile(folder / "tokenizer.json") || IsFile(folder / "tokenizer.model") ||
-      IsFile(folder / "spiece.model");
+  const bool has_tokenizer = IsFile(folder / "tokenizer.json") ||
+                             IsFile(folder / "tokenizer.model") ||
+                             IsFile(folder / "spiece.model");
   if (has_tokenizer) ReadTokenizerFiles(path, model.metadata);
   contents.metadata = std::move(model.metadata);
   return formats::GgufFile(std::move(contents));
