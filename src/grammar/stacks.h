@@ -87,7 +87,7 @@ class Stacks {
   // become void.
   StackSet Collect(StackSet kept);
 
-  static constexpr int64_t kMaxBytes = int64_t{512} << 20;
+  static constexpr int64_t kMaxBytes = int64_t{128} << 20;
 
  private:
   struct Node {

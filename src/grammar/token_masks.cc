@@ -13,7 +13,7 @@ namespace ropewalk::grammar {
 namespace {
 
 // Caches are emptied where they pass these.
-constexpr int64_t kCachedStacks = int64_t{64} << 20;   // bytes of a matcher
+constexpr int64_t kCachedStacks = int64_t{48} << 20;   // bytes of a matcher
 constexpr int64_t kCachedLocals = int64_t{128} << 20;  // bytes of a grammar
 constexpr int64_t kCachedMasks = int64_t{32} << 20;    // bytes of a matcher
 
@@ -150,7 +150,7 @@ Matcher::Matcher(std::shared_ptr<TokenMasks> masks, bool at_start)
       set_(stacks_.Start()),
       at_start_(at_start && !masks_->vocabulary().texts_at_start.empty()) {}
 
-std::span<const uint64_t> Matcher::Allowed() {
+std::span<const uint64_t> Matcher::Allowed(Ends ends) {
   if (stacks_.bytes() > kCachedStacks) {
     set_ = stacks_.Collect(set_);
     known_.clear();
@@ -167,7 +167,7 @@ std::span<const uint64_t> Matcher::Allowed() {
   } else {
     allowed_ = MaskOf(set_);
   }
-  if (MayEnd()) {
+  if (MayEnd() && ends == Ends::kWhereAllowed) {
     for (const Token token : masks_->vocabulary().ends) {
       Insert(token, allowed_);
     }

@@ -11,6 +11,7 @@
 #ifndef ROPEWALK_GRAMMAR_TOKEN_MASKS_H_
 #define ROPEWALK_GRAMMAR_TOKEN_MASKS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -66,16 +67,24 @@ class TokenMasks {
   std::unordered_map<int32_t, std::shared_ptr<const Local>> locals_;
 };
 
+inline bool IsEmpty(std::span<const uint64_t> set) {
+  return std::all_of(set.begin(), set.end(),
+                     [](uint64_t word) { return word == 0; });
+}
+
+// Whether tokens that end a text are among those that may follow.
+enum class Ends { kWhereAllowed, kNever };
+
 // Follows one text. One thread at a time.
 class Matcher {
  public:
   // `at_start`: the first token starts a text (Vocabulary::texts_at_start).
   explicit Matcher(std::shared_ptr<TokenMasks> masks, bool at_start = false);
 
-  // The tokens that may follow, those that end a text if it may end. Lives
+  // The tokens that may follow, with those that end a text if it may end. Lives
   // until the next call. Throws std::runtime_error if a hostile grammar takes
   // too much memory.
-  std::span<const uint64_t> Allowed();
+  std::span<const uint64_t> Allowed(Ends ends = Ends::kWhereAllowed);
   // Whether the text may end here, and whether it must, since nothing may
   // follow.
   bool MayEnd() const { return stacks_.MayEnd(set_); }
