@@ -3,8 +3,8 @@
 # pkg-config need. docs/library.md tells how it is used.
 
 set(library_objects)
-foreach(folder base position kernels formats huggingface tokenizer attention_definition
-    attention_serving model engine memory api)
+foreach(folder base position kernels formats tokenizer grammar huggingface
+    attention_definition attention_serving model engine memory api)
   list(APPEND library_objects $<TARGET_OBJECTS:ropewalk_${folder}>)
 endforeach()
 

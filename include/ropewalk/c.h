@@ -313,6 +313,13 @@ ROPEWALK_EXPORT void ropewalk_generate_options_set_dry(
 /* One more text that ends generation. */
 ROPEWALK_EXPORT void ropewalk_generate_options_add_stop(
     ropewalk_generate_options* options, const char* text);
+/* Write only texts of a grammar in GBNF, or JSON that a schema allows; null or
+   empty: none. At most one of them; what is wrong with it is told by
+   ropewalk_session_generate. */
+ROPEWALK_EXPORT void ropewalk_generate_options_set_grammar(
+    ropewalk_generate_options* options, const char* gbnf);
+ROPEWALK_EXPORT void ropewalk_generate_options_set_json_schema(
+    ropewalk_generate_options* options, const char* schema);
 /* Report log probabilities: of the token, and of so many of the likeliest; -1,
    the default: none. */
 ROPEWALK_EXPORT void ropewalk_generate_options_set_log_probabilities(

@@ -121,6 +121,13 @@ class ROPEWALK_EXPORT Sampler {
 struct GenerateOptions {
   int64_t max_tokens = 256;  // at least 1
   SampleOptions sampling = {};
+  // Write only texts of this grammar, in GBNF (docs/grammars.md), or JSON that
+  // this schema allows; at most one of them, and none if both are empty. The
+  // text that is drawn begins the grammar, whatever was read before. An end of
+  // text is drawn where the grammar may end, and generation ends where it must
+  // (kEndOfText).
+  std::string grammar = {};
+  std::string json_schema = {};
   // Texts that end generation; they and what follows are not shown.
   std::vector<std::string> stops = {};
   // Go on past the tokens that end a text, and show nothing for them.
@@ -233,8 +240,10 @@ class ROPEWALK_EXPORT Session {
   // comes. They become part of the text: a further Read or Generate goes on
   // behind them. (The last one is read only then, so that it costs nothing if
   // nothing follows: size() does not count it yet.) An end token does not.
-  // Throws like Read and Logits, and std::invalid_argument for options out of
-  // range.
+  // Throws like Read and Logits; std::invalid_argument for options out of range
+  // and for grammars that are wrong, with line and column or the place in the
+  // schema; FormatError for a schema that is not JSON; std::runtime_error where
+  // the vocabulary has no token that the grammar allows.
   GenerateResult Generate(const GenerateOptions& options = {},
                           const TokenCallback& on_token = {});
 

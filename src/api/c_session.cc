@@ -253,6 +253,16 @@ void ropewalk_generate_options_add_stop(ropewalk_generate_options* options,
   options->options.stops.emplace_back(text);
 }
 
+void ropewalk_generate_options_set_grammar(ropewalk_generate_options* options,
+                                           const char* gbnf) {
+  options->options.grammar = gbnf == nullptr ? "" : gbnf;
+}
+
+void ropewalk_generate_options_set_json_schema(
+    ropewalk_generate_options* options, const char* schema) {
+  options->options.json_schema = schema == nullptr ? "" : schema;
+}
+
 void ropewalk_generate_options_set_log_probabilities(
     ropewalk_generate_options* options, int64_t count) {
   if (count < 0) {

@@ -238,6 +238,36 @@ TEST_F(CTest, CallbacksDecideWhetherToGoOn) {
   ropewalk_session_destroy(session);
 }
 
+TEST_F(CTest, GrammarsAndTheirErrorsCrossTheBorder) {
+  ropewalk_session* session = Make();
+  Read(session);
+  ropewalk_generate_options* options = ropewalk_generate_options_create();
+  ropewalk_generate_options_set_max_tokens(options, 20);
+  ropewalk_generate_options_set_grammar(options, "root ::= \"abab\"");
+  std::string text;
+  const auto collect = [](void* context,
+                          const ropewalk_generated_token* token) {
+    *static_cast<std::string*>(context) += token->text;
+    return 1;
+  };
+  ropewalk_stop_reason reason = ROPEWALK_STOP_CALLER;
+  EXPECT_GT(ropewalk_session_generate(session, options, collect, &text, &reason,
+                                      &error_),
+            0);
+  EXPECT_EQ(text, "abab");
+  EXPECT_EQ(reason, ROPEWALK_STOP_END_OF_TEXT);
+  Read(session);
+  ropewalk_generate_options_set_grammar(options, nullptr);
+  ropewalk_generate_options_set_json_schema(options, "{\"not\": {}}");
+  EXPECT_EQ(ropewalk_session_generate(session, options, nullptr, nullptr,
+                                      nullptr, &error_),
+            -1);
+  EXPECT_NE(std::string(error_).find("'not' is not supported"),
+            std::string::npos);
+  ropewalk_generate_options_destroy(options);
+  ropewalk_session_destroy(session);
+}
+
 TEST_F(CTest, DestroyTakesNull) {
   ropewalk_model_destroy(nullptr);
   ropewalk_session_destroy(nullptr);

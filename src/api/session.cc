@@ -16,6 +16,9 @@
 #include "base/text.h"
 #include "engine/generate.h"
 #include "engine/sampler.h"
+#include "grammar/gbnf.h"
+#include "grammar/json_schema.h"
+#include "grammar/token_masks.h"
 #include "memory/law.h"
 #include "memory/memory.h"
 
@@ -107,12 +110,36 @@ struct Session::Parts {
     logits.clear();
   }
 
+  // The grammar of the options, made anew only if it is another one than in the
+  // call before; null for none.
+  std::shared_ptr<grammar::TokenMasks> GrammarOf(
+      const GenerateOptions& options);
+
   Model model;
   engine::Session session;
   // The last token that Generate drew, which is to be read before all others.
   std::optional<Token> drawn;
   std::vector<float> logits;  // [V], or empty
+  std::string grammar_text;
+  std::shared_ptr<grammar::TokenMasks> grammar;
 };
+
+std::shared_ptr<grammar::TokenMasks> Session::Parts::GrammarOf(
+    const GenerateOptions& options) {
+  Require(options.grammar.empty() || options.json_schema.empty(),
+          "a text has one grammar: give grammar or json_schema");
+  if (options.grammar.empty() && options.json_schema.empty()) return nullptr;
+  const bool is_schema = options.grammar.empty();
+  const std::string text = is_schema ? "schema " + options.json_schema
+                                     : "grammar " + options.grammar;
+  if (grammar == nullptr || text != grammar_text) {
+    grammar = session.engine().Constrain(
+        is_schema ? grammar::ParseJsonSchema(options.json_schema, "json_schema")
+                  : grammar::ParseGbnf(options.grammar));
+    grammar_text = text;
+  }
+  return grammar;
+}
 
 void Session::Parts::RequireReadable(std::span<const Token> tokens) const {
   const auto count = static_cast<int64_t>(tokens.size());
@@ -225,6 +252,7 @@ GenerateResult Session::Generate(const GenerateOptions& options,
   job.options.ignore_end_of_text = options.ignore_end_of_text;
   job.options.shift = options.shift;
   job.options.keep = options.keep;
+  job.options.grammar = parts_->GrammarOf(options);
   job.options.sampling = EngineOptionsOf(options.sampling);
   job.options.seed = options.sampling.seed;
   job.options.stops = options.stops;

@@ -448,6 +448,32 @@ TEST_F(SessionTest, StopTextEndsGenerationAndIsNotShown) {
   EXPECT_EQ(result.text, text.substr(0, text.find(stop)));
 }
 
+TEST_F(SessionTest, AGrammarAllowsOnlyItsTexts) {
+  Session session = Make();
+  session.Read(text_);
+  GenerateOptions options = {.max_tokens = 30,
+                             .sampling = {.temperature = 1.5, .seed = 3},
+                             .grammar = "root ::= [ab]{3} \"c\""};
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    options.sampling.seed = seed;
+    const GenerateResult result = session.Fork().Generate(options);
+    EXPECT_EQ(result.reason, StopReason::kEndOfText);
+    ASSERT_EQ(result.text.size(), 4U) << result.text;
+    EXPECT_EQ(result.text.find_first_not_of("ab"), 3U) << result.text;
+    EXPECT_EQ(result.text[3], 'c');
+  }
+  options.grammar.clear();
+  options.json_schema = R"({"enum": ["x", 12]})";
+  const std::string text = session.Fork().Generate(options).text;
+  EXPECT_TRUE(text == "\"x\"" || text == "12") << text;
+  options.grammar = "root ::= \"a\"";
+  EXPECT_THROW(session.Generate(options), std::invalid_argument);
+  options.json_schema.clear();
+  options.grammar = "root ::= ";
+  options.grammar += '"';
+  EXPECT_THROW(session.Generate(options), std::invalid_argument);
+}
+
 TEST_F(SessionTest, LogProbabilitiesAreThoseOfTheLogits) {
   Session session = Make();
   session.Read(text_);

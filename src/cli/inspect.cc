@@ -14,10 +14,12 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/embedding_report.h"
+#include "cli/options.h"
 #include "formats/gguf.h"
 #include "huggingface/folder.h"
 #include "model/describe.h"
 #include "model/model.h"
+#include "position/recommendation.h"
 #include "position/scheme.h"
 #include "program/numbers.h"
 #include "report/json.h"
@@ -55,6 +57,60 @@ report::Table SchemesTable(const position::ModelPositions& positions) {
     table.AddRow({length, advised, others});
   }
   return table;
+}
+
+// Bytes of keys and values of a text of `length` tokens, in 16 bits.
+double KvBytes(const model::Config& config, int64_t length) {
+  const double per_token =
+      2.0 * static_cast<double>(config.heads.G) *
+      static_cast<double>(config.heads.D + config.heads.ValueWidth());
+  double tokens = 0;
+  for (int64_t layer = 0; layer < config.L; ++layer) {
+    const auto& layers = config.positions.layers;
+    const int64_t window =
+        layers.empty() ? 0 : layers[static_cast<size_t>(layer)].window;
+    tokens +=
+        static_cast<double>(window > 0 ? std::min(window, length) : length);
+  }
+  return per_token * tokens;
+}
+
+std::string Describe(const model::Config& config, const std::string& path,
+                     const position::Recommendation& advice) {
+  std::string text = "for " + std::to_string(advice.length) + " tokens: ";
+  if (!advice.spelling) {
+    text += "no scheme that holds\n";
+  } else {
+    text += *advice.spelling +
+            (advice.is_own ? ", the model's own positions" : "") + "\n";
+  }
+  for (const std::string& reason : advice.reasons) {
+    text += "  - " + reason + "\n";
+  }
+  text += "  - keys and values take " +
+          FormatBytes(static_cast<int64_t>(KvBytes(config, advice.length))) +
+          ": " + std::to_string(config.heads.G) + " key heads for " +
+          std::to_string(config.heads.H) + " query heads\n";
+  if (advice.spelling) {
+    text += "  ropewalk run -m " + Printable(path, 200) + " -c " +
+            std::to_string(advice.length) + " --position " + *advice.spelling +
+            " (which `auto` takes too)\n";
+  }
+  return text;
+}
+
+// What to read beyond training with: at the length asked for, or at twice and
+// four times the trained one.
+std::vector<position::Recommendation> Advise(const model::Config& config,
+                                             int64_t length) {
+  const int64_t N = config.positions.train_length;
+  std::vector<int64_t> lengths = {2 * N, 4 * N};
+  if (length > 0) lengths = {length};
+  std::vector<position::Recommendation> advice;
+  for (const int64_t each : lengths) {
+    advice.push_back(position::Recommend(config.positions, each, config.L));
+  }
+  return advice;
 }
 
 report::Table MetadataTable(const formats::GgufFile& file) {
@@ -146,7 +202,7 @@ std::string Parameters(const formats::GgufFile& file) {
   return FormatCount(count);
 }
 
-void PrintModel(const Inspection& inspection) {
+void PrintModel(const Inspection& inspection, int64_t length) {
   const formats::GgufFile& file = inspection.file;
   const std::string form =
       file.version() == 0 ? "a folder of Hugging Face"
@@ -179,6 +235,9 @@ void PrintModel(const Inspection& inspection) {
               report::ToText(LayersTable(inspection.layers)).c_str());
   std::printf("position schemes by length\n%s\n",
               report::ToText(SchemesTable(positions)).c_str());
+  for (const position::Recommendation& advice : Advise(config, length)) {
+    std::printf("%s\n", Describe(config, file.path(), advice).c_str());
+  }
 }
 
 void PrintEmbedding(const Inspection& inspection) {
@@ -210,7 +269,7 @@ void PrintEmbedding(const Inspection& inspection) {
   if (!diagnosis.empty()) std::printf("%s\n\n", diagnosis.c_str());
 }
 
-std::string ToJson(const Inspection& inspection) {
+std::string ToJson(const Inspection& inspection, int64_t length) {
   const formats::GgufFile& file = inspection.file;
   Json json;
   json["path"] = file.path();
@@ -236,6 +295,15 @@ std::string ToJson(const Inspection& inspection) {
     json["rope_base"] = c.positions.base;
     json["layer_groups"] = report::ToJson(LayersTable(inspection.layers));
     json["schemes"] = report::ToJson(SchemesTable(c.positions));
+    json["advice"] = Json::array();
+    for (const position::Recommendation& advice : Advise(c, length)) {
+      json["advice"].push_back(
+          {{"length", advice.length},
+           {"position", advice.spelling ? Json(*advice.spelling) : Json()},
+           {"own", advice.is_own},
+           {"reasons", advice.reasons},
+           {"kv_bytes", KvBytes(c, advice.length)}});
+    }
   } else {
     json["why_not"] = inspection.why_not;
   }
@@ -275,6 +343,7 @@ std::string ToJson(const Inspection& inspection) {
 void AddInspect(CLI::App& app) {
   struct Job {
     std::string path;
+    std::string length;
     double weight_decay = 0;
     bool json = false;
   };
@@ -283,6 +352,11 @@ void AddInspect(CLI::App& app) {
   auto job = std::make_shared<Job>();
   command->add_option("-m,--model,MODEL", job->path, "GGUF file")
       ->type_name("FILE");
+  command
+      ->add_option("--length", job->length,
+                   "tokens to advise a scheme for, as in 32k; default twice "
+                   "and four times the trained length")
+      ->type_name("LEN");
   command->add_flag("--json", job->json, "print everything as JSON");
   program::AddFloat(*command, "--weight-decay", job->weight_decay,
                     "lambda of the training: which rows of the embedding run "
@@ -291,16 +365,18 @@ void AddInspect(CLI::App& app) {
   command->footer(
       "Examples:\n"
       "  ropewalk inspect -m model.gguf\n"
+      "  ropewalk inspect -m model.gguf --length 32k\n"
       "  ropewalk inspect model.gguf --weight-decay 0.01");
   command->callback([job] {
     Require(!job->path.empty(),
             "--model is required (see ropewalk inspect --help)");
+    const int64_t length = ParseLengthOption(job->length, "--length", 0);
     const Inspection inspection = Examine(job->path, job->weight_decay);
     if (job->json) {
-      std::printf("%s", ToJson(inspection).c_str());
+      std::printf("%s", ToJson(inspection, length).c_str());
       return;
     }
-    PrintModel(inspection);
+    PrintModel(inspection, length);
     PrintEmbedding(inspection);
     std::printf("%s\n", report::ToText(MetadataTable(inspection.file)).c_str());
     std::printf("%s", report::ToText(TensorTable(inspection.file)).c_str());

@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/measure_quick.h"
 #include "cli/measure_run.h"
 #include "program/numbers.h"
 
@@ -14,6 +15,7 @@ void AddMeasure(CLI::App& app) {
       "measure", "loss against length, every scheme in one run");
   auto job = std::make_shared<MeasureJob>();
   auto position = std::make_shared<PositionOptions>();
+  auto quick = std::make_shared<QuickJob>();
   job->model.Add(*command);
   command
       ->add_option("-t,--text", job->texts,
@@ -58,17 +60,30 @@ void AddMeasure(CLI::App& app) {
                    "write the plot alone: loss against length, or along the "
                    "text with --by-position")
       ->type_name("FILE");
+  command->add_flag("--quick", quick->on,
+                    "say which scheme to use on this text, in about a minute; "
+                    "one --length, 2N by default");
+  command
+      ->add_option("--time", quick->time,
+                   "with --quick: the time to take, as in 90s or 5m")
+      ->type_name("TIME")
+      ->capture_default_str();
   command->footer(
-      "Example:\n"
+      "Examples:\n"
+      "  ropewalk measure --quick -m model.gguf -t book.txt.gz --length 16k\n"
       "  ropewalk measure -m model.gguf -t book.txt.gz --length 2k,8k,32k \\\n"
       "    --position rope --position rerope:window=1024+logn-clip \\\n"
       "    --html report.html\n\n"
       "Default schemes: rope, window, rerope, rerope+logn-clip, "
       "leaky-rerope.\nA ! marks a value that was known to fail beforehand; it "
       "is computed all the same.");
-  command->callback([job, position] {
-    job->spellings = position->Spellings(DefaultSpellings());
+  command->callback([job, position, quick] {
     job->command = CommandLine();
+    if (quick->on) {
+      job->spellings = position->Spellings({});
+      return MeasureQuickly(*job, *quick);
+    }
+    job->spellings = position->Spellings(DefaultSpellings());
     RunMeasure(*job);
   });
 }

@@ -20,6 +20,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/grammar_options.h"
 #include "cli/memory_options.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
@@ -43,6 +44,7 @@ struct RunJob {
   MemoryOptions memory;
   PromptOptions prompt;
   SamplingOptions sampling;
+  GrammarOptions grammar;
   int64_t tokens = 256;
   std::string context;
   bool force = false;
@@ -162,7 +164,7 @@ std::string ToJson(const Session& session, const Prompts& prompts,
 class Run {
  public:
   Run(const RunJob& job, const std::optional<Switch>& change,
-      const PromptTexts& texts)
+      const PromptTexts& texts, const std::optional<grammar::Grammar>& grammar)
       : job_(job),
         sample_(job.sampling.ForSampler(job.prompt.text.escape)),
         stops_(job.sampling.StopTexts(job.prompt.text.escape)),
@@ -172,6 +174,7 @@ class Run {
         memories_(job.memory, *engine_),
         prompts_(job.prompt.Encode(texts, *engine_)),
         session_(OpenSession(change)) {
+    if (grammar) options_.grammar = engine_->Constrain(*grammar);
     if (change) {
       options_.change = {change->at,
                          Resolve(change->scheme, session_.length())};
@@ -455,8 +458,9 @@ void RunCommand(const RunJob& job) {
   for (const std::string& spelling : job.position.Spellings({})) {
     position::ParseScheme(spelling);
   }
+  const std::optional<grammar::Grammar> grammar = job.grammar.Read();
   const PromptTexts texts = job.prompt.Read();
-  Run(job, change, texts).Go();
+  Run(job, change, texts, grammar).Go();
 }
 
 }  // namespace
@@ -481,6 +485,7 @@ void AddRun(CLI::App& app) {
                    "need, at least the trained length")
       ->type_name("LEN");
   job->sampling.Add(*command);
+  job->grammar.Add(*command);
   command->add_flag("--echo", job->echo, "print the prompt first");
   command->add_flag("--ignore-eos", job->ignore_eos,
                     "go on past the end-of-text token");
@@ -532,6 +537,11 @@ void AddRun(CLI::App& app) {
       "0\n"
       "  ropewalk run -m instruct.gguf --special -e -p "
       "'<|im_start|>user\\nHi<|im_end|>\\n'\n"
+      "  ropewalk run -m instruct.gguf --chat -p 'Name a city.' -j "
+      "'{\"properties\": {\"city\":\n      {\"type\": \"string\"}}, "
+      "\"required\": [\"city\"]}'\n"
+      "  ropewalk run -m instruct.gguf --chat -p 'Is water wet?' --grammar "
+      "'root ::= \"yes\" | \"no\"'\n"
       "  ropewalk run -m model.gguf --memory memories -p 'Who is Rupert?'\n"
       "  zcat book.txt.gz | ropewalk run -m model.gguf -n 200\n"
       "  ropewalk run -m model.gguf -f book.txt --position rope "

@@ -7,6 +7,7 @@
 #include "base/large_memory.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "engine/grammar_vocabulary.h"
 
 namespace ropewalk::engine {
 
@@ -118,6 +119,21 @@ const tokenizer::Tokenizer& Engine::tokenizer() {
     tokenizer_ = std::move(loaded);
   }
   return *tokenizer_;
+}
+
+std::shared_ptr<grammar::TokenMasks> Engine::Constrain(
+    const grammar::Grammar& grammar) {
+  const tokenizer::Tokenizer& tokens = tokenizer();
+  grammar::Automaton automaton(
+      grammar, [&](const std::string& piece) { return tokens.Find(piece); });
+  const std::scoped_lock lock(mutex_);
+  if (vocabulary_ == nullptr) {
+    vocabulary_ =
+        std::make_shared<grammar::Vocabulary>(GrammarVocabulary(tokens));
+    byte_tree_ = std::make_shared<grammar::ByteTree>(vocabulary_->texts);
+  }
+  return std::make_shared<grammar::TokenMasks>(std::move(automaton),
+                                               vocabulary_, byte_tree_);
 }
 
 std::string Engine::Describe() const {

@@ -17,6 +17,9 @@
 #include <string>
 
 #include "base/parallel.h"
+#include "grammar/grammar.h"
+#include "grammar/token_masks.h"
+#include "grammar/vocabulary.h"
 #include "model/model.h"
 #include "model/sequence.h"
 #include "model/workspace.h"
@@ -75,6 +78,12 @@ class Engine {
   // vocabulary. Throws FormatError if the file has no vocabulary that we read.
   const tokenizer::Tokenizer& tokenizer();
 
+  // Makes `grammar` fit for generation (GenerateOptions::grammar). Throws
+  // std::invalid_argument like grammar::Automaton, and for tokens that the
+  // vocabulary does not have; FormatError like tokenizer().
+  std::shared_ptr<grammar::TokenMasks> Constrain(
+      const grammar::Grammar& grammar);
+
   // Name and trained length: "llama2xs270K, trained to 256".
   std::string Describe() const;
 
@@ -103,6 +112,9 @@ class Engine {
   std::mutex pass_mutex_;
   std::mutex mutex_;  // guards the members below
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
+  // Of the tokenizer, for grammars; made on first use.
+  std::shared_ptr<const grammar::Vocabulary> vocabulary_;
+  std::shared_ptr<const grammar::ByteTree> byte_tree_;
   std::string hash_;
   std::map<std::string, std::weak_ptr<const model::StackAttention>> stacks_;
 };

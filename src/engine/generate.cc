@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/grammar_vocabulary.h"
 #include "engine/stop_strings.h"
+#include "grammar/token_masks.h"
 #include "model/forward.h"
 #include "tokenizer/stream_decoder.h"
 
@@ -85,6 +87,16 @@ class Writer {
     }
     decoder_ = std::make_unique<tokenizer::StreamDecoder>(
         tokenizer_, prompt > 0 ? job.prompt.back() : sequence_.tokens().back());
+    if (job.options.grammar != nullptr) {
+      const Token last =
+          prompt > 0 ? job.prompt.back() : sequence_.tokens().back();
+      const auto& vocabulary = job.options.grammar->vocabulary();
+      Require(static_cast<int64_t>(vocabulary.texts.size()) ==
+                  tokenizer_.VocabularySize(),
+              "the grammar was made for another vocabulary");
+      matcher_.emplace(job.options.grammar,
+                       StartsText(tokenizer_, vocabulary, last));
+    }
     sampler_.Accept(sequence_.tokens());
     sampler_.Accept(job.prompt);
     result_.prompt_tokens = prompt;
@@ -156,13 +168,28 @@ class Writer {
     // The embedding may have padding rows that are not in the vocabulary.
     const auto vocabulary = static_cast<size_t>(tokenizer_.VocabularySize());
     const auto row = logits.first(std::min(logits.size(), vocabulary));
-    const Token token = sampler_.Sample(row);
+    std::span<const uint64_t> allowed;
+    if (matcher_) {
+      // Nothing may follow: a text that goes on would be none of the grammar.
+      if (matcher_->MustEnd()) return Finish(StopReason::kEndOfText);
+      allowed = matcher_->Allowed(options.ignore_end_of_text
+                                      ? grammar::Ends::kNever
+                                      : grammar::Ends::kWhereAllowed);
+      if (grammar::IsEmpty(allowed)) {
+        if (matcher_->MayEnd()) return Finish(StopReason::kEndOfText);
+        throw std::runtime_error(
+            "the grammar allows no token here: the vocabulary has none that "
+            "goes on with a text of the grammar");
+      }
+    }
+    const Token token = sampler_.Sample(row, allowed);
     // Some models were trained on texts divided by BOS alone: BOS ends a text.
     const bool ends =
         tokenizer_.IsEndOfText(token) || token == tokenizer_.bos();
     if (ends && !options.ignore_end_of_text) {
       return Finish(StopReason::kEndOfText);
     }
+    if (matcher_) matcher_->Accept(token);
     sampler_.Accept(token);
     drawn_ = token;
     ++result_.generated_tokens;
@@ -206,6 +233,7 @@ class Writer {
   model::Sequence& sequence_;
   const tokenizer::Tokenizer& tokenizer_;
   Sampler sampler_;
+  std::optional<grammar::Matcher> matcher_;
   StopStrings stops_;
   std::unique_ptr<tokenizer::StreamDecoder> decoder_;
   GenerateResult result_;

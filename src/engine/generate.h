@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 #include "engine/log_probabilities.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
+#include "grammar/token_masks.h"
 
 namespace ropewalk::engine {
 
@@ -41,6 +43,10 @@ struct GenerateOptions {
   bool shift = false;
   int64_t keep = 0;
   std::optional<SchemeSwitch> change;
+  // Draw only tokens that keep the text one of this grammar
+  // (Engine::Constrain); an end of text where the grammar may end. Any number
+  // of jobs may share it.
+  std::shared_ptr<grammar::TokenMasks> grammar;
   SampleOptions sampling;
   uint64_t seed = 0;
   std::vector<std::string> stops;  // end generation; not shown
@@ -100,7 +106,8 @@ struct GenerateJob {
 // prompt leaves no room for one token or has an id outside the vocabulary, for
 // one session in two jobs, and where a scheme cannot be changed or the context
 // not be shifted as asked, with the reason; MemoryLimitError where the prompts
-// together would need more memory than there is. All but changes and shifts
+// together would need more memory than there is; std::runtime_error where the
+// vocabulary has no token that a grammar allows. All but changes and shifts
 // that only the text read by then forbids is known before anything is read.
 std::vector<GenerateResult> Generate(std::span<GenerateJob> jobs);
 GenerateResult Generate(GenerateJob job);

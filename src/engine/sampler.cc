@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/logits.h"
+#include "grammar/token_masks.h"
 
 namespace ropewalk::engine {
 namespace {
@@ -104,8 +105,9 @@ bool Sampler::Likelier(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
-Token Sampler::Sample(std::span<const float> logits) {
-  FindCandidates(logits);
+Token Sampler::Sample(std::span<const float> logits,
+                      std::span<const uint64_t> allowed) {
+  FindCandidates(logits, allowed);
   if (options_.temperature == 0) {
     return std::min_element(candidates_.begin(), candidates_.end(), Likelier)
         ->token;
@@ -116,7 +118,8 @@ Token Sampler::Sample(std::span<const float> logits) {
   return Draw();
 }
 
-void Sampler::FindCandidates(std::span<const float> logits) {
+void Sampler::FindCandidates(std::span<const float> logits,
+                             std::span<const uint64_t> allowed) {
   changed_.assign(logits.begin(), logits.end());
   for (const auto& [token, bias] : options_.logit_bias) {
     RequireBelow(token, static_cast<int64_t>(logits.size()), "a logit bias");
@@ -127,12 +130,17 @@ void Sampler::FindCandidates(std::span<const float> logits) {
   dry_.Apply(changed_);
   candidates_.clear();
   for (size_t v = 0; v < changed_.size(); ++v) {
-    if (std::isfinite(changed_[v])) {
-      candidates_.push_back({static_cast<Token>(v), changed_[v]});
+    const auto token = static_cast<Token>(v);
+    if (std::isfinite(changed_[v]) &&
+        (allowed.empty() || grammar::Contains(allowed, token))) {
+      candidates_.push_back({token, changed_[v]});
     }
   }
   if (candidates_.empty()) {
     RequireFiniteLogit(logits);
+    Require(allowed.empty(),
+            "of the tokens that the grammar allows here none may be chosen: "
+            "the logit bias bans them, or their logits are not finite");
     Require(false, "the logit bias bans every token");
   }
 }

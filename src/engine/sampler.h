@@ -16,7 +16,8 @@
 
 namespace ropewalk::engine {
 
-// Sampling takes these steps, in this order:
+// Sampling takes these steps, in this order, on the tokens that a grammar
+// allows if there is one:
 //
 //   1. logit bias
 //   2. repetition, then frequency and presence penalties
@@ -71,7 +72,11 @@ class Sampler {
   // most likely ones. Tokens whose logits are not finite are never chosen.
   // Throws std::runtime_error if no logit is finite, and std::invalid_argument
   // if a biased token is not below V or if the bias bans every token.
-  Token Sample(std::span<const float> logits);
+  //
+  // `allowed`, if given, has a bit for each of the V tokens
+  // (grammar::TokenSet); others are not chosen.
+  Token Sample(std::span<const float> logits,
+               std::span<const uint64_t> allowed = {});
 
  private:
   struct Candidate {
@@ -84,7 +89,8 @@ class Sampler {
   // Of equal logits the smaller id comes first, so that a run can be repeated.
   static bool Likelier(const Candidate& a, const Candidate& b);
   // Steps 1 to 3: sets candidates_ to the tokens that can be chosen, by id.
-  void FindCandidates(std::span<const float> logits);
+  void FindCandidates(std::span<const float> logits,
+                      std::span<const uint64_t> allowed);
   // Steps 4 to 7. From here on candidates are in order of their logits.
   void KeepTopK();
   void KeepTypical();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -99,14 +100,8 @@ class Searcher {
     return HUGE_VAL;
   }
 
-  // One spelling for every layer that a scheme changes. The others stay as the
-  // model has them, which a stack spells `rope`.
   Candidate Uniform(const std::string& spelling) const {
-    Candidate candidate{spelling, {}};
-    for (const bool acts : options_.acts) {
-      candidate.layers.push_back(acts ? spelling : "rope");
-    }
-    return candidate;
+    return study::Uniform(spelling, options_.acts);
   }
 
   // True if the candidate was tried and is the best so far.
@@ -165,6 +160,16 @@ class Searcher {
   SearchResult& result_;
 };
 
+void AppendStretches(std::span<const evaluate::TokenScore> scores,
+                     std::vector<double>& stretches) {
+  for (size_t first = 0; first < scores.size(); first += kStretch) {
+    const size_t count = std::min<size_t>(kStretch, scores.size() - first);
+    double sum = 0;
+    for (const auto& score : scores.subspan(first, count)) sum += score.loss;
+    stretches.push_back(sum / static_cast<double>(count));
+  }
+}
+
 position::Scheme SchemeOf(const Candidate& candidate) {
   position::Scheme scheme;
   scheme.name = "@" + candidate.name;
@@ -179,6 +184,15 @@ position::Scheme SchemeOf(const Candidate& candidate) {
 void Search(const SearchOptions& options, const Try& attempt,
             const std::function<double()>& clock, SearchResult& result) {
   Searcher(options, attempt, clock, result).Run();
+}
+
+Candidate Uniform(const std::string& spelling, const std::vector<bool>& acts) {
+  Candidate candidate{spelling, {}};
+  // A stack spells `rope` what the model does by itself.
+  for (const bool act : acts) {
+    candidate.layers.push_back(act ? spelling : "rope");
+  }
+  return candidate;
 }
 
 std::string StackFile(const Trial& trial, const std::string& about) {
@@ -208,6 +222,7 @@ Trial Measure(engine::Engine& engine,
         engine, stack, reading, options.kv_type,
         [&](int64_t tokens, double) { options.on_tokens(tokens); });
     all.AddDocument(scores.text);
+    AppendStretches(scores.text, trial.stretches);
     trial.seconds += scores.seconds;
     for (size_t q = 0; q < reading.questions.size(); ++q) {
       const evaluate::AnswerScore& answer = scores.answers[q];

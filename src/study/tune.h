@@ -26,6 +26,8 @@
 
 namespace ropewalk::study {
 
+inline constexpr int64_t kStretch = 64;
+
 struct Candidate {
   std::string name;                 // "rerope:window=7168,far=2048"
   std::vector<std::string> layers;  // a spelling each
@@ -38,6 +40,9 @@ struct Candidate {
 struct Trial {
   Candidate candidate;
   double loss = 0;  // nats a target of the text
+  // The means of stretches of kStretch targets, in the order of the texts, so
+  // that two candidates can be compared stretch by stretch.
+  std::vector<double> stretches;
   double passage_loss = 0;
   double passage_accuracy = 0;  // in [0, 1]
   // Not set for a model too short to be asked for numbers.
@@ -86,6 +91,10 @@ struct TuneOptions {
 Trial Measure(engine::Engine& engine,
               const std::vector<evaluate::Document>& texts,
               const TuneOptions& options, const Candidate& candidate);
+
+// A spelling for every layer of `acts` that a scheme changes; the others stay
+// as the model has them.
+Candidate Uniform(const std::string& spelling, const std::vector<bool>& acts);
 
 // By layer: whether a scheme changes it.
 std::vector<bool> LayersThatAct(engine::Engine& engine, int64_t length);
