@@ -363,7 +363,8 @@ PIECE_MODELS = {
     "sentencepiece_unigram": ("unigram", dict()),
     "sentencepiece_bytes": ("unigram", dict(byte_fallback=True,
                                             add_dummy_prefix=False,
-                                            user_defined_symbols=["<|end|>"])),
+                                     remove_extra_whitespaces=False,
+                                            user_defined_symbols=["<|user|>"])),
 }
 SMALL_PIECES = {"sentencepiece_bpe"}
 
@@ -459,8 +460,8 @@ def main():
         source = pathlib.Path(path)
         folder = args.out / source.name
         folder.mkdir(parents=True, exist_ok=True)
-        for file in source.glob("*.json"):
-            shutil.copy(file, folder / file.name)
+        # tokenizer_config.json would change what is put around a text.
+        shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
         write_tokenizer(folder, Tokenizer.from_file(
             str(source / "tokenizer.json")), lines, small)
 

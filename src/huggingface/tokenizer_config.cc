@@ -104,7 +104,8 @@ void SetSpecialTokens(const TokenizerConfig& config,
   std::map<std::string, int64_t> found;
   for (const auto& [name, key] : kNames) {
     const std::optional<std::string> text = config.SpecialText(name);
-    std::optional<int64_t> id = text ? pieces.Find(*text) : std::nullopt;
+    std::optional<int64_t> id;
+    if (text) id = pieces.Find(*text);
     const std::vector<int64_t> ids = config.SpecialIds(name);
     // Padding and the like may name rows that the vocabulary does not have.
     if (!id && !ids.empty() && ids[0] < pieces.size()) id = ids[0];

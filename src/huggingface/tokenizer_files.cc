@@ -52,7 +52,7 @@ Json Template(const std::optional<int64_t>& bos,
     if (!id) return;
     single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
     tokens[name] = {{"id", name},
-                    {"ids", Json::array({*id})},
+                    {"ids", Json::array({static_cast<uint64_t>(*id)})},
                     {"tokens", Json::array({name})}};
   };
   add("bos", bos);

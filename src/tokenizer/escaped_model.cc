@@ -1,5 +1,7 @@
 #include "tokenizer/escaped_model.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <optional>
 
 #include "tokenizer/spaces.h"
@@ -16,8 +18,10 @@ EscapedModel::EscapedModel(const formats::Metadata& metadata,
                            const Vocabulary& vocabulary,
                            const Normalizer& normalizer)
     : vocabulary_(vocabulary), normalizer_(normalizer) {
-  for (int byte = 0; byte < 256 && !vocabulary.unknown(); ++byte) {
+  for (int byte = 0; byte < 256; ++byte) {
     if (vocabulary.byte_token(static_cast<unsigned char>(byte))) continue;
+    has_bytes_ = false;
+    if (vocabulary.unknown()) continue;
     throw metadata.Error("tokenizer.ggml.tokens",
                          "there is no unknown token and no token for byte " +
                              std::to_string(byte) +
@@ -39,6 +43,16 @@ void EscapedModel::AppendWithoutPiece(std::string_view character,
     }
     tokens->push_back(*token);
   }
+}
+
+void EscapedModel::FuseUnknown(size_t begin, std::vector<Token>* tokens) const {
+  if (has_bytes_) return;
+  const auto first = tokens->begin() + static_cast<std::ptrdiff_t>(begin);
+  tokens->erase(std::unique(first, tokens->end(),
+                            [&](Token a, Token b) {
+                              return a == b && a == vocabulary_.unknown();
+                            }),
+                tokens->end());
 }
 
 std::string EscapedModel::Bytes(Token token, bool at_start) const {

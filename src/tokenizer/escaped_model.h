@@ -31,8 +31,15 @@ class EscapedModel : public TokenModel {
   void AppendWithoutPiece(std::string_view character,
                           std::vector<Token>* tokens) const;
 
+  // Makes one unknown token of each run of them from `begin` on, as
+  // SentencePiece does, if the vocabulary has no tokens for bytes.
+  void FuseUnknown(size_t begin, std::vector<Token>* tokens) const;
+
   const Vocabulary& vocabulary_;
   const Normalizer normalizer_;
+
+ private:
+  bool has_bytes_ = true;
 };
 
 // The scores of a SentencePiece vocabulary; empty if the file has no scores.

@@ -85,6 +85,7 @@ void SentencePieceBpe::Encode(std::string_view text,
   const std::string_view all = escaped;
   Scratch scratch;
   WordCache cache(all.size());
+  const size_t first = tokens->size();
   for (size_t begin = 0; begin < all.size();) {
     const size_t end = words_.End(all, begin);
     const std::string_view word = all.substr(begin, end - begin);
@@ -94,6 +95,7 @@ void SentencePieceBpe::Encode(std::string_view text,
     EncodeCut(word, scratch, tokens);
     cache.Add(word, std::span(*tokens).subspan(before));
   }
+  FuseUnknown(first, tokens);
 }
 
 void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,

@@ -110,8 +110,7 @@ void NormalizeForBert(const BertOptions& options, std::string* text) {
     at += c.bytes;
     const char32_t p = c.code_point;
     if (options.clean) {
-      const bool line = p == '\t' || p == '\n' || p == '\r';
-      if (p == 0 || p == 0xfffd || (!line && IsControlOrFormat(p))) continue;
+      if (IsBertControl(p)) continue;
       if (IsRustSpace(p)) {
         out += ' ';
         continue;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -12,6 +13,16 @@
 
 namespace ropewalk::tokenizer {
 namespace {
+
+#include "tokenizer/tokenizers_classes.inc"
+
+template <size_t N>
+bool IsIn(const char32_t (&runs)[N][2], char32_t c) {
+  const auto* run = std::upper_bound(
+      std::begin(runs), std::end(runs), c,
+      [](char32_t p, const char32_t(&next)[2]) { return p < next[0]; });
+  return run != std::begin(runs) && c <= (*(run - 1))[1];
+}
 
 // utf8proc sorts marks by exchanging neighbours. Longer runs are sorted before,
 // which canonical equivalence allows.
@@ -138,8 +149,7 @@ std::string ToLowercase(std::string_view text) {
 
 std::string WithoutAccents(std::string_view text, bool all_marks) {
   const auto is_gone = [&](char32_t c) {
-    return c >= 0x80 && (all_marks ? (ClassesOf(c) & kM) != 0
-                                   : Category(c) == UTF8PROC_CATEGORY_MN);
+    return c >= 0x80 && (all_marks ? IsIn(kMarks, c) : IsIn(kAccents, c));
   };
   return EachCharacter(
       text, [&](char32_t c, std::string_view bytes, std::string* out) {
@@ -180,18 +190,8 @@ bool IsRustSpace(char32_t c) {
          c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-bool IsControlOrFormat(char32_t c) {
-  const int category = Category(c);
-  return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
-         category == UTF8PROC_CATEGORY_CO;
-}
+bool IsBertControl(char32_t c) { return IsIn(kControls, c); }
 
-bool IsBertPunctuation(char32_t c) {
-  if (c < 0x80) {
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') ||
-           (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
-  }
-  return (ClassesOf(c) & kP) != 0;
-}
+bool IsBertPunctuation(char32_t c) { return IsIn(kPunctuation, c); }
 
 }  // namespace ropewalk::tokenizer

@@ -21,7 +21,8 @@ std::string ToForm(std::string_view text, UnicodeForm form);
 // U+0130 becomes two characters.
 std::string ToLowercase(std::string_view text);
 
-// Without the characters of category Mn, or with `all_marks` of Mc and Me too.
+// Without the characters of category Mn, or with `all_marks` of Mc and Me too,
+// as far as `tokenizers` knows them.
 std::string WithoutAccents(std::string_view text, bool all_marks);
 
 // The end of the extended grapheme cluster at text[at].
@@ -32,9 +33,9 @@ size_t ClusterEnd(std::string_view text, size_t at);
 bool IsRustWord(char32_t c);
 // char::is_whitespace of Rust.
 bool IsRustSpace(char32_t c);
-// Category C*, without the code points that no version has assigned.
-bool IsControlOrFormat(char32_t c);
-// Category P*, or a sign of ASCII.
+// What `tokenizers` takes for a control character in its BertNormalizer, and
+// for punctuation: its tables are those of Unicode 8.
+bool IsBertControl(char32_t c);
 bool IsBertPunctuation(char32_t c);
 
 // Appends a character in UTF-8.

@@ -43,10 +43,6 @@ Unigram::Unigram(const formats::Metadata& metadata,
     words_.AddPiece(vocabulary.piece(token));
   }
   unknown_score_ = worst - kUnknownPenalty;  // unused if there are no pieces
-  for (int byte = 0; byte < 256; ++byte) {
-    has_bytes_ =
-        has_bytes_ && vocabulary.byte_token(static_cast<unsigned char>(byte));
-  }
 }
 
 void Unigram::Encode(std::string_view text, std::vector<Token>* tokens) const {
@@ -60,13 +56,7 @@ void Unigram::Encode(std::string_view text, std::vector<Token>* tokens) const {
     EncodeWord(all.substr(begin, end - begin), &best, tokens);
     begin = end;
   }
-  if (has_bytes_) return;
-  const auto first = tokens->begin() + static_cast<std::ptrdiff_t>(before);
-  tokens->erase(std::unique(first, tokens->end(),
-                            [&](Token a, Token b) {
-                              return a == b && a == vocabulary_.unknown();
-                            }),
-                tokens->end());
+  FuseUnknown(before, tokens);
 }
 
 void Unigram::EncodeWord(std::string_view word, std::vector<Best>* best,

@@ -42,7 +42,6 @@ class Unigram : public EscapedModel {
   std::vector<float> scores_;
   PrefixTree pieces_;
   double unknown_score_ = 0;
-  bool has_bytes_ = true;
   EscapedWords words_;
 };
 
