@@ -50,7 +50,7 @@ NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
 .NOTPARALLEL:
 .PHONY: help runtime lab build demo test test-quick test-isas bench format \
   format-check lint asan tsan neon fuzz deps-runtime deps-test deps-bench \
-  deps-demo deps-lab deps-dev deps-neon deps-fuzz install clean
+  deps-demo deps-lab deps-dev deps-neon deps-fuzz install package clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
@@ -72,6 +72,7 @@ help:
 	@echo 'make format         clang-format everything; format-check only looks'
 	@echo 'make install        program, library, headers and models, stripped, to'
 	@echo '                    PREFIX=$(PREFIX) (DESTDIR= is honoured)'
+	@echo 'make package        a .deb and an archive of the same in $(BUILD)/'
 	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon,'
@@ -272,8 +273,16 @@ deps-neon:
 
 # The program and the library; of the lab what `make lab` has built.
 install: runtime
-	cmake --build $(BUILD) --target ropewalk_shared ropewalk_static -j $(JOBS)
+	cmake --build $(BUILD) --target ropewalk_shared ropewalk_static written \
+	  -j $(JOBS)
 	cmake --install $(BUILD) --prefix '$(PREFIX)' --strip
+
+# $(BUILD)/ropewalk_VERSION_ARCH.deb and ropewalk-VERSION-Linux.tar.gz, which
+# can be unpacked anywhere.
+package: runtime
+	cmake --build $(BUILD) --target ropewalk_shared ropewalk_static written \
+	  -j $(JOBS)
+	cd $(BUILD) && cpack
 
 clean:
 	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ)

@@ -36,13 +36,19 @@ class WrongCallTest : public ProgramTest {
 };
 
 TEST_F(WrongCallTest, CommandsAndOptionsMustExist) {
-  ExpectWrong({}, "subcommand is required");
+  const ProgramResult bare = Run({});
+  EXPECT_TRUE(Worked(bare));
+  EXPECT_TRUE(Contains(bare.out, "ropewalk measure -m model.gguf"));
   ExpectWrong({"frob"}, "'frob' is not known");
   ExpectWrong({"--frob"}, "'--frob' is not known");
   ExpectWrong({"run", "--frob"}, "'--frob' is not known");
   ExpectWrong({"run", "-m", "MODEL", "-p", "x", "--frob"}, "--frob");
   ExpectWrong({"run", "-m", "MODEL", "-p", "x", "y"}, "y");
-  ExpectWrong({"measure", "-m", "MODEL", "--ids", "IDS", "--jsn", "x"}, "jsn");
+  ExpectWrong({"measure", "-m", "MODEL", "--ids", "IDS", "--jsn", "x"},
+              "'--jsn' is not known here; did you mean --json?");
+  ExpectWrong({"measrue"}, "did you mean measure?");
+  ExpectWrong({"run", "-m", "MODEL", "-p", "x", "--position", "rerop"},
+              "did you mean rerope?");
 }
 
 TEST_F(WrongCallTest, MissingArgumentsAreNamed) {

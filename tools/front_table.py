@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Puts what the front page shows into README.md, between its markers: the table of
-studies/long/table.md, and the part of studies/real/README.md that is marked `front`.
+"""Puts what other pages show between their markers: into docs/results.md the table of
+studies/long/table.md, and into README.md the part of studies/real/README.md that is
+marked `front`.
 
 Run it after new rows of either (ropewalk reproduce long --report --out studies,
 ropewalk reproduce real --report --out studies); a test fails where they differ.
@@ -38,12 +39,12 @@ def front_of_real() -> str:
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    page = readme.read_text()
-    for mark, text in (("studies/long", side_by_side()), ("studies/real", front_of_real())):
-        before, _, after = between(page, mark)
-        page = before + text + after
-    readme.write_text(page)
+    for name, mark, text in (
+        ("docs/results.md", "studies/long", side_by_side()),
+        ("README.md", "studies/real", front_of_real()),
+    ):
+        before, _, after = between((ROOT / name).read_text(), mark)
+        (ROOT / name).write_text(before + text + after)
 
 
 if __name__ == "__main__":

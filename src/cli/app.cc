@@ -4,48 +4,71 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
+#include "cli/llama_cpp_options.h"
 #include "engine/machine.h"
 #include "program/ends.h"
 
 namespace ropewalk::cli {
 namespace {
 
-// llama.cpp spells these with one dash, which a parser takes for -g -a -n.
-std::vector<std::string> Rewrite(int argc, const char* const* argv) {
-  std::vector<std::string> arguments;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "-gan") {
-      arguments.emplace_back("--grp-attn-n");
-    } else if (argument == "-gaw") {
-      arguments.emplace_back("--grp-attn-w");
-    } else {
-      arguments.push_back(argument);
+// The names of the command's options, "--position" and "-p" alike.
+std::vector<std::string> OptionNames(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
     }
   }
-  return arguments;
+  return names;
+}
+
+// What a word that is not known was probably meant to be.
+std::string Meant(const CLI::App& app, const CLI::App* command,
+                  const std::string& word) {
+  if (word.starts_with('-')) {
+    return DidYouMean(word.substr(0, word.find('=')),
+                      OptionNames(command == nullptr ? app : *command));
+  }
+  if (command != nullptr) return "";
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands({})) {
+    names.push_back(sub->get_name());
+  }
+  return DidYouMean(word, names);
 }
 
 // What is wrong with the command line. The parser looks for what is missing
 // before it minds what is too much, which hides a misspelt name.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
-  std::string command = "ropewalk";
+  std::string name = "ropewalk";
   std::vector<std::string> unknown = app.remaining();
+  const CLI::App* command = nullptr;
   for (const CLI::App* sub : app.get_subcommands()) {
-    command += " " + sub->get_name();
+    name += " " + sub->get_name();
     unknown = sub->remaining();
+    command = sub;
   }
   std::string what = error.what();
-  if (error.get_exit_code() ==
-          static_cast<int>(CLI::ExitCodes::RequiredError) &&
-      !unknown.empty()) {
-    what = "'" + unknown.front() + "' is not known here";
+  const int code = error.get_exit_code();
+  const bool too_much = code == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  const bool hidden = code == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if ((too_much || hidden) && !unknown.empty()) {
+    // The value of a misspelt option is among them; its name tells more.
+    const auto option =
+        std::find_if(unknown.begin(), unknown.end(),
+                     [](const auto& word) { return word.starts_with('-'); });
+    const std::string& word =
+        option == unknown.end() ? unknown.front() : *option;
+    what = "'" + word + "' is not known here" + Meant(app, command, word);
   }
-  return what + " (see " + command + " --help)";
+  return what + " (see " + name + " --help)";
 }
 
 // All commands; throws what went wrong in one of them.
@@ -74,11 +97,19 @@ int ParseAndWork(int argc, const char* const* argv) {
   AddPositions(app);
   AddDemo(app);
   AddLab(app);
+  AddCompletion(app);
   for (CLI::App* command : app.get_subcommands({})) {
     command->get_formatter()->column_width(28);
   }
 
-  std::vector<std::string> arguments = Rewrite(argc, argv);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stdout);
+    return 0;
+  }
+  std::vector<std::string> arguments =
+      FromLlamaCpp({argv + 1, argv + argc}, [](const std::string& note) {
+        std::fprintf(stderr, "ropewalk: %s\n", note.c_str());
+      });
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
     engine::ChooseInstructionSet();

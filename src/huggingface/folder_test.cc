@@ -111,6 +111,22 @@ void ExpectKeysOf(const GgufFile& want, const GgufFile& got) {
   }
 }
 
+// The fixtures have a placeholder, of which no tokenizer.json can be made. The
+// result borrows `file`.
+GgufFile WithoutVocabulary(const GgufFile& file) {
+  formats::GgufContents contents;
+  contents.path = file.path();
+  contents.file_bytes = file.file_bytes();
+  contents.metadata = file.metadata();
+  for (const auto& entry : file.metadata().entries()) {
+    if (entry.key.starts_with("tokenizer.")) {
+      contents.metadata.Remove(entry.key);
+    }
+  }
+  contents.tensors = file.tensors();
+  return GgufFile(std::move(contents));
+}
+
 // Calls test(folder, its GGUF) for every fixture that has one.
 template <typename Test>
 void ForFixtures(const std::string& readme, const Test& test) {
@@ -146,7 +162,8 @@ TEST(FolderTest, AWrittenFolderReadsAsTheFile) {
   ForFixtures(readme, [&](const fs::path& folder, const GgufFile& file) {
     const fs::path to = NewFolder("written");
     try {
-      WriteFolder(file, to.string(), DType::kF32, [](int64_t) {});
+      WriteFolder(WithoutVocabulary(file), to.string(), DType::kF32,
+                  [](int64_t) {});
     } catch (const FormatError& error) {
       refused.insert(folder.filename().string());
       EXPECT_NE(std::string(error.what()).find("not written"),

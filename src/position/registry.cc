@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "base/text.h"
 #include "position/definition.h"
 
@@ -22,15 +24,16 @@ const std::vector<const Definition*>& AllDefinitions() {
 }
 
 const Definition& DefinitionOf(std::string_view name) {
-  std::string names;
+  std::string list;
+  std::vector<std::string> names = {"auto"};
   for (const Definition* definition : AllDefinitions()) {
     if (definition->name == name) return *definition;
-    names +=
-        std::string(names.empty() ? "" : ", ") + std::string(definition->name);
+    names.emplace_back(definition->name);
+    list += names.back() + ", ";
   }
   throw std::invalid_argument("position scheme '" + Printable(name, 40) +
-                              "' is unknown; known: " + names +
-                              ", auto, @FILE.toml");
+                              "' is unknown" + DidYouMean(name, names) +
+                              "; known: " + list + "auto, @FILE.toml");
 }
 
 Scheme TrainingForm(Scheme scheme, int64_t length) {

@@ -252,16 +252,17 @@ TEST(StudyTest, OptimizersHaveTheSeedsOfTheirBestRate) {
   }
 }
 
-// The README's front table is that of `long`.
-TEST(StudyTest, ReadmeShowsTheTableOfLong) {
+// The table of docs/results.md is that of `long`.
+TEST(StudyTest, ResultsShowTheTableOfLong) {
   const std::string csv = (Root() / "studies/long/measured.csv").string();
   if (!fs::exists(csv)) GTEST_SKIP() << "no rows of long in the repository";
   const Measurements measured(csv, {.scale = "small"});
   const Study& study = *FindStudies({"long"}).front();
   const std::string table = ToMarkdown(
       study.Tables(ReadSetting(Scale::kSmall), measured).front().table);
-  EXPECT_NE(formats::ReadTextFile((Root() / "README.md").string()).find(table),
-            std::string::npos)
+  EXPECT_NE(
+      formats::ReadTextFile((Root() / "docs/results.md").string()).find(table),
+      std::string::npos)
       << table;
 }
 
