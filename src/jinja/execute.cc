@@ -208,21 +208,22 @@ void Rendering::BindParameters(const MacroSyntax& macro, const ScopePtr& scope,
                   std::to_string(count) + " arguments");
   }
   std::vector<std::pair<std::string, Value>> named = arguments.named;
-  const auto take = [&](const std::string& name) -> std::optional<Value> {
+  // Sets a variable to the argument of its name, if there is one.
+  const auto take = [&](const std::string& name) {
     const auto at = std::find_if(
         named.begin(), named.end(),
         [&](const auto& argument) { return argument.first == name; });
-    if (at == named.end()) return std::nullopt;
-    Value value = std::move(at->second);
+    if (at == named.end()) return false;
+    scope->Set(name, at->second);
     named.erase(at);
-    return value;
+    return true;
   };
   for (size_t i = 0; i < count; ++i) {
     const std::string& name = macro.parameters[i];
     if (i < given) {
       scope->Set(name, arguments.positional[i]);
-    } else if (auto value = take(name)) {
-      scope->Set(name, *std::move(value));
+    } else if (take(name)) {
+      continue;
     } else if (i + macro.defaults.size() >= count) {
       const auto& otherwise =
           macro.defaults[i + macro.defaults.size() - count];
@@ -233,9 +234,8 @@ void Rendering::BindParameters(const MacroSyntax& macro, const ScopePtr& scope,
     }
   }
   if (macro.uses_caller) {
-    auto caller = take("caller");
-    scope->Set("caller", caller ? *std::move(caller)
-                                : Value::Missing("there is no caller"));
+    scope->Set("caller", Value::Missing("there is no caller"));
+    take("caller");
   }
   if (macro.uses_more_positional) {
     scope->Set("varargs",

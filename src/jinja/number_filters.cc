@@ -16,8 +16,6 @@
 namespace ropewalk::jinja {
 namespace {
 
-bool IsAsciiDigit(char c) { return c >= '0' && c <= '9'; }
-
 // Without white space around it and without the underscores between digits; or
 // nothing if they stand elsewhere.
 std::optional<std::string> Digits(const Text& text) {

@@ -145,7 +145,7 @@ std::string FormatFloat(double value) {
   // The shortest digits that read back as the value; Python goes over to
   // exponents below 1e-4 and from 1e16 on.
   if (exponent < -4 || exponent >= 16) {
-    char tail[8];
+    char tail[16];
     std::snprintf(tail, sizeof(tail), "e%c%02d", exponent < 0 ? '-' : '+',
                   std::abs(exponent));
     return std::string(text.substr(0, e)) + tail;

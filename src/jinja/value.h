@@ -87,7 +87,8 @@ class Value {
   static Value Of(std::string_view text) { return Of(Text(text, false)); }
   static Value Of(const char* text) { return Of(std::string_view(text)); }
   static Value Missing(std::string what) {
-    return Value(std::make_shared<const Undefined>(std::move(what)));
+    return Value(std::make_shared<const Undefined>(
+        Undefined{std::move(what)}));
   }
   // Throw Failure beyond kMostNesting.
   static Value OfList(std::vector<Value> items,
