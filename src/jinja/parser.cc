@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMostBlocks = 100;  // nested
 
-using Names = std::initializer_list<std::string_view>;
+using TagNames = std::initializer_list<std::string_view>;
 
 class Parser {
  public:
@@ -30,7 +30,7 @@ class Parser {
 
  private:
   // Statements up to one of the tags `ends`, whose name is then next.
-  Body ParseUntil(Names ends) {
+  Body ParseUntil(TagNames ends) {
     Body body;
     while (!tokens_.Is(TokenKind::kEnd)) {
       if (tokens_.Is(TokenKind::kData)) {
@@ -53,14 +53,14 @@ class Parser {
     return body;
   }
 
-  bool IsOneOf(Names names) const {
+  bool IsOneOf(TagNames names) const {
     return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
       return tokens_.IsName(name);
     });
   }
 
   // The body of a block tag whose expressions were read, up to `ends`.
-  Body ParseBody(Names ends) {
+  Body ParseBody(TagNames ends) {
     tokens_.SkipOperator(":");
     tokens_.Expect(TokenKind::kBlockEnd, "'%}'");
     if (++blocks_ > kMostBlocks) {
@@ -150,6 +150,9 @@ class Parser {
   Statement ParseFor() {
     Statement made = New(StatementKind::kFor);
     made.target = ParseTarget(false, "in");
+    if (Names(made.target, "loop")) {
+      tokens_.Fail("'loop' cannot be what a loop assigns to");
+    }
     tokens_.ExpectName("in");
     made.value = expressions_.ParseTuple(false, "recursive");
     const size_t known = expressions_.unknown().size();
@@ -177,6 +180,13 @@ class Parser {
     made.value = expressions_.ParseFilters(nullptr);
     made.body = ParseApartBody("endset", true);
     return made;
+  }
+
+  static bool Names(const Target& target, std::string_view name) {
+    return target.name == name ||
+           std::any_of(
+               target.parts.begin(), target.parts.end(),
+               [&](const Target& part) { return Names(part, name); });
   }
 
   Target ParseTarget(bool with_members, std::string_view end) {

@@ -57,7 +57,9 @@ class Printer {
     rendering_.Spend(1);
     if (value.IsText()) {
       from_input_ = from_input_ || value.AsText().HasInput();
-      Put(Quoted(value.AsText().bytes()));
+      const bool markup = value.AsText().is_markup();
+      Put(markup ? "Markup(" + Quoted(value.AsText().bytes()) + ")"
+                 : Quoted(value.AsText().bytes()));
     } else if (value.IsDict()) {
       ReprDict(value.AsDict());
     } else if (value.IsList()) {

@@ -29,8 +29,8 @@ using Variables = std::vector<std::pair<std::string, Value>>;
 // What a run may use up; more is a TemplateError. The defaults leave room for
 // conversations of millions of tokens and end within seconds.
 struct Limits {
-  int64_t steps = 20'000'000;
-  int64_t bytes = int64_t{1} << 30;  // of all texts and lists made on the way
+  int64_t steps = 5'000'000;
+  int64_t bytes = int64_t{1} << 29;  // of all texts and lists made on the way
   int64_t output_bytes = int64_t{1} << 28;
   int depth = 1000;  // of expressions, blocks and calls inside one another
 };

@@ -85,7 +85,7 @@ numbers | join, numbers | join(", "), people | join("|", attribute="name"), word
 numbers | reverse | list, word | reverse, numbers | list | reverse | first
 ["a", "A", "b", "a"] | unique | list, ["a", "A"] | unique(true) | list, people | unique(attribute="age") | map(attribute="name") | list
 numbers | batch(3) | list, numbers | batch(3, "-") | list, numbers | slice(3) | list, numbers | slice(3, 0) | list
-numbers | map("string") | join("+"), words | map("upper") | list, people | map(attribute="job.title", default="none") | list, people | map(attribute="age") | sum
+numbers | map("string") | join("+"), words | map("upper") | list, people | map(attribute="job", default="none") | list, people | map(attribute="age") | sum
 numbers | select("odd") | list, numbers | select(">", 2) | list, numbers | reject("even") | list, [0, 1, "", "a"] | select | list, [0, 1] | reject | list
 people | selectattr("age", "equalto", 20) | map(attribute="name") | list, people | selectattr("job") | list | length, people | rejectattr("job", "defined") | list | length, people | selectattr("name", "in", ["Ada"]) | list
 person | dictsort, {"b": 1, "A": 2, "a": 0} | dictsort, {"b": 1, "A": 2} | dictsort(true), {"b": 1, "a": 2} | dictsort(by="value"), {"b": 1, "a": 2} | dictsort(reverse=true)
@@ -109,7 +109,7 @@ not 1 is odd, 1 is not odd, 1 is odd and 2 is even, (1 is odd) == true
 strftime_now("%d %b %Y"), strftime_now("%Y-%m-%d %H:%M:%S %A %B %j %p"), strftime_now("")
 word.upper().lower().split(" ")[0][1:] | upper
 numbers | map("upper") | list
-"a" | attr("upper"), person | attr("name") is defined
+("a" | attr("upper"))(), person | attr("name") is defined
 "\u00df".upper() ~ "\ufb01".upper() ~ "\u0130".lower() ~ "\u1e9e".lower()
 [1, 2, 3][1:][0], (1, 2, 3)[::2], "abc"[1:][0]
 [[1, 2], [3, 4]] | map("first") | list, [[2, 1]] | map("sort") | list, [[1], []] | map("length") | sum
