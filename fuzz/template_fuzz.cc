@@ -16,16 +16,12 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kMarks[] = {"<|im_start|>",
-                                       "<|im_end|>",
-                                       "<|start_header_id|>",
-                                       "<|end_header_id|>",
-                                       "<|eot_id|>",
-                                       "<start_of_turn>",
-                                       "<end_of_turn>",
-                                       "<|user|>",
-                                       "<|assistant|>",
-                                       "<|end|>"};
+constexpr std::string_view kMarks[] = {
+    "<|im_start|>",        "<|im_end|>",
+    "<|start_header_id|>", "<|end_header_id|>",
+    "<|eot_id|>",          "<start_of_turn>",
+    "<end_of_turn>",       "<|user|>",
+    "<|assistant|>",       "<|end|>"};
 
 // A vocabulary of bytes with the marks of several forms; `type` as in a file: 3
 // control, 4 user-defined.

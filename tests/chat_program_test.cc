@@ -39,9 +39,8 @@ class ChatProgramTest : public ProgramTest {
 };
 
 TEST_F(ChatProgramTest, KeepsAHistoryOfQuestionsAndAnswers) {
-  const ProgramResult result =
-      Talk("Hi\nWhy?\n/save " + Path("talk.json") + "\n",
-           {"--system", "Be kind"});
+  const ProgramResult result = Talk(
+      "Hi\nWhy?\n/save " + Path("talk.json") + "\n", {"--system", "Be kind"});
   EXPECT_TRUE(Worked(result));
   const Json messages = Messages("talk.json");
   ASSERT_EQ(messages.size(), 5u);
@@ -71,8 +70,7 @@ TEST_F(ChatProgramTest, ReadsOnlyWhatIsNew) {
   EXPECT_TRUE(Contains(lines[2], " 0 known")) << lines[2];
   // Of the second question the first is known, of the third all but a token.
   EXPECT_FALSE(Contains(lines[3], " 0 known")) << lines[3];
-  EXPECT_TRUE(Contains(lines[4], "[cut off by -n; 1 tokens read"))
-      << lines[4];
+  EXPECT_TRUE(Contains(lines[4], "[cut off by -n; 1 tokens read")) << lines[4];
 }
 
 TEST_F(ChatProgramTest, CommandsChangeTheConversation) {
@@ -119,12 +117,11 @@ TEST_F(ChatProgramTest, ASessionIsTakenUpWithItsKeysAndValues) {
 
 TEST_F(ChatProgramTest, GoesOnPastTheTrainedLength) {
   // The model is trained to 64.
-  const std::string lines = std::string(40, 'a') + "\n" +
-                            std::string(40, 'b') + "\n" +
-                            std::string(40, 'c') + "\n";
+  const std::string lines = std::string(40, 'a') + "\n" + std::string(40, 'b') +
+                            "\n" + std::string(40, 'c') + "\n";
   const auto talk = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> call = {"chat", "-m", model_, "--temp", "0",
-                                     "-n",   "4"};
+    std::vector<std::string> call = {"chat", "-m", model_, "--temp",
+                                     "0",    "-n", "4"};
     call.insert(call.end(), more.begin(), more.end());
     ProgramOptions options;
     options.stdin_fd =
@@ -135,8 +132,9 @@ TEST_F(ChatProgramTest, GoesOnPastTheTrainedLength) {
   };
   const ProgramResult grown = talk({});
   EXPECT_TRUE(Worked(grown));
-  EXPECT_TRUE(Contains(grown.err, "of the trained length 64; rope; beyond: "
-                                  "rerope"))
+  EXPECT_TRUE(Contains(grown.err,
+                       "of the trained length 64; rope; beyond: "
+                       "rerope"))
       << grown.err;
   EXPECT_TRUE(Contains(Lines(grown.err).back(), "rerope")) << grown.err;
   EXPECT_TRUE(Contains(grown.err, "% of the trained length 64; rerope"))
@@ -166,11 +164,11 @@ TEST_F(ChatProgramTest, WrongCallsAreRefused) {
   const std::string base = Tiny({}, "base.gguf");
   EXPECT_TRUE(RefusedAtOnce(RunProgram({"chat", "-m", base}), 1,
                             "tokenizer.chat_template"));
-  EXPECT_TRUE(RefusedAtOnce(RunProgram({"chat", "-m", model_, "--set", "x"}),
-                            2, "--set must be NAME=VALUE"));
+  EXPECT_TRUE(RefusedAtOnce(RunProgram({"chat", "-m", model_, "--set", "x"}), 2,
+                            "--set must be NAME=VALUE"));
   EXPECT_TRUE(Refused(
-      RunProgram({"chat", "-m", model_, "--session", Write("a.json", "{}")}),
-      1, "is no conversation"));
+      RunProgram({"chat", "-m", model_, "--session", Write("a.json", "{}")}), 1,
+      "is no conversation"));
 }
 
 }  // namespace

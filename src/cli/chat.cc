@@ -1,5 +1,7 @@
 // ropewalk chat: a conversation with an instruct model.
 
+#include "engine/chat.h"
+
 #include <unistd.h>
 
 #include <iostream>
@@ -13,7 +15,6 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/sampling_options.h"
-#include "engine/chat.h"
 #include "formats/json_file.h"
 #include "program/numbers.h"
 
@@ -92,8 +93,7 @@ void ChatCommand(ChatJob& job) {
 }  // namespace
 
 void AddChat(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("chat", "talk with an instruct model");
+  CLI::App* command = app.add_subcommand("chat", "talk with an instruct model");
   auto job = std::make_shared<ChatJob>();
   job->model.Add(*command);
   job->position.Add(*command, false);

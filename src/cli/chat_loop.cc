@@ -20,10 +20,13 @@ namespace ropewalk::cli {
 namespace {
 
 constexpr const char* kHelp =
-    "A line is a question. One that ends with a backslash goes on in the next;\n"
-    "lines between two lines \"\"\" are one question. // begins a question with "
+    "A line is a question. One that ends with a backslash goes on in the "
+    "next;\n"
+    "lines between two lines \"\"\" are one question. // begins a question "
+    "with "
     "/.\n"
-    "Ctrl-C stops an answer; at the prompt it ends the program, as /quit does.\n"
+    "Ctrl-C stops an answer; at the prompt it ends the program, as /quit "
+    "does.\n"
     "  /regenerate, /r   answer the last question anew\n"
     "  /edit TEXT        ask the last question in other words\n"
     "  /undo             take the last question and its answer back\n"
@@ -193,8 +196,7 @@ void ChatLoop::Answer() {
   const engine::ChatAnswer answer = chat_.Answer(
       {.on_read =
            [&](int64_t tokens) {
-             progress =
-                 std::make_unique<Progress>("reading", tokens, "tokens");
+             progress = std::make_unique<Progress>("reading", tokens, "tokens");
            },
        .on_prompt =
            [&](int64_t read) {

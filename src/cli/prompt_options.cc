@@ -50,8 +50,7 @@ Prompts PromptOptions::Encode(const PromptTexts& texts,
   std::optional<engine::ChatTemplate> form;
   std::optional<std::string> given;
   if (chat) {
-    form =
-        engine::ChatTemplate::FromMetadata(engine.model().file().metadata());
+    form = engine::ChatTemplate::FromMetadata(engine.model().file().metadata());
     if (system_option->count() > 0) {
       given = text.escape ? Unescape(system, "--system") : system;
     }

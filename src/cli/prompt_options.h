@@ -48,8 +48,8 @@ struct PromptOptions {
   // other or a file without text.
   PromptTexts Read() const;
 
-  // Throws FormatError for a model without a chat template that can be read, and
-  // std::invalid_argument for what the template refuses.
+  // Throws FormatError for a model without a chat template that can be read,
+  // and std::invalid_argument for what the template refuses.
   Prompts Encode(const PromptTexts& texts, engine::Engine& engine) const;
 };
 

@@ -29,10 +29,10 @@ void RequireMessage(const formats::Json& message, size_t index) {
   Require(message.contains("role") && message["role"].is_string(),
           name + " has no role");
   const auto content = message.find("content");
-  Require(content != message.end() &&
-              (content->is_string() || content->is_array() ||
-               content->is_null()),
-          name + " has no content");
+  Require(
+      content != message.end() &&
+          (content->is_string() || content->is_array() || content->is_null()),
+      name + " has no content");
 }
 
 }  // namespace
@@ -40,8 +40,7 @@ void RequireMessage(const formats::Json& message, size_t index) {
 Chat::Chat(std::shared_ptr<Engine> engine, const ChatOptions& options)
     : engine_(std::move(engine)),
       options_(options),
-      template_(ChatTemplate::FromMetadata(
-          engine_->model().file().metadata())),
+      template_(ChatTemplate::FromMetadata(engine_->model().file().metadata())),
       session_(Open(options.length)) {
   Require(options.answer_tokens >= 1,
           "an answer has at least 1 token, got " +
@@ -195,9 +194,8 @@ void Chat::TakeOut(const std::vector<Token>& before,
 void Chat::Grow(int64_t needed) {
   int64_t length = session_.length();
   while (length < needed) length *= kGrowth;
-  const ResolvedScheme scheme =
-      engine_->Resolve(position::ParseScheme(options_.position), length,
-                       options_.allow_failing);
+  const ResolvedScheme scheme = engine_->Resolve(
+      position::ParseScheme(options_.position), length, options_.allow_failing);
   if (session_.sequence().WhyNotChangeStack(
           model::Sequence::StackOf(*scheme.attention))) {
     session_ = Open(length);
@@ -211,9 +209,8 @@ int64_t Chat::Reuse(const std::vector<Token>& tokens) {
   model::Sequence& sequence = session_.sequence();
   if (!options_.shift) return sequence.ReusePrefix(tokens);
   // Behind turns that were taken out nothing is exact, and that is accepted.
-  const int64_t known =
-      std::min(CommonPrefix(sequence.tokens(), tokens),
-               static_cast<int64_t>(tokens.size()) - 1);
+  const int64_t known = std::min(CommonPrefix(sequence.tokens(), tokens),
+                                 static_cast<int64_t>(tokens.size()) - 1);
   if (sequence.WhyNotTrim(known)) return sequence.ReusePrefix(tokens);
   sequence.Trim(known);
   return known;
@@ -266,7 +263,8 @@ int64_t Chat::LoadCache(const std::string& path) {
 std::string Chat::Beyond() const {
   if (options_.shift) return "the oldest turns go";
   if (options_.length > 0) return "nothing";
-  const int64_t length = std::max(session_.length(), trained_length() * kGrowth);
+  const int64_t length =
+      std::max(session_.length(), trained_length() * kGrowth);
   return engine_
       ->Resolve(position::ParseScheme(options_.position), length,
                 options_.allow_failing)

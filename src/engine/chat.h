@@ -85,8 +85,9 @@ class Chat {
   struct Callbacks {
     std::function<void(int64_t)> on_read = [](int64_t) {};
     std::function<bool(int64_t)> on_prompt = [](int64_t) { return true; };
-    std::function<bool(const std::string&)> on_text =
-        [](const std::string&) { return true; };
+    std::function<bool(const std::string&)> on_text = [](const std::string&) {
+      return true;
+    };
   };
   ChatAnswer Answer(const Callbacks& callbacks);
 
@@ -120,7 +121,8 @@ class Chat {
   ChatTemplate template_;
   Session session_;
   formats::Json messages_ = formats::Json::array();
-  size_t first_kept_ = 0;  // the first message behind the system text in context
+  size_t first_kept_ =
+      0;  // the first message behind the system text in context
   uint64_t answers_ = 0;
 };
 

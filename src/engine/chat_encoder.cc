@@ -107,8 +107,8 @@ void EncodeSegment(const tokenizer::Tokenizer& tokenizer, Segment& segment,
   for (const size_t cut : segment.cuts) {
     if (cut <= begin) continue;
     const std::vector<Token> part = EncodeText(
-        tokenizer,
-        std::string_view(segment.text).substr(begin, cut - begin), false);
+        tokenizer, std::string_view(segment.text).substr(begin, cut - begin),
+        false);
     tokens.insert(tokens.end(), part.begin(), part.end());
     begin = cut;
   }
@@ -123,8 +123,8 @@ size_t MarkBytes(std::string_view text, size_t at) {
   const std::string_view rest = text.substr(at, kLongestMark);
   const size_t end = rest.find(close);
   if (end == std::string_view::npos || end < 2) return 0;
-  const bool has_space = rest.substr(0, end).find_first_of(" \n\t") !=
-                         std::string_view::npos;
+  const bool has_space =
+      rest.substr(0, end).find_first_of(" \n\t") != std::string_view::npos;
   return has_space ? 0 : end + 1;
 }
 
@@ -140,10 +140,9 @@ std::vector<std::string> PlainMarks(const tokenizer::Tokenizer& tokenizer,
       if (bytes == 0) continue;
       const std::string mark = piece.text.substr(at, bytes);
       const std::vector<Token> tokens = EncodeText(tokenizer, mark, false);
-      const bool found =
-          std::any_of(tokens.begin(), tokens.end(), [&](Token token) {
-            return tokenizer.Piece(token) == mark;
-          });
+      const bool found = std::any_of(
+          tokens.begin(), tokens.end(),
+          [&](Token token) { return tokenizer.Piece(token) == mark; });
       if (found && std::find(marks.begin(), marks.end(), mark) == marks.end()) {
         marks.push_back(mark);
       }

@@ -12,8 +12,8 @@
 
 namespace ropewalk::engine {
 
-// The marks in `pieces` that the template wrote and the vocabulary finds even in
-// plain text, as user-defined pieces.
+// The marks in `pieces` that the template wrote and the vocabulary finds even
+// in plain text, as user-defined pieces.
 std::vector<std::string> PlainMarks(const tokenizer::Tokenizer& tokenizer,
                                     const std::vector<jinja::Piece>& pieces);
 

@@ -66,8 +66,7 @@ jinja::Template Parse(const formats::Metadata& metadata, std::string_view key,
 void AddToken(const formats::Metadata& metadata, const std::string& variable,
               std::string_view key, jinja::Variables& variables) {
   const auto id = metadata.FindInt(key);
-  const StringList* pieces =
-      metadata.FindStringList("tokenizer.ggml.tokens");
+  const StringList* pieces = metadata.FindStringList("tokenizer.ggml.tokens");
   if (!id || pieces == nullptr || *id < 0 ||
       *id >= static_cast<int64_t>(pieces->size())) {
     return;
@@ -131,15 +130,14 @@ std::vector<jinja::Piece> ChatTemplate::Run(
     const Conversation& conversation) const {
   const bool has_tools =
       conversation.tools.is_array() && !conversation.tools.empty();
-  const jinja::Template& used =
-      has_tools && with_tools_ ? *with_tools_ : main_;
+  const jinja::Template& used = has_tools && with_tools_ ? *with_tools_ : main_;
   try {
     jinja::Variables variables = tokens_;
-    variables.emplace_back("messages",
-                           jinja::FromJson(conversation.messages, true, IsRole));
     variables.emplace_back(
-        "tools", has_tools ? jinja::FromJson(conversation.tools, true)
-                           : jinja::Value());
+        "messages", jinja::FromJson(conversation.messages, true, IsRole));
+    variables.emplace_back(
+        "tools",
+        has_tools ? jinja::FromJson(conversation.tools, true) : jinja::Value());
     variables.emplace_back("documents", jinja::Value());
     variables.emplace_back("add_generation_prompt",
                            jinja::Value::Of(conversation.begins_answer));
@@ -198,12 +196,12 @@ std::vector<std::string> ChatTemplate::TurnMarks(
 std::vector<Token> ChatTemplate::Encode(
     const tokenizer::Tokenizer& tokenizer,
     const Conversation& conversation) const {
-  const std::vector<Token> body = EncodePieces(
-      tokenizer, Render(conversation), TurnMarks(tokenizer));
+  const std::vector<Token> body =
+      EncodePieces(tokenizer, Render(conversation), TurnMarks(tokenizer));
   const std::optional<Token> bos = tokenizer.bos();
-  const auto begin =
-      std::find_if(body.begin(), body.end(),
-                   [&](Token token) { return !bos || token != *bos; });
+  const auto begin = std::find_if(body.begin(), body.end(), [&](Token token) {
+    return !bos || token != *bos;
+  });
   std::vector<Token> tokens = tokenizer.Encode("", {.add_eos = false});
   // A template that writes the begin token does so whatever the file says.
   if (tokens.empty() && begin != body.begin()) tokens.push_back(*bos);

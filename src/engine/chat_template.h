@@ -28,7 +28,7 @@ struct Conversation {
   formats::Json tools;  // an array of functions as JSON schemas; null: none
   // More variables, such as {"enable_thinking": false}.
   formats::Json variables = formats::Json::object();
-  bool begins_answer = true;  // ends with the beginning of the answer
+  bool begins_answer = true;   // ends with the beginning of the answer
   std::optional<std::tm> now;  // nothing: the local time
 
   void Add(std::string_view role, std::string_view text);

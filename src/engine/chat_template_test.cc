@@ -87,9 +87,9 @@ TEST(ChatTemplateTest, RendersTheTemplatesOfRealFilesAsJinjaDoes) {
   for (const nlohmann::json& golden : goldens["forms"]) {
     if (!golden.contains("file")) continue;
     ROPEWALK_NEED_DATA(path, golden["file"].get<std::string>());
-    ExpectGolden(golden, goldens["user"],
-                 ChatTemplate::FromMetadata(
-                     formats::GgufFile(path).metadata()));
+    ExpectGolden(
+        golden, goldens["user"],
+        ChatTemplate::FromMetadata(formats::GgufFile(path).metadata()));
   }
 }
 
@@ -161,9 +161,9 @@ TEST(ChatTemplateTest, AMarkThatIsBuiltOfARoleIsAToken) {
   keys.SetStrings("tokenizer.ggml.tokens", pieces);
   Conversation odd;
   odd.Add("wizard", "Hi");
-  EXPECT_EQ(Count(form.Encode(tokenizer::Tokenizer::FromMetadata(keys), odd),
-                  kStart),
-            0);
+  EXPECT_EQ(
+      Count(form.Encode(tokenizer::Tokenizer::FromMetadata(keys), odd), kStart),
+      0);
 }
 
 TEST(ChatTemplateTest, TheBeginTokenOccursOnce) {
@@ -230,8 +230,8 @@ TEST(ChatTemplateTest, WhatATemplateRefusesIsTheCallersMistake) {
     }
     return std::string();
   };
-  EXPECT_NE(why("a\n{{ raise_exception('No!') }}", Ask("Hi")).find(
-                "line 2: the template refuses this: No!"),
+  EXPECT_NE(why("a\n{{ raise_exception('No!') }}", Ask("Hi"))
+                .find("line 2: the template refuses this: No!"),
             std::string::npos);
   EXPECT_NE(why("{{ messages[-1].content }}", Ask("Hi", "Be brief."))
                 .find("no place for a system text"),

@@ -17,8 +17,8 @@ std::shared_ptr<Engine> Model() {
   static const std::shared_ptr<Engine> engine = [] {
     const std::string path = testing::TempDir() + "ropewalk_chat_test.gguf";
     WriteTinyModel(path, {.change_keys = MakeChatMl});
-    auto made = std::make_shared<Engine>(
-        EngineOptions{.path = path, .threads = 1});
+    auto made =
+        std::make_shared<Engine>(EngineOptions{.path = path, .threads = 1});
     std::filesystem::remove(path);
     return made;
   }();
@@ -101,8 +101,8 @@ TEST(ChatTest, AFullContextLosesItsOldestTurnsAndNotTheSystemText) {
   }
   EXPECT_GT(dropped, 3);
   EXPECT_EQ(chat.messages().size(), 25u);  // all of them are kept
-  const auto text = Model()->tokenizer().Decode(
-      chat.session().sequence().tokens());
+  const auto text =
+      Model()->tokenizer().Decode(chat.session().sequence().tokens());
   EXPECT_NE(text.find("Be kind"), std::string::npos) << text;
 }
 

@@ -13,11 +13,9 @@ namespace {
 Value KeyOf(std::string_view name) {
   int64_t index = 0;
   const char* const end = name.data() + name.size();
-  const bool digits = !name.empty() && std::all_of(name.begin(), name.end(),
-                                                   [](char c) {
-                                                     return c >= '0' &&
-                                                            c <= '9';
-                                                   });
+  const bool digits =
+      !name.empty() && std::all_of(name.begin(), name.end(),
+                                   [](char c) { return c >= '0' && c <= '9'; });
   if (digits && std::from_chars(name.data(), end, index).ec == std::errc()) {
     return Value::Of(index);
   }
@@ -59,8 +57,8 @@ Value SortKey(Rendering& rendering, const Value& value, const Value* attribute,
   std::vector<Value> keys;
   while (true) {
     const size_t comma = std::min(rest.find(','), rest.size());
-    keys.push_back(key(
-        GetPath(rendering, value, Value::Of(rest.substr(0, comma)))));
+    keys.push_back(
+        key(GetPath(rendering, value, Value::Of(rest.substr(0, comma)))));
     if (comma == rest.size()) break;
     rest.remove_prefix(comma + 1);
   }

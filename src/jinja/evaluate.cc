@@ -98,12 +98,13 @@ Value Rendering::EvaluateDict(const Expression& expression,
   for (size_t i = 0; i + 1 < expression.parts.size(); i += 2) {
     Value key = Evaluate(*expression.parts[i], scope);
     Value value = Evaluate(*expression.parts[i + 1], scope);
+    SpendOn(key);
     if (!IsHashable(key)) {
       throw Failure("a " + TypeName(key) + " cannot be a key of a dict");
     }
-    const auto same =
-        std::find_if(entries.begin(), entries.end(),
-                     [&](const auto& entry) { return Equal(entry.first, key); });
+    const auto same = std::find_if(
+        entries.begin(), entries.end(),
+        [&](const auto& entry) { return Equal(entry.first, key); });
     Spend(static_cast<int64_t>(entries.size()) / 4);
     if (same != entries.end()) {
       same->second = std::move(value);
@@ -272,6 +273,7 @@ Value Rendering::Attribute(const Value& value, const std::string& name) {
 
 Value Rendering::Item(const Value& value, const Value& key) {
   if (value.IsUndefined()) FailMissing(value);
+  SpendOn(key);
   if (value.IsDict() && IsHashable(key)) {
     Spend(static_cast<int64_t>(value.AsDict().entries.size()) / 4);
     if (const Value* found = FindEntry(value.AsDict(), key)) return *found;
@@ -299,11 +301,11 @@ Value Rendering::Item(const Value& value, const Value& key) {
       return *std::move(method);
     }
   }
-  return Value::Missing(
-      "a " + TypeName(value) + " has no item " +
-      (key.IsText()  ? Quote(Printable(key.AsText().bytes(), 40))
-       : key.IsInt() ? std::to_string(key.AsInt())
-                     : "of that key, a " + TypeName(key)));
+  return Value::Missing("a " + TypeName(value) + " has no item " +
+                        (key.IsText()
+                             ? Quote(Printable(key.AsText().bytes(), 40))
+                         : key.IsInt() ? std::to_string(key.AsInt())
+                                       : "of that key, a " + TypeName(key)));
 }
 
 }  // namespace ropewalk::jinja

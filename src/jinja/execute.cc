@@ -148,8 +148,8 @@ Rendering::Flow Rendering::ExecuteFilter(const Statement& statement,
   const auto inner = std::make_shared<Scope>(scope);
   Text text = Capture(statement.body, inner, flow);
   if (flow != Flow::kOn) return flow;
-  Write(ToText(*this,
-               Filtered(*statement.value, Keep(std::move(text)), inner)));
+  Write(
+      ToText(*this, Filtered(*statement.value, Keep(std::move(text)), inner)));
   return Flow::kOn;
 }
 
@@ -157,8 +157,8 @@ Value Rendering::Filtered(const Expression& filter, const Value& value,
                           const ScopePtr& scope) {
   const Nested nested(*this);
   const ExpressionPtr& first = filter.parts[0];
-  return EvaluateFilter(
-      filter, first ? Filtered(*first, value, scope) : value, scope);
+  return EvaluateFilter(filter, first ? Filtered(*first, value, scope) : value,
+                        scope);
 }
 
 Rendering::Flow Rendering::ExecuteWith(const Statement& statement,
@@ -225,8 +225,7 @@ void Rendering::BindParameters(const MacroSyntax& macro, const ScopePtr& scope,
     } else if (take(name)) {
       continue;
     } else if (i + macro.defaults.size() >= count) {
-      const auto& otherwise =
-          macro.defaults[i + macro.defaults.size() - count];
+      const auto& otherwise = macro.defaults[i + macro.defaults.size() - count];
       scope->Set(name, Evaluate(*otherwise, scope));
     } else {
       scope->Set(name, Value::Missing("the parameter '" + name +
@@ -239,10 +238,9 @@ void Rendering::BindParameters(const MacroSyntax& macro, const ScopePtr& scope,
   }
   if (macro.uses_more_positional) {
     scope->Set("varargs",
-               Keep(std::vector<Value>(
-                        arguments.positional.begin() +
-                            static_cast<ptrdiff_t>(given),
-                        arguments.positional.end()),
+               Keep(std::vector<Value>(arguments.positional.begin() +
+                                           static_cast<ptrdiff_t>(given),
+                                       arguments.positional.end()),
                     ListKind::kTuple));
   }
   if (macro.uses_more_named) {
@@ -252,8 +250,8 @@ void Rendering::BindParameters(const MacroSyntax& macro, const ScopePtr& scope,
     }
     scope->Set("kwargs", Keep(std::move(entries)));
   } else if (!named.empty()) {
-    throw Failure("'" + macro.name + "' takes no argument '" +
-                  named[0].first + "'");
+    throw Failure("'" + macro.name + "' takes no argument '" + named[0].first +
+                  "'");
   }
 }
 
@@ -282,10 +280,9 @@ void Rendering::AssignMember(const Target& target, const Value& value,
     if (found == nullptr) continue;
     if (!found->IsNamespace()) break;
     auto& members = found->AsNamespace().members;
-    const auto same =
-        std::find_if(members.begin(), members.end(), [&](const auto& member) {
-          return member.first == target.member;
-        });
+    const auto same = std::find_if(
+        members.begin(), members.end(),
+        [&](const auto& member) { return member.first == target.member; });
     if (same != members.end()) {
       same->second = value;
     } else {
@@ -293,7 +290,8 @@ void Rendering::AssignMember(const Target& target, const Value& value,
     }
     return;
   }
-  throw Failure("'" + target.name + "' is no namespace; only members of those "
+  throw Failure("'" + target.name +
+                "' is no namespace; only members of those "
                 "can be set");
 }
 

@@ -35,7 +35,8 @@ struct Spec {
 int64_t ReadNumber(std::string_view text, size_t& at) {
   int64_t number = 0;
   while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
-    number = std::min<int64_t>(number * 10 + (text[at] - '0'), int64_t{1} << 40);
+    number =
+        std::min<int64_t>(number * 10 + (text[at] - '0'), int64_t{1} << 40);
     ++at;
   }
   return number;
@@ -119,14 +120,15 @@ Number WriteFloat(double value, const Spec& spec) {
 // `text` with its sign, padded as asked for.
 Text Padded(Rendering& rendering, const std::string& sign, const Text& text,
             const Spec& spec, char otherwise) {
-  const int64_t has = CountCharacters(text.bytes()) +
-                      static_cast<int64_t>(sign.size());
+  const int64_t has =
+      CountCharacters(text.bytes()) + static_cast<int64_t>(sign.size());
   const int64_t missing = std::max<int64_t>(spec.width - has, 0);
   rendering.SpendBytes(static_cast<size_t>(missing) * spec.fill.size());
   const char align = spec.align != '\0' ? spec.align : otherwise;
   const int64_t left = align == '<' ? 0 : align == '^' ? missing / 2 : missing;
   std::string before, after;
-  for (int64_t i = 0; i < missing; ++i) (i < left ? before : after) += spec.fill;
+  for (int64_t i = 0; i < missing; ++i)
+    (i < left ? before : after) += spec.fill;
   Text padded;
   padded.Append(align == '=' ? sign + before : before + sign, false);
   padded.Append(text);
@@ -164,8 +166,8 @@ Text FormatBySpec(Rendering& rendering, const Value& value, const Spec& spec) {
     }
     return FormatText(rendering, value.AsText(), spec, '<');
   }
-  if (value.IsInt() && (IsIntegerType(spec.type) ||
-                        (spec.type == '\0' && !value.IsBool()))) {
+  if (value.IsInt() &&
+      (IsIntegerType(spec.type) || (spec.type == '\0' && !value.IsBool()))) {
     if (spec.precision >= 0) FailFormat("gives an integer a precision");
     return FormatNumber(rendering, WriteInteger(value.AsInt(), spec), spec);
   }
@@ -255,8 +257,9 @@ class PercentFormatter {
 
  private:
   size_t Count() const {
-    return arguments_.IsList(ListKind::kTuple) ? arguments_.AsList().items.size()
-                                               : 1;
+    return arguments_.IsList(ListKind::kTuple)
+               ? arguments_.AsList().items.size()
+               : 1;
   }
 
   Value Next() {
@@ -343,14 +346,14 @@ class PercentFormatter {
     const char type = spec.type;
     if (type == 's' || type == 'r') {
       if (spec.align == '=') spec.align = '>', spec.fill = " ";
-      const Text text = type == 's' ? ToText(rendering_, value)
-                                    : ToRepr(rendering_, value);
+      const Text text =
+          type == 's' ? ToText(rendering_, value) : ToRepr(rendering_, value);
       return FormatText(rendering_, text, spec, '>');
     }
     if (type == 'i' || type == 'u') spec.type = 'd';
     if (IsIntegerType(spec.type) && type != 'b') {
-      if (!value.IsNumber() || (type != 'd' && type != 'i' && type != 'u' &&
-                                !value.IsInt())) {
+      if (!value.IsNumber() ||
+          (type != 'd' && type != 'i' && type != 'u' && !value.IsInt())) {
         throw Failure(std::string("'%") + type + "' takes a number, not a " +
                       TypeName(value));
       }
@@ -363,8 +366,8 @@ class PercentFormatter {
       const auto digits = static_cast<int64_t>(number.digits.size());
       if (spec.precision > kMostPrecision) FailFormat("has too many digits");
       if (spec.precision > digits) {
-        number.digits.insert(
-            0, static_cast<size_t>(spec.precision - digits), '0');
+        number.digits.insert(0, static_cast<size_t>(spec.precision - digits),
+                             '0');
       }
       return FormatNumber(rendering_, number, spec);
     }
@@ -395,7 +398,8 @@ class BraceFormatter {
     const std::string& bytes = format_.bytes();
     Text out;
     for (size_t at = 0; at < bytes.size();) {
-      const size_t brace = std::min(bytes.find_first_of("{}", at), bytes.size());
+      const size_t brace =
+          std::min(bytes.find_first_of("{}", at), bytes.size());
       out.Append(format_, at, brace);
       if (brace >= bytes.size()) break;
       if (brace + 1 < bytes.size() && bytes[brace + 1] == bytes[brace]) {
@@ -408,8 +412,8 @@ class BraceFormatter {
       if (close == std::string::npos) {
         throw Failure("a format has a '{' without '}'");
       }
-      out.Append(Field(
-          std::string_view(bytes).substr(brace + 1, close - brace - 1)));
+      out.Append(
+          Field(std::string_view(bytes).substr(brace + 1, close - brace - 1)));
       at = close + 1;
     }
     return out;
@@ -461,8 +465,8 @@ class BraceFormatter {
         const auto read =
             std::from_chars(key.data(), key.data() + key.size(), index);
         const bool number = !key.empty() && read.ptr == key.data() + key.size();
-        value = rendering_.Item(value,
-                                number ? Value::Of(index) : Value::Of(key));
+        value =
+            rendering_.Item(value, number ? Value::Of(index) : Value::Of(key));
         stop = close + 1;
       }
       if (value.IsUndefined()) throw Failure(value.WhatIsMissing());

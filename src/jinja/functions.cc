@@ -50,6 +50,7 @@ std::vector<std::pair<Value, Value>> Entries(Rendering& rendering,
                                              const Arguments& arguments) {
   std::vector<std::pair<Value, Value>> entries;
   const auto put = [&](const Value& key, const Value& value) {
+    rendering.SpendOn(key);
     if (!IsHashable(key)) {
       throw Failure("a " + TypeName(key) + " cannot be a key of a dict");
     }
@@ -127,8 +128,8 @@ Value Joiner(Rendering&, const Arguments& arguments) {
 const std::map<std::string_view, Filter>& AllFilters() {
   static const std::map<std::string_view, Filter> filters = [] {
     std::map<std::string_view, Filter> all;
-    for (const auto& part : {TextFilters(), NumberFilters(), SequenceFilters(),
-                             SelectFilters()}) {
+    for (const auto& part :
+         {TextFilters(), NumberFilters(), SequenceFilters(), SelectFilters()}) {
       all.insert(part.begin(), part.end());
     }
     return all;

@@ -52,10 +52,10 @@ inline std::string Difference(const Rendered& ours,
                               const formats::Json& golden) {
   const bool refused = golden["text"].is_null();
   if (refused != !ours.text) {
-    return refused ? "jinja2 refuses it (" +
-                         golden.value("error", std::string()) +
-                         "), we do not: " + *ours.text
-                   : "we refuse it: " + ours.error;
+    return refused
+               ? "jinja2 refuses it (" + golden.value("error", std::string()) +
+                     "), we do not: " + *ours.text
+               : "we refuse it: " + ours.error;
   }
   if (refused || *ours.text == golden["text"].get<std::string>()) return "";
   const auto theirs = golden["text"].get<std::string>();

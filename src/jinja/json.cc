@@ -21,8 +21,8 @@ std::string QuotedJson(std::string_view text, bool ensure_ascii) {
     const char32_t c = CharacterAt(text, i);
     static constexpr std::string_view kEscaped = "\"\\\n\r\t\f\b";
     static constexpr std::string_view kNames = "\"\\nrtfb";
-    const size_t known = c < 0x80 ? kEscaped.find(static_cast<char>(c))
-                                  : std::string_view::npos;
+    const size_t known =
+        c < 0x80 ? kEscaped.find(static_cast<char>(c)) : std::string_view::npos;
     if (known != std::string_view::npos) {
       quoted += '\\';
       quoted += kNames[known];
@@ -119,7 +119,10 @@ class JsonPrinter {
   void PrintDict(const Dict& dict) {
     if (dict.entries.empty()) return Put("{}");
     std::vector<const std::pair<Value, Value>*> entries;
-    for (const auto& entry : dict.entries) entries.push_back(&entry);
+    for (const auto& entry : dict.entries) {
+      rendering_.SpendOn(entry.first);
+      entries.push_back(&entry);
+    }
     if (style_.sort_keys) {
       std::stable_sort(entries.begin(), entries.end(),
                        [](const auto* a, const auto* b) {

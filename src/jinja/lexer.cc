@@ -74,8 +74,7 @@ class Lexer {
   // The text [at_, begin) in front of a tag with `sign` behind its two
   // characters. `is_variable`: {{, which leaves its line alone.
   std::string DataBefore(size_t begin, char sign, bool is_variable) const {
-    std::string_view data =
-        std::string_view(source_).substr(at_, begin - at_);
+    std::string_view data = std::string_view(source_).substr(at_, begin - at_);
     if (sign == '-') {
       size_t end = data.size();
       for (size_t i = 0; i < data.size(); i += CharacterBytes(data[i])) {
@@ -89,7 +88,8 @@ class Lexer {
     }
     if (sign == '+' || is_variable) return std::string(data);
     const size_t newline = data.rfind('\n');
-    const size_t begin_line = newline == std::string_view::npos ? 0 : newline + 1;
+    const size_t begin_line =
+        newline == std::string_view::npos ? 0 : newline + 1;
     if (begin_line == 0 && !line_starting_) return std::string(data);
     const std::string_view rest = data.substr(begin_line);
     for (size_t i = 0; i < rest.size(); i += CharacterBytes(rest[i])) {
@@ -234,9 +234,8 @@ class Lexer {
     }
     if (end >= source_.size()) Fail("a string has no closing quote");
     try {
-      Add(TokenKind::kString,
-          ResolveEscapes(std::string_view(source_).substr(at_ + 1,
-                                                          end - at_ - 1)));
+      Add(TokenKind::kString, ResolveEscapes(std::string_view(source_).substr(
+                                  at_ + 1, end - at_ - 1)));
     } catch (const std::invalid_argument& error) {
       Fail(error.what());
     }
@@ -345,8 +344,7 @@ class Lexer {
       MoveTo(at_ + text.size());
       return;
     }
-    Fail("the character '" +
-         source_.substr(at_, CharacterBytes(source_[at_])) +
+    Fail("the character '" + source_.substr(at_, CharacterBytes(source_[at_])) +
          "' is not known here");
   }
 
@@ -372,9 +370,9 @@ class Lexer {
 
 std::vector<LexToken> Tokenize(std::string_view source) {
   if (const auto at = FindInvalidUtf8(source)) {
-    throw TemplateError(1 + std::count(source.begin(), source.begin() + *at,
-                                       '\n'),
-                        "byte " + std::to_string(*at) + " is not UTF-8");
+    throw TemplateError(
+        1 + std::count(source.begin(), source.begin() + *at, '\n'),
+        "byte " + std::to_string(*at) + " is not UTF-8");
   }
   return Lexer(Normalized(source)).Run();
 }

@@ -19,6 +19,7 @@ Value GetMethod(Rendering& rendering, const Value& self,
   const BoundArguments bound("get", arguments, {"", ""}, 1);
   const Dict& dict = self.AsDict();
   rendering.Spend(static_cast<int64_t>(dict.entries.size()) / 4);
+  rendering.SpendOn(*bound.Find(0));
   if (!IsHashable(*bound.Find(0))) {
     throw Failure("a " + TypeName(*bound.Find(0)) +
                   " cannot be a key of a dict");
@@ -64,10 +65,10 @@ Value ListCountMethod(Rendering& rendering, const Value& self,
   const BoundArguments bound("count", arguments, {""}, 1);
   const std::vector<Value>& items = self.AsList().items;
   rendering.Spend(static_cast<int64_t>(items.size()));
-  return Value::Of(static_cast<int64_t>(
-      std::count_if(items.begin(), items.end(), [&](const Value& item) {
-        return Equal(item, *bound.Find(0));
-      })));
+  rendering.SpendOn(*bound.Find(0), static_cast<int64_t>(items.size()));
+  return Value::Of(static_cast<int64_t>(std::count_if(
+      items.begin(), items.end(),
+      [&](const Value& item) { return Equal(item, *bound.Find(0)); })));
 }
 
 Value ListIndexMethod(Rendering& rendering, const Value& self,
@@ -76,6 +77,7 @@ Value ListIndexMethod(Rendering& rendering, const Value& self,
   const std::vector<Value>& items = self.AsList().items;
   const auto size = static_cast<int64_t>(items.size());
   rendering.Spend(size);
+  rendering.SpendOn(*bound.Find(0), size);
   const auto place = [&](size_t index, int64_t otherwise) {
     const int64_t at = bound.Integer(index, otherwise);
     return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size);
@@ -116,11 +118,11 @@ const MethodMap& ListMap() {
 
 // Methods that jinja2's sandbox takes away.
 bool WouldChange(const Value& value, std::string_view name) {
-  static constexpr std::string_view kOfLists[] = {
-      "append", "clear", "extend", "insert", "pop", "remove", "reverse",
-      "sort"};
-  static constexpr std::string_view kOfDicts[] = {
-      "clear", "pop", "popitem", "setdefault", "update"};
+  static constexpr std::string_view kOfLists[] = {"append",  "clear", "extend",
+                                                  "insert",  "pop",   "remove",
+                                                  "reverse", "sort"};
+  static constexpr std::string_view kOfDicts[] = {"clear", "pop", "popitem",
+                                                  "setdefault", "update"};
   const auto has = [name](const auto& names) {
     return std::find(std::begin(names), std::end(names), name) !=
            std::end(names);

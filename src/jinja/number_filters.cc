@@ -126,10 +126,9 @@ Value Float(Rendering&, const Value& value, const Arguments& arguments) {
 
 void RequireNumber(const Value& value, const std::string& name) {
   if (value.IsNumber()) return;
-  throw Failure(value.IsUndefined()
-                    ? value.WhatIsMissing()
-                    : "'" + name + "' takes a number, not a " +
-                          TypeName(value));
+  throw Failure(value.IsUndefined() ? value.WhatIsMissing()
+                                    : "'" + name + "' takes a number, not a " +
+                                          TypeName(value));
 }
 
 Value Abs(Rendering&, const Value& value, const Arguments& arguments) {

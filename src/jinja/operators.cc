@@ -103,7 +103,8 @@ Value ComputeNumbers(std::string_view sign, const Value& a, const Value& b) {
     if (b.AsFloat() == 0) throw Failure("division by zero");
     return Value::Of(a.AsFloat() / b.AsFloat());
   }
-  if (a.IsInt() && b.IsInt()) return ComputeIntegers(sign, a.AsInt(), b.AsInt());
+  if (a.IsInt() && b.IsInt())
+    return ComputeIntegers(sign, a.AsInt(), b.AsInt());
   const double x = a.AsFloat();
   const double y = b.AsFloat();
   if (sign == "+") return Value::Of(x + y);
@@ -157,7 +158,8 @@ Value Add(Rendering& rendering, const Value& a, const Value& b) {
   if (a.IsText() && b.IsText()) {
     return rendering.Keep(AddTexts(a.AsText(), b.AsText()));
   }
-  if (CanRepeat(a) && b.IsList(a.IsList() ? a.AsList().kind : ListKind::kView)) {
+  if (CanRepeat(a) &&
+      b.IsList(a.IsList() ? a.AsList().kind : ListKind::kView)) {
     std::vector<Value> items = a.AsList().items;
     items.insert(items.end(), b.AsList().items.begin(), b.AsList().items.end());
     return rendering.Keep(std::move(items), a.AsList().kind);
@@ -168,9 +170,9 @@ Value Add(Rendering& rendering, const Value& a, const Value& b) {
 std::optional<int64_t> Bound(const Value& value) {
   if (value.IsNone()) return std::nullopt;
   if (!value.IsInt()) {
-    throw Failure(value.IsUndefined() ? value.WhatIsMissing()
-                                      : "a slice takes integers, not a " +
-                                            TypeName(value));
+    throw Failure(value.IsUndefined()
+                      ? value.WhatIsMissing()
+                      : "a slice takes integers, not a " + TypeName(value));
   }
   return value.AsInt();
 }
@@ -268,7 +270,7 @@ Value Positive(const Value& value) {
 
 bool Compare(Rendering& rendering, std::string_view sign, const Value& a,
              const Value& b) {
-  rendering.Spend(1);
+  rendering.Spend(1 + std::min(Weight(a), Weight(b)) / 8);
   if (sign == "==") return Equal(a, b);
   if (sign == "!=") return !Equal(a, b);
   if (sign == "in") return Contains(rendering, b, a);
@@ -296,14 +298,16 @@ bool Contains(Rendering& rendering, const Value& container, const Value& item) {
            std::string::npos;
   }
   if (container.IsDict()) {
-    rendering.Spend(
-        static_cast<int64_t>(container.AsDict().entries.size()) / 4);
+    rendering.Spend(static_cast<int64_t>(container.AsDict().entries.size()) /
+                    4);
+    rendering.SpendOn(item);
     if (!IsHashable(item)) {
       throw Failure("a " + TypeName(item) + " cannot be a key of a dict");
     }
     return FindEntry(container.AsDict(), item) != nullptr;
   }
   const std::vector<Value> items = rendering.Items(container);
+  rendering.SpendOn(item, static_cast<int64_t>(items.size()));
   return std::any_of(items.begin(), items.end(), [&](const Value& other) {
     return other.Same(item) || Equal(other, item);
   });

@@ -184,9 +184,8 @@ class Parser {
 
   static bool Names(const Target& target, std::string_view name) {
     return target.name == name ||
-           std::any_of(
-               target.parts.begin(), target.parts.end(),
-               [&](const Target& part) { return Names(part, name); });
+           std::any_of(target.parts.begin(), target.parts.end(),
+                       [&](const Target& part) { return Names(part, name); });
   }
 
   Target ParseTarget(bool with_members, std::string_view end) {

@@ -28,7 +28,9 @@ bool IsDefined(const Value& value) { return !value.IsUndefined(); }
 bool IsMissing(const Value& value) { return value.IsUndefined(); }
 bool IsNoneValue(const Value& value) { return value.IsNone(); }
 bool IsBoolean(const Value& value) { return value.IsBool(); }
-bool IsTrueValue(const Value& value) { return value.IsBool() && value.AsBool(); }
+bool IsTrueValue(const Value& value) {
+  return value.IsBool() && value.AsBool();
+}
 bool IsFalseValue(const Value& value) {
   return value.IsBool() && !value.AsBool();
 }
@@ -87,8 +89,8 @@ enum class Relation { kEq, kNe, kLt, kLe, kGt, kGe, kIn };
 template <Relation kRelation>
 bool Related(Rendering& rendering, const Value& value,
              const Arguments& arguments) {
-  static constexpr std::string_view kSigns[] = {"==", "!=", "<", "<=",
-                                                ">",  ">=", "in"};
+  static constexpr std::string_view kSigns[] = {
+      "==", "!=", "<", "<=", ">", ">=", "in"};
   const BoundArguments bound("test", arguments, {""}, 1);
   return jinja::Compare(rendering, kSigns[static_cast<size_t>(kRelation)],
                         value, *bound.Find(0));

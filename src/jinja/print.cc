@@ -135,10 +135,9 @@ std::string FormatFloat(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
   char buffer[40];
-  const auto end =
-      std::to_chars(buffer, buffer + sizeof(buffer), value,
-                    std::chars_format::scientific)
-          .ptr;
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value,
+                                 std::chars_format::scientific)
+                       .ptr;
   std::string_view text(buffer, static_cast<size_t>(end - buffer));
   const size_t e = text.find('e');
   int exponent = 0;

@@ -149,8 +149,7 @@ std::vector<Value> Rendering::Items(const Value& value) {
     const std::string& bytes = text.bytes();
     SpendBytes(static_cast<size_t>(CountCharacters(bytes)) * kTextBytes);
     for (size_t i = 0; i < bytes.size(); i += CharacterBytes(bytes[i])) {
-      items.push_back(
-          Value::Of(text.Slice(i, i + CharacterBytes(bytes[i]))));
+      items.push_back(Value::Of(text.Slice(i, i + CharacterBytes(bytes[i]))));
     }
   } else if (value.IsDict()) {
     for (const auto& entry : value.AsDict().entries) {

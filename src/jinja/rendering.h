@@ -43,7 +43,7 @@ struct Loop {
   std::optional<int64_t> length;
   std::vector<Value> last_changed;
   bool changed_before = false;
-  bool asks = false;   // its condition is being asked
+  bool asks = false;  // its condition is being asked
   bool ended = false;
   const Statement* statement = nullptr;
   std::shared_ptr<Scope> scope;  // around the loop
@@ -67,6 +67,10 @@ class Rendering {
   // Counts work against the limits. Throws Failure.
   void Spend(int64_t steps);
   void SpendBytes(size_t bytes);
+  // For looking through a value so many times.
+  void SpendOn(const Value& value, int64_t times = 1) {
+    Spend(Weight(value) / 8 * times);
+  }
   // Counts the text and makes it a value.
   Value Keep(Text text);
   Value Keep(std::vector<Value> items, ListKind kind = ListKind::kList);

@@ -47,15 +47,14 @@ Value Last(Rendering& rendering, const Value& value,
 Value JoinFilter(Rendering& rendering, const Value& value,
                  const Arguments& arguments) {
   const BoundArguments bound("join", arguments, {"d", "attribute"});
-  const Text separator = bound.Find(0) != nullptr
-                             ? ToText(rendering, *bound.Find(0))
-                             : Text();
+  const Text separator =
+      bound.Find(0) != nullptr ? ToText(rendering, *bound.Find(0)) : Text();
   Text joined;
   bool first = true;
   for (const Value& item : rendering.Items(value)) {
-    const Text part = ToText(
-        rendering,
-        bound.Has(1) ? GetPath(rendering, item, *bound.Find(1)) : item);
+    const Text part =
+        ToText(rendering,
+               bound.Has(1) ? GetPath(rendering, item, *bound.Find(1)) : item);
     rendering.SpendBytes(separator.size() + part.size());
     if (!std::exchange(first, false)) joined.Append(separator);
     joined.Append(part);
@@ -78,8 +77,8 @@ Value Reverse(Rendering& rendering, const Value& value,
   const bool generator = value.IsList(ListKind::kGenerator);
   std::vector<Value> items = rendering.Items(value);
   std::reverse(items.begin(), items.end());
-  return rendering.Keep(std::move(items), generator ? ListKind::kList
-                                                    : ListKind::kGenerator);
+  return rendering.Keep(std::move(items),
+                        generator ? ListKind::kList : ListKind::kGenerator);
 }
 
 // Values with what they are sorted by, in order.
@@ -87,6 +86,7 @@ using Keyed = std::vector<std::pair<Value, Value>>;
 
 void SortByKey(Rendering& rendering, Keyed& keyed, bool reverse) {
   rendering.Spend(static_cast<int64_t>(keyed.size()) * 4);
+  for (const auto& entry : keyed) rendering.SpendOn(entry.first, 20);
   // Python keeps the order of equals when it sorts backwards, too.
   std::stable_sort(keyed.begin(), keyed.end(),
                    [reverse](const auto& a, const auto& b) {
@@ -118,8 +118,8 @@ Value DictSort(Rendering& rendering, const Value& value,
                const Arguments& arguments) {
   const BoundArguments bound("dictsort", arguments,
                              {"case_sensitive", "by", "reverse"});
-  const std::string by = bound.Find(1) != nullptr ? bound.AsText(1).bytes()
-                                                  : "key";
+  const std::string by =
+      bound.Find(1) != nullptr ? bound.AsText(1).bytes() : "key";
   if (by != "key" && by != "value") {
     throw Failure("'dictsort' sorts by key or value");
   }
@@ -159,14 +159,14 @@ Value Unique(Rendering& rendering, const Value& value,
                              {"case_sensitive", "attribute"});
   std::vector<Value> seen, unique;
   for (const Value& item : rendering.Items(value)) {
-    const Value path = bound.Has(1)
-                           ? GetPath(rendering, item, *bound.Find(1))
-                           : item;
+    const Value path =
+        bound.Has(1) ? GetPath(rendering, item, *bound.Find(1)) : item;
     Value key = SortKey(rendering, path, nullptr, bound.IsTrue(0, false));
     if (!IsHashable(key)) {
       throw Failure("'unique' takes no " + TypeName(key));
     }
     rendering.Spend(static_cast<int64_t>(seen.size()) / 4);
+    rendering.SpendOn(key, static_cast<int64_t>(seen.size()));
     const bool known =
         std::any_of(seen.begin(), seen.end(),
                     [&](const Value& other) { return Equal(other, key); });
@@ -185,15 +185,15 @@ Value Extreme(Rendering& rendering, const Value& value,
   const std::vector<Value> items = rendering.Items(value);
   if (items.empty()) return Value::Missing("there is no item");
   const auto key_of = [&](const Value& item) {
-    const Value path = bound.Has(1)
-                           ? GetPath(rendering, item, *bound.Find(1))
-                           : item;
+    const Value path =
+        bound.Has(1) ? GetPath(rendering, item, *bound.Find(1)) : item;
     return SortKey(rendering, path, nullptr, bound.IsTrue(0, false));
   };
   Value best = items[0];
   Value best_key = key_of(best);
   for (size_t i = 1; i < items.size(); ++i) {
     Value key = key_of(items[i]);
+    rendering.SpendOn(key);
     if (Order(key, best_key) != kSign) continue;
     best = items[i];
     best_key = std::move(key);
@@ -217,8 +217,7 @@ Value Sum(Rendering& rendering, const Value& value,
 
 Value Batch(Rendering& rendering, const Value& value,
             const Arguments& arguments) {
-  const BoundArguments bound("batch", arguments, {"linecount", "fill_with"},
-                             1);
+  const BoundArguments bound("batch", arguments, {"linecount", "fill_with"}, 1);
   const int64_t size = bound.Integer(0, 0);
   std::vector<Value> batches, batch;
   const auto put = [&] {
@@ -244,8 +243,8 @@ Value SliceFilter(Rendering& rendering, const Value& value,
   const std::vector<Value> items = rendering.Items(value);
   const int64_t count = bound.Integer(0, 0);
   if (count == 0) throw Failure("'slice' takes at least one slice");
-  rendering.Spend(std::min<int64_t>(std::max<int64_t>(count, 0),
-                                    int64_t{1} << 40));
+  rendering.Spend(
+      std::min<int64_t>(std::max<int64_t>(count, 0), int64_t{1} << 40));
   const auto size = static_cast<int64_t>(items.size());
   std::vector<Value> slices;
   auto at = items.begin();
@@ -285,15 +284,12 @@ Value Attr(Rendering& rendering, const Value& value,
 }  // namespace
 
 std::vector<FilterEntry> SequenceFilters() {
-  return {{"length", Length},      {"count", Length},
-          {"first", First},        {"last", Last},
-          {"join", JoinFilter},    {"list", ListFilter},
-          {"reverse", Reverse},    {"sort", Sort},
-          {"dictsort", DictSort},  {"items", ItemsFilter},
-          {"unique", Unique},      {"min", Extreme<-1>},
-          {"max", Extreme<1>},     {"sum", Sum},
-          {"batch", Batch},        {"slice", SliceFilter},
-          {"default", Default},    {"d", Default},
+  return {{"length", Length},     {"count", Length},    {"first", First},
+          {"last", Last},         {"join", JoinFilter}, {"list", ListFilter},
+          {"reverse", Reverse},   {"sort", Sort},       {"dictsort", DictSort},
+          {"items", ItemsFilter}, {"unique", Unique},   {"min", Extreme<-1>},
+          {"max", Extreme<1>},    {"sum", Sum},         {"batch", Batch},
+          {"slice", SliceFilter}, {"default", Default}, {"d", Default},
           {"attr", Attr}};
 }
 

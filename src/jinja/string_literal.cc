@@ -34,19 +34,17 @@ std::optional<char> SimpleEscape(char c) {
   }
 }
 
-int HexDigits(char c) {
-  return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-}
+int HexDigits(char c) { return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0; }
 
 // The character of `digits`, all of which have to be digits.
 char32_t Character(std::string_view digits, size_t count, int base) {
   uint32_t c = 0;
   const auto result =
       std::from_chars(digits.data(), digits.data() + digits.size(), c, base);
-  Require(digits.size() == count && result.ec == std::errc() &&
-              result.ptr == digits.data() + digits.size(),
-          "an escape in a string is cut off: '\\..." + std::string(digits) +
-              "'");
+  Require(
+      digits.size() == count && result.ec == std::errc() &&
+          result.ptr == digits.data() + digits.size(),
+      "an escape in a string is cut off: '\\..." + std::string(digits) + "'");
   Require(c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF),
           "an escape in a string names no character: '" + std::string(digits) +
               "'");

@@ -57,9 +57,9 @@ struct Expression {
 
 // What an assignment changes.
 struct Target {
-  std::string name;            // a variable, or the namespace
-  std::string member;          // of the namespace; else empty
-  std::vector<Target> parts;   // a tuple; then no name
+  std::string name;           // a variable, or the namespace
+  std::string member;         // of the namespace; else empty
+  std::vector<Target> parts;  // a tuple; then no name
   bool is_tuple = false;
 };
 

@@ -22,14 +22,12 @@ Template::Template(std::shared_ptr<const Tree> tree) : tree_(std::move(tree)) {}
 
 Template Template::Parse(std::string_view source) {
   if (source.size() > kMostTemplateBytes) {
-    throw TemplateError(1, "the template has " +
-                               std::to_string(source.size()) +
+    throw TemplateError(1, "the template has " + std::to_string(source.size()) +
                                " bytes; at most " +
                                std::to_string(kMostTemplateBytes) +
                                " are read");
   }
-  return Template(
-      std::make_shared<const Tree>(Tree{ParseTemplate(source)}));
+  return Template(std::make_shared<const Tree>(Tree{ParseTemplate(source)}));
 }
 
 std::vector<Piece> Template::Render(const Variables& variables,

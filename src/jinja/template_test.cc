@@ -81,8 +81,8 @@ TEST(TemplateTest, WordsOfTheProgramAreNoInput) {
     return key == "role" && text == "user";
   };
   const Variables variables = {
-      {"m", FromJson(formats::ParseJson(
-                         R"({"role": "user", "name": "user"})", "test"),
+      {"m", FromJson(formats::ParseJson(R"({"role": "user", "name": "user"})",
+                                        "test"),
                      true, is_word)}};
   EXPECT_EQ(Marked("{{ m.role }}{{ m.name }}", variables), "user[user]");
 }
@@ -125,6 +125,13 @@ TEST(TemplateTest, ATemplateWithoutEndEndsInBoundedTimeAndMemory) {
       {"{% set ns = namespace(f=1) %}" + loop +
            "{% set ns.f = [ns.f].count %}" + end,
        "nested"},
+      {"{% set ns = namespace(l=[1]) %}" + loop +
+           "{% set ns.l = [ns.l, ns.l] %}" + end,
+       "values in all"},
+      {"{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(23) %}"
+       "{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}" +
+           end + loop + "{% set x = ns.a == ns.b %}" + end,
+       "steps"},
       {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "nested"},
       {"{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "nested"},
       {"{{ 'ab' * 10000000000 }}", "bytes"},

@@ -47,8 +47,8 @@ class Text {
   void Append(const Text& other) { Append(other, 0, other.size()); }
   void Append(const Text& other, size_t begin, size_t end);
 
-  // What |safe and |escape return. Other text is escaped for HTML when `+` joins
-  // it with such text; every other change makes plain text of it.
+  // What |safe and |escape return. Other text is escaped for HTML when `+`
+  // joins it with such text; every other change makes plain text of it.
   bool is_markup() const { return is_markup_; }
   Text AsMarkup() && {
     is_markup_ = true;

@@ -47,8 +47,8 @@ template <typename Matches>
 Text StripMatching(const Text& text, Sides sides, Matches matches) {
   const std::string& bytes = text.bytes();
   const size_t begin = sides == Sides::kRight ? 0 : LeftEnd(bytes, 0, matches);
-  const size_t end = sides == Sides::kLeft ? bytes.size()
-                                           : RightBegin(bytes, begin, matches);
+  const size_t end =
+      sides == Sides::kLeft ? bytes.size() : RightBegin(bytes, begin, matches);
   return text.Slice(begin, end);
 }
 

@@ -30,8 +30,8 @@ Text Titled(const Text& text) {
   bool begins = true;
   for (size_t i = 0; i < bytes.size(); i += CharacterBytes(bytes[i])) {
     const char32_t c = CharacterAt(bytes, i);
-    const bool separates = IsSpace(c) || c == '-' || c == '(' || c == '{' ||
-                           c == '[' || c == '<';
+    const bool separates =
+        IsSpace(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
     titled.Append(begins ? UpperAt(bytes, i) : LowerAt(bytes, i),
                   text.IsInput(i));
     begins = separates;

@@ -95,12 +95,12 @@ Value ZeroFillMethod(Rendering& rendering, const Value& self,
                      const Arguments& arguments) {
   const BoundArguments bound("zfill", arguments, {""}, 1);
   const Text& text = self.AsText();
-  const bool is_signed = !text.empty() && (text.bytes()[0] == '-' ||
-                                           text.bytes()[0] == '+');
+  const bool is_signed =
+      !text.empty() && (text.bytes()[0] == '-' || text.bytes()[0] == '+');
   Text filled = text.Slice(0, is_signed ? 1 : 0);
   filled.Append(Pad(rendering, text.From(is_signed ? 1 : 0),
-                    bound.Integer(0, 0) - (is_signed ? 1 : 0),
-                    Text("0", false), '>'));
+                    bound.Integer(0, 0) - (is_signed ? 1 : 0), Text("0", false),
+                    '>'));
   return rendering.Keep(std::move(filled));
 }
 
@@ -111,8 +111,8 @@ Value PartitionMethod(Rendering& rendering, const Value& self,
   const Text& text = self.AsText();
   const std::string& separator = bound.AsText(0).bytes();
   if (separator.empty()) throw Failure("'partition' takes no empty separator");
-  const size_t at = kLast ? text.bytes().rfind(separator)
-                          : text.bytes().find(separator);
+  const size_t at =
+      kLast ? text.bytes().rfind(separator) : text.bytes().find(separator);
   std::vector<Value> parts;
   if (at != std::string::npos) {
     parts = {rendering.Keep(text.Slice(0, at)),

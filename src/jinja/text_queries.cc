@@ -44,8 +44,7 @@ int64_t Find(const Value& self, const Arguments& arguments) {
       std::string_view(bytes).substr(0, part.end).substr(part.begin);
   const size_t at = kLast ? seen.rfind(wanted) : seen.find(wanted);
   if (at == std::string_view::npos) return -1;
-  return CountCharacters(
-      std::string_view(bytes).substr(0, part.begin + at));
+  return CountCharacters(std::string_view(bytes).substr(0, part.begin + at));
 }
 
 template <bool kLast>
@@ -93,10 +92,9 @@ Value StartsMethod(Rendering&, const Value& self, const Arguments& arguments) {
       std::string_view(bytes).substr(0, part.end).substr(part.begin);
   const auto holds = [&](const Value& wanted) {
     if (!wanted.IsText()) {
-      throw Failure(wanted.IsUndefined()
-                        ? wanted.WhatIsMissing()
-                        : "'startswith' takes texts, not a " +
-                              TypeName(wanted));
+      throw Failure(wanted.IsUndefined() ? wanted.WhatIsMissing()
+                                         : "'startswith' takes texts, not a " +
+                                               TypeName(wanted));
     }
     if (part.beyond) return false;
     const std::string& text = wanted.AsText().bytes();

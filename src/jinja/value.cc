@@ -14,6 +14,15 @@ int DepthOf(const Value& value) {
   return 0;
 }
 
+int64_t Add(int64_t weight, const Value& value) {
+  weight += Weight(value);
+  if (weight > kMostWeight) {
+    throw Failure("a list or dict holds more than " +
+                  std::to_string(kMostWeight) + " values in all");
+  }
+  return weight;
+}
+
 int Nest(int depth) {
   if (depth >= kMostNesting) {
     throw Failure("lists and dicts are nested more than " +
@@ -33,16 +42,16 @@ bool IsSequence(const Value& value) {
 
 bool EqualDicts(const Dict& a, const Dict& b) {
   if (a.entries.size() != b.entries.size()) return false;
-  return std::all_of(a.entries.begin(), a.entries.end(), [&](const auto& entry) {
-    const Value* other = FindEntry(b, entry.first);
-    return other != nullptr && Equal(entry.second, *other);
-  });
+  return std::all_of(a.entries.begin(), a.entries.end(),
+                     [&](const auto& entry) {
+                       const Value* other = FindEntry(b, entry.first);
+                       return other != nullptr && Equal(entry.second, *other);
+                     });
 }
 
 bool EqualLists(const List& a, const List& b) {
-  return a.kind == b.kind &&
-         std::equal(a.items.begin(), a.items.end(), b.items.begin(),
-                    b.items.end(), Equal);
+  return a.kind == b.kind && std::equal(a.items.begin(), a.items.end(),
+                                        b.items.begin(), b.items.end(), Equal);
 }
 
 Value FromText(const std::string& text, bool from_input) {
@@ -53,18 +62,24 @@ Value FromText(const std::string& text, bool from_input) {
 
 Value Value::OfList(std::vector<Value> items, ListKind kind) {
   int depth = 0;
-  for (const Value& item : items) depth = std::max(depth, DepthOf(item));
-  return Value(
-      std::make_shared<List>(List{kind, std::move(items), Nest(depth)}));
+  int64_t weight = 1;
+  for (const Value& item : items) {
+    depth = std::max(depth, DepthOf(item));
+    weight = Add(weight, item);
+  }
+  return Value(std::make_shared<List>(
+      List{kind, std::move(items), Nest(depth), weight}));
 }
 
 Value Value::OfDict(std::vector<std::pair<Value, Value>> entries) {
   int depth = 0;
+  int64_t weight = 1;
   for (const auto& [key, value] : entries) {
     depth = std::max({depth, DepthOf(key), DepthOf(value)});
+    weight = Add(Add(weight, key), value);
   }
   return Value(std::shared_ptr<const Dict>(
-      std::make_shared<Dict>(Dict{std::move(entries), Nest(depth)})));
+      std::make_shared<Dict>(Dict{std::move(entries), Nest(depth), weight})));
 }
 
 Value Value::OfFunction(
@@ -108,6 +123,15 @@ std::string TypeName(const Value& value) {
       return "generator";
   }
   return "list";
+}
+
+int64_t Weight(const Value& value) {
+  if (value.IsList()) return value.AsList().weight;
+  if (value.IsDict()) return value.AsDict().weight;
+  if (value.IsText()) {
+    return 1 + static_cast<int64_t>(value.AsText().size()) / 64;
+  }
+  return 1;
 }
 
 bool IsTrue(const Value& value) {

@@ -30,6 +30,10 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A list may hold one other list many times, so it may be far larger than the
+// memory that it takes. No value is heavier than this.
+inline constexpr int64_t kMostWeight = 20'000'000;
+
 // Lists nest less deep than this; so does everything that is printed.
 inline constexpr int kMostNesting = 200;
 
@@ -45,14 +49,16 @@ enum class ListKind {
 struct List {
   ListKind kind = ListKind::kList;
   std::vector<Value> items;
-  int depth = 1;     // of nesting
-  size_t taken = 0;  // items of a generator that were read
+  int depth = 1;       // of nesting
+  int64_t weight = 1;  // as Weight() says
+  size_t taken = 0;    // items of a generator that were read
 };
 
 // Never changed after it was made. Entries keep their order; keys differ.
 struct Dict {
   std::vector<std::pair<Value, Value>> entries;
   int depth = 1;
+  int64_t weight = 1;
 };
 
 // namespace(): the only object that a template may change.
@@ -87,8 +93,7 @@ class Value {
   static Value Of(std::string_view text) { return Of(Text(text, false)); }
   static Value Of(const char* text) { return Of(std::string_view(text)); }
   static Value Missing(std::string what) {
-    return Value(std::make_shared<const Undefined>(
-        Undefined{std::move(what)}));
+    return Value(std::make_shared<const Undefined>(Undefined{std::move(what)}));
   }
   // Throw Failure beyond kMostNesting.
   static Value OfList(std::vector<Value> items,
@@ -180,16 +185,17 @@ int Order(const Value& a, const Value& b);
 // The entry of a dict, or null.
 const Value* FindEntry(const Dict& dict, const Value& key);
 const Value* FindEntry(const Dict& dict, std::string_view key);
+// About how many values one has to look at to compare or to print it.
+int64_t Weight(const Value& value);
 // Whether a dict may have it as a key.
 bool IsHashable(const Value& value);
 
 // A value of JSON. Texts, keys included, are `from_input`, but for those that
 // `is_word` (given the name of the member and the text) takes for words of the
 // program's own. Throws Failure for numbers that 64 bits do not hold.
-Value FromJson(
-    const formats::Json& json, bool from_input,
-    const std::function<bool(std::string_view, std::string_view)>& is_word =
-        nullptr);
+Value FromJson(const formats::Json& json, bool from_input,
+               const std::function<bool(std::string_view, std::string_view)>&
+                   is_word = nullptr);
 
 }  // namespace ropewalk::jinja
 
