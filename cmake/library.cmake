@@ -3,7 +3,7 @@
 # pkg-config need. docs/library.md tells how it is used.
 
 set(library_objects)
-foreach(folder base position kernels formats tokenizer grammar huggingface
+foreach(folder base position kernels formats jinja tokenizer grammar huggingface
     attention_definition attention_serving model engine memory api)
   list(APPEND library_objects $<TARGET_OBJECTS:ropewalk_${folder}>)
 endforeach()

@@ -236,7 +236,7 @@ def split(count):
     return b"\n--next part--\n".join(parts)
 
 
-# One of each family that engine/chat_form.h knows.
+# Chat templates of several forms.
 LOOP = "{% for m in messages %}%s{% endfor %}{% if add_generation_prompt %}%s{% endif %}"
 TEMPLATES = {
     "chatml": ("{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>"
@@ -252,6 +252,39 @@ TEMPLATES = {
               " '<end_of_turn>\\n' }}", "{{ '<start_of_turn>model\\n' }}"),
     "phi": ("{{ '<|' + m['role'] + '|>\\n' + m['content'] + '<|end|>\\n' }}",
             "{{ '<|assistant|>\\n' }}"),
+}
+
+# The constructs of the language.
+CONSTRUCTS = {
+    "macros": (
+        "{% macro m(a, b=2) %}[{{ a ~ b }}{{ caller(a) if caller }}]{% endmacro %}"
+        "{{ m(1) }}{% call(x) m('y', b=messages[0].role) %}{{ x }}{% endcall %}"),
+    "namespaces": (
+        "{% set ns = namespace(n=0, t='') %}{% for m in messages if m.content %}"
+        "{% set ns.n = ns.n + loop.index %}{% set ns.t = ns.t + m.role[::-1] %}"
+        "{% if loop.last %}{% break %}{% else %}{% continue %}{% endif %}"
+        "{% else %}none{% endfor %}{{ ns.n }}{{ ns.t | upper }}"),
+    "filters": (
+        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content')"
+        " | list | tojson(indent=2) }}{{ tools | length }}{{ [3, 1] | sort | join('-') }}"
+        "{{ {'b': 1, 'a': 2} | dictsort }}{{ 'a b' | title | replace('A', '<|im_end|>') }}"
+        "{{ [1, 2, 3] | batch(2, 0) | list }}{{ x | default('y') | indent(2, true) }}"),
+    "texts": (
+        "{{ messages[1].content.split('<')[-1].strip().upper() }}{{ '%5.2f|%s' % (1.5, 'a') }}"
+        "{{ '{:>8}{x}'.format('b', x=messages[0].content[1:-1:2]) }}"
+        "{{ 'abc'.partition('b') }}{{ 7 // -2, -7 % 3, 2 ** 5, 1e16, 0.1 }}"),
+    "recursive": (
+        "{% for x in [1, [2, [3]]] recursive %}{% if x is iterable %}<{{ loop(x) }}>"
+        "{% else %}{{ x }}{{ loop.cycle('a', 'b') }}{{ loop.changed(x) }}{% endif %}{% endfor %}"),
+    "blocks": (
+        "{#- c -#} {%- raw %}{{ x }}{% endraw -%} {% set x | trim %} a {% endset %}{{ x }}"
+        "{% filter upper %}b{% endfilter %}{% with y = x %}{{ y * 3 }}{% endwith %}"
+        "{% generation %}{{ strftime_now('%Y') }}{% endgeneration %}"
+        "{{ raise_exception('no') if messages is not iterable }}"),
+    "tests": (
+        "{% for v in [1, 1.5, 'a', none, true, [], {}, (1,), undefined] %}"
+        "{{ v is defined }}{{ v is string }}{{ v is mapping }}{{ v is sequence }}"
+        "{{ v is number }}{{ v is none }}{{ v in [1, 'a'] }}{{ v == 1 }}{% endfor %}"),
 }
 
 
@@ -272,7 +305,9 @@ def written():
     yield "gguf", "every-type", every_type()
     for name, (turn, answer) in TEMPLATES.items():
         text = LOOP.replace("%s", turn, 1).replace("%s", answer, 1)
-        yield "chat_form", name, text.encode()
+        yield "template", name, text.encode()
+    for name, text in CONSTRUCTS.items():
+        yield "template", name, text.encode()
     yield "gguf_split", "two", split(2)
     yield "gguf_split", "three", split(3)
     yield "tokenizer", "unigram", unigram(False)

@@ -137,23 +137,7 @@ TEST_F(RunPromptTest, SpecialPiecesAreTokensWhenAskedFor) {
   EXPECT_FALSE(Contains(tokens({"-p", "</s>"}), "; prompt 2 tokens"));
 }
 
-constexpr const char* kTemplate =
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + "
-    "m['content'] + '<|im_end|>\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-void MakeChatMl(formats::Metadata& keys) {
-  auto pieces = *keys.FindStrings("tokenizer.ggml.tokens");
-  auto types = *keys.FindInts("tokenizer.ggml.token_type");
-  pieces[298] = "<|im_start|>";
-  pieces[299] = "<|im_end|>";
-  types[298] = types[299] = 3;
-  keys.SetStrings("tokenizer.ggml.tokens", pieces);
-  keys.SetInts("tokenizer.ggml.token_type", types);
-  keys.SetString("tokenizer.chat_template", kTemplate);
-}
-
-TEST_F(RunPromptTest, ChatUsesTheFormOfTheFile) {
+TEST_F(RunPromptTest, ChatUsesTheTemplateOfTheFile) {
   const std::string model = Tiny({.change_keys = MakeChatMl});
   const std::string form =
       "<|im_start|>system\nBe\nkind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"

@@ -71,6 +71,23 @@ inline void SetTinyVocabulary(formats::Metadata& keys, int64_t V) {
   keys.SetInt("tokenizer.ggml.unknown_token_id", 0);
 }
 
+// Makes the keys of a tiny model those of an instruct model: ChatML, with its
+// marks in place of the pieces 298 and 299.
+inline void MakeChatMl(formats::Metadata& keys) {
+  auto pieces = *keys.FindStrings("tokenizer.ggml.tokens");
+  auto types = *keys.FindInts("tokenizer.ggml.token_type");
+  pieces[298] = "<|im_start|>";
+  pieces[299] = "<|im_end|>";
+  types[298] = types[299] = 3;
+  keys.SetStrings("tokenizer.ggml.tokens", pieces);
+  keys.SetInts("tokenizer.ggml.token_type", types);
+  keys.SetString(
+      "tokenizer.chat_template",
+      "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + "
+      "m['content'] + '<|im_end|>\\n' }}{% endfor %}{% if "
+      "add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}");
+}
+
 inline formats::Metadata TinyKeys(const TinyModelOptions& options) {
   const std::string arch = options.gau     ? "ropewalk"
                            : options.fused ? "phi3"

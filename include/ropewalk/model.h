@@ -39,7 +39,7 @@ struct ModelOptions {
 
 // One message of a conversation.
 struct ChatMessage {
-  std::string role;  // "system" or "user"
+  std::string role;  // "system", "user", "assistant", "tool"
   std::string text;
 };
 
@@ -96,16 +96,18 @@ class ROPEWALK_EXPORT Model {
   // like Resolve.
   std::string ChangedLayers(const Scheme& scheme, int64_t length) const;
 
-  // "ChatML", "Llama 3", "Gemma" or "Phi": the form in which the model was
-  // trained to see a conversation. Throws FormatError where the file names none
-  // (a base model), or one that is not supported. So do the next two.
+  // "ChatML", "Llama 3", "Gemma" and so on: the form in which the model was
+  // trained to see a conversation, "its own" for one without a name. Throws
+  // FormatError where the file has no chat template (a base model), or one that
+  // cannot be read. So do the next two.
   std::string chat_form() const;
 
-  // The text, or the ids, of `messages` in that form, up to where the answer
-  // begins: at most one system message, then one message of the user. Messages
-  // are plain text, whatever they contain. Throws std::invalid_argument for
-  // other messages, for a system message where the form has no place for it,
-  // and for a message in which this vocabulary would read a mark of the form.
+  // The text, or the ids, of `messages` by the chat template of the file, up to
+  // where the answer begins. Messages are plain text, whatever they contain:
+  // only marks that the template writes become tokens. Throws
+  // std::invalid_argument for messages that end with one of the system or the
+  // assistant, for those that the template refuses, and for a system message
+  // where it has no place for one.
   std::string RenderChat(std::span<const ChatMessage> messages) const;
   std::vector<Token> EncodeChat(std::span<const ChatMessage> messages) const;
 

@@ -166,10 +166,10 @@ TEST(ModelTest, ConversationsThatCannotBeRenderedAreRefused) {
   EXPECT_THAT(refused({}), testing::HasSubstr("must end with one of the user"));
   EXPECT_THAT(refused({{"system", "Be brief."}}),
               testing::HasSubstr("must end with one of the user"));
-  EXPECT_THAT(refused({{"tool", "x"}}),
-              testing::HasSubstr("message 1 must be user, got 'tool'"));
-  EXPECT_THAT(refused({{"user", "a"}, {"user", "b"}}),
-              testing::HasSubstr("got 2 messages"));
+  EXPECT_THAT(refused({{"user", "a"}, {"assistant", "b"}}),
+              testing::HasSubstr("must end with one of the user"));
+  EXPECT_THAT(refused({{"user", "a"}, {"user", "\xff"}}),
+              testing::HasSubstr("message 2 is not UTF-8"));
 }
 
 TEST(TokenizerTest, OutlivesItsModelAndIsTheFilesOwn) {

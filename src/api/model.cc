@@ -5,38 +5,30 @@
 #include "api/parts.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "engine/chat_form.h"
+#include "engine/chat_template.h"
 #include "formats/gguf_metadata.h"
 
 namespace ropewalk {
 namespace {
 
-// What engine::ChatForm takes.
-struct Question {
-  std::optional<std::string> system;
-  std::string user;
-};
-
-Question QuestionOf(std::span<const ChatMessage> messages) {
-  Question question;
-  size_t at = 0;
-  if (at < messages.size() && messages[at].role == "system") {
-    question.system = messages[at++].text;
+// Throws std::invalid_argument if no answer can follow.
+engine::Conversation ConversationOf(std::span<const ChatMessage> messages) {
+  engine::Conversation conversation;
+  for (const ChatMessage& message : messages) {
+    const auto broken = FindInvalidUtf8(message.text);
+    Require(!broken && !FindInvalidUtf8(message.role),
+            "message " + std::to_string(conversation.messages.size() + 1) +
+                " is not UTF-8");
+    conversation.Add(message.role, message.text);
   }
-  Require(at < messages.size(), "the messages must end with one of the user");
-  Require(messages[at].role == "user",
-          "the role of message " + std::to_string(at + 1) +
-              " must be user, got '" + Printable(messages[at].role, 40) + "'");
-  question.user = messages[at++].text;
-  Require(at == messages.size(),
-          "at most one system message and one of the user can be rendered, "
-          "got " +
-              std::to_string(messages.size()) + " messages");
-  return question;
+  const std::string last = messages.empty() ? "" : messages.back().role;
+  Require(!messages.empty() && last != "system" && last != "assistant",
+          "the messages must end with one of the user, or of a tool");
+  return conversation;
 }
 
-engine::ChatForm ChatFormOf(const engine::Engine& engine) {
-  return engine::ChatForm::FromMetadata(engine.model().file().metadata());
+engine::ChatTemplate ChatTemplateOf(const engine::Engine& engine) {
+  return engine::ChatTemplate::FromMetadata(engine.model().file().metadata());
 }
 
 }  // namespace
@@ -104,20 +96,19 @@ std::string Model::ChangedLayers(const Scheme& scheme, int64_t length) const {
 }
 
 std::string Model::chat_form() const {
-  return ChatFormOf(*parts_->engine).name();
+  return ChatTemplateOf(*parts_->engine).name();
 }
 
 std::string Model::RenderChat(std::span<const ChatMessage> messages) const {
-  const Question question = QuestionOf(messages);
-  return engine::JoinPieces(
-      ChatFormOf(*parts_->engine).Render(question.user, question.system));
+  const engine::Conversation conversation = ConversationOf(messages);
+  return ChatTemplateOf(*parts_->engine).RenderText(conversation);
 }
 
 std::vector<Token> Model::EncodeChat(
     std::span<const ChatMessage> messages) const {
-  const Question question = QuestionOf(messages);
-  return ChatFormOf(*parts_->engine)
-      .Encode(*tokenizer().parts_->tokenizer, question.user, question.system);
+  const engine::Conversation conversation = ConversationOf(messages);
+  return ChatTemplateOf(*parts_->engine)
+      .Encode(*tokenizer().parts_->tokenizer, conversation);
 }
 
 std::vector<std::string> Model::MetadataKeys() const {

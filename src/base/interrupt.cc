@@ -21,6 +21,13 @@ static_assert(std::atomic<int>::is_always_lock_free);
 
 void CatchInterrupts() { g_awaited = true; }
 
+void StopCatchingInterrupts() { g_awaited = false; }
+
+bool ForgetInterrupt() {
+  int pending = SIGINT;
+  return g_signal.compare_exchange_strong(pending, 0);
+}
+
 bool RequestInterrupt(int signal) {
   int none = 0;
   return g_awaited && g_signal.compare_exchange_strong(none, signal);

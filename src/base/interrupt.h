@@ -10,6 +10,13 @@ namespace ropewalk {
 // A job says that from here on it looks for a wish to stop.
 void CatchInterrupts();
 
+// The job does not look any more: a signal ends the program at once.
+void StopCatchingInterrupts();
+
+// Forgets a pending Ctrl-C, for a program that goes on after it. Returns false
+// if no Ctrl-C is pending, or another signal is.
+bool ForgetInterrupt();
+
 // For the handler of `signal`; async-signal-safe. Returns true if a job looks
 // for it and it is the first: the job will see it. Returns false if the program
 // has to end at once.

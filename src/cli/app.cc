@@ -85,6 +85,7 @@ int ParseAndWork(int argc, const char* const* argv) {
       "Every command has --help with an example. ROPEWALK_ISA=scalar (or "
       "avx2, ...)\nchooses the instruction set.");
   AddRun(app);
+  AddChat(app);
   AddMeasure(app);
   AddNeedle(app);
   AddRemember(app);

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "engine/chat_form.h"
+#include "engine/chat_template.h"
 
 namespace ropewalk::cli {
 
@@ -15,20 +15,19 @@ void PromptOptions::Add(CLI::App& command) {
                    "read special pieces such as <|im_start|> in the text as "
                    "the tokens they name");
   command.add_flag("--chat", chat,
-                   "put the text as a question into the chat form that the "
-                   "model file names (ChatML, Llama 3, Gemma, Phi); special "
-                   "pieces in it stay text");
+                   "put the text as a question into the chat template of the "
+                   "model file; special pieces in it stay text");
   system_option = command.add_option(
       "--system", system,
-      "with --chat: the system text, in place of the chat form's own; may be "
-      "empty");
+      "with --chat: the system text, in place of the chat template's own; may "
+      "be empty");
   system_option->type_name("STRING");
 }
 
 PromptTexts PromptOptions::Read() const {
   Require(!chat || !special,
-          "--chat and --special exclude each other: the chat form brings its "
-          "own marks, and what it asks stays text");
+          "--chat and --special exclude each other: the chat template brings "
+          "its own marks, and what it asks stays text");
   Require(chat || system_option->count() == 0, "--system goes with --chat");
   const auto broken = FindInvalidUtf8(system);
   Require(!broken, "the text of --system is not UTF-8 at byte " +
@@ -48,10 +47,10 @@ PromptTexts PromptOptions::Read() const {
 Prompts PromptOptions::Encode(const PromptTexts& texts,
                               engine::Engine& engine) const {
   const tokenizer::Tokenizer& tokenizer = engine.tokenizer();
-  std::optional<engine::ChatForm> form;
+  std::optional<engine::ChatTemplate> form;
   std::optional<std::string> given;
   if (chat) {
-    form = engine::ChatForm::FromMetadata(engine.model().file().metadata());
+    form = engine::ChatTemplate::FromMetadata(engine.model().file().metadata());
     if (system_option->count() > 0) {
       given = text.escape ? Unescape(system, "--system") : system;
     }
@@ -60,8 +59,11 @@ Prompts PromptOptions::Encode(const PromptTexts& texts,
     if (!form) {
       return {read, tokenizer.Encode(read, {.parse_special = special})};
     }
-    return {engine::JoinPieces(form->Render(read, given)),
-            form->Encode(tokenizer, read, given)};
+    engine::Conversation conversation;
+    if (given) conversation.Add("system", *given);
+    conversation.Add("user", read);
+    return {form->RenderText(conversation),
+            form->Encode(tokenizer, conversation)};
   };
   Prompts prompts{.form = form ? form->name() : ""};
   for (const std::string& asked : texts.asked) {

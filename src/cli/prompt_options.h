@@ -1,5 +1,5 @@
 // What `run` is to read, and how: as plain text, with special tokens in it, or
-// as one question in the model's chat form.
+// as one question in the model's chat template.
 
 #ifndef ROPEWALK_CLI_PROMPT_OPTIONS_H_
 #define ROPEWALK_CLI_PROMPT_OPTIONS_H_
@@ -15,7 +15,7 @@
 namespace ropewalk::cli {
 
 struct Prompt {
-  std::string text;  // as the model reads it, marks of a chat form included
+  std::string text;  // as the model reads it, marks of a chat template included
   std::vector<Token> tokens;
 };
 
@@ -24,7 +24,7 @@ struct Prompt {
 struct Prompts {
   std::vector<Prompt> all;  // at least one
   int64_t shared = 0;       // tokens of the text that all of them begin with
-  std::string form;         // "ChatML"; empty without a chat form
+  std::string form;         // "ChatML"; empty without a chat template
 };
 
 // The texts of a call, before the model is loaded.
@@ -48,7 +48,8 @@ struct PromptOptions {
   // other or a file without text.
   PromptTexts Read() const;
 
-  // Throws FormatError for a model whose chat form is not supported.
+  // Throws FormatError for a model without a chat template that can be read,
+  // and std::invalid_argument for what the template refuses.
   Prompts Encode(const PromptTexts& texts, engine::Engine& engine) const;
 };
 
