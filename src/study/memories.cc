@@ -17,7 +17,6 @@ std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
   using Kind = MemoryCondition::Kind;
   std::vector<MemoryCondition> conditions = {
       {.name = kNothing, .kind = Kind::kNothing},
-      {.name = kTogether, .kind = Kind::kTogether, .scheme = "auto"},
       {.name = kAlone, .kind = Kind::kAlone, .law = "far"},
       {.name = "read alone, not calibrated",
        .kind = Kind::kAlone,
@@ -35,10 +34,18 @@ std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
        .kind = Kind::kAlone,
        .law = "order:sharpness=1,bias=0"},
   };
-  if (setting.blocks * setting.block <= N) {
-    conditions.insert(conditions.begin() + 2, {.name = kTogetherAttached,
+  const int64_t before = setting.blocks * setting.block;
+  if (before <= N) {
+    conditions.insert(conditions.begin() + 1, {.name = kTogetherAttached,
                                                .kind = Kind::kTogetherAttached,
                                                .law = "far"});
+  }
+  // Reading so much as one text would take hours.
+  constexpr int64_t kMostTimes = 4;
+  if (before <= kMostTimes * N) {
+    conditions.insert(
+        conditions.begin() + 1,
+        {.name = kTogether, .kind = Kind::kTogether, .scheme = "auto"});
   }
   return conditions;
 }
