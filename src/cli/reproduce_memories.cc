@@ -83,10 +83,9 @@ class MemoriesRun {
     for (const std::string& text : command.settings) {
       const auto [blocks, block] = ParseSetting(text, "--blocks");
       settings_.push_back({.blocks = blocks, .block = block});
-      Require(block <= N_,
-              "--blocks " + text +
-                  ": a block is read alone, within the trained " +
-                  std::to_string(N_) + " tokens");
+      Require(block <= N_, "--blocks " + text +
+                               ": a block is read alone, within the trained " +
+                               std::to_string(N_) + " tokens");
     }
     for (const std::string& text : command.needles) {
       const auto [documents, tokens] = ParseSetting(text, "--needles");
@@ -147,7 +146,7 @@ class MemoriesRun {
     study::MemoryRows rows(folder_);
     for (const study::MemorySetting& setting : settings_) {
       std::vector<study::MemoryCondition> conditions =
-          study::MemoryConditions(setting, N_);
+          study::MemoryConditions(setting, engine_->positions());
       for (const std::string& law : Laws()) {
         conditions.push_back({.name = law,
                               .kind = study::MemoryCondition::Kind::kAlone,
@@ -226,6 +225,9 @@ class MemoriesRun {
       conditions.push_back({.name = "attached, all, " + law,
                             .kind = study::NeedleCondition::Kind::kAttached,
                             .law = memory::ParseLaw(law)});
+    }
+    for (study::NeedleCondition& condition : conditions) {
+      condition.law = memory::LawFor(condition.law, engine_->positions());
     }
     for (const study::NeedleSetting& setting : needles_) {
       Progress progress("needles " + setting.Name(), 0, "tokens");

@@ -43,9 +43,8 @@ std::vector<double> ScoreByWords(std::span<const PartOf> parts,
   constexpr double kK1 = 1.2;
   constexpr double kB = 0.75;
   std::unordered_map<Term, size_t, TermHash> terms;
-  ForEachTerm(question, [&](const Term& term) {
-    terms.emplace(term, terms.size());
-  });
+  ForEachTerm(question,
+              [&](const Term& term) { terms.emplace(term, terms.size()); });
   std::vector<std::vector<int64_t>> counts;  // of each term in each part
   std::vector<int64_t> parts_with(terms.size(), 0);
   double tokens = 0;

@@ -47,8 +47,8 @@ TEST(ChooseTest, WordsFindTheMemoryThatHasThoseOfTheQuestion) {
   }
 }
 
-// Three documents of one part, of 4, 4 and 2 tokens; word 5 and the pair 5 6 are
-// in one of them, word 6 is in two.
+// Three documents of one part, of 4, 4 and 2 tokens; word 5 and the pair 5 6
+// are in one of them, word 6 is in two.
 TEST(ChooseTest, WordScoresAreThoseOfBm25) {
   const auto engine = NewEngine("bm25");
   Memories memories;
@@ -172,7 +172,7 @@ TEST(ChooseTest, SharesOfAttentionMatchFloat64) {
         Case{{.kind = Law::Kind::kOrder, .alone = 0}, 10, 0, 4, 16}}) {
     const auto question = RandomIds(c.question, 50);
     const auto want = SharesOf(*engine, memories, question, c.first, c.skip,
-                               c.distance, c.law.sharpness);
+                               c.distance, c.law.sharpness.value_or(1.1));
     const Choices choices =
         Choose(*engine, memories, question, c.law, 3, ChooseBy::kAttention);
     ASSERT_EQ(choices.best.size(), 3u);

@@ -190,10 +190,9 @@ std::string FillMemoryPage(const std::string& page, const std::string& folder) {
       return ToMarkdown(Filled(SpeedTable(SpeedRows(of_model)), inside));
     }
     if (what == "needles") {
-      return ToMarkdown(
-          Filled(NeedleTable(NeedleRows(of_model), ReadPeerRows(of_model),
-                             words[1]),
-                 inside));
+      return ToMarkdown(Filled(
+          NeedleTable(NeedleRows(of_model), ReadPeerRows(of_model), words[1]),
+          inside));
     }
     const MemoryRows rows(of_model);
     const std::vector<Condition> conditions = ConditionsOf(rows, words[1]);

@@ -6,10 +6,14 @@
 namespace ropewalk::study {
 
 std::vector<report::Column> MemoryRow::Columns() {
-  return {{.name = "run"},          {.name = "document"},
-          {.name = "setting"},      {.name = "condition"},
-          {.name = "law"},          {.name = "goes_on_loss"},
-          {.name = "goes_on_accuracy"}, {.name = "repeats_loss"},
+  return {{.name = "run"},
+          {.name = "document"},
+          {.name = "setting"},
+          {.name = "condition"},
+          {.name = "law"},
+          {.name = "goes_on_loss"},
+          {.name = "goes_on_accuracy"},
+          {.name = "repeats_loss"},
           {.name = "repeats_accuracy"}};
 }
 
@@ -52,10 +56,10 @@ const MemoryRow* MemoryRows::Find(const std::string& document,
 }
 
 std::vector<report::Column> NeedleRow::Columns() {
-  return {{.name = "run"},   {.name = "setting"},
-          {.name = "condition"}, {.name = "law"},
-          {.name = "found"}, {.name = "digits"},
-          {.name = "loss"},  {.name = "read"},
+  return {{.name = "run"},           {.name = "setting"},
+          {.name = "condition"},     {.name = "law"},
+          {.name = "found"},         {.name = "digits"},
+          {.name = "loss"},          {.name = "read"},
           {.name = "first_seconds"}, {.name = "token_seconds"}};
 }
 

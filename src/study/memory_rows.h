@@ -69,8 +69,8 @@ class NeedleRows : public RowFile<NeedleRow> {
 // Another program's answers to the same questions (peers.csv, which
 // bench/peers/needles.py writes).
 struct PeerRow {
-  std::string program;    // with its version
-  std::string setting;    // as in NeedleRow
+  std::string program;  // with its version
+  std::string setting;  // as in NeedleRow
   std::string condition;
   std::string found;
   double read = 0;

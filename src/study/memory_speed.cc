@@ -72,8 +72,8 @@ SpeedRow MeasureSpeed(const std::shared_ptr<engine::Engine>& engine,
   row.memory_first = SecondsOf([&] {
     const std::shared_ptr<const memory::Memory> kept =
         memory::OpenMemory(options.file, *engine);
-    beside.Attach(memory::Arrange({&kept, 1}, {}, *engine,
-                                  beside.sequence().stack()));
+    beside.Attach(
+        memory::Arrange({&kept, 1}, {}, *engine, beside.sequence().stack()));
     beside.Read(question);
   });
   row.memory_bytes = memory::ReadInfo(options.file).bytes;

@@ -48,8 +48,12 @@ report::Table NeedleTable(const NeedleRows& rows,
   }
   for (const PeerRow& row : peers) {
     if (row.setting != setting || row.found.empty()) continue;
-    table.AddRow({row.program + ": " + row.condition, 100 * PartOf(row.found),
-                  Against(row.found, found), {}, row.read, row.first_seconds});
+    table.AddRow({row.program + ": " + row.condition,
+                  100 * PartOf(row.found),
+                  Against(row.found, found),
+                  {},
+                  row.read,
+                  row.first_seconds});
   }
   return table;
 }
@@ -65,11 +69,11 @@ report::Table SpeedTable(const SpeedRows& rows) {
   for (const SpeedRow& row : rows.rows()) {
     table.AddRow({row.tokens, "one text, ReRoPE", row.text_read, row.text_first,
                   row.text_decode, "1", FormatBytes(row.text_bytes)});
-    table.AddRow({row.tokens, "memories", row.memory_read, row.memory_first,
-                  row.memory_decode,
-                  report::FormatValue(row.ratio, report::NumberStyle::kPlain,
-                                      2),
-                  FormatBytes(row.memory_bytes)});
+    table.AddRow(
+        {row.tokens, "memories", row.memory_read, row.memory_first,
+         row.memory_decode,
+         report::FormatValue(row.ratio, report::NumberStyle::kPlain, 2),
+         FormatBytes(row.memory_bytes)});
   }
   return table;
 }

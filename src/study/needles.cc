@@ -15,15 +15,15 @@ namespace ropewalk::study {
 namespace {
 
 constexpr std::array<std::string_view, 60> kThings = {
-    "anchor",  "apron",    "barrel",  "basket", "bell",    "blanket", "boat",
-    "bottle",  "bridge",   "brush",   "bucket", "button",  "candle",  "carpet",
-    "chair",   "chest",    "clock",   "coin",   "compass", "cradle",  "cup",
-    "curtain", "door",     "drum",    "feather", "fence",  "flute",   "garden",
-    "gate",    "hammer",   "harp",    "helmet", "kettle",  "key",     "ladder",
-    "lamp",    "lantern",  "lock",    "mirror", "needle",  "oar",     "oven",
-    "painting", "pillow",  "pipe",    "plough", "pump",    "ring",    "rope",
-    "saddle",  "sail",     "shield",  "spoon",  "statue",  "stove",   "sword",
-    "tower",   "trumpet",  "wagon",   "wheel"};
+    "anchor",   "apron",   "barrel", "basket",  "bell",    "blanket", "boat",
+    "bottle",   "bridge",  "brush",  "bucket",  "button",  "candle",  "carpet",
+    "chair",    "chest",   "clock",  "coin",    "compass", "cradle",  "cup",
+    "curtain",  "door",    "drum",   "feather", "fence",   "flute",   "garden",
+    "gate",     "hammer",  "harp",   "helmet",  "kettle",  "key",     "ladder",
+    "lamp",     "lantern", "lock",   "mirror",  "needle",  "oar",     "oven",
+    "painting", "pillow",  "pipe",   "plough",  "pump",    "ring",    "rope",
+    "saddle",   "sail",    "shield", "spoon",   "statue",  "stove",   "sword",
+    "tower",    "trumpet", "wagon",  "wheel"};
 
 constexpr int64_t kLeastTokens = 100;
 
@@ -67,18 +67,20 @@ NeedleRound MakeNeedles(const tokenizer::Tokenizer& tokenizer,
   Rng rng(static_cast<uint64_t>(round) + 1);
   std::vector<std::string_view> things(kThings.begin(), kThings.end());
   for (size_t i = things.size() - 1; i > 0; --i) {
-    std::swap(things[i],
-              things[static_cast<size_t>(rng.Below(static_cast<int64_t>(i) + 1))]);
+    std::swap(
+        things[i],
+        things[static_cast<size_t>(rng.Below(static_cast<int64_t>(i) + 1))]);
   }
   NeedleRound made;
   for (int64_t d = 0; d < setting.documents; ++d) {
     const evaluate::Document& text = texts[static_cast<size_t>(d % files)];
     const int64_t step =
         static_cast<int64_t>(text.size()) / (pages * setting.rounds);
-    Require(step >= size,
-            "text " + std::to_string(d % files + 1) + " has too few tokens for " +
-                std::to_string(pages * setting.rounds) + " documents of " +
-                std::to_string(setting.tokens));
+    Require(step >= size, "text " + std::to_string(d % files + 1) +
+                              " has too few tokens for " +
+                              std::to_string(pages * setting.rounds) +
+                              " documents of " +
+                              std::to_string(setting.tokens));
     const auto at =
         text.begin() + (round * pages + d / files) * step + (step - size) / 2;
     const std::string page =
@@ -176,8 +178,7 @@ std::vector<int64_t> NeedleCase::ChosenByWords(const NeedleQuestion& question,
 
 engine::Session NeedleCase::Open(int64_t length,
                                  const std::string& scheme) const {
-  return {engine_,
-          {.length = length, .position = scheme, .kv_type = kv_type_}};
+  return {engine_, {.length = length, .position = scheme, .kv_type = kv_type_}};
 }
 
 engine::Session NeedleCase::Attached(
@@ -231,10 +232,9 @@ NeedleCase::Answer NeedleCase::AskOfSome(const NeedleCondition& condition,
                 question.question.end());
   const auto length =
       static_cast<int64_t>(prompt.size() + question.answer.size());
-  engine::Session session =
-      condition.kind == NeedleCondition::Kind::kAttached
-          ? Attached(chosen, condition.law, length)
-          : Open(length, condition.scheme);
+  engine::Session session = condition.kind == NeedleCondition::Kind::kAttached
+                                ? Attached(chosen, condition.law, length)
+                                : Open(length, condition.scheme);
   Answer answer{.first_seconds = choosing.Seconds()};
   Ask(session, prompt, question, answer);
   return answer;
@@ -268,8 +268,8 @@ std::vector<NeedleCase::Answer> NeedleCase::Measure(
   engine::Session base =
       condition.kind == Kind::kAttached
           ? Attached(memories_, condition.law, length)
-          : Open(length, condition.kind == Kind::kPasted ? condition.scheme
-                                                         : "rope");
+          : Open(length,
+                 condition.kind == Kind::kPasted ? condition.scheme : "rope");
   if (!before.empty()) {
     base.Read(before, [&](int64_t tokens) {
       on_read_(tokens);

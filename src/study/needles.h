@@ -89,7 +89,7 @@ class NeedleCase {
   struct Answer {
     int64_t right = 0;  // tokens of the number
     int64_t tokens = 0;
-    double loss = 0;  // nats, sum over them
+    double loss = 0;           // nats, sum over them
     int64_t read = 0;          // tokens
     double first_seconds = 0;  // of a processor, as token_seconds
     double token_seconds = 0;
