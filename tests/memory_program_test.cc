@@ -1,8 +1,10 @@
 // `ropewalk remember`, `memories`, `run --memory` and `reproduce memories`,
 // from the outside, on the demo's model (N = 256).
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -105,7 +107,7 @@ TEST_F(MemoryProgramTest, ALongDocumentIsReadInParts) {
       RunProgram({"memories", "list", Path("kept"), "--csv", Path("list.csv")});
   EXPECT_TRUE(Worked(list));
   EXPECT_FALSE(Contains(ReadAll(Path("list.csv")), ",1,q8_0"));
-  EXPECT_TRUE(Refused(Remember(), 2, "of another text or of other options"));
+  EXPECT_TRUE(Refused(Remember(), 2, "of another text, model or options"));
   EXPECT_TRUE(Worked(Remember({"--anew"})));
 }
 
@@ -199,6 +201,64 @@ TEST_F(MemoryProgramTest, TheStudyMeasuresOnceAndReports) {
   EXPECT_TRUE(Contains(ReadAll(folder + "/3x64.svg"), "<svg"));
   ASSERT_TRUE(Worked(study()));
   EXPECT_EQ(ReadAll(folder + "/measured.csv"), rows);
+}
+
+TEST_F(MemoryProgramTest, TheStudyAsksForNumbersAndTakesTimes) {
+  Write("long.txt", 3, 600);
+  const std::vector<std::string> call = {
+      "reproduce", "memories", "-m",      model_, "-t",    Path("long.txt"),
+      "--needles", "3x120",    "--speed", "300",  "--out", Path("out")};
+  ASSERT_TRUE(Worked(RunProgram(call)));
+  const std::string folder = Path("out/memories/novels-4m");
+  const std::string needles = ReadAll(folder + "/needles.csv");
+  // A header, and a row for each of eleven conditions.
+  EXPECT_EQ(Lines(needles).size(), 12u) << needles;
+  EXPECT_TRUE(Contains(needles, "\"attached, all\""));
+  EXPECT_EQ(Lines(ReadAll(folder + "/speed.csv")).size(), 2u);
+  EXPECT_FALSE(fs::exists(folder + "/speed.memory"));
+  ASSERT_TRUE(Worked(RunProgram(call)));
+  EXPECT_EQ(ReadAll(folder + "/needles.csv"), needles);
+
+  ASSERT_TRUE(Worked(RunProgram({"reproduce", "memories", "-m", model_, "-t",
+                                 Path("long.txt"), "--needles", "3x120",
+                                 "--questions", Path("questions.json")})));
+  const nlohmann::json rounds =
+      nlohmann::json::parse(ReadAll(Path("questions.json")));
+  ASSERT_EQ(rounds.size(), 2u);
+  ASSERT_EQ(rounds[0]["questions"].size(), 3u);
+  for (const auto& question : rounds[0]["questions"]) {
+    // The document that is asked for has the number, and is chosen first.
+    const auto document =
+        rounds[0]["documents"][question["document"].get<size_t>()]
+            .get<std::vector<int>>();
+    const auto answer = question["answer"].get<std::vector<int>>();
+    EXPECT_FALSE(std::ranges::search(document, answer).empty());
+    EXPECT_EQ(question["chosen"][0], question["document"]);
+  }
+}
+
+TEST_F(MemoryProgramTest, EvaluationsReadBesideMemories) {
+  ASSERT_TRUE(Worked(Remember()));
+  const auto loss = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> call = {
+        "measure",  "-m",        model_,        "-t",    Path("first.txt"),
+        "--length", "64",        "--documents", "1",     "--position",
+        "rope",     "--kv-type", "q8_0",        "--csv", Path("rows.csv")};
+    call.insert(call.end(), more.begin(), more.end());
+    EXPECT_TRUE(Worked(RunProgram(call)));
+    return ReadAll(Path("rows.csv"));
+  };
+  const std::string without = loss({});
+  EXPECT_NE(loss({"--memory", First()}), without);
+  EXPECT_TRUE(
+      Refused(RunProgram({"measure", "-m", model_, "-t", Path("first.txt"),
+                          "--kv-type", "f16", "--memory", First()}),
+              2, "the memories are in q8_0"));
+  const ProgramResult needle =
+      RunProgram({"needle", "-m", model_, "--length", "128", "--at", "50",
+                  "--trials", "1", "--position", "rope", "--memory", First()});
+  EXPECT_TRUE(Worked(needle));
+  EXPECT_TRUE(Contains(needle.err, "beside 1 memory of")) << needle.err;
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ void AddMeasure(CLI::App& app) {
       ->type_name("FILE");
   position->Add(*command, true);
   job->kv.Add(*command);
+  job->memory.Add(*command, /*chooses=*/false);
   command
       ->add_option("--length", job->lengths,
                    "lengths to read, as in 512,4k; default N, 2N, 4N and 8N "

@@ -87,7 +87,8 @@ void RunMeasure(const MeasureJob& job) {
   evaluate::MeasureOptions options{.schemes = ParseSchemes(job.spellings),
                                    .spellings = job.spellings,
                                    .repeat = job.repeat};
-  const DType kv_type = job.kv.Type();
+  (void)job.kv.Type();
+  job.memory.Check();
   CatchInterrupts();
   // Found unwritable now rather than after the work.
   OutputFile json(job.json);
@@ -96,13 +97,17 @@ void RunMeasure(const MeasureJob& job) {
   OutputFile svg(job.svg);
 
   Engine engine(job.model.ForEngine());
+  const OpenMemories memories(job.memory, engine);
+  const DType kv_type = memories.TypeFor(job.kv);
   const int64_t N = engine.positions().train_length;
   options.lengths = ResolveLengths(job, N);
   options.score_last = ParseLengthOption(job.score_last, "--score-last", 0);
   options.by_position = ParseLengthOption(job.by_position, "--by-position", 0);
   const int64_t longest = *std::ranges::max_element(options.lengths);
   const int64_t size = std::max(longest + 1, job.repeat ? N : int64_t{0});
-  evaluate::ModelScorer scorer(engine, kv_type);
+  evaluate::ModelScorer scorer(
+      engine, kv_type,
+      [&](const position::Stack& stack) { return memories.For(stack); });
   std::vector<evaluate::Document> documents = ReadDocuments(job, engine, size);
   ThrowIfInterrupted();
   evaluate::Measurement measurement(scorer, std::move(documents), options);
@@ -115,6 +120,10 @@ void RunMeasure(const MeasureJob& job) {
                                engine::InstructionSet()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},
       .vocabulary = engine.model().config().V};
+  if (memories.Any()) {
+    facts.more.emplace_back("beside", memories.Describe());
+    std::fprintf(stderr, "beside %s\n", memories.Describe().c_str());
+  }
   const std::string changed = position::ChangedLayers(engine.positions());
   if (!changed.empty()) {
     facts.more.emplace_back("schemes act", changed);

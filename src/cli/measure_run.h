@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/memory_options.h"
 #include "cli/options.h"
 
 namespace ropewalk::cli {
@@ -16,6 +17,7 @@ inline constexpr int64_t kMostDocuments = int64_t{1} << 30;
 struct MeasureJob {
   ModelOptions model;
   KvOptions kv;
+  MemoryOptions memory;
   std::vector<std::string> texts;
   std::vector<std::string> id_files;
   std::vector<std::string> spellings;

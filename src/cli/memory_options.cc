@@ -10,7 +10,7 @@
 
 namespace ropewalk::cli {
 
-void MemoryOptions::Add(CLI::App& command) {
+void MemoryOptions::Add(CLI::App& command, bool chooses) {
   command
       .add_option("--memory", paths,
                   "document that was read with `remember`, a file or a folder "
@@ -25,6 +25,7 @@ void MemoryOptions::Add(CLI::App& command) {
           "with skip=N, alone=N, sharpness=X, bias=X (docs/memories.md)")
       ->type_name("LAW")
       ->capture_default_str();
+  if (!chooses) return;
   program::AddInteger(command, "--memory-top", top,
                       "attend to so many of the memories alone, those that "
                       "matter most to the prompt; 0: to all",
@@ -70,6 +71,11 @@ DType OpenMemories::TypeFor(const KvOptions& kv) const {
   return type;
 }
 
+std::shared_ptr<const model::Memories> OpenMemories::For(
+    const position::Stack& stack) const {
+  return Any() ? memory::Arrange(memories_, law_, engine_, stack) : nullptr;
+}
+
 void OpenMemories::Attach(engine::Session& session,
                           std::span<const Token> question) {
   if (!Any()) return;
@@ -86,8 +92,7 @@ void OpenMemories::Attach(engine::Session& session,
                  memories_.size() - chosen.size(), 100 * choices.left_out);
     memories_ = std::move(chosen);
   }
-  session.Attach(
-      memory::Arrange(memories_, law_, engine_, session.sequence().stack()));
+  session.Attach(For(session.sequence().stack()));
 }
 
 std::string OpenMemories::Describe() const {

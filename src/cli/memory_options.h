@@ -19,6 +19,8 @@
 #include "memory/choose.h"
 #include "memory/law.h"
 #include "memory/memory.h"
+#include "model/sequence.h"
+#include "position/plan.h"
 
 namespace ropewalk::cli {
 
@@ -28,7 +30,8 @@ struct MemoryOptions {
   int64_t top = 0;  // 0: all
   std::string by = "words";
 
-  void Add(CLI::App& command);
+  // `chooses`: some of many memories may be chosen by the prompt.
+  void Add(CLI::App& command, bool chooses = true);
 
   bool Any() const { return !paths.empty(); }
   // Throws std::invalid_argument for a law that is none, and for a law without
@@ -47,6 +50,9 @@ class OpenMemories {
   // there are some. Throws std::invalid_argument if the command line asks for
   // another.
   DType TypeFor(const KvOptions& kv) const;
+  // Arranged for a text under `stack`; null without memories.
+  std::shared_ptr<const model::Memories> For(
+      const position::Stack& stack) const;
   // Attaches them to an empty session; of more than asked for those that matter
   // most to `question`, which is told on standard error.
   void Attach(engine::Session& session, std::span<const Token> question);

@@ -15,6 +15,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/measure_run.h"
+#include "cli/memory_options.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "engine/engine.h"
@@ -37,6 +38,7 @@ struct NeedleJob {
   ModelOptions model;
   PositionOptions position;
   KvOptions kv;
+  MemoryOptions memory;
   std::vector<std::string> lengths;
   std::vector<double> at = {0, 25, 50, 75, 100};
   int64_t trials = 5;
@@ -163,6 +165,7 @@ void RunCommand(const NeedleJob& job) {
       .trials = job.trials,
       .seed = job.seed};
   options.schemes = ParseSchemes(options.spellings);
+  job.memory.Check();
   CatchInterrupts();
   OutputFile json(job.json);
   OutputFile csv(job.csv);
@@ -172,7 +175,13 @@ void RunCommand(const NeedleJob& job) {
   options.lengths = job.lengths.empty()
                         ? std::vector<int64_t>{N, 2 * N, 4 * N, 8 * N}
                         : ParseLengths(job.lengths, "--length");
-  evaluate::ModelScorer scorer(engine, job.kv.Type());
+  const OpenMemories memories(job.memory, engine);
+  evaluate::ModelScorer scorer(
+      engine, memories.TypeFor(job.kv),
+      [&](const position::Stack& stack) { return memories.For(stack); });
+  if (memories.Any()) {
+    std::fprintf(stderr, "beside %s\n", memories.Describe().c_str());
+  }
   double total = 0;
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
@@ -220,6 +229,7 @@ void AddNeedle(CLI::App& app) {
   job->model.Add(*command);
   job->position.Add(*command, true);
   job->kv.Add(*command);
+  job->memory.Add(*command, /*chooses=*/false);
   command
       ->add_option("--length", job->lengths,
                    "lengths of the prompts; default N, 2N, 4N and 8N")

@@ -92,17 +92,15 @@ class Remembering {
     return (fs::path(command_.out) / (name + memory::kMemorySuffix)).string();
   }
 
-  // A file that is there is kept if it is of this text, model and options, so
-  // that a call that was stopped goes on where it was.
+  // A file that is there is kept if it says that it is of this text, model and
+  // options.
   bool IsThere(const memory::Document& document) {
     const std::string path = PathOf(document.name);
     std::error_code error;
     if (command_.anew || !fs::exists(path, error)) return false;
-    const std::string hash = memory::HashOf(engine_, document.tokens, options_);
-    const auto memory = memory::OpenMemory(path, engine_);
-    Require(memory->hash == hash,
+    Require(memory::Holds(path, engine_, document, options_),
             "'" + Printable(path, 200) +
-                "' is of another text or of other options; name another folder "
+                "' is of another text, model or options; name another folder "
                 "with -o, or give --anew");
     return true;
   }
@@ -231,7 +229,7 @@ void AddRemember(CLI::App& app) {
       "Each document is read alone. Memories of one model are attached in any "
       "number and\norder, far beyond the trained length, and nothing is read "
       "again.\nStopped at any moment, the same command goes on with the next "
-      "document.\n\n"
+      "part of the document.\n\n"
       "Examples:\n"
       "  ropewalk remember -m model.gguf book.txt notes.md -o memories\n"
       "  ropewalk run -m model.gguf --memory memories -p 'Who is Rupert?'\n"

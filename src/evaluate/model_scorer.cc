@@ -1,6 +1,7 @@
 #include "evaluate/model_scorer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "model/context.h"
@@ -15,6 +16,11 @@ std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
   model::Context context(engine_.model(), stack,
                          {.length = inputs, .kv_type = kv_type_},
                          engine_.threads());
+  if (memories_for_) {
+    if (auto memories = memories_for_(stack)) {
+      context.sequence().Attach(std::move(memories));
+    }
+  }
   std::vector<TokenScore> scores;
   while (context.size() < inputs) {
     const int64_t first = context.size();

@@ -4,23 +4,36 @@
 #define ROPEWALK_EVALUATE_MODEL_SCORER_H_
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
 #include "base/token.h"
 #include "engine/engine.h"
 #include "evaluate/scorer.h"
+#include "model/sequence.h"
 #include "position/model_positions.h"
 #include "position/plan.h"
 
 namespace ropewalk::evaluate {
 
+// What every text attends to beside itself, under the stack that it is read
+// with; null for nothing.
+using MemoriesFor = std::function<std::shared_ptr<const model::Memories>(
+    const position::Stack& stack)>;
+
 // Borrows `engine`, which must outlive it.
 class ModelScorer : public Scorer {
  public:
-  explicit ModelScorer(engine::Engine& engine, DType kv_type = DType::kF32)
-      : engine_(engine), kv_type_(kv_type) {}
+  // Memories must be of the type `kv_type`.
+  explicit ModelScorer(engine::Engine& engine, DType kv_type = DType::kF32,
+                       MemoriesFor memories_for = {})
+      : engine_(engine),
+        kv_type_(kv_type),
+        memories_for_(std::move(memories_for)) {}
 
   const position::ModelPositions& positions() const override {
     return engine_.positions();
@@ -39,6 +52,7 @@ class ModelScorer : public Scorer {
  private:
   engine::Engine& engine_;
   DType kv_type_;
+  MemoriesFor memories_for_;
   int64_t kv_bytes_ = 0;
 };
 

@@ -2,33 +2,64 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "memory/choose_parts.h"
 
 namespace ropewalk::memory {
 
+namespace {
+
+// A token, or two that follow each other.
+using Term = std::pair<Token, Token>;
+constexpr Token kAlone = -1;
+
+struct TermHash {
+  size_t operator()(const Term& term) const {
+    return std::hash<uint64_t>()(
+        static_cast<uint64_t>(static_cast<uint32_t>(term.first)) << 32 |
+        static_cast<uint32_t>(term.second));
+  }
+};
+
+// Calls `see` with each token, and with it and the token before it.
+template <typename See>
+void ForEachTerm(std::span<const Token> tokens, const See& see) {
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    see(Term(tokens[t], kAlone));
+    if (t > 0) see(Term(tokens[t - 1], tokens[t]));
+  }
+}
+
+}  // namespace
+
 std::vector<double> ScoreByWords(std::span<const PartOf> parts,
                                  std::span<const Token> question) {
   constexpr double kK1 = 1.2;
   constexpr double kB = 0.75;
-  std::unordered_map<Token, size_t> words;
-  for (const Token token : question) words.emplace(token, words.size());
-  std::vector<std::vector<int64_t>> counts;  // of each word in each part
-  std::vector<int64_t> parts_with(words.size(), 0);
+  std::unordered_map<Term, size_t, TermHash> terms;
+  ForEachTerm(question,
+              [&](const Term& term) { terms.emplace(term, terms.size()); });
+  std::vector<std::vector<int64_t>> counts;  // of each term in each part
+  std::vector<int64_t> parts_with(terms.size(), 0);
   double tokens = 0;
   for (const PartOf& of : parts) {
-    std::vector<int64_t>& count = counts.emplace_back(words.size(), 0);
+    std::vector<int64_t>& count = counts.emplace_back(terms.size(), 0);
     const int64_t size = of.part->tokens();
     tokens += static_cast<double>(size);
-    for (int64_t at = of.part->begin; at < of.part->begin + size; ++at) {
-      const auto word = words.find(of.memory->tokens[static_cast<size_t>(at)]);
-      if (word == words.end()) continue;
-      if (count[word->second]++ == 0) ++parts_with[word->second];
-    }
+    ForEachTerm(std::span(of.memory->tokens)
+                    .subspan(static_cast<size_t>(of.part->begin),
+                             static_cast<size_t>(size)),
+                [&](const Term& term) {
+                  const auto at = terms.find(term);
+                  if (at == terms.end()) return;
+                  if (count[at->second]++ == 0) ++parts_with[at->second];
+                });
   }
   const auto N = static_cast<double>(parts.size());
   const double mean = tokens / N;

@@ -16,7 +16,7 @@
 namespace ropewalk::memory {
 
 enum class ChooseBy {
-  kWords,      // BM25 over token ids
+  kWords,      // BM25 over token ids and neighbours
   kAttention,  // the attention that the question would pay
 };
 
@@ -34,8 +34,10 @@ struct Choices {
 // Equal ones keep the order in which they are given.
 //
 //   kWords      The score of a memory is the BM25 score (k1 = 1.2, b = 0.75) of
-//               its best part for the distinct tokens of the question, its
-//               share that score by the sum over memories. If no memory has a
+//               its best part for the distinct terms of the question, its share
+//               that score by the sum over memories. Terms are tokens, and
+//               pairs of tokens that follow each other: without them a rare
+//               word counts no more than a question mark. If no memory has a
 //               token of the question, all shares are 0.
 //   kAttention  The question is read alone, under the positions that it would
 //               have as a text of its own. Its last 16 tokens, of those that

@@ -286,8 +286,10 @@ std::vector<double> ShareByAttention(engine::Engine& engine,
   const std::vector<QueryProbe::Layer> queries =
       ReadQuestion(engine, question, first, scheme);
 
-  const Law far = LawFor(
-      {.distance = law.kind == Law::Kind::kFar ? law.distance : -1}, positions);
+  const Law far =
+      LawFor({.distance = law.kind == Law::Kind::kFar ? law.distance : -1,
+              .sharpness = law.sharpness},
+             positions);
   std::vector<double> result(parts.size(), 0.0);
   std::vector<Kept> kept;
   std::vector<DType> types;
@@ -314,7 +316,7 @@ std::vector<double> ShareByAttention(engine::Engine& engine,
     for (const DType type : types) {
       layer.scores.emplace_back(
           heads, type, (*scheme.attention)[l].plan(), queries[l], first, tokens,
-          static_cast<double>(far.distance), law.sharpness);
+          static_cast<double>(far.distance), *far.sharpness);
     }
   }
   const auto columns =

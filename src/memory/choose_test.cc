@@ -47,8 +47,8 @@ TEST(ChooseTest, WordsFindTheMemoryThatHasThoseOfTheQuestion) {
   }
 }
 
-// Three documents of one part, of 4, 4 and 2 tokens; word 5 is in one of them,
-// word 6 in two.
+// Three documents of one part, of 4, 4 and 2 tokens; word 5 and the pair 5 6
+// are in one of them, word 6 is in two.
 TEST(ChooseTest, WordScoresAreThoseOfBm25) {
   const auto engine = NewEngine("bm25");
   Memories memories;
@@ -63,7 +63,7 @@ TEST(ChooseTest, WordScoresAreThoseOfBm25) {
     return std::log(1 + (3 - with + 0.5) / (with + 0.5)) * count * 2.2 /
            (count + 1.2 * (0.25 + 0.75 * length / mean));
   };
-  const double first = term(1, 2, 4) + term(2, 1, 4);
+  const double first = term(1, 2, 4) + term(1, 1, 4) + term(2, 1, 4);
   const double second = term(2, 1, 4);
   const Choices choices =
       Choose(*engine, memories, question, {}, 1, ChooseBy::kWords);
@@ -172,7 +172,7 @@ TEST(ChooseTest, SharesOfAttentionMatchFloat64) {
         Case{{.kind = Law::Kind::kOrder, .alone = 0}, 10, 0, 4, 16}}) {
     const auto question = RandomIds(c.question, 50);
     const auto want = SharesOf(*engine, memories, question, c.first, c.skip,
-                               c.distance, c.law.sharpness);
+                               c.distance, c.law.sharpness.value_or(1.1));
     const Choices choices =
         Choose(*engine, memories, question, c.law, 3, ChooseBy::kAttention);
     ASSERT_EQ(choices.best.size(), 3u);

@@ -1,5 +1,6 @@
 #include "memory/law.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -86,8 +87,8 @@ std::string ToString(const Law& law) {
   if (law.distance >= 0) text += ":distance=" + std::to_string(law.distance);
   text += (law.distance >= 0 ? ",skip=" : ":skip=") + std::to_string(law.skip);
   text += ",alone=" + std::to_string(law.alone);
-  text += ",sharpness=" + FormatNumber(law.sharpness);
-  text += ",bias=" + FormatNumber(law.bias);
+  if (law.sharpness) text += ",sharpness=" + FormatNumber(*law.sharpness);
+  if (law.bias) text += ",bias=" + FormatNumber(*law.bias);
   return text;
 }
 
@@ -96,6 +97,11 @@ Law LawFor(const Law& law, const position::ModelPositions& positions) {
   if (set.distance < 0) {
     set.distance = set.kind == Law::Kind::kFar ? positions.train_length / 4 : 0;
   }
+  const bool windows = std::ranges::any_of(
+      positions.layers,
+      [](const position::LayerPositions& l) { return l.window != 0; });
+  if (!set.sharpness) set.sharpness = windows ? 1.0 : 1.1;
+  if (!set.bias) set.bias = windows ? 0.0 : -1.0;
   return set;
 }
 

@@ -18,6 +18,7 @@
 #define ROPEWALK_MEMORY_LAW_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,18 +32,20 @@ struct Law {
   int64_t distance = -1;  // tokens; -1: what LawFor takes
   int64_t skip = 4;
   int64_t alone = 4;
-  // As measured (studies/memories): keys that do not matter get less, those
-  // that do hardly lose.
-  double sharpness = 1.1;
-  double bias = -1;
+  std::optional<double> sharpness;  // unset: what LawFor takes
+  std::optional<double> bias;       // the same
 };
 
 // Throws std::invalid_argument with the reason.
 Law ParseLaw(std::string_view spelling);
 std::string ToString(const Law& law);
 
-// The law with its distance set: for `far` a quarter of the trained length, 0
-// for the others.
+// The law with everything set, as measured (studies/memories). The distance is
+// a quarter of the trained length for `far`, 0 for the others. Where all layers
+// read the whole text, sharpness is 1.1 and the bias -1: keys that do not
+// matter get less attention, those that do hardly lose. Where some have a
+// window of their own, sharpness is 1 and the bias 0: what is near has its own
+// layers there, and memories take nothing from it.
 Law LawFor(const Law& law, const position::ModelPositions& positions);
 
 }  // namespace ropewalk::memory

@@ -213,8 +213,8 @@ std::shared_ptr<const model::Memories> Arrange(
     if (!kept[l]) continue;
     LayerMemories& layer = (*arranged)[l];
     layer.type = sorted.front()->type;
-    layer.sharpness = set.sharpness;
-    layer.bias = set.bias;
+    layer.sharpness = *set.sharpness;
+    layer.bias = *set.bias;
     layer.tokens = total;
     layer.from = set.alone;
     const position::Band& band = stack[l].bands.back();

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_fields.h"
+#include "memory/finished_parts.h"
 
 namespace ropewalk::memory {
 namespace {
@@ -123,6 +124,31 @@ std::vector<TileRef> TilesOf(const std::shared_ptr<SafetensorsFile>& file,
   return refs;
 }
 
+// Writes the tiles of a part, layer by layer, keys before values.
+void WriteTiles(formats::SafetensorsWriter& writer, const Part& part,
+                const TileSizes& sizes) {
+  for (const MemoryPart& layer : part.layers) {
+    for (const TileRef& tile : layer.keys) {
+      writer.WriteTensor(TileBytes(tile, sizes.key));
+    }
+    for (const TileRef& tile : layer.values) {
+      writer.WriteTensor(TileBytes(tile, sizes.value));
+    }
+  }
+}
+
+// The same from their bytes, one tensor after another.
+void WriteTensors(formats::SafetensorsWriter& writer,
+                  std::span<const std::byte> tiles, int64_t layers,
+                  int64_t key_bytes, int64_t value_bytes) {
+  for (int64_t l = 0; l < layers; ++l) {
+    for (const int64_t bytes : {key_bytes, value_bytes}) {
+      writer.WriteTensor(tiles.first(static_cast<size_t>(bytes)));
+      tiles = tiles.subspan(static_cast<size_t>(bytes));
+    }
+  }
+}
+
 }  // namespace
 
 void Remember(engine::Engine& engine, const Document& document,
@@ -164,23 +190,47 @@ void Remember(engine::Engine& engine, const Document& document,
   writer.AddTensor("firsts", SafeType::kI64, {parts});
   writer.AddTensor("lasts", SafeType::kI64, {parts});
   writer.AddTensor("tokens", SafeType::kI32, {n});
-  for (const auto& [begin, end] : cuts) {
-    const Part part =
-        ReadPart(engine, document.tokens, begin, end, options, on_read);
-    for (const MemoryPart& layer : part.layers) {
-      for (const TileRef& tile : layer.keys) {
-        writer.WriteTensor(TileBytes(tile, sizes.key));
-      }
-      for (const TileRef& tile : layer.values) {
-        writer.WriteTensor(TileBytes(tile, sizes.value));
-      }
+  const auto layers = static_cast<int64_t>(std::ranges::count(kept, true));
+  FinishedParts finished(
+      path, HashOf(engine, document.tokens, options) + " " + engine.Products());
+  for (size_t p = 0; p < cuts.size(); ++p) {
+    const int64_t tiles = attention::TilesFor(numbers.lasts[p]);
+    const int64_t bytes = layers * tiles * (sizes.key + sizes.value);
+    if (const auto there = finished.Find(p, bytes)) {
+      WriteTensors(writer, FinishedParts::Tiles(*there), layers,
+                   tiles * sizes.key, tiles * sizes.value);
+      continue;
     }
+    const Part part = ReadPart(engine, document.tokens, cuts[p].first,
+                               cuts[p].second, options, on_read);
+    // The last part needs no keeping: the memory is complete with it.
+    if (p + 1 < cuts.size()) {
+      finished.Keep(p, bytes, [&](formats::SafetensorsWriter& to) {
+        WriteTiles(to, part, sizes);
+      });
+    }
+    WriteTiles(writer, part, sizes);
   }
   writer.WriteTensor(Bytes(numbers.begins));
   writer.WriteTensor(Bytes(numbers.firsts));
   writer.WriteTensor(Bytes(numbers.lasts));
   writer.WriteTensor(Bytes(document.tokens));
   writer.Finish();
+  finished.Remove();
+}
+
+bool Holds(const std::string& path, engine::Engine& engine,
+           const Document& document, const ReadOptions& options) {
+  const SafetensorsFile file(path);
+  const MemoryInfo info = InfoOf(file);
+  return info.model == engine.Hash() &&
+         Field(file, "products") == engine.Products() &&
+         Field(file, "train_length") ==
+             std::to_string(engine.positions().train_length) &&
+         info.type == options.type && info.part == options.part &&
+         info.overlap == options.overlap &&
+         formats::Numbers<Token>(file, "tokens", SafeType::kI32) ==
+             document.tokens;
 }
 
 MemoryInfo ReadInfo(const std::string& path) {

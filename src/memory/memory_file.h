@@ -30,10 +30,20 @@ struct Document {
 
 // Reads a document and writes its memory to `path`, part after part, so that no
 // more than one part is in memory. The file appears complete or not at all.
-// Throws like ReadMemory, and IoError.
+// Finished parts are kept in PATH.parts until then: after a call that threw or
+// was killed, the next one reads only the parts that are missing. `on_read`
+// gets the tokens of each chunk that is read. Throws like ReadMemory, and
+// IoError.
 void Remember(engine::Engine& engine, const Document& document,
               const ReadOptions& options, const std::string& path,
               const std::function<void(int64_t)>& on_read);
+
+// Whether the file says that it holds this document, read so by this model.
+// Keys and values are not read, so damage in them is not seen (OpenMemory,
+// VerifyMemory). Throws IoError, and FormatError for a file that is not a
+// memory.
+bool Holds(const std::string& path, engine::Engine& engine,
+           const Document& document, const ReadOptions& options);
 
 // What a memory's file says of itself, without a model.
 struct MemoryInfo {

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,11 +78,18 @@ struct Image {
   }
 };
 
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 class MemoryFileTest : public testing::Test {
  protected:
   void TearDown() override {
     std::filesystem::remove(path_);
     std::filesystem::remove(changed_);
+    std::filesystem::remove_all(path_ + ".parts");
+    std::filesystem::remove_all(changed_ + ".parts");
   }
 
   void Write(const ReadOptions& options = kOptions, int64_t tokens = 110) {
@@ -359,6 +367,64 @@ TEST_F(MemoryFileTest, AReadingThatStopsLeavesTheFileBefore) {
                         [](int64_t) { throw Interrupted(); }),
                Interrupted);
   EXPECT_EQ(ReadInfo(path_).tokens, before);
+}
+
+// What is done stays done, and the file is the one that an unbroken reading
+// gives.
+TEST_F(MemoryFileTest, AReadingThatWasStoppedGoesOnWithTheNextPart) {
+  const Document document{"a document", "a test", RandomIds(200, 1)};
+  Remember(*engine_, document, kOptions, path_, [](int64_t) {});
+  const std::string whole = ReadAll(path_);
+  const size_t parts = CutParts(200, kOptions).size();
+  ASSERT_GT(parts, 3u);
+  const std::string folder = changed_ + ".parts";
+  size_t read = 0;
+  const auto until = [&](size_t stop) {
+    return [&read, stop](int64_t) {
+      if (read == stop) throw std::runtime_error("stopped");
+      ++read;
+    };
+  };
+  EXPECT_THROW(Remember(*engine_, document, kOptions, changed_, until(2)),
+               std::runtime_error);
+  EXPECT_FALSE(std::filesystem::exists(changed_));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/1"));
+  // A damaged part is read again.
+  std::filesystem::resize_file(folder + "/0", 100);
+  read = 0;
+  Remember(*engine_, document, kOptions, changed_, until(100));
+  EXPECT_EQ(read, parts - 1);
+  EXPECT_TRUE(ReadAll(changed_) == whole);
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+TEST_F(MemoryFileTest, PartsOfAnotherTextAreNotTaken) {
+  Remember(*engine_, {"a document", "a test", RandomIds(200, 2)}, kOptions,
+           path_, [](int64_t) {});
+  const std::string whole = ReadAll(path_);
+  size_t read = 0;
+  const auto stop = [&](int64_t) {
+    if (read++ == 2) throw std::runtime_error("stopped");
+  };
+  EXPECT_THROW(Remember(*engine_, {"a document", "a test", RandomIds(200, 1)},
+                        kOptions, changed_, stop),
+               std::runtime_error);
+  Remember(*engine_, {"a document", "a test", RandomIds(200, 2)}, kOptions,
+           changed_, [](int64_t) {});
+  EXPECT_TRUE(ReadAll(changed_) == whole);
+}
+
+TEST_F(MemoryFileTest, AFileHoldsOneDocumentReadInOneWay) {
+  Write();
+  const Document document{"another name", "", RandomIds(110, 1)};
+  EXPECT_TRUE(Holds(path_, *engine_, document, kOptions));
+  ReadOptions other = kOptions;
+  other.overlap = 4;
+  EXPECT_FALSE(Holds(path_, *engine_, document, other));
+  EXPECT_FALSE(
+      Holds(path_, *engine_, {"a document", "", RandomIds(110, 2)}, kOptions));
+  const auto model = NewEngine("another_holder", {.seed = 77});
+  EXPECT_FALSE(Holds(path_, *model, document, kOptions));
 }
 
 TEST_F(MemoryFileTest, AFolderStandsForItsMemories) {

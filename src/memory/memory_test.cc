@@ -56,12 +56,12 @@ std::vector<float> RowOf(const MemoryPart& part, bool keys, int64_t slot,
 TEST(LawTest, SpellingsAreReadAndPrinted) {
   for (const auto& [spelling, printed] :
        std::vector<std::pair<std::string, std::string>>{
-           {"far", "far:skip=4,alone=4,sharpness=1.1,bias=-1"},
+           {"far", "far:skip=4,alone=4"},
            {"far:distance=1k",
-            "far:distance=1024,skip=4,alone=4,sharpness=1.1,bias=-1"},
-           {"place:skip=0", "place:skip=0,alone=4,sharpness=1.1,bias=-1"},
+            "far:distance=1024,skip=4,alone=4"},
+           {"place:skip=0", "place:skip=0,alone=4"},
            {"order:distance=0,skip=1,alone=0",
-            "order:distance=0,skip=1,alone=0,sharpness=1.1,bias=-1"},
+            "order:distance=0,skip=1,alone=0"},
            {"far:sharpness=1.25,bias=-0.5",
             "far:skip=4,alone=4,sharpness=1.25,bias=-0.5"}}) {
     EXPECT_EQ(ToString(ParseLaw(spelling)), printed);
@@ -97,6 +97,17 @@ TEST(LawTest, FarStandsAtAQuarterOfTheTrainedLength) {
   EXPECT_EQ(LawFor({}, positions).distance, 512);
   EXPECT_EQ(LawFor({.distance = 7}, positions).distance, 7);
   EXPECT_EQ(LawFor({.kind = Law::Kind::kPlace}, positions).distance, 0);
+  EXPECT_EQ(LawFor({}, positions).sharpness, 1.1);
+  EXPECT_EQ(LawFor({}, positions).bias, -1);
+  EXPECT_EQ(LawFor({.sharpness = 1.3}, positions).sharpness, 1.3);
+  EXPECT_EQ(LawFor({.bias = 0.0}, positions).bias, 0);
+  // Layers with a window of their own leave the others for what is far.
+  position::ModelPositions windows = positions;
+  windows.layers.resize(2);
+  windows.layers[0].window = 64;
+  EXPECT_EQ(LawFor({}, windows).sharpness, 1);
+  EXPECT_EQ(LawFor({}, windows).bias, 0);
+  EXPECT_EQ(LawFor({.bias = -2.0}, windows).bias, -2);
 }
 
 TEST(CutPartsTest, PartsCoverTheDocumentAndHoldTheirOverlap) {

@@ -11,14 +11,27 @@
 #include "position/scheme.h"
 
 namespace ropewalk::study {
+namespace {
 
-std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
-                                              int64_t N) {
+// A law with everything that it leaves to the model.
+std::string SpelledFor(const std::string& law,
+                       const position::ModelPositions& positions) {
+  return memory::ToString(memory::LawFor(memory::ParseLaw(law), positions));
+}
+
+}  // namespace
+
+std::vector<MemoryCondition> MemoryConditions(
+    const MemorySetting& setting, const position::ModelPositions& positions) {
+  const int64_t N = positions.train_length;
   using Kind = MemoryCondition::Kind;
   std::vector<MemoryCondition> conditions = {
       {.name = kNothing, .kind = Kind::kNothing},
-      {.name = kTogether, .kind = Kind::kTogether, .scheme = "auto"},
       {.name = kAlone, .kind = Kind::kAlone, .law = "far"},
+      // One of these two is what `far` takes for the model.
+      {.name = "read alone, calibrated",
+       .kind = Kind::kAlone,
+       .law = "far:sharpness=1.1,bias=-1"},
       {.name = "read alone, not calibrated",
        .kind = Kind::kAlone,
        .law = "far:sharpness=1,bias=0"},
@@ -35,11 +48,24 @@ std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
        .kind = Kind::kAlone,
        .law = "order:sharpness=1,bias=0"},
   };
-  if (setting.blocks * setting.block <= N) {
-    conditions.insert(conditions.begin() + 2, {.name = kTogetherAttached,
+  const int64_t before = setting.blocks * setting.block;
+  if (before <= N) {
+    conditions.insert(conditions.begin() + 1, {.name = kTogetherAttached,
                                                .kind = Kind::kTogetherAttached,
                                                .law = "far"});
   }
+  // Reading so much as one text would take hours.
+  constexpr int64_t kMostTimes = 4;
+  if (before <= kMostTimes * N) {
+    conditions.insert(
+        conditions.begin() + 1,
+        {.name = kTogether, .kind = Kind::kTogether, .scheme = "auto"});
+  }
+  const std::string far = SpelledFor("far", positions);
+  std::erase_if(conditions, [&](const MemoryCondition& condition) {
+    return condition.kind == Kind::kAlone && condition.name != kAlone &&
+           SpelledFor(condition.law, positions) == far;
+  });
   return conditions;
 }
 

@@ -20,6 +20,7 @@
 #include "evaluate/documents.h"
 #include "memory/law.h"
 #include "memory/memory.h"
+#include "position/model_positions.h"
 #include "study/memory_rows.h"
 
 namespace ropewalk::study {
@@ -66,10 +67,10 @@ inline constexpr const char* kTogether = "read together";
 inline constexpr const char* kTogetherAttached = "read together, attached";
 inline constexpr const char* kAlone = "read alone";
 
-// The conditions of the study, for blocks that a model trained to N may read
-// together or not.
-std::vector<MemoryCondition> MemoryConditions(const MemorySetting& setting,
-                                              int64_t N);
+// The conditions of the study, for blocks that a model may read together or
+// not.
+std::vector<MemoryCondition> MemoryConditions(
+    const MemorySetting& setting, const position::ModelPositions& positions);
 
 // One document, its blocks read, for as many conditions as are asked.
 class MemoryCase {

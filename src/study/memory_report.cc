@@ -16,6 +16,7 @@
 #include "report/sections.h"
 #include "study/evidence.h"
 #include "study/memories.h"
+#include "study/needle_report.h"
 
 namespace ropewalk::study {
 namespace {
@@ -100,6 +101,11 @@ std::vector<std::string> Words(const std::string& inside) {
   }
 }
 
+report::Table Filled(report::Table table, const std::string& inside) {
+  Require(!table.rows().empty(), "no rows for '" + Printable(inside, 80) + "'");
+  return table;
+}
+
 }  // namespace
 
 report::Table MemoryTable(const MemoryRows& rows, const std::string& setting) {
@@ -175,9 +181,20 @@ std::string FillMemoryPage(const std::string& page, const std::string& folder) {
   return report::FillPage(page, [&](const std::string& inside) {
     const std::vector<std::string> words = Words(inside);
     const std::string what = words.size() == 3 ? words[2] : "";
-    Require(words.size() == 2 || what == "documents" || what == "differences",
-            "not MODEL | SETTING, or with | documents or | differences");
-    const MemoryRows rows((fs::path(folder) / words[0]).string());
+    Require(words.size() == 2 || what == "documents" || what == "differences" ||
+                what == "needles",
+            "not MODEL | SETTING, or with | documents, | differences or | "
+            "needles, nor MODEL | speed");
+    const std::string of_model = (fs::path(folder) / words[0]).string();
+    if (words[1] == "speed") {
+      return ToMarkdown(Filled(SpeedTable(SpeedRows(of_model)), inside));
+    }
+    if (what == "needles") {
+      return ToMarkdown(Filled(
+          NeedleTable(NeedleRows(of_model), ReadPeerRows(of_model), words[1]),
+          inside));
+    }
+    const MemoryRows rows(of_model);
     const std::vector<Condition> conditions = ConditionsOf(rows, words[1]);
     Require(!conditions.empty() && !conditions.front().rows.empty(),
             "no rows of '" + Printable(words[0], 60) + "' at " +

@@ -27,9 +27,10 @@ report::Table MemoryDifferences(const MemoryRows& rows,
 std::string MemoryPicture(const MemoryRows& rows, const std::string& setting);
 
 // `page` with each {{MODEL | SETTING}} replaced by its table,
-// {{MODEL | SETTING | differences}} by that of differences and
-// {{MODEL | SETTING | documents}} by the number of documents. Throws
-// std::invalid_argument for what no row says.
+// {{MODEL | SETTING | differences}} by that of differences,
+// {{MODEL | SETTING | documents}} by the number of documents,
+// {{MODEL | SETTING | needles}} by what is found and {{MODEL | speed}} by the
+// table of time and bytes. Throws std::invalid_argument for what no row says.
 std::string FillMemoryPage(const std::string& page, const std::string& folder);
 
 // Draws the picture of each model and setting in `folder`, and fills README.md

@@ -114,8 +114,12 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
     }
     if (slice.memories != nullptr) {
       ROPEWALK_CHECK(slice.memories->type == type);
+      // The tables count slots, and memories stand before the text's first id:
+      // tokens that were taken out leave no gap.
+      position::PositionMap query = slice.memories->query;
+      query.offset -= query.scale * static_cast<double>(slice.store->frame());
       rows[s * (bands + 1) + bands] =
-          slice.tables->Get(slice.memories->query, slice.memories->table);
+          slice.tables->Get(query, slice.memories->table);
     }
     const int64_t padding = slice.T - RealTokens(slice);
     std::fill_n(slice.output, padding * shape_.H * shape_.ValueWidth(), 0.0f);

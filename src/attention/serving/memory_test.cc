@@ -281,6 +281,52 @@ TEST_P(MemoryTest, WideValuesAndManyHeadsMatchFloat64) {
   }
 }
 
+// The output of one token behind `n` others, of which `taken` are taken out
+// before. The bias leaves nothing of the attention to the text itself.
+std::vector<float> OutputBehind(int64_t n, int64_t taken) {
+  const HeadShape shape{4, 2, 16};
+  const Sequence own = MakeSequence(shape, n, 8);
+  const Sequence last = MakeSequence(shape, 1, 9);
+  const Read read(shape, 20, 10, DType::kF32);
+  const position::Plan plan = MakePlan("rope", shape.D, 64);
+  const LayerMemories memories{.type = DType::kF32,
+                               .query = {.offset = 20},
+                               .table = plan.tables.front(),
+                               .bias = 80,
+                               .tokens = 20,
+                               .parts = {read.Part(0)}};
+  const BandedAttention attention(plan, shape);
+  KvStore store = attention.NewStore(DType::kF32);
+  RotationTables tables;
+  AttentionScratch scratch;
+  SerialFor threads;
+  tables.Begin(0, n);
+  store.Append(own.keys.data(), own.values.data(), n, tables, threads);
+  if (taken > 0) {
+    store.Evict(4, taken);
+    store.CloseGap();
+  }
+  tables.Begin(store.size() + store.frame(), 1);
+  store.Append(last.keys.data(), last.values.data(), 1, tables, threads);
+  std::vector<float> out(last.queries.size());
+  const QuerySlice slice{.queries = last.queries.data(),
+                         .output = out.data(),
+                         .T = 1,
+                         .store = &store,
+                         .tables = &tables,
+                         .memories = &memories};
+  attention.Attend({&slice, 1}, nullptr, threads, scratch);
+  return out;
+}
+
+TEST_P(MemoryTest, TokensThatAreTakenOutBringTheTextNearerToMemories) {
+  const std::vector<float> shifted = OutputBehind(40, 16);
+  const std::vector<float> fresh = OutputBehind(24, 0);
+  for (size_t o = 0; o < fresh.size(); ++o) {
+    EXPECT_NEAR(shifted[o], fresh[o], 1e-5);
+  }
+}
+
 // A long memory is divided among workers.
 TEST_P(MemoryTest, ThreadsChangeNoBit) {
   const HeadShape shape{4, 2, 64};
