@@ -171,6 +171,12 @@ class Describer {
     return piece;
   }
 
+  // Whether the normalizer does nothing else, also to an added token.
+  bool OnlyMarksSpaces() const {
+    return vocabulary_.escapes_spaces() && !add_prefix_ && !remove_extra_ &&
+           !metadata_.Has(kCharacterMap);
+  }
+
   Json AddedTokens() const {
     Json tokens = Json::array();
     for (Token token = 0; token < vocabulary_.size(); ++token) {
@@ -180,12 +186,15 @@ class Describer {
       if (user && vocabulary_.escapes_spaces()) {
         content = tokenizer::UnescapeSpaces(content);
       }
+      // A run of spaces may also stand in the text as marks.
+      const bool normalized = user && OnlyMarksSpaces() &&
+                              content.find(' ') != std::string::npos;
       tokens.push_back({{"id", token},
                         {"content", content},
                         {"single_word", false},
                         {"lstrip", vocabulary_.strips_left(token)},
                         {"rstrip", vocabulary_.strips_right(token)},
-                        {"normalized", false},
+                        {"normalized", normalized},
                         {"special", !user}});
     }
     return tokens;

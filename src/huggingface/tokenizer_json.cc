@@ -37,6 +37,7 @@ class Reader {
     ReadMerges();
     ReadAddedTokens();
     pieces_.FillTo(least_size);
+    SetTypes();
     const TokenizerShape shape = FindTokenizerShape(json_, pieces_, merges_);
     StoreMerges();
     StoreVocabulary(shape);
@@ -177,7 +178,7 @@ class Reader {
            special->get<bool>();
   }
 
-  void SetTypes(const TokenizerShape& shape) {
+  void SetTypes() {
     const bool bytes = model().contains("byte_fallback") &&
                        model()["byte_fallback"] == Json(true);
     for (int64_t id = 0; bytes && id < pieces_.size(); ++id) {
@@ -191,6 +192,9 @@ class Reader {
       pieces_.SetType(id,
                       control ? TokenType::kControl : TokenType::kUserDefined);
     }
+  }
+
+  void StoreUnknown(const TokenizerShape& shape) {
     const std::optional<int64_t> unknown = FindUnknown();
     if (!unknown) return;
     metadata_.SetInt("tokenizer.ggml.unknown_token_id", *unknown);
@@ -215,7 +219,7 @@ class Reader {
   void StoreVocabulary(const TokenizerShape& shape) {
     metadata_.SetString("tokenizer.ggml.model", shape.model);
     metadata_.SetString("tokenizer.ggml.pre", shape.pre);
-    SetTypes(shape);
+    StoreUnknown(shape);
     for (const auto& [id, special] : added_) {
       if (pieces_.type(id) != TokenType::kUserDefined) continue;
       pieces_.SetText(id, tokenizer::UnescapeSpaces(pieces_.text(id)));
@@ -232,6 +236,12 @@ class Reader {
     if (shape.add_space_prefix) {
       metadata_.SetBool("tokenizer.ggml.add_space_prefix",
                         *shape.add_space_prefix);
+    }
+    if (shape.model == "bert") {
+      metadata_.SetBool("tokenizer.ggml.normalizer.lowercase",
+                        shape.lowercase);
+      metadata_.SetBool("tokenizer.ggml.normalizer.strip_accents",
+                        shape.strip_accents);
     }
     if (shape.remove_extra_spaces) {
       metadata_.SetBool("tokenizer.ggml.remove_extra_whitespaces",

@@ -143,6 +143,8 @@ std::vector<float> ScoresOfMerges(
     joined += pieces.text(right);
     const int64_t result = pieces.Find(joined).value_or(-1);
     if (result < 0) return {};
+    // Found in the text before words are merged.
+    if (pieces.type(result) == tokenizer::TokenType::kUserDefined) continue;
     const auto i = static_cast<size_t>(result);
     if (result != last && ways[i] > 0) return {};
     if (result != last) scores[i] = -(rank += 1);
@@ -245,6 +247,19 @@ TokenizerShape ShapeOfUnigram(const Json& json) {
   return shape;
 }
 
+TokenizerShape ShapeOfWordPiece(const Json& json) {
+  TokenizerShape shape{.model = "bert", .pre = "default"};
+  for (const Json& step : FlatSteps(json, "normalizer", "normalizers")) {
+    const std::string type = TypeOf(step);
+    const bool bert = type == "BertNormalizer";
+    const bool lowercase = bert && FieldOf(step, "lowercase", true);
+    shape.lowercase = shape.lowercase || lowercase || type == "Lowercase";
+    shape.strip_accents = shape.strip_accents || type == "StripAccents" ||
+                          (bert && FieldOf(step, "strip_accents", lowercase));
+  }
+  return shape;
+}
+
 }  // namespace
 
 std::vector<Json> FlatSteps(const Json& json, const char* part,
@@ -261,7 +276,7 @@ TokenizerShape FindTokenizerShape(
   const std::string type = TypeOf(json.at("model"));
   if (type == "BPE") return ShapeOfBpe(json, pieces, merges);
   if (type == "Unigram") return ShapeOfUnigram(json);
-  if (type == "WordPiece") return {.model = "bert", .pre = "default"};
+  if (type == "WordPiece") return ShapeOfWordPiece(json);
   return {.model = kNoModel, .pre = kNoPre};
 }
 

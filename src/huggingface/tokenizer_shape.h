@@ -22,6 +22,7 @@ struct TokenizerShape {
   std::string pre;    // tokenizer.ggml.pre
   std::optional<bool> add_space_prefix = {};
   std::optional<bool> remove_extra_spaces = {};
+  bool lowercase = false, strip_accents = false;  // of model "bert"
   // The scores with which SentencePiece's BPE merges in the same order; empty
   // unless model is "llama".
   std::vector<float> scores = {};

@@ -32,6 +32,25 @@ std::string Cased(const std::string& suffix, const std::string& but_not = "") {
                kLead + upper + "+" + lower + "*" + suffix});
 }
 
+// Files spell line breaks as escapes or as they are.
+std::string WithEscapes(std::string_view expression) {
+  std::string escaped;
+  for (const char c : expression) {
+    if (c == '\n') {
+      escaped += "\\n";
+    } else if (c == '\r') {
+      escaped += "\\r";
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+bool AreEqual(std::string_view a, std::string_view b) {
+  return a == b || WithEscapes(a) == WithEscapes(b);
+}
+
 std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string llama3 =
       Join({kContraction, kWord, kThreeNumbers, kSigns, kSpaces});
@@ -169,7 +188,7 @@ std::optional<std::string_view> NameOfExpressions(
   for (const PublishedPreTokenizer& published : PublishedPreTokenizers()) {
     if (!std::equal(expressions.begin(), expressions.end(),
                     published.expressions.begin(),
-                    published.expressions.end())) {
+                    published.expressions.end(), AreEqual)) {
       continue;
     }
     for (const std::string_view name : published.names) {
@@ -183,7 +202,7 @@ std::optional<std::string_view> NameOfExpressions(
 std::optional<WordStage> StageOfExpression(std::string_view expression) {
   for (const PublishedPreTokenizer& published : PublishedPreTokenizers()) {
     for (size_t i = 0; i < published.expressions.size(); ++i) {
-      if (published.expressions[i] == expression) {
+      if (AreEqual(published.expressions[i], expression)) {
         return FindPreTokenizer(published.names[0])->stages[i];
       }
     }

@@ -101,8 +101,16 @@ void AppendCharacter(char32_t c, std::string* text) {
                static_cast<size_t>(count));
 }
 
-std::string ToForm(std::string_view text, UnicodeForm form) {
-  if (IsAscii(text)) return std::string(text);
+namespace {
+
+// Characters of Unicode 12.1 and later that `tokenizers` does not decompose.
+constexpr char32_t kYoung[][2] = {
+    {0x32ff, 0x32ff},   {0xa7f2, 0xa7f4},   {0xab69, 0xab69},
+    {0x10781, 0x107ba}, {0x11938, 0x11938}, {0x1e030, 0x1e06d},
+    {0x1f16c, 0x1f16c}, {0x1fbf0, 0x1fbf9}};
+
+// Appends a text without young characters.
+void AppendForm(std::string_view text, UnicodeForm form, std::string* all) {
   const std::string sorted = WithSortedMarks(text);
   const bool composed = form == UnicodeForm::kNfc || form == UnicodeForm::kNfkc;
   const bool compatible =
@@ -122,7 +130,27 @@ std::string ToForm(std::string_view text, UnicodeForm form) {
     throw std::invalid_argument("Encode: cannot normalise the text: " +
                                 std::string(utf8proc_errmsg(bytes)));
   }
-  return {reinterpret_cast<const char*>(out), static_cast<size_t>(bytes)};
+  all->append(reinterpret_cast<const char*>(out), static_cast<size_t>(bytes));
+}
+
+}  // namespace
+
+std::string ToForm(std::string_view text, UnicodeForm form) {
+  if (IsAscii(text)) return std::string(text);
+  std::string all;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Character c = CharacterAt(text, at);
+    const size_t next = at + c.bytes;
+    if (c.code_point >= 0x32ff && IsIn(kYoung, c.code_point)) {
+      AppendForm(text.substr(begin, at - begin), form, &all);
+      all += text.substr(at, c.bytes);
+      begin = next;
+    }
+    at = next;
+  }
+  AppendForm(text.substr(begin), form, &all);
+  return all;
 }
 
 std::string ToLowercase(std::string_view text) {
