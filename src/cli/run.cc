@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/grammar_options.h"
@@ -25,6 +26,7 @@
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "cli/prompt_options.h"
+#include "cli/reading_progress.h"
 #include "cli/sampling_options.h"
 #include "engine/generate.h"
 #include "engine/session.h"
@@ -315,7 +317,8 @@ class Run {
   void ReadShared() {
     const int64_t unread = prompts_.shared - session_.size();
     if (unread > 0) {
-      Progress progress("reading the text", unread, "tokens");
+      ReadingProgress progress("reading the text", *engine_, session_.scheme(),
+                               session_.size(), unread);
       const std::vector<Token>& tokens = prompts_.all.front().tokens;
       session_.Read(
           std::span(tokens).subspan(static_cast<size_t>(session_.size()),
@@ -358,7 +361,8 @@ class Run {
       jobs[i].prompt.assign(tokens.begin() + session_.size(), tokens.end());
       unread += static_cast<int64_t>(jobs[i].prompt.size());
     }
-    Progress progress("reading the prompt", unread, "tokens");
+    ReadingProgress progress("reading the prompt", *engine_, session_.scheme(),
+                             session_.size(), unread);
     int64_t left = unread;
     for (size_t i = 0; i < count; ++i) {
       jobs[i].options = options_;
