@@ -18,7 +18,6 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "base/progress.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/grammar_options.h"

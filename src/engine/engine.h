@@ -3,9 +3,9 @@
 //
 // Files: engine.h (weights, tokenizer, threads, workspace), session.h (one text
 // under one scheme), prompt_cache.h (its file), generate.h (reading and writing
-// many texts at once), sampler.h with penalties and DRY, chat_template.h. Nothing
-// here prints, exits or catches signals, and no message names an option of the
-// command line. include/ropewalk/ and cli/ use this folder.
+// many texts at once), sampler.h with penalties and DRY, chat_template.h.
+// Nothing here prints, exits or catches signals, and no message names an option
+// of the command line. include/ropewalk/ and cli/ use this folder.
 
 #ifndef ROPEWALK_ENGINE_ENGINE_H_
 #define ROPEWALK_ENGINE_ENGINE_H_

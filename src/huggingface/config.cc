@@ -191,6 +191,19 @@ Json TextConfig(const Json& json, const std::string& path) {
     const auto found = json.find(name);
     if (found != json.end() && !merged.contains(name)) merged[name] = *found;
   }
+  const Json& type = merged["model_type"];
+  const Family* family =
+      type.is_string() ? FindFamily(type.get<std::string>()) : nullptr;
+  if (family != nullptr) {
+    const Json defaults = Json::parse(family->defaults);
+    for (const auto& [name, value] : defaults.items()) {
+      // A base in the new spelling stands elsewhere.
+      const bool stated =
+          merged.contains(name) ||
+          (name == "rope_theta" && merged.contains("rope_parameters"));
+      if (!stated) merged[name] = value;
+    }
+  }
   return merged;
 }
 

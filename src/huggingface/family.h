@@ -39,6 +39,9 @@ struct Family {
   // Which layers have a window if layer_types does not say: every layer but the
   // last of so many; 0: all; -1: the family has none.
   int64_t window_period = -1;
+  // Members, as JSON, that a text_config within another configuration leaves
+  // out where they are the class's own.
+  std::string_view defaults = "{}";
 };
 
 // What a configuration says, beside the keys.

@@ -328,6 +328,34 @@ TEST(FolderTest, WhatIsNotUnderstoodIsRefusedByName) {
   EXPECT_EQ(Refusal(tiny.Write("fine")), "");
 }
 
+// A model that also sees: its text model stands in text_config, which leaves
+// out what is the class's own, and its other tensors are passed over.
+TEST(FolderTest, TheTextModelOfAModelThatSeesIsRead) {
+  const fs::path folder = NewFolder("sees");
+  WriteText(folder / "config.json", R"({
+    "model_type": "gemma3", "image_token_index": 262144,
+    "vision_config": {"hidden_size": 7},
+    "text_config": {"model_type": "gemma3_text", "hidden_size": 4,
+      "intermediate_size": 6, "num_hidden_layers": 1, "sliding_window": 16,
+      "rope_scaling": {"rope_type": "linear", "factor": 8.0}}})");
+  Tiny tiny;
+  tiny.tensors = {{"language_model.model.embed_tokens.weight", {5, 4}},
+                  {"language_model.model.norm.weight", {4}},
+                  {"multi_modal_projector.mm_input_projection_weight", {2, 2}},
+                  {"vision_tower.vision_model.post_layernorm.weight", {3}}};
+  tiny.WriteWeights((folder / "model.safetensors").string());
+  const GgufFile file = OpenFolder(folder.string());
+  EXPECT_EQ(file.tensors().size(), 2u);
+  EXPECT_EQ(file.metadata().FindInt("gemma3.attention.head_count"), 8);
+  EXPECT_EQ(file.metadata().FindInt("gemma3.attention.key_length"), 256);
+  EXPECT_EQ(file.metadata().FindInt("gemma3.attention.sliding_window"), 16);
+  EXPECT_EQ(file.metadata().FindFloat("gemma3.rope.freq_base"), 1000000);
+  EXPECT_EQ(file.metadata().FindFloat("gemma3.rope.freq_base_swa"), 10000);
+  // Gemma's norms multiply by 1 + w.
+  EXPECT_EQ(Floats(*file.Find("output_norm.weight")),
+            (std::vector<float>{1, 2, 3, 4}));
+}
+
 TEST(FolderTest, BrokenFoldersAreRefused) {
   const fs::path folder = NewFolder("broken");
   EXPECT_NE(Refusal(folder).find("without config.json"), std::string::npos);

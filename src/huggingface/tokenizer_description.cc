@@ -187,8 +187,8 @@ class Describer {
         content = tokenizer::UnescapeSpaces(content);
       }
       // A run of spaces may also stand in the text as marks.
-      const bool normalized = user && OnlyMarksSpaces() &&
-                              content.find(' ') != std::string::npos;
+      const bool normalized =
+          user && OnlyMarksSpaces() && content.find(' ') != std::string::npos;
       tokens.push_back({{"id", token},
                         {"content", content},
                         {"single_word", false},

@@ -238,8 +238,7 @@ class Reader {
                         *shape.add_space_prefix);
     }
     if (shape.model == "bert") {
-      metadata_.SetBool("tokenizer.ggml.normalizer.lowercase",
-                        shape.lowercase);
+      metadata_.SetBool("tokenizer.ggml.normalizer.lowercase", shape.lowercase);
       metadata_.SetBool("tokenizer.ggml.normalizer.strip_accents",
                         shape.strip_accents);
     }

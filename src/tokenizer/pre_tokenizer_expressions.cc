@@ -68,13 +68,15 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string bloom = " ?[^(\\s|.,!?…。，、।۔،)]+";
   // The letters that DeepSeek's first models list.
   const std::string listed =
-      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-"
+      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-"
+      "ՖႠ-"
       "ჅᎠ-"
       "Ᏽᏸ-"
       "ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
       "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
       "ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
-      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-"
+      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-"
+      "ｚ𐐀-"
       "𐑏𐒰-"
       "𐓓𐓘-"
       "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
@@ -187,8 +189,8 @@ std::optional<std::string_view> NameOfExpressions(
     std::span<const std::string> expressions, bool ignore_merges) {
   for (const PublishedPreTokenizer& published : PublishedPreTokenizers()) {
     if (!std::equal(expressions.begin(), expressions.end(),
-                    published.expressions.begin(),
-                    published.expressions.end(), AreEqual)) {
+                    published.expressions.begin(), published.expressions.end(),
+                    AreEqual)) {
       continue;
     }
     for (const std::string_view name : published.names) {

@@ -104,10 +104,10 @@ void AppendCharacter(char32_t c, std::string* text) {
 namespace {
 
 // Characters of Unicode 12.1 and later that `tokenizers` does not decompose.
-constexpr char32_t kYoung[][2] = {
-    {0x32ff, 0x32ff},   {0xa7f2, 0xa7f4},   {0xab69, 0xab69},
-    {0x10781, 0x107ba}, {0x11938, 0x11938}, {0x1e030, 0x1e06d},
-    {0x1f16c, 0x1f16c}, {0x1fbf0, 0x1fbf9}};
+constexpr char32_t kYoung[][2] = {{0x32ff, 0x32ff},   {0xa7f2, 0xa7f4},
+                                  {0xab69, 0xab69},   {0x10781, 0x107ba},
+                                  {0x11938, 0x11938}, {0x1e030, 0x1e06d},
+                                  {0x1f16c, 0x1f16c}, {0x1fbf0, 0x1fbf9}};
 
 // Appends a text without young characters.
 void AppendForm(std::string_view text, UnicodeForm form, std::string* all) {
