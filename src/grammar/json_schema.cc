@@ -69,6 +69,7 @@ class Compiler {
                          (c >= '0' && c <= '9');
       name += plain ? c : '-';
     }
+    if (name.empty()) name = "empty";
     const int32_t index = static_cast<int32_t>(grammar_.rules.size());
     if (!names_.insert(name).second) {
       name += "-" + std::to_string(index);

@@ -72,16 +72,17 @@ void AppendLayers(const ModelPositions& model, int64_t layers,
       ++without;
     }
   }
+  const std::string of = " of " + Count(layers, "layer", "layers");
   for (const auto& [window, count] : windows) {
-    reasons.push_back(std::to_string(count) + " of " +
-                      Count(layers, "layer sees", "layers see") +
-                      " a window of " + Count(window, "key", "keys") +
+    reasons.push_back(std::to_string(count) + of +
+                      (count == 1 ? " sees" : " see") + " a window of " +
+                      Count(window, "key", "keys") +
                       ", at any length as in training");
   }
   if (without > 0) {
-    reasons.push_back(std::to_string(without) + " of " +
-                      Count(layers, "layer has", "layers have") +
-                      " no positions and " + (without == 1 ? "reads" : "read") +
+    reasons.push_back(std::to_string(without) + of +
+                      (without == 1 ? " has no positions and reads"
+                                    : " have no positions and read") +
                       " the whole text as it is");
   }
   if (reading > 0) {
