@@ -57,8 +57,7 @@ TEST(LawTest, SpellingsAreReadAndPrinted) {
   for (const auto& [spelling, printed] :
        std::vector<std::pair<std::string, std::string>>{
            {"far", "far:skip=4,alone=4"},
-           {"far:distance=1k",
-            "far:distance=1024,skip=4,alone=4"},
+           {"far:distance=1k", "far:distance=1024,skip=4,alone=4"},
            {"place:skip=0", "place:skip=0,alone=4"},
            {"order:distance=0,skip=1,alone=0",
             "order:distance=0,skip=1,alone=0"},

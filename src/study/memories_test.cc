@@ -174,7 +174,8 @@ TEST(MemoryConditionsTest, TextsOfManyTimesTheLengthAreNotReadAsOne) {
 
 TEST(MemoryConditionsTest, BlocksBeyondTheLengthAreNotReadAsOne) {
   const auto has_joint = [](const MemorySetting& setting) {
-    for (const MemoryCondition& condition : MemoryConditions(setting, TrainedTo(4096))) {
+    for (const MemoryCondition& condition :
+         MemoryConditions(setting, TrainedTo(4096))) {
       if (condition.name == kTogetherAttached) return true;
     }
     return false;
