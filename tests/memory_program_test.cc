@@ -154,8 +154,8 @@ TEST_F(MemoryProgramTest, DamagedAndForeignMemoriesAreRefused) {
 
 TEST_F(MemoryProgramTest, AReadingThatIsStoppedLeavesFinishedPartsAlone) {
   Write("long.txt", 3, 1500);
-  const std::vector<std::string> call = {
-      "remember", "-m", model_, Path("long.txt"), "-o", Path("kept")};
+  const std::vector<std::string> call = {"remember",       "-m", model_,
+                                         Path("long.txt"), "-o", Path("kept")};
   const std::string parts = Path("kept/long.memory.parts");
   const ProgramResult stopped =
       RunProgram(call, {.signal_when = [&](const ProgramOutput&) {
