@@ -152,20 +152,27 @@ TEST_F(MemoryProgramTest, DamagedAndForeignMemoriesAreRefused) {
   EXPECT_TRUE(Refused(RunProgram({"memories", "list", First()}), 1, First()));
 }
 
-TEST_F(MemoryProgramTest, AReadingThatIsStoppedLeavesNoMemory) {
-  Write("long.txt", 3, 6000);
-  const ProgramResult stopped = RunProgram(
-      {"remember", "-m", model_, Path("long.txt"), "-o", Path("kept")},
-      {.signal_when = [&](const ProgramOutput&) {
-        // As soon as there is a temporary file.
-        std::error_code error;
-        return fs::exists(Path("kept"), error) &&
-               !fs::is_empty(Path("kept"), error);
-      }});
+TEST_F(MemoryProgramTest, AReadingThatIsStoppedLeavesFinishedPartsAlone) {
+  Write("long.txt", 3, 1500);
+  const std::vector<std::string> call = {"remember",       "-m", model_,
+                                         Path("long.txt"), "-o", Path("kept")};
+  const std::string parts = Path("kept/long.memory.parts");
+  const ProgramResult stopped =
+      RunProgram(call, {.signal_when = [&](const ProgramOutput&) {
+                   std::error_code error;
+                   return fs::exists(parts + "/1", error);
+                 }});
   EXPECT_EQ(stopped.signal, SIGINT) << Describe(stopped);
   for (const auto& entry : fs::directory_iterator(Path("kept"))) {
-    ADD_FAILURE() << entry.path();
+    EXPECT_EQ(entry.path(), parts);
   }
+  EXPECT_TRUE(fs::exists(parts + "/0"));
+  ASSERT_TRUE(Worked(RunProgram(call)));
+  EXPECT_FALSE(fs::exists(parts));
+  const std::string resumed = ReadAll(Path("kept/long.memory"));
+  ASSERT_TRUE(Worked(RunProgram({"remember", "-m", model_, Path("long.txt"),
+                                 "-o", Path("kept"), "--anew"})));
+  EXPECT_TRUE(ReadAll(Path("kept/long.memory")) == resumed);
 }
 
 TEST_F(MemoryProgramTest, DocumentsThatCannotBeKeptAreRefused) {

@@ -24,6 +24,9 @@ number is found where all its tokens are right. One slot keeps what it has read
                           path) and whose chunks are moved to their new places
                           (n_cache_reuse). `first_seconds` has the restoring.
 
+Seconds are of the processor, so that other work beside it does not count; take
+--threads 1, as for ropewalk.
+
 Rows that the CSV has already are not measured again.
 
 Exit codes: 0 done, 1 a program failed, 2 the call was wrong.
@@ -33,6 +36,7 @@ import argparse
 import contextlib
 import csv
 import json
+import os
 import pathlib
 import socket
 import statistics
@@ -112,18 +116,32 @@ class Server:
         except (urllib.error.URLError, OSError, ValueError) as error:
             raise Failure(f"llama-server, {path}: {error}") from error
 
+    def seconds(self):
+        """Processor seconds of the server so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        ticks = fields.rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def complete(self, ids, tokens, reuse=0):
-        """The tokens that follow, those read, and seconds until the first."""
+        """The tokens that follow, and how many were read."""
         reply = self.post("/completion", {
             "prompt": ids, "n_predict": tokens, "temperature": 0,
             "cache_prompt": True, "return_tokens": True,
             "n_cache_reuse": reuse, "id_slot": 0})
         try:
-            timings = reply["timings"]
-            return (reply["tokens"], timings["prompt_n"],
-                    timings["prompt_ms"] / 1000)
+            return reply["tokens"], reply["timings"]["prompt_n"]
         except (KeyError, TypeError) as error:
             raise Failure(f"llama-server's answer lacks {error}") from error
+
+    def ask(self, ids, tokens, restore=False):
+        """The tokens that follow, those read for the first of them, and the
+        processor seconds until it."""
+        begin = self.seconds()
+        if restore:
+            self.slot("restore")
+        _, read = self.complete(ids, 1, REUSED_TOKENS if restore else 0)
+        seconds = self.seconds() - begin
+        return self.complete(ids, tokens)[0], read, seconds
 
     def slot(self, action):
         self.post(f"/slots/0?action={action}", {"filename": "whole.bin"})
@@ -140,28 +158,24 @@ def ask_all(server, a_round):
     before = whole_text(a_round)
     server.complete(before, 1)
     for question in a_round["questions"]:
-        yield question, server.complete(before + question["ids"],
-                                        len(question["answer"]))
+        yield question, server.ask(before + question["ids"],
+                                   len(question["answer"]))
 
 
 def ask_best(server, a_round):
     for question in a_round["questions"]:
         before = text_of(a_round, reversed(question["chosen"]))
-        yield question, server.complete(before + question["ids"],
-                                        len(question["answer"]))
+        yield question, server.ask(before + question["ids"],
+                                   len(question["answer"]))
 
 
 def ask_reusing(server, a_round):
     server.complete(whole_text(a_round), 1)
     server.slot("save")
     for question in a_round["questions"]:
-        begin = time.monotonic()
-        server.slot("restore")
-        restored = time.monotonic() - begin
         before = text_of(a_round, sorted(question["chosen"]))
-        said, read, seconds = server.complete(
-            before + question["ids"], len(question["answer"]), REUSED_TOKENS)
-        yield question, (said, read, restored + seconds)
+        yield question, server.ask(before + question["ids"],
+                                   len(question["answer"]), restore=True)
 
 
 def conditions(longest, trained):
@@ -227,7 +241,7 @@ def main():
     parser.add_argument("--csv", required=True, help="rows are added here")
     parser.add_argument("--trained", type=int, default=8192,
                         help="tokens that the model was trained to")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--kv", default="f16", help="type of keys and values")
     arguments = parser.parse_args()
     try:

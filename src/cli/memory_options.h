@@ -19,7 +19,6 @@
 #include "memory/choose.h"
 #include "memory/law.h"
 #include "memory/memory.h"
-#include "model/sequence.h"
 #include "position/plan.h"
 
 namespace ropewalk::cli {

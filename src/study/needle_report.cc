@@ -35,7 +35,7 @@ report::Table NeedleTable(const NeedleRows& rows,
        {.name = "against all attached"},
        {.name = "digits right, %", .digits = 1},
        {.name = "tokens read", .digits = 0},
-       {.name = "first token, s", .digits = 2}});
+       {.name = "to the first token, s", .digits = 2}});
   const NeedleRow* all = rows.Find([&](const NeedleRow& row) {
     return row.setting == setting && row.condition == kAllAttached;
   });
