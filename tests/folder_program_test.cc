@@ -25,7 +25,7 @@ TEST_F(FolderProgramTest, AFolderAndItsFileGiveTheSameText) {
     const ProgramResult result =
         RunProgram({"run", "-m", from, "-p", "Once upon a time", "-n", "40",
                     "--temp", "0", "--exact"});
-    EXPECT_EQ(result.code, 0) << Describe(result);
+    EXPECT_EQ(result.exit_code, 0) << Describe(result);
     return result.out;
   };
   const std::string want = told(model);
