@@ -125,5 +125,89 @@ TEST(TokenMasksTest, AllowsJustTheTokensThatTheReferenceAllows) {
   EXPECT_GT(allowed, 2000);
 }
 
+// Each list that is open may end with spaces, so a text falls back to as many
+// sets as it has letters.
+TEST(TokenMasksTest, ManyOpenRulesThatMayEndTakeLittle) {
+  auto vocabulary = std::make_shared<Vocabulary>();
+  vocabulary->texts = {"a", "aaa", " ", "a ", "b", ""};
+  vocabulary->ends = {5};
+  const auto masks = std::make_shared<TokenMasks>(
+      Automaton(ParseGbnf("root ::= \"a\" root ws | \"a\"\nws ::= ws2*\n"
+                          "ws2 ::= \" \" | \"\\t\" ws2")),
+      vocabulary, std::make_shared<ByteTree>(vocabulary->texts));
+  Matcher matcher(masks);
+  for (int i = 0; i < 5000; ++i) {
+    const auto allowed = matcher.Allowed();
+    EXPECT_TRUE(Contains(allowed, 0) && Contains(allowed, 1));
+    EXPECT_EQ(Contains(allowed, 2), i > 1);
+    EXPECT_TRUE(!Contains(allowed, 4));
+    EXPECT_EQ(Contains(allowed, 5), i > 0);
+    matcher.Accept(0);
+  }
+  matcher.Accept(2);
+  EXPECT_FALSE(Contains(matcher.Allowed(), 0));
+  EXPECT_TRUE(matcher.MayEnd());
+}
+
+// <[3]> as a token of the vocabulary, and any other token of text.
+TEST(TokenMasksTest, TokensOfTheVocabularyAreParts) {
+  auto vocabulary = std::make_shared<Vocabulary>();
+  vocabulary->texts = {"a", "b", "ab", "", "", "c"};
+  vocabulary->ends = {4};
+  const Grammar grammar = ParseGbnf("root ::= <think> !<[3]>* <[3]> \"ab\"");
+  const auto masks = std::make_shared<TokenMasks>(
+      Automaton(grammar,
+                [](const std::string& piece) -> std::optional<Token> {
+                  if (piece == "<think>") return 5;
+                  return std::nullopt;
+                }),
+      vocabulary, std::make_shared<ByteTree>(vocabulary->texts));
+  const auto allowed = [](Matcher& matcher) {
+    std::string tokens;
+    const auto set = matcher.Allowed();
+    for (Token token = 0; token < 6; ++token) {
+      if (Contains(set, token)) tokens += static_cast<char>('0' + token);
+    }
+    return tokens;
+  };
+  Matcher matcher(masks);
+  EXPECT_EQ(allowed(matcher), "5");
+  matcher.Accept(5);
+  EXPECT_EQ(allowed(matcher), "01235");
+  matcher.Accept(2);
+  matcher.Accept(0);
+  EXPECT_THROW(matcher.Accept(4), std::invalid_argument);
+  matcher.Accept(3);
+  EXPECT_EQ(allowed(matcher), "02");
+  matcher.Accept(0);
+  EXPECT_EQ(allowed(matcher), "1");
+  matcher.Accept(1);
+  EXPECT_EQ(allowed(matcher), "4");
+  EXPECT_TRUE(matcher.MustEnd());
+  EXPECT_THROW(TokenMasks(Automaton(ParseGbnf("root ::= <[6]>")), vocabulary,
+                          std::make_shared<ByteTree>(vocabulary->texts)),
+               std::invalid_argument);
+}
+
+// A token may begin before the text does, as a space that is not written.
+TEST(TokenMasksTest, TheFirstTokenOfATextAddsWhatIsSeenOfIt) {
+  auto vocabulary = std::make_shared<Vocabulary>();
+  vocabulary->texts = {" a", "a", "b"};
+  vocabulary->texts_at_start = {"a", "a", "b"};
+  const auto masks = std::make_shared<TokenMasks>(
+      Automaton(ParseGbnf("root ::= \"a a\"")), vocabulary,
+      std::make_shared<ByteTree>(vocabulary->texts));
+  Matcher within(masks);
+  EXPECT_FALSE(Contains(within.Allowed(), 0));
+  Matcher matcher(masks, true);
+  EXPECT_TRUE(Contains(matcher.Allowed(), 0));
+  EXPECT_TRUE(Contains(matcher.Allowed(), 1));
+  matcher.Accept(0);
+  EXPECT_TRUE(Contains(matcher.Allowed(), 0));
+  EXPECT_FALSE(Contains(matcher.Allowed(), 1));
+  matcher.Accept(0);
+  EXPECT_TRUE(matcher.MustEnd());
+}
+
 }  // namespace
 }  // namespace ropewalk::grammar

@@ -4,6 +4,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 namespace ropewalk::grammar {
@@ -266,6 +267,7 @@ StackSet Stacks::StepOnce(StackSet set, int32_t index) {
 StackSet Stacks::StepToken(StackSet set, Token token, bool is_text) {
   Draft draft;
   std::vector<StackSet> pending = {set};
+  std::unordered_set<StackSet> seen = {set};
   for (size_t i = 0; i < pending.size(); ++i) {
     for (const StackTop& top : AllTops(pending[i])) {
       for (const TokenEdge& edge : automaton_.state(top.state).tokens) {
@@ -276,9 +278,7 @@ StackSet Stacks::StepToken(StackSet set, Token token, bool is_text) {
       }
     }
     for (const StackTop& top : Tops(pending[i])) {
-      if (automaton_.state(top.state).ends &&
-          std::find(pending.begin(), pending.end(), top.below) ==
-              pending.end()) {
+      if (automaton_.state(top.state).ends && seen.insert(top.below).second) {
         pending.push_back(top.below);
       }
     }

@@ -17,6 +17,10 @@ constexpr int64_t kCachedStacks = int64_t{48} << 20;   // bytes of a matcher
 constexpr int64_t kCachedLocals = int64_t{128} << 20;  // bytes of a grammar
 constexpr int64_t kCachedMasks = int64_t{32} << 20;    // bytes of a matcher
 
+// A set that may fall back to more sets than this is walked as a whole, so that
+// not each of them has a mask.
+constexpr size_t kMostBelow = 200;
+
 // Automata above this many states are not searched for states that are alike,
 // which takes time with their square.
 constexpr int64_t kSearchedStates = 20'000;
@@ -208,6 +212,11 @@ const TokenSet& Matcher::MaskOf(StackSet set) {
           !known_.contains(top.below)) {
         pending.push_back(top.below);
       }
+    }
+    if (pending.size() > kMostBelow) {
+      TokenSet tokens = WalkAll(masks_->tree(), set);
+      AddTokenEdges(set, tokens);
+      return known_.emplace(set, std::move(tokens)).first->second;
     }
     if (pending.size() > before) continue;
     known_.emplace(next, Compute(next));
