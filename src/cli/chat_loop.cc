@@ -211,7 +211,6 @@ void ChatLoop::Answer() {
            }});
   if (progress) progress->Clear();
   if (!answer.text.ends_with('\n')) WriteText("\n");
-  if (!goes_on() && !ForgetInterrupt()) throw Interrupted();
   Tell("[" + std::string(Why(answer.result.reason)) +
        (answer.dropped_turns == 0
             ? ""
@@ -221,6 +220,7 @@ void ChatLoop::Answer() {
        std::to_string(answer.result.generated_tokens) + " written; " +
        Status() + "]");
   if (!options_.session.empty()) Save(options_.session);
+  if (!goes_on() && !ForgetInterrupt()) throw Interrupted();
 }
 
 void ChatLoop::Regenerate() {

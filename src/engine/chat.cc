@@ -58,8 +58,8 @@ void Chat::SetSystem(const std::string& text) {
   const bool has = FirstTurn() > 0;
   if (has) messages_.erase(messages_.begin());
   if (!text.empty()) {
-    messages_.insert(messages_.begin(),
-                     {{"role", "system"}, {"content", text}});
+    const formats::Json system = {{"role", "system"}, {"content", text}};
+    messages_.insert(messages_.begin(), system);
   }
   first_kept_ = 0;
 }

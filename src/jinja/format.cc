@@ -53,7 +53,7 @@ std::string Grouped(std::string digits) {
   end = std::min(end, digits.size());
   for (size_t at = end; at > 3;) {
     at -= 3;
-    digits.insert(at, ",");
+    digits.insert(at, 1, ',');
   }
   return digits;
 }
