@@ -33,7 +33,7 @@ LAB ?= ON
 
 # Debian package names.
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
-  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev
+  nlohmann-json3-dev libtomlplusplus-dev zlib1g-dev libonig-dev libutf8proc-dev
 LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
   libopenblas0-openmp dataset-fashion-mnist
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
@@ -44,7 +44,8 @@ DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 FUZZ_PACKAGES  := $(RUNTIME_PACKAGES) clang libclang-rt-14-dev llvm
 NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
   python3 g++-aarch64-linux-gnu qemu-user-static $(addsuffix :arm64,libhwy-dev \
-  libtomlplusplus-dev zlib1g-dev libgtest-dev libgmock-dev)
+  libtomlplusplus-dev zlib1g-dev libonig-dev libutf8proc-dev libgtest-dev \
+  libgmock-dev)
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:

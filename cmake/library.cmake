@@ -19,7 +19,8 @@ function(ropewalk_library kind type export_name)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(${target} INTERFACE cxx_std_20)
   target_link_libraries(${target} PRIVATE Threads::Threads ZLIB::ZLIB
-    PkgConfig::HWY PkgConfig::TOMLPLUSPLUS)
+    PkgConfig::HWY PkgConfig::TOMLPLUSPLUS PkgConfig::ONIGURUMA
+    PkgConfig::UTF8PROC)
   install(TARGETS ${target} EXPORT ropewalk_${kind}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
