@@ -68,11 +68,13 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string bloom = " ?[^(\\s|.,!?…。，、।۔،)]+";
   // The letters that DeepSeek's first models list.
   const std::string listed =
-      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-"
+      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-"
+      "Ᏽᏸ-"
       "ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
       "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
       "ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
-      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-"
+      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-"
+      "𐓓𐓘-"
       "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
   return {
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es",
@@ -123,7 +125,8 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       {{"tekken"}, {Join({Cased(""), kOneNumber, kSlashes, kSpaces})}},
       {{"tiny_aya", "cohere2moe"}, {R"(\d{1,3}(?=(?:\d{3})*\b))", gpt4o}},
       {{"youtu"},
-       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+"
+       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]"
+        "+"
         "|" +
             han_kana,
         Join({Cased(kContraction + "?"), kOneNumber, kSlashes, kSpaces})}},
@@ -142,7 +145,8 @@ std::vector<PublishedPreTokenizer> MakeTable() {
         kOneNumber}},
       {{"afmoe"},
        {R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))",
-        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-\u17ffက-"
+        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-"
+        "\u17ffက-"
         "႟ꩠ-ꩿꧠ-꧿가-\ud7afᄀ-ᇿ]+",
         deepseek3_all}},
       {{"bloom", "poro-chat", "gpt3-finnish"}, {bloom}},
@@ -179,8 +183,8 @@ std::optional<std::string_view> NameOfExpressions(
     std::span<const std::string> expressions, bool ignore_merges) {
   for (const PublishedPreTokenizer& published : PublishedPreTokenizers()) {
     if (!std::equal(expressions.begin(), expressions.end(),
-                    published.expressions.begin(),
-                    published.expressions.end(), AreEqual)) {
+                    published.expressions.begin(), published.expressions.end(),
+                    AreEqual)) {
       continue;
     }
     for (const std::string_view name : published.names) {
