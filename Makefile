@@ -44,7 +44,8 @@ DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 FUZZ_PACKAGES  := $(RUNTIME_PACKAGES) clang libclang-rt-14-dev llvm
 NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
   python3 g++-aarch64-linux-gnu qemu-user-static $(addsuffix :arm64,libhwy-dev \
-  libtomlplusplus-dev libonig-dev libutf8proc-dev zlib1g-dev libgtest-dev libgmock-dev)
+  libtomlplusplus-dev libonig-dev libutf8proc-dev zlib1g-dev libgtest-dev \
+  libgmock-dev)
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:

@@ -13,8 +13,10 @@
 namespace ropewalk::tokenizer {
 namespace {
 
-constexpr unsigned long kMostStepsBack = 10'000'000;
-constexpr unsigned kMostPlaces = 4'000'000;
+// Of one match. A search may take more, since it tries many places.
+constexpr unsigned long kMostStepsBack = 1'000'000;
+constexpr unsigned long kMostStepsAByte = 64;
+constexpr unsigned kMostPlaces = 1'000'000;
 
 const OnigUChar* Bytes(const char* text) {
   return reinterpret_cast<const OnigUChar*>(text);
@@ -39,11 +41,13 @@ std::string Message(int code, OnigErrorInfo* info) {
 
 // What one run over a text needs.
 struct Search {
-  Search() : region(onig_region_new()), limits(onig_new_match_param()) {
+  explicit Search(size_t text_bytes)
+      : region(onig_region_new()), limits(onig_new_match_param()) {
     if (region == nullptr || limits == nullptr) throw std::bad_alloc();
     onig_initialize_match_param(limits);
     onig_set_retry_limit_in_match_of_match_param(limits, kMostStepsBack);
-    onig_set_retry_limit_in_search_of_match_param(limits, kMostStepsBack);
+    onig_set_retry_limit_in_search_of_match_param(
+        limits, kMostStepsBack + kMostStepsAByte * text_bytes);
     onig_set_match_stack_limit_size_of_match_param(limits, kMostPlaces);
   }
   Search(const Search&) = delete;
@@ -94,7 +98,7 @@ void RegularExpression::ForEachMatch(
   Require(text.size() < size_t{std::numeric_limits<int>::max()},
           "Encode: a regular expression reads less than 2 GiB, got " +
               std::to_string(text.size()) + " bytes");
-  const Search search;
+  const Search search(text.size());
   const OnigUChar* begin = Bytes(text.data());
   const OnigUChar* end = begin + text.size();
   std::optional<size_t> last_end;

@@ -26,8 +26,9 @@ class RegularExpression {
 
   // Calls `match(begin, end)` for each match in `text`, from left to right. A
   // match follows the one before it; an empty one does not touch it. `text`
-  // must be UTF-8 of less than 2 GiB. Throws std::invalid_argument if a search
-  // needs more than 10 million steps back or 4 million places to go back to.
+  // must be UTF-8 of less than 2 GiB. Throws std::invalid_argument if a match
+  // needs more than a million steps back, a search 64 more for each byte, or
+  // either a million places to go back to.
   void ForEachMatch(std::string_view text,
                     const std::function<void(size_t, size_t)>& match) const;
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "lab/flow/png.h"
 #include "report/markup.h"
@@ -150,7 +151,7 @@ std::string PackedFrames(const at::Tensor& paths, double extent) {
     bytes += static_cast<char>(bits & 255);
     bytes += static_cast<char>(bits >> 8);
   }
-  return ToBase64(bytes);
+  return EncodeBase64(bytes);
 }
 
 // Everything about one film is found from its own script element, so a page

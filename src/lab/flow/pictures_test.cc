@@ -22,16 +22,6 @@ size_t CountOf(const std::string& text, const std::string& part) {
   return count;
 }
 
-// RFC 4648, section 10.
-TEST(PngTest, Base64IsTheStandards) {
-  EXPECT_EQ(ToBase64(""), "");
-  EXPECT_EQ(ToBase64("f"), "Zg==");
-  EXPECT_EQ(ToBase64("fo"), "Zm8=");
-  EXPECT_EQ(ToBase64("foo"), "Zm9v");
-  EXPECT_EQ(ToBase64("foobar"), "Zm9vYmFy");
-  EXPECT_EQ(ToBase64("\xff\xfe\xfd"), "//79");
-}
-
 TEST(PngTest, HoldsThePixels) {
   const at::Tensor pixels =
       at::arange(2 * 3 * 3, at::kByte).view({2, 3, 3}) * 10;

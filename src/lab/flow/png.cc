@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 namespace ropewalk::lab::flow {
@@ -63,26 +64,8 @@ std::string ToPng(const at::Tensor& pixels) {
   return out;
 }
 
-std::string ToBase64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      bits = bits << 8 |
-             (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k])
-                                   : 0U);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kDigits[bits >> (18 - 6 * k) & 63];
-    }
-  }
-  return out;
-}
-
 std::string PngUri(const at::Tensor& pixels) {
-  return "data:image/png;base64," + ToBase64(ToPng(pixels));
+  return "data:image/png;base64," + EncodeBase64(ToPng(pixels));
 }
 
 }  // namespace ropewalk::lab::flow

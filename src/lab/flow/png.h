@@ -6,16 +6,12 @@
 #include <ATen/ATen.h>
 
 #include <string>
-#include <string_view>
 
 namespace ropewalk::lab::flow {
 
 // uint8 [H, W] (grey) or [H, W, 3] (red, green, blue). Throws
 // std::invalid_argument for another type or shape.
 std::string ToPng(const at::Tensor& pixels);
-
-// RFC 4648, padded.
-std::string ToBase64(std::string_view bytes);
 
 // "data:image/png;base64,...".
 std::string PngUri(const at::Tensor& pixels);
