@@ -66,12 +66,13 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string asian = "[一-龥\u0800-一가-\ud7ff]+";
   const std::string lines = R"([^\n]+|[\n]+)";
   const std::string bloom = " ?[^(\\s|.,!?…。，、।۔،)]+";
-  // The letters that DeepSeek's first models list.
+  // The letters that DeepSeek's first models list. Those that normal forms
+  // replace are spelt by their numbers.
   const std::string listed =
       "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-"
       "Ᏽᏸ-"
       "ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
-      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
+      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
       "ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
       "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-"
       "𐓓𐓘-"
