@@ -70,7 +70,7 @@ TEST_F(ChatProgramTest, ReadsOnlyWhatIsNew) {
   EXPECT_TRUE(Contains(lines[2], " 0 known")) << lines[2];
   // Of the second question the first is known, of the third all but a token.
   EXPECT_FALSE(Contains(lines[3], " 0 known")) << lines[3];
-  EXPECT_TRUE(Contains(lines[4], "[cut off by -n; 1 tokens read")) << lines[4];
+  EXPECT_TRUE(Contains(lines[4], "1 tokens read, ")) << lines[4];
 }
 
 TEST_F(ChatProgramTest, CommandsChangeTheConversation) {

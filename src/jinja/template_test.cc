@@ -183,6 +183,17 @@ TEST(TemplateTest, EveryTruncatedTemplateIsReadOrRefused) {
   }
 }
 
+TEST(TemplateTest, InputThatIsNotUtf8IsRepaired) {
+  formats::Json message;
+  message["x"] = "a\xff\xe2\x82";
+  EXPECT_EQ(*RenderForTest("{{ x }}{{ x[::-1] }}{{ x | length }}",
+                           VariablesOf(message))
+                 .text,
+            "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+            "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+            "a4");
+}
+
 TEST(TemplateTest, LaterVariablesReplaceEarlierOnes) {
   const Variables variables = {{"a", Value::Of("x")}, {"a", Value::Of("y")}};
   EXPECT_EQ(*RenderForTest("{{ a }}", variables).text, "y");

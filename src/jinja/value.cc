@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
+
 namespace ropewalk::jinja {
 namespace {
 
@@ -54,8 +56,21 @@ bool EqualLists(const List& a, const List& b) {
                                         b.items.begin(), b.items.end(), Equal);
 }
 
+// With U+FFFD in place of what is not UTF-8, which nothing above expects: an
+// answer of a model may end within a character.
+std::string Repaired(const std::string& text) {
+  std::string repaired;
+  for (size_t i = 0; i < text.size();) {
+    const size_t bytes = Utf8SequenceLength(text, i);
+    repaired += bytes > 0 ? text.substr(i, bytes) : "\xEF\xBF\xBD";
+    i += std::max<size_t>(bytes, 1);
+  }
+  return repaired;
+}
+
 Value FromText(const std::string& text, bool from_input) {
-  return Value::Of(Text(text, from_input));
+  const bool broken = FindInvalidUtf8(text).has_value();
+  return Value::Of(Text(broken ? Repaired(text) : text, from_input));
 }
 
 }  // namespace
