@@ -67,12 +67,13 @@ class Reference {
     std::set<size_t> now = {at};
     // More rounds than characters end nowhere new.
     const auto rounds = static_cast<int64_t>(text_.size()) + node.least + 1;
-    for (int64_t i = 0; i <= std::min(rounds, node.most.value_or(rounds));
-         ++i) {
+    const int64_t last = std::min(rounds, node.most.value_or(rounds));
+    for (int64_t i = 0;; ++i) {
       if (i >= node.least) ends.insert(now.begin(), now.end());
+      // A part that may not come at all, as in x{0}, may even be x itself.
+      if (i >= last) return ends;
       now = All(node.children.front(), now);
     }
-    return ends;
   }
 
   std::set<size_t> Character(const Node& node, size_t at) {
