@@ -19,12 +19,18 @@ class ChatProgramTest : public ProgramTest {
 
   // What comes of these lines.
   ProgramResult Talk(const std::string& lines,
-                     const std::vector<std::string>& more = {},
-                     ProgramOptions options = {}) {
+                     const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all = {"-n", "4", "-c", "2k", "--force"};
+    all.insert(all.end(), more.begin(), more.end());
+    return TalkWith(lines, all, {});
+  }
+
+  ProgramResult TalkWith(const std::string& lines,
+                         const std::vector<std::string>& more,
+                         ProgramOptions options) {
     const std::string path = Write("input.txt", lines);
     options.stdin_fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    std::vector<std::string> call = {"chat", "-m", model_, "--temp", "0",
-                                     "-n",   "4",  "-c",   "2k",     "--force"};
+    std::vector<std::string> call = {"chat", "-m", model_, "--temp", "0"};
     call.insert(call.end(), more.begin(), more.end());
     ProgramResult result = RunProgram(call, options);
     close(options.stdin_fd);
@@ -120,15 +126,9 @@ TEST_F(ChatProgramTest, GoesOnPastTheTrainedLength) {
   const std::string lines = std::string(40, 'a') + "\n" + std::string(40, 'b') +
                             "\n" + std::string(40, 'c') + "\n";
   const auto talk = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> call = {"chat", "-m", model_, "--temp",
-                                     "0",    "-n", "4"};
-    call.insert(call.end(), more.begin(), more.end());
-    ProgramOptions options;
-    options.stdin_fd =
-        open(Write("input.txt", lines).c_str(), O_RDONLY | O_CLOEXEC);
-    ProgramResult result = RunProgram(call, options);
-    close(options.stdin_fd);
-    return result;
+    std::vector<std::string> all = {"-n", "4"};
+    all.insert(all.end(), more.begin(), more.end());
+    return TalkWith(lines, all, {});
   };
   const ProgramResult grown = talk({});
   EXPECT_TRUE(Worked(grown));
@@ -148,11 +148,11 @@ TEST_F(ChatProgramTest, GoesOnPastTheTrainedLength) {
 
 TEST_F(ChatProgramTest, CtrlCStopsTheAnswerAndNotTheProgram) {
   const ProgramResult result =
-      Talk("Hi\n/save " + Path("talk.json") + "\n",
-           {"-n", "100000", "-c", "200k", "--position", "window"},
-           {.signal_when = [](const ProgramOutput& so_far) {
-             return so_far.out.size() > 10;
-           }});
+      TalkWith("Hi\n/save " + Path("talk.json") + "\n",
+               {"-n", "100000", "-c", "200k", "--position", "window"},
+               {.signal_when = [](const ProgramOutput& so_far) {
+                 return so_far.out.size() > 10;
+               }});
   EXPECT_EQ(result.exit_code, 0) << Describe(result);
   EXPECT_TRUE(Contains(result.err, "[stopped; ")) << result.err;
   const Json messages = Messages("talk.json");

@@ -23,6 +23,12 @@ int64_t CommonPrefix(std::span<const Token> a, std::span<const Token> b) {
          a.begin();
 }
 
+// An answer may end within a character; a file would not hold that.
+formats::Json WellFormed(const std::string& text) {
+  return formats::Json::parse(formats::Json(text).dump(
+      -1, ' ', false, formats::Json::error_handler_t::replace));
+}
+
 void RequireMessage(const formats::Json& message, size_t index) {
   const std::string name = "message " + std::to_string(index + 1);
   Require(message.is_object(), name + " is no object");
@@ -244,7 +250,8 @@ ChatAnswer Chat::Answer(const Callbacks& callbacks) {
   ++answers_;
   if (answer.result.generated_tokens > 0 ||
       answer.result.reason != StopReason::kStopped) {
-    messages_.push_back({{"role", "assistant"}, {"content", answer.text}});
+    messages_.push_back(
+        {{"role", "assistant"}, {"content", WellFormed(answer.text)}});
   }
   return answer;
 }

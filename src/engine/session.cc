@@ -86,7 +86,8 @@ void Session::Attach(std::shared_ptr<const model::Memories> memories) {
 }
 
 void Session::ChangeScheme(const ResolvedScheme& scheme) {
-  sequence_.ChangeStack(scheme.attention, sequence_.length());
+  sequence_.ChangeStack(scheme.attention,
+                        std::max(sequence_.length(), scheme.length));
   scheme_ = scheme;
 }
 

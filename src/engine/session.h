@@ -71,7 +71,8 @@ class Session {
   // if they are of another model or type (model::Sequence::Attach).
   void Attach(std::shared_ptr<const model::Memories> memories);
 
-  // Continues under another scheme (model::Sequence::ChangeStack).
+  // Continues under another scheme (model::Sequence::ChangeStack), in a context
+  // of the length it was resolved for if that is longer.
   void ChangeScheme(const ResolvedScheme& scheme);
 
   // Takes the longest prefix that `prompt` and the file's text share from the
