@@ -214,6 +214,8 @@ void WriteMemoryReport(const std::string& folder) {
   for (const std::string& model : ModelsIn(folder)) {
     const fs::path at = fs::path(folder) / model;
     const MemoryRows rows(at.string());
+    any = any || !NeedleRows(at.string()).rows().empty() ||
+          !SpeedRows(at.string()).rows().empty();
     for (const std::string& setting : SettingsOf(rows)) {
       const std::string picture = MemoryPicture(rows, setting);
       if (picture.empty()) continue;
