@@ -118,6 +118,8 @@ TEST_F(HostileOutputTest, OutputsThatCannotBeWrittenAreFoundBeforeTheWork) {
            {file + "/out", "Not a directory"},
            {Path(""), "Is a directory"}}) {
     for (const auto& call : WritingCalls(model, ids, place)) {
+      // A model may be written as a folder.
+      if (call[0] == "convert" && place == Path("")) continue;
       EXPECT_TRUE(RefusedAtOnce(RunProgram(call), 1, reason)) << call[0];
     }
   }

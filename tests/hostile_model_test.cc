@@ -47,7 +47,7 @@ TEST_F(HostileModelTest, PathsThatAreNotFilesAreRefused) {
   const std::string ids = Ids(1, 20);
   ExpectRefusedByTheProgram(Path("missing.gguf"), ids,
                             "No such file or directory");
-  ExpectRefusedByTheProgram(Path(""), ids, "not a regular file");
+  ExpectRefusedByTheProgram(Path(""), ids, "without config.json");
   ExpectRefusedByTheProgram(Write("empty.gguf", ""), ids, "empty.gguf");
   ExpectRefusedByTheProgram(Write("text.gguf", "Once upon a time, there was"),
                             ids, "GGUF");

@@ -86,7 +86,7 @@ TEST_F(WrongCallTest, NumbersOutOfRangeAreRefused) {
       {{"--min-p", "1.5"}, "min-p must be from 0 to 1, got 1.5"},
       {{"--seed", "-5"}, "seed"},
       {{"--seed", "x"}, "x"},
-      {{"--context", "0"}, "--context"},
+      {{"--context", "-0"}, "--context"},
       {{"--context", "-4"}, "-4"},
       {{"--context", "12x"}, "'12x'"},
       {{"--context", "1g"}, "'1g'"},
@@ -148,7 +148,7 @@ TEST_F(WrongCallTest, NumbersOutOfRangeAreRefused) {
 TEST_F(WrongCallTest, WrongSpellingsOfSchemesAreRefused) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "position scheme"},
-      {"robe", "'robe' is unknown; known: rope"},
+      {"robe", "'robe' is unknown; did you mean rope? Known: rope"},
       {"Rope", "unknown"},
       {"rope ", "unknown"},
       {":", "unknown"},

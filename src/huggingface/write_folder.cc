@@ -203,7 +203,7 @@ void WriteFolder(const GgufFile& file, const std::string& folder, DType type,
                                               : "bfloat16");
   const Writer writer(file, *config.family, config.json);
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  std::filesystem::create_directory(folder, error);
   if (error) {
     throw IoError("cannot make the folder '" + Printable(folder, 400) +
                   "': " + error.message());

@@ -13,7 +13,8 @@
 namespace ropewalk::huggingface {
 
 // Writes config.json and model.safetensors with all weights as `type` (f32, f16
-// or bf16) to `folder`, which is made if it does not exist. `advance` is called
+// or bf16) to `folder`, which is made if it does not exist, within one that
+// does. `advance` is called
 // with the bytes of the file that were done, and may throw to stop. Weights of
 // block types are unpacked. Throws IoError, FormatError for what such a folder
 // cannot say, and std::invalid_argument for another type.

@@ -31,9 +31,11 @@ const Definition& DefinitionOf(std::string_view name) {
     names.emplace_back(definition->name);
     list += names.back() + ", ";
   }
+  const std::string meant = DidYouMean(name, names);
   throw std::invalid_argument("position scheme '" + Printable(name, 40) +
-                              "' is unknown" + DidYouMean(name, names) +
-                              "; known: " + list + "auto, @FILE.toml");
+                              "' is unknown" + meant +
+                              (meant.empty() ? "; known: " : " Known: ") +
+                              list + "auto, @FILE.toml");
 }
 
 Scheme TrainingForm(Scheme scheme, int64_t length) {
