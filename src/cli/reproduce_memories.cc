@@ -332,7 +332,7 @@ void RunStudy(MemoriesStudy& command) {
   }
   CatchInterrupts();
   MemoriesRun(command).Go();
-  Report(command.out);
+  if (command.questions.empty()) Report(command.out);
 }
 
 }  // namespace
