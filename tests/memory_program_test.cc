@@ -91,6 +91,8 @@ TEST_F(MemoryProgramTest, DocumentsAreReadOnceAndAttendedToInAnyOrder) {
     EXPECT_TRUE(Worked(chosen));
     EXPECT_TRUE(Contains(chosen.err, "1 memory of")) << chosen.err;
     EXPECT_TRUE(Contains(chosen.err, "the other 1: ")) << chosen.err;
+    // Where they fit, those that were chosen stand in one place.
+    EXPECT_TRUE(Contains(chosen.err, "tokens, place")) << chosen.err;
   }
 
   const ProgramResult list =

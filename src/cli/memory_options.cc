@@ -1,5 +1,6 @@
 #include "cli/memory_options.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -22,7 +23,8 @@ void MemoryOptions::Add(CLI::App& command, bool chooses) {
       .add_option(
           "--memory-law", law,
           "where memories stand: far[:distance=LEN], place or order, "
-          "with skip=N, alone=N, sharpness=X, bias=X (docs/memories.md)")
+          "with skip=N, alone=N, sharpness=X, bias=X (docs/memories.md); auto: "
+          "far, and place for those of --memory-top while they fit")
       ->type_name("LAW")
       ->capture_default_str();
   if (!chooses) return;
@@ -41,8 +43,8 @@ void MemoryOptions::Add(CLI::App& command, bool chooses) {
 }
 
 void MemoryOptions::Check() const {
-  (void)memory::ParseLaw(law);
-  Require(Any() || law == "far", "--memory-law goes with --memory");
+  if (law != "auto") (void)memory::ParseLaw(law);
+  Require(Any() || law == "auto", "--memory-law goes with --memory");
   Require(Any() || top == 0, "--memory-top goes with --memory");
   Require(by == "attention" || by == "words",
           "--memory-by must be attention or words, got '" + Printable(by, 40) +
@@ -51,7 +53,10 @@ void MemoryOptions::Check() const {
 
 OpenMemories::OpenMemories(const MemoryOptions& options, engine::Engine& engine)
     : engine_(engine),
-      law_(memory::LawFor(memory::ParseLaw(options.law), engine.positions())),
+      law_(memory::LawFor(
+          memory::ParseLaw(options.law == "auto" ? "far" : options.law),
+          engine.positions())),
+      law_is_asked_(options.law != "auto"),
       top_(options.top),
       by_(options.by == "words" ? memory::ChooseBy::kWords
                                 : memory::ChooseBy::kAttention) {
@@ -91,8 +96,19 @@ void OpenMemories::Attach(engine::Session& session,
     std::fprintf(stderr, "the other %zu: %.1f %%\n",
                  memories_.size() - chosen.size(), 100 * choices.left_out);
     memories_ = std::move(chosen);
+    if (!law_is_asked_) law_ = LawOfChosen(question);
   }
   session.Attach(For(session.sequence().stack()));
+}
+
+memory::Law OpenMemories::LawOfChosen(std::span<const Token> question) const {
+  size_t longest = 0;
+  for (const auto& memory : memories_) {
+    longest = std::max(longest, memory->tokens.size());
+  }
+  return memory::LawForChosen(static_cast<int64_t>(longest),
+                              static_cast<int64_t>(question.size()),
+                              engine_.positions());
 }
 
 std::string OpenMemories::Describe() const {

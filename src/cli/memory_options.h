@@ -25,7 +25,7 @@ namespace ropewalk::cli {
 
 struct MemoryOptions {
   std::vector<std::string> paths;
-  std::string law = "far";
+  std::string law = "auto";
   int64_t top = 0;  // 0: all
   std::string by = "words";
 
@@ -59,8 +59,12 @@ class OpenMemories {
   std::string Describe() const;
 
  private:
+  // Of memories that the prompt chose, where no law was asked for.
+  memory::Law LawOfChosen(std::span<const Token> question) const;
+
   engine::Engine& engine_;
   memory::Law law_;
+  bool law_is_asked_;
   int64_t top_;
   memory::ChooseBy by_;
   std::vector<std::shared_ptr<const memory::Memory>> memories_;

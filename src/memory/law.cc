@@ -105,4 +105,11 @@ Law LawFor(const Law& law, const position::ModelPositions& positions) {
   return set;
 }
 
+Law LawForChosen(int64_t longest, int64_t prompt,
+                 const position::ModelPositions& positions) {
+  const bool fits = 4 * (longest + prompt) <= 3 * positions.train_length;
+  return LawFor({.kind = fits ? Law::Kind::kPlace : Law::Kind::kFar},
+                positions);
+}
+
 }  // namespace ropewalk::memory

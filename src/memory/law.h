@@ -48,6 +48,13 @@ std::string ToString(const Law& law);
 // layers there, and memories take nothing from it.
 Law LawFor(const Law& law, const position::ModelPositions& positions);
 
+// The law for a few memories that were chosen for a prompt, where none is asked
+// for: `place` while the longest of them and the prompt take at most three
+// quarters of the trained length, where it finds what `far` hardly finds
+// (studies/memories); `far` beyond.
+Law LawForChosen(int64_t longest, int64_t prompt,
+                 const position::ModelPositions& positions);
+
 }  // namespace ropewalk::memory
 
 #endif  // ROPEWALK_MEMORY_LAW_H_

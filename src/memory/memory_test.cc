@@ -107,6 +107,10 @@ TEST(LawTest, FarStandsAtAQuarterOfTheTrainedLength) {
   EXPECT_EQ(LawFor({}, windows).sharpness, 1);
   EXPECT_EQ(LawFor({}, windows).bias, 0);
   EXPECT_EQ(LawFor({.bias = -2.0}, windows).bias, -2);
+  // Those that a prompt chose stand in one place as long as they fit.
+  EXPECT_EQ(LawForChosen(1000, 536, positions).kind, Law::Kind::kPlace);
+  EXPECT_EQ(LawForChosen(1000, 537, positions).kind, Law::Kind::kFar);
+  EXPECT_EQ(LawForChosen(1000, 537, positions).distance, 512);
 }
 
 TEST(CutPartsTest, PartsCoverTheDocumentAndHoldTheirOverlap) {

@@ -32,10 +32,9 @@ const Definition& DefinitionOf(std::string_view name) {
     list += names.back() + ", ";
   }
   const std::string meant = DidYouMean(name, names);
-  throw std::invalid_argument("position scheme '" + Printable(name, 40) +
-                              "' is unknown" + meant +
-                              (meant.empty() ? "; known: " : " Known: ") +
-                              list + "auto, @FILE.toml");
+  throw std::invalid_argument(
+      "position scheme '" + Printable(name, 40) + "' is unknown" + meant +
+      (meant.empty() ? "; known: " : " Known: ") + list + "auto, @FILE.toml");
 }
 
 Scheme TrainingForm(Scheme scheme, int64_t length) {

@@ -69,12 +69,15 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   // The letters that DeepSeek's first models list. Those that normal forms
   // replace are spelt by their numbers.
   const std::string listed =
-      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-"
+      "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-"
+      "ჅᎠ-"
       "Ᏽᏸ-"
       "ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
-      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-"
+      "ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-"
+      "ῼℂℇℊ-ℓℕℙ-"
       "ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-"
-      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-"
+      "ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-"
+      "𐑏𐒰-"
       "𐓓𐓘-"
       "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
   return {
@@ -126,7 +129,8 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       {{"tekken"}, {Join({Cased(""), kOneNumber, kSlashes, kSpaces})}},
       {{"tiny_aya", "cohere2moe"}, {R"(\d{1,3}(?=(?:\d{3})*\b))", gpt4o}},
       {{"youtu"},
-       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]"
+       {"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-"
+        "ㄯ]"
         "+"
         "|" +
             han_kana,
@@ -146,7 +150,8 @@ std::vector<PublishedPreTokenizer> MakeTable() {
         kOneNumber}},
       {{"afmoe"},
        {R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))",
-        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-\u0effក-"
+        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿\u0e80-"
+        "\u0effក-"
         "\u17ffက-"
         "႟ꩠ-ꩿꧠ-꧿가-\ud7afᄀ-ᇿ]+",
         deepseek3_all}},
