@@ -21,8 +21,8 @@ constexpr uint64_t kMostData = 256 << 10;
 uint64_t DataEnd(std::string_view header) {
   uint64_t end = 0;
   fuzz::Accepts([&] {
-    for (const auto& [name, tensor] :
-         formats::ParseJson(header, "header").items()) {
+    const formats::Json json = formats::ParseJson(header, "header");
+    for (const auto& [name, tensor] : json.items()) {
       if (!tensor.is_object()) continue;
       const auto offsets = tensor.find("data_offsets");
       if (offsets == tensor.end() || !offsets->is_array() ||
