@@ -68,6 +68,7 @@ std::vector<PublishedPreTokenizer> MakeTable() {
   const std::string bloom = " ?[^(\\s|.,!?…。，、।۔،)]+";
   // The letters that DeepSeek's first models list. Those that normal forms
   // replace are spelt by their numbers.
+  // clang-format off
   const std::string listed =
       "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-"
       "ՖႠ-"
@@ -82,6 +83,7 @@ std::vector<PublishedPreTokenizer> MakeTable() {
       "𐑏𐒰-"
       "𐓓𐓘-"
       "𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
+  // clang-format on
   return {
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es",
         "jina-v2-de", "a.x-4.0", "mellum", "modern-bert", "jina-v1-en",
