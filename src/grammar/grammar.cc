@@ -13,47 +13,38 @@ namespace {
 
 constexpr CodeRange kSurrogates{0xd800, 0xdfff};
 
-// Whether a part matches the empty text, as far as `nullable` knows the rules.
-bool IsNullable(const Node& node, const std::vector<bool>& nullable) {
-  const auto is = [&](const Node& child) {
-    return IsNullable(child, nullable);
-  };
+// Whether a part has a property that all parts of a sequence and one of several
+// alternatives must have, that a part which may come 0 times has, that `rules`
+// knows of the rules, and `leaf` of characters and tokens.
+template <typename Leaf>
+bool Has(const Node& node, const std::vector<bool>& rules, const Leaf& leaf) {
+  const auto has = [&](const Node& child) { return Has(child, rules, leaf); };
   switch (node.kind) {
     case Node::Kind::kCharacters:
     case Node::Kind::kToken:
-      return false;
+      return leaf(node);
     case Node::Kind::kSequence:
-      return std::all_of(node.children.begin(), node.children.end(), is);
+      return std::all_of(node.children.begin(), node.children.end(), has);
     case Node::Kind::kAlternatives:
-      return std::any_of(node.children.begin(), node.children.end(), is);
+      return std::any_of(node.children.begin(), node.children.end(), has);
     case Node::Kind::kRepeat:
-      return node.least == 0 || is(node.children.front());
+      return node.least == 0 || has(node.children.front());
     case Node::Kind::kRule:
-      return nullable[static_cast<size_t>(node.rule)];
+      return rules[static_cast<size_t>(node.rule)];
   }
   return false;
 }
 
+// Whether a part matches the empty text, as far as `nullable` knows the rules.
+bool IsNullable(const Node& node, const std::vector<bool>& nullable) {
+  return Has(node, nullable, [](const Node&) { return false; });
+}
+
 // Whether a part has any text, as far as `productive` knows the rules.
 bool IsProductive(const Node& node, const std::vector<bool>& productive) {
-  const auto is = [&](const Node& child) {
-    return IsProductive(child, productive);
-  };
-  switch (node.kind) {
-    case Node::Kind::kCharacters:
-      return !node.characters.empty();
-    case Node::Kind::kToken:
-      return true;
-    case Node::Kind::kSequence:
-      return std::all_of(node.children.begin(), node.children.end(), is);
-    case Node::Kind::kAlternatives:
-      return std::any_of(node.children.begin(), node.children.end(), is);
-    case Node::Kind::kRepeat:
-      return node.least == 0 || is(node.children.front());
-    case Node::Kind::kRule:
-      return productive[static_cast<size_t>(node.rule)];
-  }
-  return false;
+  return Has(node, productive, [](const Node& leaf) {
+    return leaf.kind == Node::Kind::kToken || !leaf.characters.empty();
+  });
 }
 
 // Sets a property of rules that follows from that of others, until no rule

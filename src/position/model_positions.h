@@ -59,7 +59,7 @@ struct ModelPositions {
   // scheme changes the global layers; the others stay as they are unless the
   // spelling ends in @all.
   std::vector<LayerPositions> layers;
-  // Why the model works only under its own scheme (learned sinks, ALiBi);
+  // Why the model works only under its own scheme (ALiBi);
   // empty for models that take any scheme.
   std::string only_own_scheme;
   bool has_learned_logn = false;  // the file carries blk.N.attn_logn.weight
