@@ -1,0 +1,105 @@
+'use strict';
+// How full the context is: what was known, read and written, in which band of
+// the scheme it lies, and where the trained length ends.
+
+const Gauge = (() => {
+  let drawn = '';
+
+  // What the gauge shows of a run, or of the last answer of a conversation.
+  //
+  //   run       null where none goes on
+  function show(conversation, run) {
+    const facts = Models.facts;
+    const last = conversation.messages.findLast((m) => m.extras)?.extras;
+    const extras = run ? run.extras || {} : last || {};
+    const trained = extras.trained_length ?? facts.trained_length ?? 0;
+    const asked = lengthOf(conversation.context);
+    const context = extras.context || asked || facts.context_length || trained || 1;
+    const parts = run && !run.isOver ? liveParts(run) : restParts(run, extras);
+    const used = parts.reduce((sum, part) => sum + (part.ahead ? 0 : part.tokens), 0);
+    draw({parts, used, context, trained,
+          scheme: extras.scheme || schemeAsked(conversation, facts),
+          memories: (extras.memories || []).length});
+  }
+
+  function schemeAsked(conversation, facts) {
+    return conversation.position || facts.scheme || facts.position || 'auto';
+  }
+
+  // While a run goes on, the bands as the server last told them, else what was
+  // known, what is read and what is ahead.
+  function liveParts(run) {
+    const writing = {label: 'written', tokens: run.written, shade: 'new'};
+    if (run.bands && run.phase === 'writing') return bandParts(run.bands);
+    const read = Math.min(run.read, run.toRead);
+    const isRead = run.phase === 'writing';
+    return [
+      {label: 'known', tokens: run.reused, shade: 'band-2'},
+      {label: 'read', tokens: isRead ? run.toRead : read, shade: 'band-1'},
+      {label: 'to read', tokens: isRead ? 0 : run.toRead - read, shade: 'ahead',
+       ahead: true},
+      writing,
+    ].filter((part) => part.tokens > 0);
+  }
+
+  function restParts(run, extras) {
+    const bands = run?.bands || extras.bands;
+    if (bands?.length) return bandParts(bands);
+    const prompt = extras.prompt_tokens ?? run?.prompt ?? 0;
+    const written = extras.generated_tokens ?? run?.written ?? 0;
+    return [
+      {label: 'read', tokens: prompt, shade: 'band-1'},
+      {label: 'written', tokens: written, shade: 'new'},
+    ].filter((part) => part.tokens > 0);
+  }
+
+  // The far ones first, as they stand in the text.
+  function bandParts(bands) {
+    return bands.map(({label, tokens}, i) => ({
+      label, tokens, shade: `band-${Math.min(i + 1, 4)}`,
+    })).filter((part) => part.tokens > 0).reverse();
+  }
+
+  function draw({parts, used, context, trained, scheme, memories}) {
+    // Unchanged numbers touch nothing, so that a stream costs little.
+    const now = JSON.stringify([parts, context, trained, scheme, memories]);
+    if (now === drawn) return;
+    drawn = now;
+    const bar = byId('gauge-bar');
+    const width = (tokens) => `${Math.min(100, 100 * tokens / context)}%`;
+    byId('gauge-parts').replaceChildren(...parts.map((part) => {
+      const node = el('span', {class: `part ${part.shade}`});
+      node.style.width = width(part.tokens);
+      return node;
+    }));
+    const mark = byId('gauge-mark');
+    mark.hidden = !(trained > 0 && trained < context);
+    mark.style.left = width(trained);
+    const legend = parts.map((part) => el(
+        'span', {class: 'key'}, el('i', {class: `part ${part.shade}`}),
+        `${part.label} ${counted(part.tokens)}`));
+    const share = Math.round(100 * used / context);
+    byId('gauge-text').replaceChildren(...[
+      el('span', {class: 'key'}, `${counted(used)} of ${tokensText(context)}`),
+      trained > 0 && el('span', {class: 'key'},
+          !mark.hidden && el('i', {class: 'tick'}), `trained to ${counted(trained)}`),
+      el('span', {class: 'key scheme'}, scheme),
+      memories > 0 && el('span', {class: 'key'},
+          `${memories} memor${memories === 1 ? 'y' : 'ies'}`),
+      ...legend,
+    ].filter(Boolean));
+    bar.setAttribute('aria-valuemax', context);
+    bar.setAttribute('aria-valuenow', Math.min(used, context));
+    bar.setAttribute('aria-valuetext',
+        `${counted(used)} of ${tokensText(context)}, ${share} percent` +
+        (trained ? `; trained to ${counted(trained)}` : '') + `; scheme ${scheme}`);
+  }
+
+  return {show};
+})();
+
+// 16k -> 16384; 0 for what is no length.
+function lengthOf(text) {
+  const found = /^(\d{1,9})(k?)$/i.exec(String(text).trim());
+  return found ? Number(found[1]) * (found[2] ? 1024 : 1) : 0;
+}
