@@ -63,6 +63,7 @@ const Compare = (() => {
       }
       if (!run.isOver) return 'Waiting for the server';
       const took = durationText(run.endedAt - run.startedAt);
+      if (run.error) return '';
       const stopped = run.phase === 'stopped' ? 'stopped · ' : '';
       return stopped + [statsText(run.extras), `${took} in all`].filter(Boolean).join(' · ');
     }

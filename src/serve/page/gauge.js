@@ -83,7 +83,7 @@ const Gauge = (() => {
       el('span', {class: 'key'}, `${counted(used)} of ${tokensText(context)}`),
       trained > 0 && el('span', {class: 'key'},
           !mark.hidden && el('i', {class: 'tick'}), `trained to ${counted(trained)}`),
-      el('span', {class: 'key scheme'}, scheme),
+      el('span', {class: 'key'}, scheme),
       memories > 0 && el('span', {class: 'key'},
           `${memories} memor${memories === 1 ? 'y' : 'ies'}`),
       ...legend,

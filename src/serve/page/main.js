@@ -54,7 +54,6 @@ const Settings = {
     byId('open-settings').addEventListener('click', () => this.open());
     const form = byId('settings-dialog').querySelector('form');
     form.addEventListener('submit', (event) => {
-      if (event.submitter?.value === 'cancel') return;
       if (!this.take()) event.preventDefault();
     });
   },
@@ -130,6 +129,14 @@ const Keys = {
   },
 };
 
+// Enter in a field submits by the first button that can, so those that close a
+// dialog cannot.
+function listenToCancel() {
+  for (const cancel of document.querySelectorAll('[data-close]')) {
+    cancel.addEventListener('click', () => cancel.closest('dialog').close());
+  }
+}
+
 function exportChat() {
   const text = Store.exported(Chat.current, Models.current?.id);
   const address = URL.createObjectURL(new Blob([text], {type: 'application/json'}));
@@ -166,6 +173,7 @@ function main() {
                       Compare, Chat]) {
     part.listen();
   }
+  listenToCancel();
   byId('new-chat').addEventListener('click', Chat.start);
   byId('export').addEventListener('click', exportChat);
   byId('model').addEventListener('change', (event) => {

@@ -116,7 +116,6 @@ const Schemes = (() => {
     byId('open-scheme').addEventListener('click', open);
     const dialog = byId('scheme-dialog');
     dialog.querySelector('form').addEventListener('submit', async (event) => {
-      if (event.submitter?.value === 'cancel') return;
       event.preventDefault();  // the last letters may not have been checked yet
       if ((await look())?.kind === 'bad') return;
       set(byId('scheme-text').value.trim(), byId('scheme-context').value.trim());
