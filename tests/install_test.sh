@@ -37,7 +37,7 @@ fi
 
 # --- what the shared library shows
 
-public='Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'
+public='Batch|Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'
 public+='|IoError|MemoryLimitError|Version|ListSchemes|Read'
 public+='|SetCheckFailureHandler|operator=='
 nm -DC --defined-only "$libdir/libropewalk.so" | cut -d' ' -f3- >"$work/symbols"
