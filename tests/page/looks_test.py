@@ -94,6 +94,10 @@ class LooksTest(MockedPage):
             "name": "book.txt", "mimeType": "text/plain", "buffer": b"word " * 100})
         page.wait_for_selector("#memory-list progress")
         look("memories")
+        page.click("#show-server")
+        page.wait_for_selector("#server-requests td")
+        look("server")
+        page.keyboard.press("Escape")
         page.click("#show-keys")
         look("keys")
 

@@ -110,6 +110,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_json({"data": SCHEMES})
         elif path == "/v1/positions/resolve":
             self.resolve(query)
+        elif path == "/slots":
+            self.send_json([
+                {"id": 0, "state": "writing", "is_processing": True, "scheme": "rope",
+                 "n_ctx": CONTEXT, "prompt_tokens": 5000, "read_tokens": 5000,
+                 "reused_tokens": 12, "generated_tokens": 7, "seconds": 1.5}])
         elif path == "/v1/files" and self.server.files is not None:
             for file in self.server.files:
                 progress = file["ropewalk"]
@@ -128,7 +133,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         fails = "distances beyond 8192 were never trained" if name == "rope" else None
         self.send_json({"position": position, "context": int(query.get("context", CONTEXT)),
-                        "scheme": self.scheme_of(position), "described": "two bands",
+                        "scheme": self.scheme_of(position),
+                        "described": self.scheme_of(position) + " on 3 of 4 layers",
                         "fails": fails})
 
     @staticmethod

@@ -83,7 +83,7 @@ class RealServerTest(Browser):
         page.fill("#scheme-text", "ropes")
         page.wait_for_selector("#scheme-check.bad")
         page.click(".pick[data-position=rerope]")
-        page.wait_for_selector("#scheme-check:has-text('Runs as rerope')")
+        page.wait_for_selector("#scheme-check:has-text('it runs as rerope')")
 
     def test_two_schemes_side_by_side(self):
         page = self.open()

@@ -52,6 +52,18 @@ class GaugeTest(MockedPage):
         self.assertIn("trained to 8,192", page.inner_text("#gauge-text"))
 
 
+class ServerTest(MockedPage):
+    def test_dialog_shows_the_model_and_the_requests_in_progress(self):
+        page = self.open()
+        page.click("#show-server")
+        page.wait_for_selector("#server-requests td")
+        self.assertEqual(page.locator("#server-requests td").all_inner_texts(),
+                         ["writing", "rope", "5,000", "5,000", "12", "7", "1.5 s"])
+        facts = page.inner_text("#server-facts")
+        self.assertIn("32,768 tokens", facts)
+        self.assertIn("f16, 23 kB a token", facts)
+
+
 class SchemeTest(MockedPage):
     def test_list_has_every_scheme_with_its_summary(self):
         page = self.open()
@@ -65,7 +77,7 @@ class SchemeTest(MockedPage):
         page = self.open()
         page.click("#open-scheme")
         page.click(".pick[data-position=rerope]")
-        page.wait_for_selector("#scheme-check:has-text('Runs as rerope:window=4096')")
+        page.wait_for_selector("#scheme-check:has-text('it runs as rerope:window=4096 on 3')")
         page.fill("#scheme-context", "16k")
         page.click("#scheme-use")
         page.wait_for_selector("#scheme-dialog", state="hidden")

@@ -13,11 +13,12 @@ const Gauge = (() => {
     const last = conversation.messages.findLast((m) => m.extras)?.extras;
     const extras = run ? run.extras || {} : last || {};
     const trained = extras.trained_length ?? facts.trained_length ?? 0;
-    const asked = lengthOf(conversation.context);
-    const context = extras.context || asked || facts.context_length || trained || 1;
+    // A fixed scale: the server gives a chat a longer context when it needs one.
+    const context = lengthOf(conversation.context) ||
+        Math.max(facts.context_length || trained || 1, extras.context || 0);
     const parts = run && !run.isOver ? liveParts(run) : restParts(run, extras);
     const used = parts.reduce((sum, part) => sum + (part.ahead ? 0 : part.tokens), 0);
-    draw({parts, used, context, trained,
+    draw({parts, used, context, trained, now: extras.context || 0,
           scheme: extras.scheme || schemeAsked(conversation, facts),
           memories: (extras.memories || []).length});
   }
@@ -60,11 +61,11 @@ const Gauge = (() => {
     })).filter((part) => part.tokens > 0).reverse();
   }
 
-  function draw({parts, used, context, trained, scheme, memories}) {
+  function draw({parts, used, context, trained, now, scheme, memories}) {
     // Unchanged numbers touch nothing, so that a stream costs little.
-    const now = JSON.stringify([parts, context, trained, scheme, memories]);
-    if (now === drawn) return;
-    drawn = now;
+    const shown = JSON.stringify([parts, context, trained, now, scheme, memories]);
+    if (shown === drawn) return;
+    drawn = shown;
     const bar = byId('gauge-bar');
     const width = (tokens) => `${Math.min(100, 100 * tokens / context)}%`;
     byId('gauge-parts').replaceChildren(...parts.map((part) => {
@@ -83,7 +84,8 @@ const Gauge = (() => {
       el('span', {class: 'key'}, `${counted(used)} of ${tokensText(context)}`),
       trained > 0 && el('span', {class: 'key'},
           !mark.hidden && el('i', {class: 'tick'}), `trained to ${counted(trained)}`),
-      el('span', {class: 'key'}, scheme),
+      el('span', {class: 'key'},
+         now && now < context ? `${scheme} at ${counted(now)}` : scheme),
       memories > 0 && el('span', {class: 'key'},
           `${memories} memor${memories === 1 ? 'y' : 'ies'}`),
       ...legend,

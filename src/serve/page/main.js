@@ -170,7 +170,7 @@ async function connect() {
 function main() {
   Store.load();
   for (const part of [Sidebar, Theme, Settings, Keys, Schemes, Documents, Memories,
-                      Compare, Chat]) {
+                      Compare, Server, Chat]) {
     part.listen();
   }
   listenToCancel();

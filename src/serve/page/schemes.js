@@ -23,13 +23,11 @@ const Schemes = (() => {
     if (context) query.set('context', lengthOf(context));
     try {
       const found = await Api.getJson(`/v1/positions/resolve?${query}`);
-      const runs = `Runs as ${found.scheme}` +
-          (found.context ? ` at ${tokensText(found.context)}` : '') + '.';
-      if (found.fails) {
-        return {kind: 'warn', text: `${runs} It is known to fail here: ${found.fails}`};
-      }
-      return {kind: 'good', text: found.described && found.described !== found.scheme
-          ? `${runs} ${found.described}` : runs};
+      const runs = `At ${tokensText(found.context)} it runs as ` +
+          (found.described || found.scheme);
+      return found.fails
+          ? {kind: 'warn', text: `${runs}, which is known to fail there: ${found.fails}`}
+          : {kind: 'good', text: `${runs}.`};
     } catch (error) {
       return {kind: 'bad', text: error.message};
     }
