@@ -218,6 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         end = {"delta": {}} if is_chat else {"text": ""}
         total = prompt + len(words)
         near = min(total, 4096)
+        window = request.get("position") == "sink-window"
         self.send_event({"choices": [{"index": 0, **end, "finish_reason": "stop"}]})
         self.send_event({"choices": [], "usage": {
             "prompt_tokens": prompt, "completion_tokens": len(words),
@@ -227,8 +228,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "context": request.get("context", CONTEXT), "trained_length": TRAINED,
                 "prompt_tokens": prompt, "reused_tokens": reused, "shifted_tokens": 0,
                 "memories": request.get("memories", []),
-                "bands": [{"label": "near", "tokens": near},
-                          {"label": "far", "tokens": total - near}],
+                "bands": [{"label": "at their distances", "tokens": near},
+                          {"label": "all at distance 4096",
+                           "tokens": 0 if window else total - near}],
                 "prompt_ms": 100.0, "generated_tokens": len(words),
                 "generate_ms": 200.0}})
         self.wfile.write(b"data: [DONE]\n\n")

@@ -23,13 +23,25 @@ class GaugeTest(MockedPage):
         self.ask(page, "What?")
         for _ in range(2):
             text = page.inner_text("#gauge-text")
-            self.assertIn("near 4,096", text)
-            self.assertRegex(text, r"far 1,9\d\d")
+            self.assertIn("4,096 at their distances", text)
+            self.assertRegex(text, r"1,9\d\d all at distance 4096")
             self.assertRegex(text, r"6,0\d\d of 32,768 tokens")
             meter = page.get_by_role("meter")
             self.assertTrue(6000 < int(meter.get_attribute("aria-valuenow")) < 6100)
             page.reload()
             self.wait_until(page, "document.querySelector('#model').value !== ''")
+
+    def test_tokens_that_a_window_left_behind_are_out_of_sight(self):
+        page = self.open()
+        page.click("#open-scheme")
+        page.fill("#scheme-text", "sink-window")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#scheme-dialog", state="hidden")
+        self.drop(page, "novel.txt", "word " * 6000)
+        self.ask(page, "What?")
+        text = page.inner_text("#gauge-text")
+        self.assertRegex(text, r"6,0\d\d of 32,768 tokens")
+        self.assertRegex(text, r"1,9\d\d out of sight")
 
     def test_gauge_grows_while_the_model_writes(self):
         self.server.pause_s = 0.02
@@ -128,7 +140,7 @@ class CompareTest(MockedPage):
         for side in sides:
             self.assertRegex(side, r"written at [\d.,]+ tokens/s")
             self.assertRegex(side, r"[\d.]+ s in all")
-            self.assertIn("near", side)
+            self.assertIn("at their distances", side)
 
     def test_columns_stand_side_by_side_and_below_each_other_on_a_phone(self):
         page = self.open()

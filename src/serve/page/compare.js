@@ -51,7 +51,7 @@ const Compare = (() => {
       this.note.textContent = run.error || '';
       this.stats.textContent = this.statsNow();
       this.bands.textContent = (run.bands || []).map(
-          ({label, tokens}) => `${label} ${counted(tokens)}`).join(' · ');
+          ({label, tokens}) => `${counted(tokens)} ${label}`).join(' · ');
       this.keep.hidden = !(run.phase === 'done' && run.text);
     }
 

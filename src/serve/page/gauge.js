@@ -31,7 +31,9 @@ const Gauge = (() => {
   // known, what is read and what is ahead.
   function liveParts(run) {
     const writing = {label: 'written', tokens: run.written, shade: 'new'};
-    if (run.bands && run.phase === 'writing') return bandParts(run.bands);
+    if (run.bands && run.phase === 'writing') {
+      return bandParts(run.bands, run.prompt + run.written);
+    }
     const read = Math.min(run.read, run.toRead);
     const isRead = run.phase === 'writing';
     return [
@@ -45,20 +47,27 @@ const Gauge = (() => {
 
   function restParts(run, extras) {
     const bands = run?.bands || extras.bands;
-    if (bands?.length) return bandParts(bands);
     const prompt = extras.prompt_tokens ?? run?.prompt ?? 0;
     const written = extras.generated_tokens ?? run?.written ?? 0;
+    if (bands?.length) return bandParts(bands, prompt + written);
     return [
       {label: 'read', tokens: prompt, shade: 'band-1'},
       {label: 'written', tokens: written, shade: 'new'},
     ].filter((part) => part.tokens > 0);
   }
 
-  // The far ones first, as they stand in the text.
-  function bandParts(bands) {
-    return bands.map(({label, tokens}, i) => ({
+  // Of `total` tokens; the far ones first, as they stand in the text. What no
+  // band has, such as what a window has left behind, is out of sight.
+  function bandParts(bands, total) {
+    const parts = bands.map(({label, tokens}, i) => ({
       label, tokens, shade: `band-${Math.min(i + 1, 4)}`,
-    })).filter((part) => part.tokens > 0).reverse();
+    }));
+    const seen = parts.reduce((sum, part) => sum + part.tokens, 0);
+    // The last token that was written has not been read yet.
+    if (total > seen + 1) {
+      parts.push({label: 'out of sight', tokens: total - seen, shade: 'gone'});
+    }
+    return parts.filter((part) => part.tokens > 0).reverse();
   }
 
   function draw({parts, used, context, trained, now, scheme, memories}) {
@@ -78,7 +87,7 @@ const Gauge = (() => {
     mark.style.left = width(trained);
     const legend = parts.map((part) => el(
         'span', {class: 'key'}, el('i', {class: `part ${part.shade}`}),
-        `${part.label} ${counted(part.tokens)}`));
+        `${counted(part.tokens)} ${part.label}`));
     const share = Math.round(100 * used / context);
     byId('gauge-text').replaceChildren(...[
       el('span', {class: 'key'}, `${counted(used)} of ${tokensText(context)}`),
