@@ -33,7 +33,8 @@ LAB ?= ON
 
 # Debian package names.
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
-  nlohmann-json3-dev libtomlplusplus-dev libonig-dev libutf8proc-dev zlib1g-dev
+  nlohmann-json3-dev libtomlplusplus-dev libonig-dev libutf8proc-dev libcpp-httplib-dev \
+  zlib1g-dev
 LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
   libopenblas0-openmp dataset-fashion-mnist
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \

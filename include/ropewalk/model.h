@@ -90,6 +90,10 @@ class ROPEWALK_EXPORT Model {
   int64_t train_length() const;  // tokens, under the options
   int64_t weight_bytes() const;  // of weights that one token reads
   int64_t threads() const;
+  // Bytes of keys and values that all sessions hold now, what they share
+  // counted once, and the most that they may hold.
+  int64_t kv_bytes() const;
+  int64_t kv_memory_limit() const;
 
   // Read on first use. Throws FormatError where the file has no vocabulary, or
   // one of a kind that is not supported; a model without one still reads ids.

@@ -221,8 +221,14 @@ class ROPEWALK_EXPORT Session {
   // that changes the session.
   int64_t size() const;
   std::span<const Token> tokens() const;
+  // First tokens whose keys and values are those that a fresh session would
+  // compute. What Shift or ChangeScheme let stand behind them was read beside
+  // other tokens or under another scheme.
+  int64_t exact_size() const;
   // Of keys and values, in memory. What forks share counts for each of them.
   int64_t kv_bytes() const;
+  // The most that kv_bytes() returns when the text has `size` tokens.
+  int64_t kv_bytes_for(int64_t size) const;
 
   // Lets the text attend to `memories` beside its own tokens (memory.h), by a
   // law: far, place or order, with keys as in "far:distance=1280,skip=4". Their

@@ -97,6 +97,13 @@ int64_t Model::weight_bytes() const {
 }
 int64_t Model::threads() const { return parts_->engine->threads().workers(); }
 
+int64_t Model::kv_bytes() const {
+  return parts_->engine->workspace().pool()->bytes();
+}
+int64_t Model::kv_memory_limit() const {
+  return parts_->engine->workspace().pool()->limit();
+}
+
 const Tokenizer& Model::tokenizer() const {
   std::call_once(parts_->once, [this] {
     parts_->tokenizer = Tokenizer(std::make_shared<const Tokenizer::Parts>(

@@ -74,6 +74,14 @@ int64_t Session::kv_bytes() const {
   return parts_->session.sequence().KvBytes();
 }
 
+int64_t Session::exact_size() const {
+  return parts_->session.sequence().exact();
+}
+
+int64_t Session::kv_bytes_for(int64_t size) const {
+  return parts_->session.sequence().KvBytesFor(size, engine::kPromptChunk);
+}
+
 Scheme Session::scheme() const {
   return Scheme(std::make_shared<const Scheme::Parts>(
       Scheme::Parts{parts_->session.scheme().scheme}));

@@ -33,10 +33,11 @@ struct Request {
 
   // Of chats and responses: what the chat template sees.
   Json messages = Json::array();
-  Json tools;  // null: none
+  Json tools;  // null: none, or none that may be called
   Json variables = Json::object();
   ToolChoice tool_choice = ToolChoice::kAuto;
-  std::string tool_name;  // kRequired: that one alone; empty: any
+  std::string tool_name;            // kRequired: that one alone; empty: any
+  bool parallel_tool_calls = true;  // false: the first call is the only one
 
   // Of completions: a text or ids each.
   std::vector<std::variant<std::string, std::vector<Token>>> prompts;
@@ -60,6 +61,9 @@ struct Request {
   std::vector<std::string> memories;    // by name or id of a file
   std::string memory_law = "far";
 
+  // Of responses: the fields that the reply repeats, as they were given.
+  Json repeated = Json::object();
+
   // Fields that were given and have no effect here; the reply names them.
   std::vector<std::string> ignored;
 };
@@ -67,7 +71,6 @@ struct Request {
 // Limits of one request.
 struct RequestLimits {
   int64_t answers = 16;  // n times prompts
-  int64_t depth = 64;    // of the JSON
   int64_t stops = 16;
   int64_t log_probabilities = 20;
 };
