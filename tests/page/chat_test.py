@@ -183,7 +183,7 @@ class ChatTest(MockedPage):
             localStorage.setItem('ropewalk.chat.c', '{"messages": [null]}');
         }""")
         page.reload()
-        self.wait_until(page, "document.querySelector('#model').value !== ''")
+        page.wait_for_selector("#app:not([aria-busy])")
         self.assertEqual(page.locator("#conversations li").count(), 0)
         self.ask(page, "still works")
 

@@ -48,7 +48,7 @@ class Browser(unittest.TestCase):
         page.on("console", lambda line: "Content Security Policy" in line.text and
                 self.page_errors.append(line.text))
         page.goto(url)
-        self.wait_until(page, "document.querySelector('#model').value !== ''")
+        page.wait_for_selector("#app:not([aria-busy])")
         return page
 
     def wait_until(self, page, condition):

@@ -29,7 +29,7 @@ class GaugeTest(MockedPage):
             meter = page.get_by_role("meter")
             self.assertTrue(6000 < int(meter.get_attribute("aria-valuenow")) < 6100)
             page.reload()
-            self.wait_until(page, "document.querySelector('#model').value !== ''")
+            page.wait_for_selector("#app:not([aria-busy])")
 
     def test_tokens_that_a_window_left_behind_are_out_of_sight(self):
         page = self.open()

@@ -25,7 +25,8 @@ const Compare = (() => {
           this.note, this.stats, this.bands, this.keep);
       this.markdown = new Markdown.View(this.body);
       this.frame = oncePerFrame(() => this.draw());
-      this.look = Schemes.watch(this.field, null, this.check);
+      this.look = Schemes.watch(
+          [this.field], () => [this.position, contextOfLast()], this.check);
     }
 
     get position() { return this.field.value.trim(); }
@@ -68,6 +69,11 @@ const Compare = (() => {
       return stopped + [statsText(run.extras), `${took} in all`].filter(Boolean).join(' · ');
     }
   }
+
+  // What the last answer had: the server gives both answers the same, unless
+  // they are longer.
+  const contextOfLast = () => Chat.current.context ||
+      String(Chat.current.messages.findLast((m) => m.extras)?.extras.context ?? '');
 
   function lastTurn() {
     const {messages} = Chat.current;

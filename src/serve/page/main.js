@@ -163,8 +163,9 @@ async function connect() {
     return;
   }
   drawModels();
-  await Promise.all([Schemes.load(), Memories.load()]);
   Chat.open(Chat.current);
+  await Promise.all([Schemes.load(), Memories.load()]);
+  byId('app').removeAttribute('aria-busy');
 }
 
 function main() {

@@ -33,13 +33,14 @@ const Schemes = (() => {
     }
   }
 
-  // Checks a field while somebody types; `change` is called after each check,
-  // and an answer that comes late is left alone. Returns what checks at once.
-  function watch(position, context, line, change = () => {}) {
+  // Checks fields while somebody types; `read` returns [position, context],
+  // `change` is called after each check, and an answer that comes late is left
+  // alone. Returns what checks at once.
+  function watch(fields, read, line, change = () => {}) {
     let asked = 0;
     const look = async () => {
       const mine = ++asked;
-      const result = await check(position.value.trim(), context?.value.trim() || '');
+      const result = await check(...read());
       if (mine !== asked) return;
       line.className = `check ${result.kind}`;
       line.textContent = result.text;
@@ -47,8 +48,7 @@ const Schemes = (() => {
       return result;
     };
     const soon = afterPause(250, look);
-    position.addEventListener('input', soon);
-    context?.addEventListener('input', soon);
+    for (const field of fields) field.addEventListener('input', soon);
     return look;
   }
 
@@ -89,6 +89,8 @@ const Schemes = (() => {
   }
 
   let look = null;
+  const typed = () => [byId('scheme-text').value.trim(),
+                       byId('scheme-context').value.trim()];
 
   function open() {
     const {position, context} = Chat.current;
@@ -108,7 +110,8 @@ const Schemes = (() => {
 
   function listen() {
     const use = byId('scheme-use');
-    look = watch(byId('scheme-text'), byId('scheme-context'), byId('scheme-check'),
+    look = watch([byId('scheme-text'), byId('scheme-context')], typed,
+                 byId('scheme-check'),
                  (result) => { use.disabled = result.kind === 'bad'; });
     byId('scheme-text').addEventListener('input', mark);
     byId('open-scheme').addEventListener('click', open);
@@ -116,7 +119,7 @@ const Schemes = (() => {
     dialog.querySelector('form').addEventListener('submit', async (event) => {
       event.preventDefault();  // the last letters may not have been checked yet
       if ((await look())?.kind === 'bad') return;
-      set(byId('scheme-text').value.trim(), byId('scheme-context').value.trim());
+      set(...typed());
       dialog.close('use');
     });
   }
