@@ -110,6 +110,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_json({"data": SCHEMES})
         elif path == "/v1/positions/resolve":
             self.resolve(query)
+        elif path == "/slots":
+            self.send_json([
+                {"id": 0, "state": "writing", "is_processing": True, "scheme": "rope",
+                 "n_ctx": CONTEXT, "prompt_tokens": 5000, "read_tokens": 5000,
+                 "reused_tokens": 12, "generated_tokens": 7, "seconds": 1.5}])
         elif path == "/v1/files" and self.server.files is not None:
             for file in self.server.files:
                 progress = file["ropewalk"]
@@ -128,7 +133,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         fails = "distances beyond 8192 were never trained" if name == "rope" else None
         self.send_json({"position": position, "context": int(query.get("context", CONTEXT)),
-                        "scheme": self.scheme_of(position), "described": "two bands",
+                        "scheme": self.scheme_of(position),
+                        "described": self.scheme_of(position) + " on 3 of 4 layers",
                         "fails": fails})
 
     @staticmethod
@@ -212,6 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         end = {"delta": {}} if is_chat else {"text": ""}
         total = prompt + len(words)
         near = min(total, 4096)
+        window = request.get("position") == "sink-window"
         self.send_event({"choices": [{"index": 0, **end, "finish_reason": "stop"}]})
         self.send_event({"choices": [], "usage": {
             "prompt_tokens": prompt, "completion_tokens": len(words),
@@ -221,8 +228,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "context": request.get("context", CONTEXT), "trained_length": TRAINED,
                 "prompt_tokens": prompt, "reused_tokens": reused, "shifted_tokens": 0,
                 "memories": request.get("memories", []),
-                "bands": [{"label": "near", "tokens": near},
-                          {"label": "far", "tokens": total - near}],
+                "bands": [{"label": "at their distances", "tokens": near},
+                          {"label": "all at distance 4096",
+                           "tokens": 0 if window else total - near}],
                 "prompt_ms": 100.0, "generated_tokens": len(words),
                 "generate_ms": 200.0}})
         self.wfile.write(b"data: [DONE]\n\n")

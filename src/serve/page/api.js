@@ -87,21 +87,19 @@ const Api = (() => {
   function fromBody(error, status) {
     const said = typeof error === 'string' ? error : error?.message;
     const details = {status, param: error?.param || '', code: error?.code || ''};
-    let message = said || `The server answered with status ${status}.`;
+    let message = sentence(said || `The server answered with status ${status}`);
     if (status === 413) {
-      message = said || 'The message is larger than this server takes.';
-      message = sentence(message) + ' Remember the text as a memory instead.';
+      message += ' Remember a long text as a memory instead.';
     } else if (status === 429 || status === 503) {
-      message = sentence(message) + ' The server is busy: try again in a moment.';
+      message += ' The server is busy: try again in a moment.';
     } else if (status >= 500) {
-      message = `The server failed on this request: ${sentence(message)} Try again.`;
-    } else if (details.param && !message.includes(details.param)) {
-      message = `${sentence(message)} The field is ${details.param}.`;
+      message = `The server failed on this request. ${message} Try again.`;
     }
     return new ServerError(message, details);
   }
 
-  const sentence = (text) => /[.!?]$/.test(text) ? text : text + '.';
+  const sentence = (text) =>
+      text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
 
   const getJson = async (path, options) => (await request(path, options)).json();
 

@@ -152,22 +152,20 @@ const Chat = (() => {
     const memories = Memories.attached(conversation);
     if (memories.length) body.memories = memories;
     if (!Models.isChat) {
-      body.prompt = messages.map(Store.contentOf).join('');
+      body.prompt = answeredTurns(messages).map(Store.contentOf).join('');
       return body;
     }
-    body.messages = system ? [{role: 'system', content: system}] : [];
-    for (const message of messages) {
-      const content = Store.contentOf(message);
-      const last = body.messages.at(-1);
-      if (message.role !== 'user' && !message.text) continue;
-      if (last?.role === message.role) {
-        // The answer between them failed; many templates want turns in turn.
-        last.content += `\n\n${content}`;
-      } else {
-        body.messages.push({role: message.role, content});
-      }
-    }
+    body.messages = answeredTurns(messages).map(
+        (message) => ({role: message.role, content: Store.contentOf(message)}));
+    if (system) body.messages.unshift({role: 'system', content: system});
     return body;
+  }
+
+  // Without the turns that got no answer, the last apart: many templates want
+  // user and assistant in turn, and what was too long stays too long.
+  function answeredTurns(messages) {
+    return messages.filter((message, i) => message.role === 'user'
+        ? i === messages.length - 1 || messages[i + 1].text : message.text);
   }
 
   function answer(tries = 0) {
@@ -175,6 +173,7 @@ const Chat = (() => {
     const body = bodyFor(conversation, conversation.messages, tries);
     const message = {role: 'assistant', text: '', tries};
     add(message);
+    for (const view of views.values()) view.showNote?.();
     Store.save(conversation);
     const save = oncePer(SAVE_MS, () => Store.save(conversation));
     const frame = oncePerFrame(() => draw(conversation, message, run));

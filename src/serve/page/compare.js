@@ -25,7 +25,8 @@ const Compare = (() => {
           this.note, this.stats, this.bands, this.keep);
       this.markdown = new Markdown.View(this.body);
       this.frame = oncePerFrame(() => this.draw());
-      this.look = Schemes.watch(this.field, null, this.check);
+      this.look = Schemes.watch(
+          [this.field], () => [this.position, contextOfLast()], this.check);
     }
 
     get position() { return this.field.value.trim(); }
@@ -51,7 +52,7 @@ const Compare = (() => {
       this.note.textContent = run.error || '';
       this.stats.textContent = this.statsNow();
       this.bands.textContent = (run.bands || []).map(
-          ({label, tokens}) => `${label} ${counted(tokens)}`).join(' · ');
+          ({label, tokens}) => `${counted(tokens)} ${label}`).join(' · ');
       this.keep.hidden = !(run.phase === 'done' && run.text);
     }
 
@@ -63,10 +64,16 @@ const Compare = (() => {
       }
       if (!run.isOver) return 'Waiting for the server';
       const took = durationText(run.endedAt - run.startedAt);
+      if (run.error) return '';
       const stopped = run.phase === 'stopped' ? 'stopped · ' : '';
       return stopped + [statsText(run.extras), `${took} in all`].filter(Boolean).join(' · ');
     }
   }
+
+  // What the last answer had: the server gives both answers the same, unless
+  // they are longer.
+  const contextOfLast = () => Chat.current.context ||
+      String(Chat.current.messages.findLast((m) => m.extras)?.extras.context ?? '');
 
   function lastTurn() {
     const {messages} = Chat.current;

@@ -13,11 +13,12 @@ const Gauge = (() => {
     const last = conversation.messages.findLast((m) => m.extras)?.extras;
     const extras = run ? run.extras || {} : last || {};
     const trained = extras.trained_length ?? facts.trained_length ?? 0;
-    const asked = lengthOf(conversation.context);
-    const context = extras.context || asked || facts.context_length || trained || 1;
+    // A fixed scale: the server gives a chat a longer context when it needs one.
+    const context = lengthOf(conversation.context) ||
+        Math.max(facts.context_length || trained || 1, extras.context || 0);
     const parts = run && !run.isOver ? liveParts(run) : restParts(run, extras);
     const used = parts.reduce((sum, part) => sum + (part.ahead ? 0 : part.tokens), 0);
-    draw({parts, used, context, trained,
+    draw({parts, used, context, trained, now: extras.context || 0,
           scheme: extras.scheme || schemeAsked(conversation, facts),
           memories: (extras.memories || []).length});
   }
@@ -30,7 +31,9 @@ const Gauge = (() => {
   // known, what is read and what is ahead.
   function liveParts(run) {
     const writing = {label: 'written', tokens: run.written, shade: 'new'};
-    if (run.bands && run.phase === 'writing') return bandParts(run.bands);
+    if (run.bands && run.phase === 'writing') {
+      return bandParts(run.bands, run.prompt + run.written);
+    }
     const read = Math.min(run.read, run.toRead);
     const isRead = run.phase === 'writing';
     return [
@@ -44,27 +47,34 @@ const Gauge = (() => {
 
   function restParts(run, extras) {
     const bands = run?.bands || extras.bands;
-    if (bands?.length) return bandParts(bands);
     const prompt = extras.prompt_tokens ?? run?.prompt ?? 0;
     const written = extras.generated_tokens ?? run?.written ?? 0;
+    if (bands?.length) return bandParts(bands, prompt + written);
     return [
       {label: 'read', tokens: prompt, shade: 'band-1'},
       {label: 'written', tokens: written, shade: 'new'},
     ].filter((part) => part.tokens > 0);
   }
 
-  // The far ones first, as they stand in the text.
-  function bandParts(bands) {
-    return bands.map(({label, tokens}, i) => ({
+  // Of `total` tokens; the far ones first, as they stand in the text. What no
+  // band has, such as what a window has left behind, is out of sight.
+  function bandParts(bands, total) {
+    const parts = bands.map(({label, tokens}, i) => ({
       label, tokens, shade: `band-${Math.min(i + 1, 4)}`,
-    })).filter((part) => part.tokens > 0).reverse();
+    }));
+    const seen = parts.reduce((sum, part) => sum + part.tokens, 0);
+    // The last token that was written has not been read yet.
+    if (total > seen + 1) {
+      parts.push({label: 'out of sight', tokens: total - seen, shade: 'gone'});
+    }
+    return parts.filter((part) => part.tokens > 0).reverse();
   }
 
-  function draw({parts, used, context, trained, scheme, memories}) {
+  function draw({parts, used, context, trained, now, scheme, memories}) {
     // Unchanged numbers touch nothing, so that a stream costs little.
-    const now = JSON.stringify([parts, context, trained, scheme, memories]);
-    if (now === drawn) return;
-    drawn = now;
+    const shown = JSON.stringify([parts, context, trained, now, scheme, memories]);
+    if (shown === drawn) return;
+    drawn = shown;
     const bar = byId('gauge-bar');
     const width = (tokens) => `${Math.min(100, 100 * tokens / context)}%`;
     byId('gauge-parts').replaceChildren(...parts.map((part) => {
@@ -77,13 +87,14 @@ const Gauge = (() => {
     mark.style.left = width(trained);
     const legend = parts.map((part) => el(
         'span', {class: 'key'}, el('i', {class: `part ${part.shade}`}),
-        `${part.label} ${counted(part.tokens)}`));
+        `${counted(part.tokens)} ${part.label}`));
     const share = Math.round(100 * used / context);
     byId('gauge-text').replaceChildren(...[
       el('span', {class: 'key'}, `${counted(used)} of ${tokensText(context)}`),
       trained > 0 && el('span', {class: 'key'},
           !mark.hidden && el('i', {class: 'tick'}), `trained to ${counted(trained)}`),
-      el('span', {class: 'key scheme'}, scheme),
+      el('span', {class: 'key'},
+         now && now < context ? `${scheme} at ${counted(now)}` : scheme),
       memories > 0 && el('span', {class: 'key'},
           `${memories} memor${memories === 1 ? 'y' : 'ies'}`),
       ...legend,

@@ -54,7 +54,6 @@ const Settings = {
     byId('open-settings').addEventListener('click', () => this.open());
     const form = byId('settings-dialog').querySelector('form');
     form.addEventListener('submit', (event) => {
-      if (event.submitter?.value === 'cancel') return;
       if (!this.take()) event.preventDefault();
     });
   },
@@ -130,6 +129,14 @@ const Keys = {
   },
 };
 
+// Enter in a field submits by the first button that can, so those that close a
+// dialog cannot.
+function listenToCancel() {
+  for (const cancel of document.querySelectorAll('[data-close]')) {
+    cancel.addEventListener('click', () => cancel.closest('dialog').close());
+  }
+}
+
 function exportChat() {
   const text = Store.exported(Chat.current, Models.current?.id);
   const address = URL.createObjectURL(new Blob([text], {type: 'application/json'}));
@@ -156,16 +163,18 @@ async function connect() {
     return;
   }
   drawModels();
-  await Promise.all([Schemes.load(), Memories.load()]);
   Chat.open(Chat.current);
+  await Promise.all([Schemes.load(), Memories.load()]);
+  byId('app').removeAttribute('aria-busy');
 }
 
 function main() {
   Store.load();
   for (const part of [Sidebar, Theme, Settings, Keys, Schemes, Documents, Memories,
-                      Compare, Chat]) {
+                      Compare, Server, Chat]) {
     part.listen();
   }
+  listenToCancel();
   byId('new-chat').addEventListener('click', Chat.start);
   byId('export').addEventListener('click', exportChat);
   byId('model').addEventListener('change', (event) => {

@@ -307,9 +307,9 @@ const Markdown = (() => {
       let end = closing(mark, from + 1);
       // A single mark does not end within a double one. The limit keeps a text
       // of marks alone from costing its square.
-      for (let tries = 0; mark.length === 1 && text[end + 1] === c; ++tries) {
+      for (let tries = 0;
+           end > 0 && mark.length === 1 && text[end + 1] === c; ++tries) {
         end = tries < 50 ? text.indexOf(mark, end + 2) : -1;
-        if (end < 0) break;
       }
       if (end < 0 || /\s/.test(text[end - 1])) continue;
       if (c === '_' && isWord(end + mark.length)) continue;

@@ -69,8 +69,8 @@ class AnswerView {
     this.note = el('div', {class: 'note', hidden: true});
     this.stats = el('p', {class: 'stats'});
     this.copy = button('Copy', () => copyText(message.text, this.copy), {class: 'quiet'});
-    this.buttons = el('div', {class: 'actions'}, this.copy,
-        button('Regenerate', actions.regenerate, {class: 'quiet'}),
+    this.again = button('Regenerate', actions.regenerate, {class: 'quiet'});
+    this.buttons = el('div', {class: 'actions'}, this.copy, this.again,
         button('Compare schemes', actions.compare,
                {class: 'quiet compare', 'aria-haspopup': 'dialog'}));
     this.node = el('article', {class: 'message answer', 'aria-label': 'Answer'},
@@ -89,6 +89,7 @@ class AnswerView {
     if (!this.reading.hidden) this.showReading(run);
     this.buttons.hidden = isLive;
     this.copy.hidden = !message.text;
+    this.again.hidden = Boolean(message.error);  // "Try again" does it
     this.stats.textContent = isLive ? this.liveStats(run) : statsText(message.extras);
     this.stats.hidden = this.stats.textContent === '';
     if (!isLive) this.showNote();
@@ -121,7 +122,10 @@ class AnswerView {
 
   showNote() {
     const {message} = this;
-    const text = message.error || message.note || noteOf(message.finish);
+    const said = message.error || message.note || noteOf(message.finish);
+    const isLeftOut = !message.text && this.node.nextSibling;
+    const text = said && isLeftOut ? `${said} This turn is left out of what follows.`
+                                   : said;
     this.note.hidden = !text;
     if (!text) return;
     this.note.className = message.error ? 'note error' : 'note';

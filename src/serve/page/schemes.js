@@ -23,25 +23,24 @@ const Schemes = (() => {
     if (context) query.set('context', lengthOf(context));
     try {
       const found = await Api.getJson(`/v1/positions/resolve?${query}`);
-      const runs = `Runs as ${found.scheme}` +
-          (found.context ? ` at ${tokensText(found.context)}` : '') + '.';
-      if (found.fails) {
-        return {kind: 'warn', text: `${runs} It is known to fail here: ${found.fails}`};
-      }
-      return {kind: 'good', text: found.described && found.described !== found.scheme
-          ? `${runs} ${found.described}` : runs};
+      const runs = `At ${tokensText(found.context)} it runs as ` +
+          (found.described || found.scheme);
+      return found.fails
+          ? {kind: 'warn', text: `${runs}, which is known to fail there: ${found.fails}`}
+          : {kind: 'good', text: `${runs}.`};
     } catch (error) {
       return {kind: 'bad', text: error.message};
     }
   }
 
-  // Checks a field while somebody types; `change` is called after each check,
-  // and an answer that comes late is left alone. Returns what checks at once.
-  function watch(position, context, line, change = () => {}) {
+  // Checks fields while somebody types; `read` returns [position, context],
+  // `change` is called after each check, and an answer that comes late is left
+  // alone. Returns what checks at once.
+  function watch(fields, read, line, change = () => {}) {
     let asked = 0;
     const look = async () => {
       const mine = ++asked;
-      const result = await check(position.value.trim(), context?.value.trim() || '');
+      const result = await check(...read());
       if (mine !== asked) return;
       line.className = `check ${result.kind}`;
       line.textContent = result.text;
@@ -49,8 +48,7 @@ const Schemes = (() => {
       return result;
     };
     const soon = afterPause(250, look);
-    position.addEventListener('input', soon);
-    context?.addEventListener('input', soon);
+    for (const field of fields) field.addEventListener('input', soon);
     return look;
   }
 
@@ -91,6 +89,8 @@ const Schemes = (() => {
   }
 
   let look = null;
+  const typed = () => [byId('scheme-text').value.trim(),
+                       byId('scheme-context').value.trim()];
 
   function open() {
     const {position, context} = Chat.current;
@@ -110,16 +110,16 @@ const Schemes = (() => {
 
   function listen() {
     const use = byId('scheme-use');
-    look = watch(byId('scheme-text'), byId('scheme-context'), byId('scheme-check'),
+    look = watch([byId('scheme-text'), byId('scheme-context')], typed,
+                 byId('scheme-check'),
                  (result) => { use.disabled = result.kind === 'bad'; });
     byId('scheme-text').addEventListener('input', mark);
     byId('open-scheme').addEventListener('click', open);
     const dialog = byId('scheme-dialog');
     dialog.querySelector('form').addEventListener('submit', async (event) => {
-      if (event.submitter?.value === 'cancel') return;
       event.preventDefault();  // the last letters may not have been checked yet
       if ((await look())?.kind === 'bad') return;
-      set(byId('scheme-text').value.trim(), byId('scheme-context').value.trim());
+      set(...typed());
       dialog.close('use');
     });
   }
