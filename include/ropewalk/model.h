@@ -122,6 +122,7 @@ class ROPEWALK_EXPORT Model {
  private:
   friend class Memory;
   friend class Session;
+  friend struct EngineAccess;  // of src/api
   struct Parts;
 
   explicit Model(std::shared_ptr<Parts> parts);

@@ -107,7 +107,12 @@ struct Session::Parts {
   std::vector<Token> Unread(std::span<const Token> tokens) const;
   void Forget() {
     drawn.reset();
-    logits.clear();
+    logits.reset();
+  }
+  void Keep(std::vector<float> fresh) {
+    logits = fresh.empty()
+                 ? nullptr
+                 : std::make_shared<const std::vector<float>>(std::move(fresh));
   }
 
   // The grammar of the options, made anew only if it is another one than in the
@@ -119,7 +124,7 @@ struct Session::Parts {
   engine::Session session;
   // The last token that Generate drew, which is to be read before all others.
   std::optional<Token> drawn;
-  std::vector<float> logits;  // [V], or empty
+  std::shared_ptr<const std::vector<float>> logits;  // [V], or null
   std::string grammar_text;
   std::shared_ptr<grammar::TokenMasks> grammar;
 };
@@ -220,21 +225,23 @@ int64_t Session::Read(std::span<const Token> tokens,
   const auto all = static_cast<int64_t>(tokens.size());
   int64_t read = -before;
   parts_->Forget();
-  parts_->logits = parts_->session.Read(unread, [&](int64_t count) {
+  parts_->Keep(parts_->session.Read(unread, [&](int64_t count) {
     read += count;
     return !go_on || go_on(read, all);
-  });
+  }));
   return read;
 }
 
-std::span<const float> Session::Logits() {
+std::span<const float> Session::Logits() { return *SharedLogits(); }
+
+std::shared_ptr<const std::vector<float>> Session::SharedLogits() {
   if (parts_->drawn) {
     const Token drawn = *parts_->drawn;
     parts_->RequireReadable({&drawn, 1});
-    parts_->logits = parts_->session.Read({&drawn, 1});
+    parts_->Keep(parts_->session.Read({&drawn, 1}));
     parts_->drawn.reset();
   }
-  Require(!parts_->logits.empty(),
+  Require(parts_->logits != nullptr,
           "a session has no logits before it has read a token");
   return parts_->logits;
 }
@@ -242,12 +249,14 @@ std::span<const float> Session::Logits() {
 GenerateResult Session::Generate(const GenerateOptions& options,
                                  const TokenCallback& on_token) {
   GenerateResult result;
-  Require(parts_->drawn || !parts_->logits.empty(),
+  Require(parts_->drawn || parts_->logits != nullptr,
           "a session has nothing to go on from before it has read a token");
   std::optional<Token> last;
   engine::GenerateJob job{.session = &parts_->session,
                           .prompt = parts_->Unread({}),
-                          .logits = parts_->logits};
+                          .logits = parts_->logits == nullptr
+                                        ? std::vector<float>()
+                                        : *parts_->logits};
   job.options.max_tokens = options.max_tokens;
   job.options.ignore_end_of_text = options.ignore_end_of_text;
   job.options.shift = options.shift;
@@ -362,7 +371,7 @@ void Read(std::span<const Slice> slices) {
       reader.at += pass[i].tokens.size();
       reader.parts->Forget();
       if (reader.at < reader.unread.size()) continue;
-      reader.parts->logits = std::move(logits[i]);
+      reader.parts->Keep(std::move(logits[i]));
       --left;
     }
   }
