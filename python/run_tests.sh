@@ -73,8 +73,10 @@ done
     [ -e "$work/unpacked/$file" ] || rm "$work/source/$file"
   done
 
+# The compiler by the name that the presets use: ccache goes by it.
+CXX=${CXX:-c++}
 CMAKE_BUILD_PARALLEL_LEVEL=${JOBS:-$(nproc)}
-export CMAKE_BUILD_PARALLEL_LEVEL
+export CXX CMAKE_BUILD_PARALLEL_LEVEL
 rm -rf "$work/site"
 "$python" -m pip install -q --disable-pip-version-check --no-deps \
   --no-build-isolation --target "$work/site" \

@@ -29,6 +29,13 @@ def model(novels: pathlib.Path) -> ropewalk.Model:
 
 
 @pytest.fixture(scope="session")
+def exact(novels: pathlib.Path) -> ropewalk.Model:
+    """The same with products in float32: how a text is cut into portions then
+    changes logits by rounding in float32 alone."""
+    return ropewalk.Model.load(novels, threads=2, exact=True)
+
+
+@pytest.fixture(scope="session")
 def text() -> str:
     """English of some thousand tokens."""
     return (ROOT / "docs" / "attention.md").read_text() + (ROOT / "docs" / "positions.md").read_text()

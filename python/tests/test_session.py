@@ -62,14 +62,14 @@ def test_logits_outlive_the_session(model):
     numpy.testing.assert_array_equal(logits, kept)
 
 
-def test_logits_predict_as_scores_do(model):
-    ids = model.tokenizer.encode(PROMPT)
-    session = model.session()
+def test_logits_predict_as_scores_do(exact):
+    ids = exact.tokenizer.encode(PROMPT)
+    session = exact.session()
     session.read(ids[:-1])
     logits = session.logits().astype(numpy.float64)
     loss = numpy.log(numpy.exp(logits - logits.max()).sum()) + logits.max() - logits[ids[-1]]
     # Reading in other portions changes results by rounding; weights are f16.
-    assert model.losses(ids)[-1] == pytest.approx(loss, abs=1e-3)
+    assert exact.losses(ids)[-1] == pytest.approx(loss, abs=1e-4)
 
 
 def test_pieces_join_to_the_text(model):
@@ -203,22 +203,22 @@ def test_fork_trim_shift_and_change(model):
     assert plain.position.startswith("rerope:window=64")
 
 
-def test_a_saved_session_goes_on(model, tmp_path):
-    session = model.session(context="1k")
+def test_a_saved_session_goes_on(exact, tmp_path):
+    session = exact.session(context="1k")
     session.read(PROMPT * 4)
     path = tmp_path / "session.kv"
     session.save(path)
-    other = model.session(context="1k")
+    other = exact.session(context="1k")
     reused = other.load(path, session.tokens)
     assert reused == session.size - 1
-    numpy.testing.assert_allclose(other.logits(), session.logits(), atol=0.05)
+    numpy.testing.assert_allclose(other.logits(), session.logits(), atol=1e-3)
     with pytest.raises(ValueError):
         other.load(path, PROMPT)  # not empty any more
     with pytest.raises(FileNotFoundError):
-        model.session().load(tmp_path / "none.kv", PROMPT)
+        exact.session().load(tmp_path / "none.kv", PROMPT)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ropewalk.FormatError):
-        model.session(context="1k").load(path, session.tokens)
+        exact.session(context="1k").load(path, session.tokens)
 
 
 def test_reading_together_has_the_bits_of_reading_alone(model):
@@ -333,9 +333,9 @@ def test_other_threads_run_and_ctrl_c_ends(model, text, kind):
     assert took < 5
 
 
-def test_a_session_is_usable_after_ctrl_c(model, text):
-    session = model.session("rerope:window=128", context="64k")
-    ids = model.tokenizer.encode(text)
+def test_a_session_is_usable_after_ctrl_c(exact, text):
+    session = exact.session("rerope:window=128", context="64k")
+    ids = exact.tokenizer.encode(text)
     reads = 0
 
     def interrupt(read, all):
@@ -345,10 +345,10 @@ def test_a_session_is_usable_after_ctrl_c(model, text):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        session.read(ids * 4, progress=interrupt)
+        session.read(ids, progress=interrupt)
     assert session.size in (1024, 1536)
-    fresh = model.session("rerope:window=128", context="64k")
-    fresh.read((ids * 4)[: session.size])
+    fresh = exact.session("rerope:window=128", context="64k")
+    fresh.read(ids[: session.size])
     session.read(" and")
     fresh.read(" and")
     numpy.testing.assert_allclose(session.logits(), fresh.logits(), atol=1e-3)
