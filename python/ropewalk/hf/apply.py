@@ -13,7 +13,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
 
 from .banded import Setting, banded_attention
-from .cache import adopt
+from .cache import UnrotatedLayer, adopt
 from .facts import NotSupported, Seen, model_facts, rotary_modules, text_config
 from .native import build_plans
 from .plan import UNBOUNDED, Plan, parse_plan
@@ -77,14 +77,16 @@ class _Layer:
         self.index = index
         self.setting = setting
         self.offset = 0  # tokens before those of the call
+        self.cache: UnrotatedLayer | None = None
         self.window = _window(setting.plan)
 
     def before(self, module, args, kwargs) -> None:
         """Ahead of the module's forward: how much the cache holds."""
-        self.offset = 0
+        self.offset, self.cache = 0, None
         for value in (*args, *kwargs.values()):
             if isinstance(value, Cache):
-                adopt(value, self.index, self.window)
+                layer = adopt(value, self.index, self.window)
+                self.cache = layer if isinstance(layer, UnrotatedLayer) else None
                 self.offset = int(value.get_seq_length(self.index))
                 break
 
@@ -178,7 +180,8 @@ def _over_rows(layer: _Layer, setting, q, k, v, mask, sinks) -> torch.Tensor:
     first = end - k.shape[2]
     layer.state.require_length(end)
     if mask is None:
-        return banded_attention(q, k, v, setting, first, sinks).transpose(1, 2)
+        kept = _kept_keys(layer, k, T, 0)
+        return banded_attention(q, k, v, setting, first, sinks, kept).transpose(1, 2)
     if mask.dim() != 2:
         raise ValueError(
             "attention masks must be [batch, tokens], 1 for a token and 0 for "
@@ -204,6 +207,9 @@ def _over_rows(layer: _Layer, setting, q, k, v, mask, sinks) -> torch.Tensor:
             setting,
             len(tokens) - len(keys),
             sinks,
+            _kept_keys(layer, k, T, of_k.start)
+            if isinstance(own, slice) and isinstance(of_k, slice)
+            else None,
         ).transpose(1, 2)
         if isinstance(own, slice):
             if isinstance(of_q, slice):
@@ -218,6 +224,23 @@ def _over_rows(layer: _Layer, setting, q, k, v, mask, sinks) -> torch.Tensor:
                 part = blank.index_copy(1, of_q, part)
             out = out.index_copy(0, torch.as_tensor(rows, device=q.device), part)
     return out
+
+
+# Queries of a call up to which rotated keys are kept for the next one.
+_DECODING = 16
+
+
+def _kept_keys(layer: _Layer, k, T: int, shift: int):
+    """What gives banded_attention the keys that a cache keeps rotated; their
+    first is token `shift`. None where keys come from elsewhere."""
+    cache = layer.cache
+    if cache is None or T > _DECODING or torch.is_grad_enabled():
+        return None
+    if cache.keys is not k and cache.keys.shape != k.shape:
+        return None
+    return lambda turn, k0, k1, rotate: cache.turned(
+        turn, shift, k0 + shift, k1 + shift, rotate
+    )
 
 
 def _padded(part, where: slice, T: int):
@@ -266,7 +289,7 @@ def _mask(
     **kwargs,
 ):
     """The padding, as attention takes it: [batch, tokens], or None without."""
-    plain = allow_is_causal_skip or (attention_mask is not None and q_length == 1)
+    plain = allow_is_causal_skip or q_length == 1
     if use_vmap or not plain:
         raise ValueError(
             "packed sequences (position_ids that begin again) and masks between "

@@ -14,6 +14,7 @@ import math
 import numpy as np
 import torch
 
+from .. import torch_ops
 from . import kernels
 from .plan import Band, Plan
 from .regions import calls_of
@@ -29,6 +30,7 @@ class Setting:
     softcap: float | None = None
     layout: Layout = Layout()
     turns: Turns = dataclasses.field(default_factory=Turns, compare=False)
+    operator: bool = True  # take torch.ops.ropewalk.attention where it fits
 
 
 def banded_attention(
@@ -46,18 +48,48 @@ def banded_attention(
 
     q and k are not rotated. Keys have the ids from `first_key` on, and the last
     query has the id of the last key. sinks [H] are logits that take weight and
-    give no value. A row that sees no key gives zeros. `rotated(turn, k0, k1)`
-    may give keys that a cache keeps rotated, or None.
+    give no value. A row that sees no key gives zeros. `rotated(turn, k0, k1,
+    rotate)` gives keys [k0, k1) as a cache keeps them.
     """
     if k.shape[2] < q.shape[2]:
         raise ValueError(f"{q.shape[2]} queries, but only {k.shape[2]} keys")
     needs = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in (q, k, v, sinks)
     )
+    if _operator_fits(q, k, v, setting, first_key, sinks):
+        return _operator(q, k, v, setting)
     if needs:
         return _Attention.apply(q, k, v, sinks, setting, first_key)
     with torch.no_grad():
         return _Sight(q, k, setting, first_key, rotated).forward(v, sinks)[0]
+
+
+def _operator_fits(q, k, v, setting: Setting, first_key: int, sinks) -> bool:
+    """True where the fused operator serves the call: whole texts of float32 on
+    the CPU."""
+    return (
+        first_key == 0
+        and q.shape[2] == k.shape[2] > 1
+        and q.device.type == "cpu"
+        and q.dtype == k.dtype == v.dtype == torch.float32
+        and setting.softcap is None
+        and sinks is None
+        and setting.plan.scale_kind != "learned"
+        and setting.operator
+        and torch_ops.available()
+    )
+
+
+def _operator(q, k, v, setting: Setting):
+    pairs = max(len(table.frequencies) for table in setting.plan.tables)
+    order = setting.layout.order(q.shape[-1], pairs)
+    if order is not None:
+        q, k = q[..., order], k[..., order]
+    out = torch.ops.ropewalk.attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2),
+        setting.plan.text, scale=setting.scale,
+    )  # fmt: skip
+    return out.transpose(1, 2)
 
 
 class _Sight:
@@ -90,6 +122,14 @@ class _Sight:
             return None
         return self.setting.turns.of(turn, first, last, self.k.device, _work(self.k))
 
+    def _kept(self, band, k0: int, k1: int):
+        def turn_keys(keys, first, last):
+            return rotate(keys, self._turn(band, band.key, first, last),
+                          self.setting.layout)  # fmt: skip
+
+        turn = self.setting.plan.turn(band, band.key)
+        return self.rotated(turn, k0, k1, turn_keys)
+
     def sides(self, band: Band, calls: list):
         """Queries and keys under a band, rotated where its calls read them, and
         what undoes that in gradients."""
@@ -102,11 +142,10 @@ class _Sight:
         if of_q is not None:
             q = rotate(q, of_q, layout)
         if of_k is not None:
-            kept = None
-            if self.rotated is not None:
-                turn = self.setting.plan.turn(band, band.key)
-                kept = self.rotated(turn, k0, k1)
-            k = rotate(k, of_k, layout) if kept is None else kept
+            if self.rotated is None:
+                k = rotate(k, of_k, layout)
+            else:
+                k = self._kept(band, k0, k1)
         moved = [_moved(call, q0, k0) for call in calls]
         return q, k, moved, (q0, q1, of_q), (k0, k1, of_k)
 

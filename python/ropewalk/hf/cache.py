@@ -16,12 +16,14 @@ class UnrotatedLayer(DynamicLayer):
         # What `keys` was when the room was last written. Beams and crops put
         # other tensors there.
         self._seen: torch.Tensor | None = None
+        # By rotation and shift of ids: [room, first token of it, tokens done].
+        self._turned: dict = {}
 
     def update(self, key_states, value_states, *args, **kwargs):
         if torch.is_grad_enabled() and (
             key_states.requires_grad or value_states.requires_grad
         ):
-            self._room = self._seen = None
+            self._forget()
             return super().update(key_states, value_states, *args, **kwargs)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -33,6 +35,8 @@ class UnrotatedLayer(DynamicLayer):
             and self._room[0].shape[-2] >= after
             and self._room[0].dtype == key_states.dtype
         )
+        if self.keys is not self._seen:
+            self._turned.clear()
         if not fits:
             size = after + max(256, after // 8)
             room = []
@@ -48,8 +52,35 @@ class UnrotatedLayer(DynamicLayer):
         self._seen = self.keys
         return self.keys, self.values
 
-    def reset(self) -> None:
+    def turned(self, turn, shift: int, k0: int, k1: int, rotate) -> torch.Tensor:
+        """The keys of tokens [k0, k1) rotated, of which each token is rotated
+        once; `rotate(keys, first, last)` does it for the ids [first, last).
+
+        shift: the token whose id is 0
+        """
+        kept = self._turned.get((turn, shift))
+        if kept is None or k0 < kept[1] or k0 > kept[2]:
+            kept = self._turned[turn, shift] = [self.keys[..., :0, :], k0, k0]
+        room, first, done = kept
+        if k1 > first + room.shape[-2]:
+            size = k1 - k0 + max(256, (k1 - k0) // 8)
+            shape = (*self.keys.shape[:-2], size, self.keys.shape[-1])
+            larger = self.keys.new_empty(shape)
+            larger[..., : done - k0, :] = room[..., k0 - first : done - first, :]
+            kept[0], kept[1] = room, first = larger, k0
+        if k1 > done:
+            room[..., done - first : k1 - first, :] = rotate(
+                self.keys[..., done:k1, :], done - shift, k1 - shift
+            )
+            kept[2] = k1
+        return room[..., k0 - first : k1 - first, :]
+
+    def _forget(self) -> None:
         self._room = self._seen = None
+        self._turned.clear()
+
+    def reset(self) -> None:
+        self._forget()
         super().reset()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 try:
-    from .._plans import build_plans
+    from .._engine import build_plans
 except ImportError:
-    from .._ropewalk import build_plans
+    from .._plans import build_plans
 
 __all__ = ["build_plans"]

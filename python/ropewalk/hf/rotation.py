@@ -29,6 +29,16 @@ class Layout:
         return turning[..., :pairs], turning[..., pairs:]
 
 
+    def order(self, D: int, pairs: int) -> list[int] | None:
+        """The components of a head in the order of the operator: first halves,
+        second halves, the rest. None where they lie so."""
+        if self == Layout() or pairs == 0:
+            return None
+        first, second = self.halves(torch.arange(D), pairs)
+        turning = first.tolist() + second.tolist()
+        return turning + sorted(set(range(D)) - set(turning))
+
+
 class Turns:
     """cos and sin by rotation and id, kept for all layers of a model.
 
