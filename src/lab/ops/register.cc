@@ -79,7 +79,7 @@ std::vector<Direction> DirectionsOf(const std::string& mask, int64_t layer,
   if (mask == "mixed-layers") {
     return {layer % 2 == 0 ? Direction::kForward : Direction::kBackward};
   }
-  return DirectionsOf(mask, H);
+  return ops::DirectionsOf(mask, H);
 }
 
 at::Tensor BandedAttention(const at::Tensor& q, const at::Tensor& k,
