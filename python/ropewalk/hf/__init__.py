@@ -5,10 +5,10 @@
     ropewalk.hf.remove(model)
 """
 
+from ..plans import Plan, parse_plan
 from .apply import Applied, applied, apply, remove
 from .banded import Setting, banded_attention
 from .facts import NotSupported
-from .plan import Plan, parse_plan
 from .rotation import Layout
 
 __all__ = [

@@ -12,11 +12,10 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import Cache
 
+from ..plans import UNBOUNDED, Plan, build_plans, parse_plan
 from .banded import Setting, banded_attention
 from .cache import UnrotatedLayer, adopt
 from .facts import NotSupported, Seen, model_facts, rotary_modules, text_config
-from .native import build_plans
-from .plan import UNBOUNDED, Plan, parse_plan
 from .rotation import Layout, Turns, rotate
 
 NAME = "ropewalk"

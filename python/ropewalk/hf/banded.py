@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from .. import torch_ops
+from ..plans import Band, Plan
 from . import kernels
-from .plan import Band, Plan
 from .regions import calls_of
 from .rotation import Layout, Turns, rotate
 

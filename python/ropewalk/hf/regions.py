@@ -13,7 +13,7 @@ import functools
 
 import numpy as np
 
-from .plan import Plan
+from ..plans import Plan
 
 FULL, CAUSAL, UPPER, MASKED = "full", "causal", "upper", "masked"
 

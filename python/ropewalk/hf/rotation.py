@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from .plan import PositionMap, Table
+from ..plans import PositionMap, Table
 
 
 @dataclasses.dataclass(frozen=True)

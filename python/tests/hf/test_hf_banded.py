@@ -2,26 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
-from conftest import SCHEMES
-from definition import attention, owners
+from attention_definition import attention, owners
+from models import transformers  # noqa: F401  ropewalk.hf needs it
+from shared import EDGES, SCHEMES, plan_of, tensors, torch
 
-from ropewalk.hf import Setting, banded_attention, parse_plan
-from ropewalk.hf.native import build_plans
+from ropewalk.hf import Setting, banded_attention
 from ropewalk.hf.regions import CAUSAL, MASKED, UPPER, calls_of
-
-FACTS = {"head_width": 24, "rotary_width": 16, "base": 100.0, "train_length": 32}
-EDGES = ["window:size=1", "rerope:window=1", "rerope:window=2", "rerope:window=90"]
-
-
-def plan_of(position, length=100):
-    return parse_plan(build_plans(position, FACTS, length, 1)["plans"][0])
-
-
-def tensors(T, S, dtype=torch.float64, Dv=24):
-    torch.manual_seed(T * 1000 + S)
-    shapes = (2, 6, T, 24), (2, 2, S, 24), (2, 2, S, Dv)
-    return [torch.randn(s, dtype=dtype, requires_grad=True) for s in shapes]
 
 
 @pytest.mark.parametrize("T, S, first", [(70, 70, 0), (13, 70, 0), (1, 70, 0),

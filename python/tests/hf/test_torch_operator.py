@@ -1,10 +1,8 @@
 """torch.ops.ropewalk.attention: values, gradients, fake tensors."""
 
 import pytest
-import torch
-from conftest import SCHEMES
-from definition import attention
-from test_banded import EDGES, plan_of, tensors
+from attention_definition import attention
+from shared import EDGES, SCHEMES, plan_of, tensors, torch
 
 import ropewalk.torch_ops
 

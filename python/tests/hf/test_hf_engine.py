@@ -7,9 +7,8 @@ import subprocess
 import warnings
 
 import pytest
-import torch
-import transformers
-from conftest import SCHEMES, make_tiny, program, some_ids
+from models import make_tiny, some_ids, transformers
+from shared import SCHEMES, program, torch
 
 import ropewalk.hf as hf
 

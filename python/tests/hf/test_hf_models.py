@@ -3,12 +3,11 @@
 import copy
 import json
 
-import definition
+import attention_definition
 import numpy as np
 import pytest
-import torch
-import transformers
-from conftest import SCHEMES, data_folder, make_tiny, some_ids
+from models import some_ids, transformers
+from shared import SCHEMES, data_folder, torch
 
 import ropewalk.hf as hf
 
@@ -52,7 +51,7 @@ def by_definition(model, position, context):
     }
 
     def attend(module, q, k, v, mask, scaling, **kwargs):
-        out = definition.attention(q, k, v, plans[id(module)], scaling)
+        out = attention_definition.attention(q, k, v, plans[id(module)], scaling)
         return out.transpose(1, 2), None
 
     transformers.AttentionInterface.register("definition", attend)

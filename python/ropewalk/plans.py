@@ -1,7 +1,9 @@
 """Plans: what a position scheme comes to in one layer.
 
 They are built by the library (`position/plan.h` says what each part means) and
-read here from their text. Nothing in this package knows a scheme by its name.
+read here from their text. Nothing in Python knows a scheme by its name.
+
+    plans("rerope+logn-clip", head_width=64, train_length=2048, length=8192, layers=30)
 """
 
 from __future__ import annotations
@@ -11,6 +13,11 @@ import functools
 import math
 
 import numpy as np
+
+try:
+    from ._engine import build_plans
+except ImportError:
+    from ._plans import build_plans
 
 UNBOUNDED = 1 << 60
 
@@ -107,6 +114,36 @@ class Plan:
         if not table.frequencies or (side.zero and table.magnitude == 1):
             return None
         return (side, table)
+
+
+def plans(
+    position: str,
+    *,
+    head_width: int,
+    train_length: int,
+    length: int,
+    layers: int = 1,
+    base: float = 10000.0,
+    rotary_width: int | None = None,
+    **facts,
+) -> list[str]:
+    """The plans of a scheme for the layers of a model, as texts.
+
+    head_width, rotary_width: components of a head, and those that rotate (all)
+    base: of the frequencies; train_length: tokens that it is or was trained on
+    length: tokens of the texts at hand
+    facts: other fields of the library's ModelPositions, by name
+
+    Raises ValueError with the reason for a scheme that cannot be had.
+    """
+    model = {
+        "head_width": head_width,
+        "rotary_width": head_width if rotary_width is None else rotary_width,
+        "base": float(base),
+        "train_length": train_length,
+        **facts,
+    }
+    return build_plans(position, model, length, layers)["plans"]
 
 
 @functools.lru_cache(maxsize=1024)
