@@ -2,8 +2,8 @@
 
     python bench/python/hf_attention.py --length 4096 --length 8192
 
-Reads a text of each length at once, in a model of SmolLM2's shapes with random
-weights, under sdpa, eager and the schemes asked for, in turns in one process,
+Reads texts (or trains on them, or decodes behind them) in a model of SmolLM2's
+shapes with random weights, under sdpa, eager and the schemes asked for, in turns in one process,
 and prints the least time of each as a ratio to sdpa. Peak memory is that of a
 process of its own, above what it had before reading.
 """
@@ -64,6 +64,22 @@ def train(model, ids) -> float:
     return time.perf_counter() - begin
 
 
+def decode(model, ids) -> float:
+    """The time of 20 tokens, one by one, behind the text."""
+    with torch.no_grad():
+        out = model(ids, use_cache=True, logits_to_keep=1)
+        name = "cache" if getattr(out, "cache", None) is not None else "past_key_values"
+        kept = {name: getattr(out, name)}
+        for step in range(21):
+            if step == 1:  # the first makes room
+                begin = time.perf_counter()
+            model(ids[:, :1], use_cache=True, logits_to_keep=1, **kept)
+    return time.perf_counter() - begin
+
+
+RUNS = {"read": read, "train": train, "decode": decode}
+
+
 def status_mib(name: str) -> float:
     text = pathlib.Path("/proc/self/status").read_text()
     return int(text.split(name + ":")[1].split()[0]) / 1024
@@ -78,10 +94,10 @@ def child(args) -> None:
     model = make_model(args.layers)
     ids = torch.randint(0, 1024, (1, args.length[0]))
     put(model, args.child, args.length[0])
-    (train if args.train else read)(model, ids[:, :64])
+    RUNS[args.what](model, ids[:, :64])
     forget_peak()
     before = status_mib("VmRSS")
-    (train if args.train else read)(model, ids)
+    RUNS[args.what](model, ids)
     print(json.dumps(status_mib("VmHWM") - before))
 
 
@@ -91,7 +107,8 @@ def main() -> None:
     parser.add_argument("--position", action="append")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--train", action="store_true", help="forward and backward")
+    parser.add_argument("--what", choices=RUNS, default="read",
+                        help="the text at once; forward and backward; 20 tokens behind")
     parser.add_argument("--no-eager", action="store_true")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -100,10 +117,10 @@ def main() -> None:
         return
     hows = list(OWN[: 1 if args.no_eager else 2])
     hows += args.position or ["rope", "rerope:window=1024+logn-clip"]
-    run = train if args.train else read
+    run = RUNS[args.what]
     model = make_model(args.layers)
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, "
-          f"{'training' if args.train else 'reading'}, ratios to sdpa")
+          f"{args.what}, ratios to sdpa")
     for length in args.length or [4096, 8192]:
         ids = torch.randint(0, 1024, (1, length))
         times = {how: [] for how in hows}
@@ -115,7 +132,7 @@ def main() -> None:
         least = {how: min(values) for how, values in times.items()}
         for how in hows:
             command = [sys.executable, __file__, "--child", how, "--length", str(length),
-                       "--layers", str(args.layers)] + ["--train"] * args.train
+                       "--layers", str(args.layers), "--what", args.what]
             memory = json.loads(subprocess.run(
                 command, check=True, capture_output=True, text=True).stdout)
             print(f"{length:6d}  {how:32s} {least[how]:7.2f} s  "

@@ -84,6 +84,24 @@ def heads(n, seed=2):
     return [torch.randn(2, n, h, 16) for h in (4, 2, 2)]
 
 
+def needs(name):
+    """Skips a test of what this PyTorch does not have."""
+    module = torch
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    reason = f"PyTorch {torch.__version__} has no torch.{name}"
+    return pytest.mark.skipif(module is None, reason=reason)
+
+
+def test_shapes_are_known_without_numbers():
+    q, k, v = (x.to("meta").requires_grad_() for x in heads(9))
+    out = torch.ops.ropewalk.attention(q, k, v[..., :10], plan_of("rope").text)
+    assert out.shape == (2, 9, 4, 10)
+    out.sum().backward()
+    assert v.grad.shape == v.shape and q.grad.device.type == "meta"
+
+
+@needs("compile")
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_sees_it_as_one_node(dynamic):
     module = Attend(plan_of("rerope:window=8+logn-clip"))
@@ -100,6 +118,7 @@ def test_compile_sees_it_as_one_node(dynamic):
             torch.testing.assert_close(a, b)
 
 
+@needs("export.export")
 def test_export_keeps_it():
     module = Attend(plan_of("rerope:window=8"))
     with torch.no_grad():
@@ -112,6 +131,7 @@ def test_export_keeps_it():
         torch.testing.assert_close(exported.module()(*inputs), module(*inputs))
 
 
+@needs("library.opcheck")
 def test_opcheck():
     inputs = [x.requires_grad_() for x in heads(12)]
     torch.library.opcheck(

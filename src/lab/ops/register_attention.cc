@@ -190,6 +190,8 @@ class OperatorFunction : public torch::autograd::Function<OperatorFunction> {
             .findSchemaOrThrow("ropewalk::attention_backward", "")
             .typed<decltype(BackwardOnCpu)>();
     const variable_list s = context->get_saved_variables();
+    // PyTorch 1.13 passes autograd by for the CPU only, not for Meta.
+    const at::AutoDispatchBelowADInplaceOrView below;
     const auto [d_q, d_k, d_v, d_scale] =
         op.call(gradients[0], s[0], s[1], s[2], s[3], s[4],
                 context->saved_data["plan"].toStringRef(),
