@@ -158,15 +158,15 @@ def _backward(call: Call, d_out, q, k, v, out, lse, scale, softcap):
         )
     elif kernel == "flash":
         n, m = q.shape[2], k.shape[2]
-        zero = torch.zeros(2, dtype=torch.int64, device="cpu")
+        state = torch.zeros(2, dtype=torch.uint64, device=q.device)  # no dropout
         d_q, d_k, d_v = aten._scaled_dot_product_flash_attention_backward(
             d_out, q, wide_k, wide_v, out.contiguous(), lse,
-            None, None, n, m, 0.0, causal, zero, zero, scale=scale,
+            None, None, n, m, 0.0, causal, state, state[0], scale=scale,
         )  # fmt: skip
     else:
         short = -lse.shape[2] % 32
         lse = torch.nn.functional.pad(lse, (0, short), value=math.inf)
-        zero = torch.zeros((), dtype=torch.int64, device="cpu")
+        zero = torch.zeros((), dtype=torch.int64, device=q.device)  # no dropout
         d_q, d_k, d_v, _ = aten._scaled_dot_product_efficient_attention_backward(
             d_out, q, wide_k, wide_v, None, out.contiguous(), lse, zero, zero,
             0.0, [True, True, True, False], causal, scale=scale,

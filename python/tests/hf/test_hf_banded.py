@@ -98,3 +98,30 @@ def test_memory_does_not_grow_with_the_square_of_the_length():
     with Watch():
         banded_attention(q, k, v, Setting(plan, 0.2, operator=False)).sum().backward()
     assert n * 24 <= largest <= 2 * n * 24
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("position", ["rerope:window=16", "dca:chunk=24"])
+def test_calls_on_cuda_are_those_that_its_kernels_take(position, dtype):
+    """Shapes, types and devices alone: tensors that have no numbers."""
+    fake = pytest.importorskip("torch._subclasses.fake_tensor")
+    from ropewalk.hf.banded import _Attention, _Sight
+
+    setting = Setting(plan_of(position), 0.1)
+    with fake.FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        q, k, v = (
+            torch.empty(2, heads, 100, 64, device="cuda", dtype=dtype)
+            for heads in (6, 2, 2)
+        )
+        out, lse = _Sight(q, k, setting, 0).forward(v, None)
+        assert out.shape == q.shape and out.dtype == dtype and out.is_cuda
+
+        class Context:
+            saved_tensors = (q, k, v, None, out, lse)
+            needs_input_grad = (True, True, True, False)
+            first_key = 0
+
+        Context.setting = setting
+        gradients = _Attention.backward(Context, torch.empty_like(out))
+        for x, d_x in zip((q, k, v), gradients):
+            assert d_x.shape == x.shape and d_x.dtype == dtype and d_x.is_cuda
