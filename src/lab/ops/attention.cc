@@ -97,19 +97,19 @@ TrainingInputOf<Real> InputOf(const Sides& sides, const at::Tensor& scale,
   return input;
 }
 
-struct Result {
+struct ForwardResult {
   at::Tensor out;  // [B, T, H, Dv]
   at::Tensor lse;  // [B, H, T]
 };
 
 template <typename Real>
-Result RunForward(const Sides& sides, const at::Tensor& scale,
-                  const AttentionOptions& options) {
+ForwardResult RunForward(const Sides& sides, const at::Tensor& scale,
+                         const AttentionOptions& options) {
   const int64_t B = sides.q.size(0);
   const int64_t T = sides.q.size(1);
   const int64_t H = sides.q.size(2);
-  Result result{at::empty({B, T, H, sides.v.size(3)}, sides.q.options()),
-                at::empty({B, H, T}, sides.q.options())};
+  ForwardResult result{at::empty({B, T, H, sides.v.size(3)}, sides.q.options()),
+                       at::empty({B, H, T}, sides.q.options())};
   Forward(InputOf<Real>(sides, scale, options),
           TrainingOutputOf<Real>{.out = result.out.data_ptr<Real>(),
                                  .lse = result.lse.data_ptr<Real>()});
@@ -119,8 +119,9 @@ Result RunForward(const Sides& sides, const at::Tensor& scale,
 // `d` has the layout of `sides`. Returns the gradient of `scale`.
 template <typename Real>
 at::Tensor RunBackward(const Sides& sides, const at::Tensor& scale,
-                       const AttentionOptions& options, const Result& result,
-                       const at::Tensor& d_out, const Sides& d) {
+                       const AttentionOptions& options,
+                       const ForwardResult& result, const at::Tensor& d_out,
+                       const Sides& d) {
   at::Tensor d_scale;
   if (scale.defined()) d_scale = at::empty_like(scale);
   Backward(InputOf<Real>(sides, scale, options),
@@ -136,8 +137,8 @@ at::Tensor RunBackward(const Sides& sides, const at::Tensor& scale,
   return d_scale;
 }
 
-Result Dispatch(const Sides& sides, const at::Tensor& scale,
-                const AttentionOptions& options) {
+ForwardResult Dispatch(const Sides& sides, const at::Tensor& scale,
+                       const AttentionOptions& options) {
   return sides.q.scalar_type() == at::kFloat
              ? RunForward<float>(sides, scale, options)
              : RunForward<double>(sides, scale, options);
@@ -145,8 +146,8 @@ Result Dispatch(const Sides& sides, const at::Tensor& scale,
 
 at::Tensor DispatchBackward(const Sides& sides, const at::Tensor& scale,
                             const AttentionOptions& options,
-                            const Result& result, const at::Tensor& d_out,
-                            const Sides& d) {
+                            const ForwardResult& result,
+                            const at::Tensor& d_out, const Sides& d) {
   return sides.q.scalar_type() == at::kFloat
              ? RunBackward<float>(sides, scale, options, result, d_out, d)
              : RunBackward<double>(sides, scale, options, result, d_out, d);
@@ -193,7 +194,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                           const AttentionOptions& options) {
     const at::Tensor scale = TensorOr(maybe_scale);
     const Sides sides{Strided(q), Strided(k), Strided(v)};
-    const Result result = Dispatch(sides, scale, options);
+    const ForwardResult result = Dispatch(sides, scale, options);
     Keep(context, options);
     context->save_for_backward({sides.q, sides.k, sides.v, scale,
                                 options.prefix, options.keys, result.out,
@@ -236,7 +237,7 @@ class PackedFunction : public torch::autograd::Function<PackedFunction> {
                           const AttentionOptions& options) {
     const at::Tensor scale = TensorOr(maybe_scale);
     const at::Tensor packed = qkv.contiguous();
-    const Result result =
+    const ForwardResult result =
         Dispatch(Unpack(packed, options.H, options.G), scale, options);
     Keep(context, options);
     context->save_for_backward(
