@@ -43,6 +43,8 @@ class ChatTest(MockedPage):
         kept = self.answers(page)[0]
         self.assertTrue(kept.startswith("word word"))
         self.assertIn("You stopped", page.inner_text(".answer .note"))
+        self.assertRegex(page.inner_text(".answer .stats"), r"1 read · [\d,]+ written")
+        self.assertNotIn("0 of", page.inner_text("#gauge-text"))
         self.ask(page, "next")
         self.assertEqual(self.sent()["messages"][1]["content"].strip(), kept.strip())
 

@@ -20,7 +20,8 @@ while [ $# -gt 0 ]; do
       export ROPEWALK_PAGE_URL=${2:?--url needs a URL}
       shift 2 ;;
     --model)
-      export ROPEWALK_PAGE_MODEL=${2:?--model needs a file}
+      : "${2:?--model needs a file}"
+      export ROPEWALK_PAGE_MODEL=$(realpath "$2")
       export ROPEWALK_BINARY=${ROPEWALK_BINARY:-$root/build/bin/ropewalk}
       shift 2 ;;
     *) break ;;
