@@ -48,6 +48,11 @@ class ChatTest(MockedPage):
         self.ask(page, "next")
         self.assertEqual(self.sent()["messages"][1]["content"].strip(), kept.strip())
 
+    def test_answer_that_was_cut_short_says_why(self):
+        page = self.open()
+        self.ask(page, "FULL")
+        self.assertIn("The context is full.", page.inner_text(".answer .note"))
+
     def test_escape_stops(self):
         self.server.pause_s = 0.02
         page = self.open()
