@@ -8,6 +8,7 @@ ASAN  := build-asan
 TSAN  := build-tsan
 NEON  := build-neon
 FUZZ  := build-fuzz
+LINT  := build-lint
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -75,7 +76,8 @@ help:
 	@echo 'make install        program, library, headers and models, stripped, to'
 	@echo '                    PREFIX=$(PREFIX) (DESTDIR= is honoured)'
 	@echo 'make package        a .deb and an archive of the same in $(BUILD)/'
-	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/'
+	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/,'
+	@echo '                    $(LINT)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon,'
 	@echo '                    deps-fuzz'
@@ -209,9 +211,9 @@ format-check:
 lint:
 	@command -v clang-tidy >/dev/null || { \
 	  echo 'lint: no clang-tidy; `make deps-dev` installs it' >&2; exit 1; }
-	$(call configure,$(BUILD),release,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
+	$(call configure,$(LINT),lint,ROPEWALK_TESTS $(LAB_OPTION),deps-test)
 	@$(if $(FILES),printf '%s\n' $(FILES),find src -name '*.cc') | \
-	  xargs -P $(JOBS) -n 1 sh -c 'out=$$(clang-tidy -p $(BUILD) --quiet "$$0" 2>&1) || \
+	  xargs -P $(JOBS) -n 1 sh -c 'out=$$(clang-tidy -p $(LINT) --quiet "$$0" 2>&1) || \
 	    { printf "%s\n" "$$out" | grep -v "warnings generated"; exit 1; }'
 
 # $(call need,PACKAGES,ARCHITECTURE): nothing where all are installed; else
@@ -287,4 +289,4 @@ package: runtime
 	cd $(BUILD) && cpack
 
 clean:
-	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ)
+	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ) $(LINT)

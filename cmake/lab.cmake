@@ -15,17 +15,17 @@ set(ROPEWALK_LAB_HEADERS
   <torch/csrc/autograd/grad_mode.h>
   <torch/library.h>)
 
-# Line numbers, but not the types of all of LibTorch in every object.
-set(ROPEWALK_LAB_OPTIONS -g1)
-
 add_library(ropewalk_lab_headers OBJECT ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
 target_link_libraries(ropewalk_lab_headers PUBLIC
   ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
-target_compile_options(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_OPTIONS})
-target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS})
+target_precompile_headers(ropewalk_lab_headers PRIVATE ${ROPEWALK_LAB_HEADERS}
+  ${ROPEWALK_TEST_HEADERS})
+if(ROPEWALK_TESTS)
+  target_link_libraries(ropewalk_lab_headers PRIVATE GTest::gmock GTest::gtest)
+endif()
 
 # ropewalk_folder for src/lab/<folder>: ropewalk_lab_<folder>, and one test
-# program lab_<folder>_test. register.cc belongs to the plug-in alone. EXCLUDE
+# program lab_<folder>_test. register*.cc belong to the plug-in alone. EXCLUDE
 # is a pattern of paths that are not built.
 function(ropewalk_lab_folder folder)
   cmake_parse_arguments(ARG "" "EXCLUDE" "FOLDERS;LIBRARIES" ${ARGN})
@@ -36,24 +36,21 @@ function(ropewalk_lab_folder folder)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/register\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/register[a-z_]*\\.cc$")
   list(TRANSFORM ARG_FOLDERS PREPEND ropewalk_)
   set(library ropewalk_lab_${folder})
   add_library(${library} STATIC ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
   target_include_directories(${library} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${library} PUBLIC
     ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
-  target_compile_options(${library} PRIVATE ${ROPEWALK_LAB_OPTIONS})
   target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
   if(ROPEWALK_TESTS AND tests)
-    ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder})
+    ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder}
+      HEADERS ropewalk_lab_headers)
     # Programs are compiled as libraries are, or the header would not fit them.
     set_target_properties(lab_${folder}_test PROPERTIES
       POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(lab_${folder}_test PRIVATE
-      ${ROPEWALK_LAB_OPTIONS} -fPIC)
-    target_precompile_headers(lab_${folder}_test REUSE_FROM
-      ropewalk_lab_headers)
+    target_compile_options(lab_${folder}_test PRIVATE -fPIC)
   endif()
 endfunction()
 
@@ -64,9 +61,9 @@ function(ropewalk_lab_programs)
     ropewalk_lab_studies ropewalk_lab_train)
   # Whoever loads the plug-in may hold our libraries already (its test does),
   # so none of their symbols leave it.
-  add_library(ropewalk_torch SHARED src/lab/ops/register.cc)
+  add_library(ropewalk_torch SHARED
+    src/lab/ops/register.cc src/lab/ops/register_attention.cc)
   target_link_libraries(ropewalk_torch PRIVATE ropewalk_lab_ops)
-  target_compile_options(ropewalk_torch PRIVATE ${ROPEWALK_LAB_OPTIONS})
   target_link_options(ropewalk_torch PRIVATE -Wl,--exclude-libs,ALL)
   set_target_properties(ropewalk_torch PROPERTIES
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)

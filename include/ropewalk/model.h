@@ -147,6 +147,7 @@ class ROPEWALK_EXPORT Model {
   friend class Batch;
   friend class Memory;
   friend class Session;
+  friend struct EngineAccess;  // of src/api
   struct Parts;
 
   explicit Model(std::shared_ptr<Parts> parts);

@@ -253,6 +253,10 @@ class ROPEWALK_EXPORT Session {
   // Trim, Shift, ChangeScheme or LoadCache, or since the model ended its text.
   std::span<const float> Logits();
 
+  // The same in memory that is never written again, for callers that keep
+  // logits beyond the next call.
+  std::shared_ptr<const std::vector<float>> SharedLogits();
+
   // Draws tokens after what was read, and calls `on_token` for each as it
   // comes. They become part of the text: a further Read or Generate goes on
   // behind them. (The last one is read only then, so that it costs nothing if

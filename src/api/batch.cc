@@ -45,7 +45,7 @@ int64_t Batch::Add(BatchText text) {
   Session::Parts& session = *text.session->parts_;
   auto state = std::make_shared<Parts::Text>();
   state->session = &session;
-  Require(session.drawn || !session.logits.empty() || !text.prompt.empty(),
+  Require(session.drawn || session.logits != nullptr || !text.prompt.empty(),
           "a session has nothing to go on from before it has read a token");
   engine::GenerateJob job = session.JobOf(text.prompt, text.options);
   session.RequireReadable(text.prompt);

@@ -133,21 +133,23 @@ int64_t Session::Read(std::span<const Token> tokens,
   const auto all = static_cast<int64_t>(tokens.size());
   int64_t read = -before;
   parts_->Forget();
-  parts_->logits = parts_->session.Read(unread, [&](int64_t count) {
+  parts_->Keep(parts_->session.Read(unread, [&](int64_t count) {
     read += count;
     return !go_on || go_on(read, all);
-  });
+  }));
   return read;
 }
 
-std::span<const float> Session::Logits() {
+std::span<const float> Session::Logits() { return *SharedLogits(); }
+
+std::shared_ptr<const std::vector<float>> Session::SharedLogits() {
   if (parts_->drawn) {
     const Token drawn = *parts_->drawn;
     parts_->RequireReadable({&drawn, 1});
-    parts_->logits = parts_->session.Read({&drawn, 1});
+    parts_->Keep(parts_->session.Read({&drawn, 1}));
     parts_->drawn.reset();
   }
-  Require(!parts_->logits.empty(),
+  Require(parts_->logits != nullptr,
           "a session has no logits before it has read a token");
   return parts_->logits;
 }
@@ -155,7 +157,7 @@ std::span<const float> Session::Logits() {
 GenerateResult Session::Generate(const GenerateOptions& options,
                                  const TokenCallback& on_token) {
   GenerateResult result;
-  Require(parts_->drawn || !parts_->logits.empty(),
+  Require(parts_->drawn || parts_->logits != nullptr,
           "a session has nothing to go on from before it has read a token");
   std::optional<Token> last;
   engine::GenerateJob job = parts_->JobOf({}, options);
@@ -261,7 +263,7 @@ void Read(std::span<const Slice> slices) {
       reader.at += pass[i].tokens.size();
       reader.parts->Forget();
       if (reader.at < reader.unread.size()) continue;
-      reader.parts->logits = std::move(logits[i]);
+      reader.parts->Keep(std::move(logits[i]));
       --left;
     }
   }

@@ -101,8 +101,8 @@ std::vector<Token> Session::Parts::Unread(std::span<const Token> tokens) const {
 
 engine::GenerateJob Session::Parts::JobOf(std::span<const Token> prompt,
                                           const GenerateOptions& options) {
-  engine::GenerateJob job{
-      .session = &session, .prompt = Unread(prompt), .logits = logits};
+  engine::GenerateJob job{.session = &session, .prompt = Unread(prompt)};
+  if (logits != nullptr) job.logits = *logits;
   job.options.max_tokens = options.max_tokens;
   job.options.ignore_end_of_text = options.ignore_end_of_text;
   job.options.shift = options.shift;

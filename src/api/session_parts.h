@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/generate.h"
@@ -32,7 +33,12 @@ struct Session::Parts {
   std::vector<Token> Unread(std::span<const Token> tokens) const;
   void Forget() {
     drawn.reset();
-    logits.clear();
+    logits.reset();
+  }
+  void Keep(std::vector<float> fresh) {
+    logits = fresh.empty()
+                 ? nullptr
+                 : std::make_shared<const std::vector<float>>(std::move(fresh));
   }
 
   // The grammar of the options, made anew only if it is another one than in the
@@ -51,7 +57,7 @@ struct Session::Parts {
   engine::Session session;
   // The last token that Generate drew, which is to be read before all others.
   std::optional<Token> drawn;
-  std::vector<float> logits;  // [V], or empty
+  std::shared_ptr<const std::vector<float>> logits;  // [V], or null
   std::string grammar_text;
   std::shared_ptr<grammar::TokenMasks> grammar;
 };

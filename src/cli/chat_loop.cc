@@ -37,7 +37,7 @@ constexpr const char* kHelp =
     "  /clear            begin a new one; the system text stays\n"
     "  /quit";
 
-void WriteText(const std::string& text) {
+void Say(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (std::fflush(stdout) != 0) {
     throw IoError(std::string("cannot write to standard output: ") +
@@ -206,11 +206,11 @@ void ChatLoop::Answer() {
        .on_text =
            [&](const std::string& text) {
              if (progress) progress->Clear();
-             if (!text.empty()) WriteText(text);
+             if (!text.empty()) Say(text);
              return goes_on();
            }});
   if (progress) progress->Clear();
-  if (!answer.text.ends_with('\n')) WriteText("\n");
+  if (!answer.text.ends_with('\n')) Say("\n");
   Tell("[" + std::string(Why(answer.result.reason)) +
        (answer.dropped_turns == 0
             ? ""

@@ -162,7 +162,7 @@ void MeasureQuickly(const MeasureJob& job, const QuickJob& quick) {
     if (result.rows.empty()) return;
     const report::Table table = TableOf(result);
     std::printf("%s\n%s\n", ToText(table).c_str(),
-                study::Verdict(result).c_str());
+                study::VerdictOf(result).c_str());
     std::fflush(stdout);
     csv.Finish(ToCsv(table));
   };

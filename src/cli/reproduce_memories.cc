@@ -64,7 +64,7 @@ std::pair<int64_t, int64_t> ParseSetting(const std::string& text,
   return {count, tokens};
 }
 
-void Report(const std::string& out) {
+void ReportMemories(const std::string& out) {
   const fs::path folder = fs::path(out) / "memories";
   study::WriteMemoryReport(folder.string());
   std::fprintf(stderr, "tables and pictures: %s\n",
@@ -320,7 +320,7 @@ class MemoriesRun {
 };
 
 void RunStudy(MemoriesStudy& command) {
-  if (command.report) return Report(command.out);
+  if (command.report) return ReportMemories(command.out);
   Require(!command.model.path.empty(),
           "reproduce memories: give a model with -m and texts with -t, or "
           "--report");
@@ -332,7 +332,7 @@ void RunStudy(MemoriesStudy& command) {
   }
   CatchInterrupts();
   MemoriesRun(command).Go();
-  if (command.questions.empty()) Report(command.out);
+  if (command.questions.empty()) ReportMemories(command.out);
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ std::vector<study::Condition> ConditionsOf(const RealCommand& command,
 }
 
 // Tables and pictures of every model's rows, and the page of all of them.
-void Report(const std::string& out) {
+void ReportReal(const std::string& out) {
   const fs::path folder = fs::path(out) / "real";
   bool any = false;
   std::error_code missing;
@@ -208,7 +208,7 @@ void RunAttention(const RealCommand& command) {
 }
 
 void RunCommand(const RealCommand& command) {
-  if (command.report) return Report(command.out);
+  if (command.report) return ReportReal(command.out);
   Require(!command.model.path.empty() && !command.corpus.empty(),
           "reproduce real: give a model with -m and texts with --corpus, or "
           "--report");

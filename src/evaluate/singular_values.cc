@@ -11,7 +11,7 @@
 namespace ropewalk::evaluate {
 namespace {
 
-double Product(const double* a, const double* b, int64_t n) {
+double ColumnProduct(const double* a, const double* b, int64_t n) {
   double sums[4] = {0, 0, 0, 0};
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
@@ -46,7 +46,7 @@ std::vector<double> SingularValues(std::span<const double> matrix, int64_t rows,
   for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
     for (int64_t c = 0; c < columns; ++c) {
       const double* column = a.data() + c * rows;
-      squares[static_cast<size_t>(c)] = Product(column, column, rows);
+      squares[static_cast<size_t>(c)] = ColumnProduct(column, column, rows);
     }
     bool rotated = false;
     for (int64_t p = 0; p + 1 < columns; ++p) {
@@ -55,7 +55,7 @@ std::vector<double> SingularValues(std::span<const double> matrix, int64_t rows,
         double* y = a.data() + q * rows;
         double& xx = squares[static_cast<size_t>(p)];
         double& yy = squares[static_cast<size_t>(q)];
-        const double xy = Product(x, y, rows);
+        const double xy = ColumnProduct(x, y, rows);
         if (std::abs(xy) <= kOrthogonal * std::sqrt(xx * yy) || xy == 0) {
           continue;
         }
@@ -79,7 +79,7 @@ std::vector<double> SingularValues(std::span<const double> matrix, int64_t rows,
   std::vector<double> values;
   for (int64_t c = 0; c < columns; ++c) {
     const double* column = a.data() + c * rows;
-    values.push_back(std::sqrt(Product(column, column, rows)));
+    values.push_back(std::sqrt(ColumnProduct(column, column, rows)));
   }
   std::ranges::sort(values, std::greater<>());
   return values;

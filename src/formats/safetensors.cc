@@ -26,7 +26,7 @@ constexpr size_t kHeaderAlignment = 64;
 constexpr std::string_view kMetadataName = "__metadata__";
 constexpr std::string_view kChecksumName = "__crc32__";
 
-constexpr SafeTypeInfo kTypes[] = {
+constexpr SafeTypeInfo kSafeTypes[] = {
     {SafeType::kF64, "F64", 8},   {SafeType::kF32, "F32", 4},
     {SafeType::kF16, "F16", 2},   {SafeType::kBf16, "BF16", 2},
     {SafeType::kI64, "I64", 8},   {SafeType::kI32, "I32", 4},
@@ -37,7 +37,7 @@ constexpr SafeTypeInfo kTypes[] = {
 };
 
 const SafeTypeInfo* FindType(std::string_view name) {
-  for (const SafeTypeInfo& info : kTypes) {
+  for (const SafeTypeInfo& info : kSafeTypes) {
     if (info.name == name) return &info;
   }
   return nullptr;
@@ -66,7 +66,7 @@ uint32_t Crc32(uint32_t crc, const void* bytes, size_t size) {
 }  // namespace
 
 const SafeTypeInfo& InfoOf(SafeType type) {
-  const SafeTypeInfo& info = kTypes[static_cast<size_t>(type)];
+  const SafeTypeInfo& info = kSafeTypes[static_cast<size_t>(type)];
   ROPEWALK_CHECK(info.type == type);
   return info;
 }

@@ -12,7 +12,7 @@
 namespace ropewalk::formats {
 namespace {
 
-using Json = nlohmann::json;
+using HeaderJson = nlohmann::json;
 
 // More than any tensor has. The limit keeps a hostile header from filling
 // memory.
@@ -22,7 +22,7 @@ constexpr size_t kMaxNameBytes = 64 << 10;
 // Receives the events of the parser. Each function returns false to stop, with
 // the reason in `problem`. A name that is used twice is refused before anything
 // of it is stored.
-class Reader : public nlohmann::json_sax<Json> {
+class HeaderReader : public nlohmann::json_sax<HeaderJson> {
  public:
   bool null() override { return Unexpected("null"); }
   bool boolean(bool /*value*/) override { return Unexpected("a bool"); }
@@ -189,8 +189,8 @@ SafetensorsHeader ParseSafetensorsHeader(const std::string& path,
                       "a safetensors header begins with '{', found '" +
                           Printable(json.substr(0, 1)) + "'");
   }
-  Reader reader;
-  if (!Json::sax_parse(json.begin(), json.end(), &reader)) {
+  HeaderReader reader;
+  if (!HeaderJson::sax_parse(json.begin(), json.end(), &reader)) {
     const auto at = static_cast<int64_t>(reader.error_position.value_or(0));
     throw FormatError(path, offset + at, reader.problem);
   }

@@ -21,7 +21,7 @@ using formats::Json;
 constexpr const char* kAddBos = "tokenizer.ggml.add_bos_token";
 constexpr const char* kAddEos = "tokenizer.ggml.add_eos_token";
 
-bool Exists(const std::string& path) {
+bool IsFile(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_regular_file(path, ignored);
 }
@@ -102,7 +102,7 @@ void ReadTokenizerFiles(const std::string& folder,
                         formats::Metadata& metadata) {
   const TokenizerConfig config(folder);
   const std::string json = folder + "/tokenizer.json";
-  if (Exists(json)) {
+  if (IsFile(json)) {
     const TokenizerPieces pieces = ReadTokenizerJson(
         json, formats::ReadJsonFile(json), config.VocabularySize(), metadata);
     SetSpecialTokens(config, pieces, metadata);
@@ -111,7 +111,7 @@ void ReadTokenizerFiles(const std::string& folder,
   }
   for (const char* name : {"/tokenizer.model", "/spiece.model"}) {
     const std::string path = folder + name;
-    if (!Exists(path)) continue;
+    if (!IsFile(path)) continue;
     const MappedFile file(path);
     const TokenizerPieces pieces = ReadSentencePieceModel(
         path,

@@ -17,11 +17,11 @@ namespace {
 using formats::Json;
 using tokenizer::TokenType;
 
-constexpr const char* kCharacterMap = "tokenizer.ggml.precompiled_charsmap";
+constexpr const char* kMapKey = "tokenizer.ggml.precompiled_charsmap";
 
-class Reader {
+class JsonReader {
  public:
-  Reader(const std::string& path, Json json, formats::Metadata& metadata)
+  JsonReader(const std::string& path, Json json, formats::Metadata& metadata)
       : path_(path),
         json_(std::move(json)),
         metadata_(metadata),
@@ -311,11 +311,11 @@ class Reader {
           .count = static_cast<int64_t>(bytes->size()),
           .bytes = *bytes,
           .strings = {}};
-      const formats::MetadataValue* other = metadata_.Find(kCharacterMap);
+      const formats::MetadataValue* other = metadata_.Find(kMapKey);
       if (other != nullptr && *other != value) {
         throw Error("two different steps 'Precompiled' are not supported");
       }
-      metadata_.Set(kCharacterMap, value);
+      metadata_.Set(kMapKey, value);
     }
     if (!json->is_structured()) return;
     for (Json& inner : *json) TakeCharacterMaps(&inner, depth + 1);
@@ -334,7 +334,7 @@ class Reader {
 TokenizerPieces ReadTokenizerJson(const std::string& path, Json json,
                                   int64_t least_size,
                                   formats::Metadata& metadata) {
-  return Reader(path, std::move(json), metadata).Read(least_size);
+  return JsonReader(path, std::move(json), metadata).Read(least_size);
 }
 
 }  // namespace ropewalk::huggingface

@@ -127,9 +127,9 @@ struct Model {
   bool escape_spaces = true;
 };
 
-class Reader {
+class PieceReader {
  public:
-  Reader(const std::string& path, std::string_view bytes)
+  PieceReader(const std::string& path, std::string_view bytes)
       : path_(path), bytes_(bytes) {}
 
   Model Read() {
@@ -283,7 +283,7 @@ TokenizerPieces ReadSentencePieceModel(const std::string& path,
                                        std::string_view bytes,
                                        const TokenizerConfig& config,
                                        formats::Metadata& metadata) {
-  const Model model = Reader(path, bytes).Read();
+  const Model model = PieceReader(path, bytes).Read();
   if (model.type != ModelType::kUnigram && model.type != ModelType::kBpe) {
     throw FormatError(path, 0,
                       "a SentencePiece model must be unigram (1) or BPE (2), "

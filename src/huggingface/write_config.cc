@@ -24,9 +24,9 @@ using formats::GgufTensor;
 using formats::Json;
 
 // The keys and tensors of a file, below its architecture.
-class Source {
+class ModelKeys {
  public:
-  explicit Source(const GgufFile& file)
+  explicit ModelKeys(const GgufFile& file)
       : file_(file),
         architecture_(
             file.metadata().FindString("general.architecture").value_or("")) {}
@@ -92,12 +92,12 @@ class Source {
   std::string architecture_;
 };
 
-void PutFloat(const Source& from, const char* key, const char* name,
+void PutFloat(const ModelKeys& from, const char* key, const char* name,
               Json& json) {
   if (const auto value = from.Float(key)) json[name] = *value;
 }
 
-void Experts(const Source& from, const char* count, Json& json) {
+void Experts(const ModelKeys& from, const char* count, Json& json) {
   json[count] = from.Need("expert_count");
   json["num_experts_per_tok"] = from.Need("expert_used_count");
   if (const auto width = from.Int("expert_feed_forward_length")) {
@@ -108,16 +108,16 @@ void Experts(const Source& from, const char* count, Json& json) {
   }
 }
 
-void Llama(const Source& from, Json& json) {
+void Llama(const ModelKeys& from, Json& json) {
   json["attention_bias"] = from.Has("blk.0.attn_q.bias");
   json["mlp_bias"] = from.Has("blk.0.ffn_up.bias");
 }
 
-void Mixtral(const Source& from, Json& json) {
+void Mixtral(const ModelKeys& from, Json& json) {
   Experts(from, "num_local_experts", json);
 }
 
-void QwenMoe(const Source& from, Json& json) {
+void QwenMoe(const ModelKeys& from, Json& json) {
   Experts(from, "num_experts", json);
   json["decoder_sparse_step"] = 1;
   if (!json.contains("norm_topk_prob")) {
@@ -128,18 +128,18 @@ void QwenMoe(const Source& from, Json& json) {
   }
 }
 
-void Olmoe(const Source& from, Json& json) {
+void Olmoe(const ModelKeys& from, Json& json) {
   Experts(from, "num_experts", json);
   if (!json.contains("norm_topk_prob")) json["norm_topk_prob"] = false;
 }
 
-void Gemma(const Source&, Json& json) {
+void Gemma(const ModelKeys&, Json& json) {
   json["hidden_activation"] = "gelu_pytorch_tanh";
 }
 
 // The largest model of a generation has another score factor, which GGUF files
 // leave to be guessed from its depth.
-void GemmaScores(const Source& from, int64_t layers_of_largest, Json& json) {
+void GemmaScores(const ModelKeys& from, int64_t layers_of_largest, Json& json) {
   Gemma(from, json);
   const int64_t heads = json["num_attention_heads"].get<int64_t>();
   double scalar = json["head_dim"].get<double>();
@@ -154,7 +154,7 @@ void GemmaScores(const Source& from, int64_t layers_of_largest, Json& json) {
                                       : Json(scalar);
 }
 
-void Gemma2(const Source& from, Json& json) {
+void Gemma2(const ModelKeys& from, Json& json) {
   GemmaScores(from, 46, json);
   json["attn_logit_softcapping"] =
       from.Float("attn_logit_softcapping").value_or(50);
@@ -162,31 +162,31 @@ void Gemma2(const Source& from, Json& json) {
       from.Float("final_logit_softcapping").value_or(30);
 }
 
-void Gemma3(const Source& from, Json& json) {
+void Gemma3(const ModelKeys& from, Json& json) {
   GemmaScores(from, 62, json);
   json["rope_local_base_freq"] =
       from.Float("rope.freq_base_swa").value_or(10000);
 }
 
-void Granite(const Source& from, Json& json) {
+void Granite(const ModelKeys& from, Json& json) {
   PutFloat(from, "attention.scale", "attention_multiplier", json);
   PutFloat(from, "embedding_scale", "embedding_multiplier", json);
   PutFloat(from, "residual_scale", "residual_multiplier", json);
   PutFloat(from, "logit_scale", "logits_scaling", json);
 }
 
-void Cohere(const Source& from, Json& json) {
+void Cohere(const ModelKeys& from, Json& json) {
   PutFloat(from, "logit_scale", "logit_scale", json);
   if (from.architecture() == "command-r") {
     json["use_qk_norm"] = from.Has("blk.0.attn_q_norm.weight");
   }
 }
 
-void Olmo(const Source& from, Json& json) {
+void Olmo(const ModelKeys& from, Json& json) {
   PutFloat(from, "attention.clamp_kqv", "clip_qkv", json);
 }
 
-void SmolLm3(const Source&, Json& json) {
+void SmolLm3(const ModelKeys&, Json& json) {
   Json rotates = Json::array();
   for (int64_t l = 0; l < json["num_hidden_layers"].get<int64_t>(); ++l) {
     rotates.push_back((l + 1) % 4 != 0 ? 1 : 0);
@@ -194,15 +194,15 @@ void SmolLm3(const Source&, Json& json) {
   json["no_rope_layers"] = std::move(rotates);
 }
 
-void Glm4(const Source& from, Json& json) {
+void Glm4(const ModelKeys& from, Json& json) {
   json["attention_bias"] = from.Has("blk.0.attn_q.bias");
 }
 
-void StarCoder2(const Source& from, Json& json) {
+void StarCoder2(const ModelKeys& from, Json& json) {
   json["use_bias"] = from.Has("blk.0.attn_q.bias");
 }
 
-void StableLm(const Source& from, Json& json) {
+void StableLm(const ModelKeys& from, Json& json) {
   if (from.Has("blk.0.attn_q_norm.weight")) {
     from.Fail("folders of StableLM with norms of queries are not written");
   }
@@ -214,7 +214,7 @@ struct Writer {
   std::string_view model_type;
   std::string_view class_name;
   std::string_view epsilon;  // the member that has it; empty: none
-  void (*write)(const Source& from, Json& json);
+  void (*write)(const ModelKeys& from, Json& json);
 };
 
 constexpr auto kRms = std::string_view("rms_norm_eps");
@@ -248,7 +248,7 @@ constexpr auto kWriters = std::to_array<Writer>({
 });
 
 // Files of one architecture may be of several families.
-std::string_view FamilyOf(const Source& from) {
+std::string_view FamilyOf(const ModelKeys& from) {
   const bool windows = from.Int("attention.sliding_window").value_or(0) > 0;
   const std::string& architecture = from.architecture();
   if (architecture == "llama") {
@@ -265,7 +265,7 @@ std::string_view FamilyOf(const Source& from) {
   return "";
 }
 
-void Shape(const Source& from, Json& json) {
+void WriteShape(const ModelKeys& from, Json& json) {
   const int64_t heads = from.Need("attention.head_count");
   const int64_t width = from.Need("embedding_length");
   const GgufTensor* embedding = from.file().Find("token_embd.weight");
@@ -285,7 +285,7 @@ void Shape(const Source& from, Json& json) {
   json["tie_word_embeddings"] = !from.Has("output.weight");
 }
 
-void Windows(const Source& from, const Family& family, Json& json) {
+void Windows(const ModelKeys& from, const Family& family, Json& json) {
   const int64_t window = from.Int("attention.sliding_window").value_or(0);
   const auto L = json["num_hidden_layers"].get<int64_t>();
   if (window == 0) {
@@ -329,8 +329,8 @@ void Windows(const Source& from, const Family& family, Json& json) {
 
 // GGUF has llama3's scaling as divisors. Its four numbers are found again: the
 // largest divisor is the factor, and all models have the same others.
-Json Llama3(const Source& from, const std::vector<float>& divisors, double base,
-            int64_t width) {
+Json Llama3(const ModelKeys& from, const std::vector<float>& divisors,
+            double base, int64_t width) {
   const double factor =
       static_cast<double>(*std::max_element(divisors.begin(), divisors.end()));
   const std::vector<double> own = position::GeometricFrequencies(width, base);
@@ -355,7 +355,7 @@ Json Llama3(const Source& from, const std::vector<float>& divisors, double base,
       "which is the only one that config.json can say");
 }
 
-void Rotation(const Source& from, Json& json) {
+void Rotation(const ModelKeys& from, Json& json) {
   const double base = from.Float("rope.freq_base").value_or(10000);
   json["rope_theta"] = base;
   const auto head = json["head_dim"].get<int64_t>();
@@ -396,7 +396,7 @@ void Rotation(const Source& from, Json& json) {
 }  // namespace
 
 WrittenConfig WriteConfig(const GgufFile& file, std::string_view dtype) {
-  const Source from(file);
+  const ModelKeys from(file);
   const std::string_view type = FamilyOf(from);
   const auto* writer =
       std::find_if(kWriters.begin(), kWriters.end(),
@@ -414,7 +414,7 @@ WrittenConfig WriteConfig(const GgufFile& file, std::string_view dtype) {
   Json& json = written.json;
   json["architectures"] = Json::array({std::string(writer->class_name)});
   json["model_type"] = std::string(type);
-  Shape(from, json);
+  WriteShape(from, json);
   if (!writer->epsilon.empty()) {
     json[std::string(writer->epsilon)] =
         from.Float(written.family->layer_norm

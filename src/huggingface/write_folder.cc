@@ -35,10 +35,10 @@ struct Written {
   float minus = 0;
 };
 
-class Writer {
+class FolderWriter {
  public:
-  Writer(const GgufFile& file, const Family& family,
-         const formats::Json& config)
+  FolderWriter(const GgufFile& file, const Family& family,
+               const formats::Json& config)
       : file_(file),
         family_(family),
         head_width_(config["head_dim"].get<int64_t>()),
@@ -201,7 +201,7 @@ void WriteFolder(const GgufFile& file, const std::string& folder, DType type,
       WriteConfig(file, type == DType::kF32   ? "float32"
                         : type == DType::kF16 ? "float16"
                                               : "bfloat16");
-  const Writer writer(file, *config.family, config.json);
+  const FolderWriter writer(file, *config.family, config.json);
   std::error_code error;
   std::filesystem::create_directory(folder, error);
   if (error) {

@@ -7,12 +7,6 @@
 #include "jinja/rendering.h"
 
 namespace ropewalk::jinja {
-namespace {
-
-using Kind = StatementKind;
-
-}  // namespace
-
 Rendering::Flow Rendering::Execute(const Body& body, const ScopePtr& scope) {
   for (const Statement& statement : body) {
     const Flow flow = Execute(statement, scope);
@@ -27,36 +21,36 @@ Rendering::Flow Rendering::Execute(const Statement& statement,
   Spend(1);
   line_ = statement.line;
   switch (statement.kind) {
-    case Kind::kText:
+    case StatementKind::kText:
       Write(Text(statement.text, false));
       return Flow::kOn;
-    case Kind::kOutput:
+    case StatementKind::kOutput:
       Write(ToText(*this, Evaluate(*statement.value, scope)));
       return Flow::kOn;
-    case Kind::kIf:
+    case StatementKind::kIf:
       return ExecuteIf(statement, scope);
-    case Kind::kFor:
+    case StatementKind::kFor:
       return ExecuteFor(statement, scope, Evaluate(*statement.value, scope), 0);
-    case Kind::kSet:
+    case StatementKind::kSet:
       Assign(statement.target, Evaluate(*statement.value, scope), scope);
       return Flow::kOn;
-    case Kind::kSetBlock:
+    case StatementKind::kSetBlock:
       return ExecuteSetBlock(statement, scope);
-    case Kind::kMacro:
+    case StatementKind::kMacro:
       scope->Set(statement.macro->name, MakeMacro(*statement.macro, scope));
       return Flow::kOn;
-    case Kind::kCall:
+    case StatementKind::kCall:
       ExecuteCall(statement, scope);
       return Flow::kOn;
-    case Kind::kFilter:
+    case StatementKind::kFilter:
       return ExecuteFilter(statement, scope);
-    case Kind::kWith:
+    case StatementKind::kWith:
       return ExecuteWith(statement, scope);
-    case Kind::kScope:
+    case StatementKind::kScope:
       return Execute(statement.body, std::make_shared<Scope>(scope));
-    case Kind::kBreak:
+    case StatementKind::kBreak:
       return Flow::kBreak;
-    case Kind::kContinue:
+    case StatementKind::kContinue:
       return Flow::kContinue;
   }
   return Flow::kOn;

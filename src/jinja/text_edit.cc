@@ -19,7 +19,7 @@ Text MapCharacters(const Text& text, Map map) {
   return mapped;
 }
 
-bool IsCased(char32_t c) { return IsUpper(c) || IsLower(c); }
+bool IsUpperOrLower(char32_t c) { return IsUpper(c) || IsLower(c); }
 
 // Where the characters from `at` on end that `matches`.
 template <typename Matches>
@@ -61,7 +61,8 @@ Text ToLower(const Text& text) { return MapCharacters(text, LowerAt); }
 Text ToTitle(const Text& text) {
   bool in_word = false;
   return MapCharacters(text, [&](std::string_view bytes, size_t at) {
-    const bool inside = std::exchange(in_word, IsCased(CharacterAt(bytes, at)));
+    const bool inside =
+        std::exchange(in_word, IsUpperOrLower(CharacterAt(bytes, at)));
     return inside ? LowerAt(bytes, at) : TitleAt(bytes, at);
   });
 }

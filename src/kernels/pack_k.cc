@@ -22,7 +22,7 @@ constexpr int64_t kGroup = 32;       // of q4_K and q5_K
 constexpr int64_t kSmallGroup = 16;  // of q6_K
 constexpr int kScaleCodes = 63;      // 6 bits for a group's scale and minimum
 
-float StoreHalf(float value, uint8_t* bytes) {
+float StoreRounded(float value, uint8_t* bytes) {
   const uint16_t half = FloatToF16(value);
   std::memcpy(bytes, &half, sizeof(half));
   return F16ToFloat(half);
@@ -157,8 +157,8 @@ void PackLines(const float* x, float most, uint8_t* block, float* codes) {
     largest_scale = std::max(largest_scale, lines[s].scale);
     largest_least = std::max(largest_least, lines[s].least);
   }
-  const float step = StoreHalf(largest_scale / kScaleCodes, block);
-  const float least_step = StoreHalf(largest_least / kScaleCodes, block + 2);
+  const float step = StoreRounded(largest_scale / kScaleCodes, block);
+  const float least_step = StoreRounded(largest_least / kScaleCodes, block + 2);
   int scales[8];
   int leasts[8];
   for (int64_t s = 0; s < 8; ++s) {
@@ -272,7 +272,7 @@ void PackQ6K(const float* x, uint8_t* block) noexcept {
   }
   std::memset(block, 0, 208);
   // Scales of the groups are signed bytes; the extreme one becomes -128.
-  const float step = StoreHalf(extreme / -128, block + 208);
+  const float step = StoreRounded(extreme / -128, block + 208);
   for (int64_t s = 0; s < 16; ++s) {
     const float* at = x + s * kSmallGroup;
     const int nearest =

@@ -12,10 +12,10 @@
 namespace ropewalk::report {
 namespace {
 
-constexpr double kMarginPx = 14;
+constexpr double kMapMarginPx = 14;
 constexpr double kCellHeight = 30;
 constexpr double kWidestPx = 560;  // of all columns together, if they fit
-constexpr int64_t kNameColumns = 36;
+constexpr int64_t kMapNameColumns = 36;
 constexpr double kLegendWidth = 120;
 constexpr int64_t kLegendSteps = 24;
 
@@ -131,7 +131,7 @@ std::string ToSvg(const HeatMap& map) {
                 " columns are named but a row has " +
                 std::to_string(row.size()) + " values");
   }
-  const std::vector<std::string> rows = ShortenAll(map.rows, kNameColumns);
+  const std::vector<std::string> rows = ShortenAll(map.rows, kMapNameColumns);
   const std::vector<std::string> columns = ShortenAll(map.columns, 16);
   const auto column_count = static_cast<double>(columns.size());
   const double fitting = kWidestPx / std::max(1.0, column_count);
@@ -142,20 +142,20 @@ std::string ToSvg(const HeatMap& map) {
       std::ceil(std::max(1.0, (WidestPx(columns) + 6) / cell_width)));
 
   const double left =
-      kMarginPx +
+      kMapMarginPx +
       std::max(WidestPx(rows), TextWidthPx(Shorten(map.row_label, 40), 12)) +
       10;
   const double grid_right = left + cell_width * column_count;
   const double right = std::max(grid_right, left + 2 * kLegendWidth);
   const double title = map.title.empty() ? 0 : 28;
-  const double top = kMarginPx + title + 58;
+  const double top = kMapMarginPx + title + 58;
   const double bottom = top + kCellHeight * static_cast<double>(rows.size());
 
-  Canvas canvas(right + kMarginPx, bottom + kMarginPx, map.title);
-  canvas.Text({kMarginPx, kMarginPx + 16},
+  Canvas canvas(right + kMapMarginPx, bottom + kMapMarginPx, map.title);
+  canvas.Text({kMapMarginPx, kMapMarginPx + 16},
               Shorten(map.title, static_cast<int64_t>(right / 10)), "title");
-  DrawLegend(map, right, kMarginPx + title + 14, canvas);
-  canvas.Text({kMarginPx, top - 10}, Shorten(map.row_label, 40), "head");
+  DrawLegend(map, right, kMapMarginPx + title + 14, canvas);
+  canvas.Text({kMapMarginPx, top - 10}, Shorten(map.row_label, 40), "head");
   canvas.Text({(left + grid_right) / 2, top - 27},
               Shorten(map.column_label, 60), "head mid");
   for (size_t c = 0; c < columns.size(); c += stride) {

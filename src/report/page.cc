@@ -5,7 +5,7 @@
 namespace ropewalk::report {
 namespace {
 
-constexpr std::string_view kStyle = R"(
+constexpr std::string_view kPageStyle = R"(
 :root{color-scheme:light dark;--bg:#fff;--ink:#1f2328;--soft:#59636e;
 --rule:#d8dee4;--fill:#f6f8fa}
 @media (prefers-color-scheme:dark){:root{--bg:#0d1117;--ink:#e6edf3;
@@ -102,8 +102,8 @@ std::string Page::Html() const {
       "<meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\"/>\n";
   out += Element("title", title_.empty() ? "Ropewalk" : title_);
-  out +=
-      "<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n<main>\n";
+  out += "<style>" + std::string(kPageStyle) +
+         "</style>\n</head>\n<body>\n<main>\n";
   if (!title_.empty()) out += Element("h1", title_);
   return out + body_ + "</main>\n</body>\n</html>\n";
 }

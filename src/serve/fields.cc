@@ -210,9 +210,10 @@ void Fields::Accept(std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) members_.erase(name);
 }
 
-void Fields::IgnoreRest(std::optional<std::string> as) {
-  if (as) where_ = std::move(*as);
-  for (const auto& [name, value] : members_) ignored_.Add(Place(name));
+void Fields::IgnoreRest(const std::optional<std::string>& as) {
+  for (const auto& [name, value] : members_) {
+    ignored_.Add(as ? *as + "." + std::string(name) : Place(name));
+  }
   members_.clear();
 }
 

@@ -81,7 +81,7 @@ class Fields {
 
   // The members that nobody took are ignored ones. `as` replaces the place of
   // the object in their names, so that "messages[].x" stands once.
-  void IgnoreRest(std::optional<std::string> as = std::nullopt);
+  void IgnoreRest(const std::optional<std::string>& as = std::nullopt);
 
   IgnoredFields& ignored() { return ignored_; }
 

@@ -22,7 +22,7 @@ namespace {
 
 // How often a thread that waits for an answer looks whether its client has
 // gone.
-constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::milliseconds kLookForClient{50};
 
 std::string NewId() {
   constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -105,7 +105,7 @@ std::shared_ptr<Job> Service::JobOf(Request request,
 std::optional<Event> Service::NextEvent(Job& job) const {
   Connection* connection = Connection::Current();
   for (;;) {
-    if (auto event = job.Next(kLook)) return event;
+    if (auto event = job.Next(kLookForClient)) return event;
     if (connection != nullptr && connection->HasLeft()) {
       job.Cancel();
       return std::nullopt;

@@ -12,16 +12,12 @@ struct PrefixTree::Node {
   std::map<Token, std::unique_ptr<Node>> children;  // by the first of their run
 };
 
-namespace {
-
 int64_t CommonLength(std::span<const Token> a, std::span<const Token> b) {
   const size_t most = std::min(a.size(), b.size());
   const auto [end, other] = std::mismatch(
       a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin());
   return end - a.begin();
 }
-
-}  // namespace
 
 PrefixTree::PrefixTree() : root_(std::make_unique<Node>()) {}
 PrefixTree::PrefixTree(PrefixTree&&) noexcept = default;

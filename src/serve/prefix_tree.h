@@ -13,6 +13,9 @@
 
 namespace ropewalk::serve {
 
+// The number of first tokens that both have.
+int64_t CommonLength(std::span<const Token> a, std::span<const Token> b);
+
 // Maps texts to numbers, several to a text if need be. Runs of tokens that
 // texts share are kept once. Not copyable; one thread at a time.
 class PrefixTree {

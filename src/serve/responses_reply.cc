@@ -23,18 +23,20 @@ class ResponseReply : public ReplyBase {
  private:
   Json Response(const char* status) const;
   Json Ended(const End& end) const;
-  std::string Send(const char* type, Json members);
-  std::string Begin();
-  std::string TakeParts(std::vector<AnswerPart> parts);
-  std::string OpenMessage();
-  std::string AddText(const std::string& text);
-  std::string CloseMessage(const char* status);
-  std::string AddCall(const ToolCall& call);
+  void Send(const char* type, const Json& members);
+  void Begin();
+  void AddParts(const std::vector<AnswerPart>& parts);
+  void OpenMessage();
+  void AddText(const std::string& text);
+  void CloseMessage(const char* status);
+  void AddCall(const ToolCall& call);
+  std::string Sent() { return std::exchange(frames_, {}); }
   std::string ItemId(const char* kind) const;
   Json Part() const;
 
   Json settings_;  // of the request, as every state of the response shows them
   std::optional<ToolCallFinder> finder_;
+  std::string frames_;  // to be sent
   bool begun_ = false;
   int64_t number_ = 0;  // of the next event
   size_t calls_ = 0;
@@ -102,40 +104,42 @@ Json ResponseReply::Ended(const End& end) const {
   return response;
 }
 
-std::string ResponseReply::Send(const char* type, Json members) {
-  if (!streams()) return "";
+void ResponseReply::Send(const char* type, const Json& members) {
+  if (!streams()) return;
   Json event = {{"type", type}, {"sequence_number", number_++}};
   event.update(members);
-  return Frame(event, type);
+  frames_ += Frame(event, type);
 }
 
-std::string ResponseReply::Begin() {
-  if (std::exchange(begun_, true) || !streams()) return "";
+void ResponseReply::Begin() {
+  if (std::exchange(begun_, true) || !streams()) return;
   const Json response = Response("in_progress");
-  return Send("response.created", {{"response", response}}) +
-         Send("response.in_progress", {{"response", response}});
+  Send("response.created", {{"response", response}});
+  Send("response.in_progress", {{"response", response}});
 }
 
 std::string ResponseReply::TakeProgress(Json progress) {
-  return Begin() +
-         Send("response.in_progress", {{"response", Response("in_progress")},
-                                       {"ropewalk", std::move(progress)}});
+  Begin();
+  Send("response.in_progress", {{"response", Response("in_progress")},
+                                {"ropewalk", std::move(progress)}});
+  return Sent();
 }
 
 std::string ResponseReply::TakePiece(size_t /*choice*/, const Piece& piece) {
-  std::string sent = Begin();
+  Begin();
   if (has_log_probabilities()) unsent_.push_back(LogProbabilityOf(piece));
-  return sent + TakeParts(PartsOf(finder_, piece.text));
+  AddParts(PartsOf(finder_, piece.text));
+  return Sent();
 }
 
-std::string ResponseReply::TakeParts(std::vector<AnswerPart> parts) {
-  std::string sent;
+void ResponseReply::AddParts(const std::vector<AnswerPart>& parts) {
   for (const AnswerPart& part : parts) {
-    const auto* call = std::get_if<ToolCall>(&part);
-    sent +=
-        call == nullptr ? AddText(std::get<std::string>(part)) : AddCall(*call);
+    if (const auto* call = std::get_if<ToolCall>(&part)) {
+      AddCall(*call);
+    } else {
+      AddText(std::get<std::string>(part));
+    }
   }
-  return sent;
 }
 
 std::string ResponseReply::ItemId(const char* kind) const {
@@ -149,7 +153,7 @@ Json ResponseReply::Part() const {
           {"logprobs", log_probabilities_}};
 }
 
-std::string ResponseReply::OpenMessage() {
+void ResponseReply::OpenMessage() {
   is_open_ = true;
   text_.clear();
   log_probabilities_ = Json::array();
@@ -158,95 +162,95 @@ std::string ResponseReply::OpenMessage() {
                      {"status", "in_progress"},
                      {"role", "assistant"},
                      {"content", Json::array()}};
-  return Send("response.output_item.added",
-              {{"output_index", items_.size()}, {"item", item}}) +
-         Send("response.content_part.added", {{"item_id", item["id"]},
-                                              {"output_index", items_.size()},
-                                              {"content_index", 0},
-                                              {"part", Part()}});
+  Send("response.output_item.added",
+       {{"output_index", items_.size()}, {"item", item}});
+  Send("response.content_part.added", {{"item_id", item["id"]},
+                                       {"output_index", items_.size()},
+                                       {"content_index", 0},
+                                       {"part", Part()}});
 }
 
-std::string ResponseReply::AddText(const std::string& text) {
-  std::string sent = is_open_ ? "" : OpenMessage();
+void ResponseReply::AddText(const std::string& text) {
+  if (!is_open_) OpenMessage();
   text_ += text;
   for (const Json& one : unsent_) log_probabilities_.push_back(one);
-  return sent + Send("response.output_text.delta",
-                     {{"item_id", ItemId("msg_")},
-                      {"output_index", items_.size()},
-                      {"content_index", 0},
-                      {"delta", text},
-                      {"logprobs", std::exchange(unsent_, Json::array())}});
+  Send("response.output_text.delta",
+       {{"item_id", ItemId("msg_")},
+        {"output_index", items_.size()},
+        {"content_index", 0},
+        {"delta", text},
+        {"logprobs", std::exchange(unsent_, Json::array())}});
 }
 
-std::string ResponseReply::CloseMessage(const char* status) {
-  if (!std::exchange(is_open_, false)) return "";
+void ResponseReply::CloseMessage(const char* status) {
+  if (!std::exchange(is_open_, false)) return;
   for (Json& one : unsent_) log_probabilities_.push_back(std::move(one));
   unsent_ = Json::array();
   const Json place = {{"item_id", ItemId("msg_")},
                       {"output_index", items_.size()},
                       {"content_index", 0}};
   Json done = place;
-  done.update({{"text", text_}, {"logprobs", log_probabilities_}});
+  done["text"] = text_;
+  done["logprobs"] = log_probabilities_;
+  Send("response.output_text.done", done);
   Json part = place;
   part["part"] = Part();
-  Json item = {{"id", ItemId("msg_")},
-               {"type", "message"},
-               {"status", status},
-               {"role", "assistant"},
-               {"content", Json::array({Part()})}};
-  const size_t index = items_.size();
+  Send("response.content_part.done", part);
+  const Json item = {{"id", ItemId("msg_")},
+                     {"type", "message"},
+                     {"status", status},
+                     {"role", "assistant"},
+                     {"content", Json::array({Part()})}};
+  Send("response.output_item.done",
+       {{"output_index", items_.size()}, {"item", item}});
   items_.push_back(item);
-  return Send("response.output_text.done", std::move(done)) +
-         Send("response.content_part.done", std::move(part)) +
-         Send("response.output_item.done",
-              {{"output_index", index}, {"item", std::move(item)}});
 }
 
-std::string ResponseReply::AddCall(const ToolCall& call) {
-  if (!MayCall(calls_)) return "";
-  std::string sent = CloseMessage("completed");
+void ResponseReply::AddCall(const ToolCall& call) {
+  if (!MayCall(calls_)) return;
+  CloseMessage("completed");
   unsent_ = Json::array();
   const size_t index = items_.size();
   Json item = {{"id", ItemId("fc_")},     {"type", "function_call"},
                {"status", "in_progress"}, {"call_id", CallId(0, calls_++)},
                {"name", call.name},       {"arguments", ""}};
-  const Json place = {{"item_id", item["id"]}, {"output_index", index}};
-  sent += Send("response.output_item.added",
-               {{"output_index", index}, {"item", item}});
-  Json delta = place;
-  delta["delta"] = call.arguments;
-  sent += Send("response.function_call_arguments.delta", std::move(delta));
-  Json done = place;
-  done["name"] = call.name;
-  done["arguments"] = call.arguments;
-  sent += Send("response.function_call_arguments.done", std::move(done));
+  Send("response.output_item.added", {{"output_index", index}, {"item", item}});
+  Json event = {{"item_id", item["id"]}, {"output_index", index}};
+  event["delta"] = call.arguments;
+  Send("response.function_call_arguments.delta", event);
+  event.erase("delta");
+  event["name"] = call.name;
+  event["arguments"] = call.arguments;
+  Send("response.function_call_arguments.done", event);
   item["status"] = "completed";
   item["arguments"] = call.arguments;
-  items_.push_back(item);
-  return sent + Send("response.output_item.done",
-                     {{"output_index", index}, {"item", std::move(item)}});
+  Send("response.output_item.done", {{"output_index", index}, {"item", item}});
+  items_.push_back(std::move(item));
 }
 
 std::string ResponseReply::TakeEnd(size_t /*choice*/, const End& end) {
-  std::string sent = Begin() + TakeParts(LastPartsOf(finder_, end.rest));
+  Begin();
+  AddParts(LastPartsOf(finder_, end.rest));
   // An empty answer is a message without text.
-  if (items_.empty() && !is_open_) sent += OpenMessage();
+  if (items_.empty() && !is_open_) OpenMessage();
   const bool cut = FinishReason(end.reason, false) == "length";
-  const char* status = cut ? "incomplete" : "completed";
-  sent += CloseMessage(status);
-  return sent + Send(cut ? "response.incomplete" : "response.completed",
-                     {{"response", Ended(end)}});
+  CloseMessage(cut ? "incomplete" : "completed");
+  Send(cut ? "response.incomplete" : "response.completed",
+       {{"response", Ended(end)}});
+  return Sent();
 }
 
 // Clients raise an error where an event has an object `error`; the event of
 // OpenAI has its members beside the type.
 std::string ResponseReply::TakeFailure(const Failure& failure) {
-  Json error = ErrorJson(failure);
+  Begin();
+  const Json error = ErrorJson(failure);
   Json members = error;
   for (const char* name : {"message", "code", "param"}) {
     members[name] = error["error"][name];
   }
-  return Begin() + Send("error", std::move(members));
+  Send("error", members);
+  return Sent();
 }
 
 Json ResponseReply::Whole() const {

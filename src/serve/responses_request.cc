@@ -165,6 +165,7 @@ void ReadResponse(Fields& fields, const RequestLimits& limits,
     request.messages.insert(request.messages.begin(),
                             Json({{"role", "system"}, {"content", *text}}));
   }
+  fields.Accept({"metadata"});  // the reply repeats it
   ReadShared(fields, limits, request);
   ReadMaxTokens(fields, {"max_output_tokens", "max_tokens", "n_predict"},
                 request);

@@ -19,23 +19,10 @@ namespace {
 namespace fs = std::filesystem;
 using formats::Json;
 
-constexpr size_t kTried = 4;
+// Files that are tried for a prompt.
+constexpr size_t kTriedFiles = 4;
 constexpr char kCache[] = ".cache";
 constexpr char kNote[] = ".json";
-
-const char* NameOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return "f32";
-    case KvType::kBF16:
-      return "bf16";
-    case KvType::kQ8_0:
-      return "q8_0";
-    case KvType::kF16:
-      break;
-  }
-  return "f16";
-}
 
 std::string HashOf(const std::string& kind, std::span<const Token> tokens) {
   ContentHash hash;
@@ -182,7 +169,7 @@ std::optional<StoredText> SavedTexts::Load(const std::string& kind,
                                            int64_t least) {
   const auto tree = trees_.find(kind);
   if (tree == trees_.end()) return std::nullopt;
-  for (const auto& match : tree->second.Find(tokens, least, kTried)) {
+  for (const auto& match : tree->second.Find(tokens, least, kTriedFiles)) {
     const Entry& entry = entries_.at(match.value);
     try {
       Session session(model_, {.context_length = entry.context,

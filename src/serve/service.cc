@@ -24,20 +24,6 @@ constexpr size_t kMostPathBytes = 512;
 constexpr std::chrono::seconds kLastWords{5};
 constexpr char kJson[] = "application/json";
 
-const char* NameOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return "f32";
-    case KvType::kBF16:
-      return "bf16";
-    case KvType::kQ8_0:
-      return "q8_0";
-    case KvType::kF16:
-      break;
-  }
-  return "f16";
-}
-
 // The last part of a path, for a model's name in the API.
 std::string PlainName(const std::string& name) {
   const size_t slash = name.find_last_of('/');
@@ -70,7 +56,7 @@ Json ToJson(const Slot& slot, int64_t id) {
           {"seconds", slot.seconds}};
 }
 
-void Answer(httplib::Response& response, const Json& json) {
+void SetJson(httplib::Response& response, const Json& json) {
   response.set_content(Dump(json), kJson);
 }
 
@@ -271,7 +257,7 @@ void Service::Route() {
     response.set_content(std::string(kPage), "text/html; charset=utf-8");
   });
   Get("/health", [](const httplib::Request&, httplib::Response& response) {
-    Answer(response, {{"status", "ok"}});
+    SetJson(response, {{"status", "ok"}});
   });
   Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics_.ToText(), "text/plain; version=0.0.4");
@@ -312,14 +298,14 @@ void Service::Route() {
        });
   Get("/v1/files/([^/]+)",
       [this](const httplib::Request& request, httplib::Response& response) {
-        Answer(response, ToJson(documents_.Find(request.matches[1].str())));
+        SetJson(response, ToJson(documents_.Find(request.matches[1].str())));
       });
   http_.Delete(
       "/v1/files/([^/]+)", Guarded([this](const httplib::Request& request,
                                           httplib::Response& response) {
         const std::string id = request.matches[1].str();
         documents_.Delete(id);
-        Answer(response, {{"id", id}, {"object", "file"}, {"deleted", true}});
+        SetJson(response, {{"id", id}, {"object", "file"}, {"deleted", true}});
       }));
 }
 
@@ -342,8 +328,8 @@ void Service::Models(const httplib::Request& request,
                         {"chat", chats_},
                         {"version", Version()}}}};
   if (request.matches.size() < 2) {
-    return Answer(response,
-                  {{"object", "list"}, {"data", Json::array({model})}});
+    return SetJson(response,
+                   {{"object", "list"}, {"data", Json::array({model})}});
   }
   const std::string id = request.matches[1].str();
   if (id != name_) {
@@ -352,7 +338,7 @@ void Service::Models(const httplib::Request& request,
                        "'; this server has '" + name_ + "'",
                    "model", "model_not_found");
   }
-  Answer(response, model);
+  SetJson(response, model);
 }
 
 void Service::Positions(httplib::Response& response) {
@@ -368,7 +354,7 @@ void Service::Positions(httplib::Response& response) {
                    {"source", info.source},
                    {"parameters", std::move(parameters)}});
   }
-  Answer(response, {{"object", "list"}, {"data", std::move(all)}});
+  SetJson(response, {{"object", "list"}, {"data", std::move(all)}});
 }
 
 // What a scheme comes to at a length, before anything is asked.
@@ -386,12 +372,12 @@ void Service::ResolvePosition(const httplib::Request& request,
     const auto fails = model_.KnownToFail(scheme, context);
     const std::string runs = model_.Resolve(scheme, context).ToString();
     const std::string layers = model_.ChangedLayers(scheme, context);
-    Answer(response,
-           {{"position", position},
-            {"context", context},
-            {"scheme", runs},
-            {"described", layers.empty() ? runs : runs + " " + layers},
-            {"fails", fails ? Json(*fails) : Json()}});
+    SetJson(response,
+            {{"position", position},
+             {"context", context},
+             {"scheme", runs},
+             {"described", layers.empty() ? runs : runs + " " + layers},
+             {"fails", fails ? Json(*fails) : Json()}});
   } catch (const std::invalid_argument& error) {
     throw ApiError(400, error.what(), "position");
   }
@@ -402,15 +388,15 @@ void Service::Tokenize(const httplib::Request& request,
   const TokenizeRequest asked = ParseTokenizeRequest(request.body);
   EncodeOptions options{.add_bos = false, .add_eos = false};
   if (asked.add_special) options = {};
-  Answer(response,
-         {{"tokens", model_.tokenizer().Encode(asked.content, options)}});
+  SetJson(response,
+          {{"tokens", model_.tokenizer().Encode(asked.content, options)}});
 }
 
 void Service::Detokenize(const httplib::Request& request,
                          httplib::Response& response) {
   const std::vector<Token> tokens = ParseDetokenizeRequest(request.body);
   try {
-    Answer(response, {{"content", model_.tokenizer().Decode(tokens)}});
+    SetJson(response, {{"content", model_.tokenizer().Decode(tokens)}});
   } catch (const std::invalid_argument& error) {
     throw ApiError(400, error.what(), "tokens");
   }
@@ -420,7 +406,7 @@ void Service::Slots(httplib::Response& response) {
   Json all = Json::array();
   int64_t id = 0;
   for (const Slot& slot : worker_.Slots()) all.push_back(ToJson(slot, id++));
-  Answer(response, all);
+  SetJson(response, all);
 }
 
 void Service::ListFiles(httplib::Response& response) {
@@ -428,8 +414,8 @@ void Service::ListFiles(httplib::Response& response) {
   for (const DocumentInfo& info : documents_.List()) {
     all.push_back(ToJson(info));
   }
-  Answer(response,
-         {{"object", "list"}, {"data", std::move(all)}, {"has_more", false}});
+  SetJson(response,
+          {{"object", "list"}, {"data", std::move(all)}, {"has_more", false}});
 }
 
 void Service::UploadFile(const httplib::Request& request,
@@ -441,7 +427,7 @@ void Service::UploadFile(const httplib::Request& request,
                    "file");
   }
   const httplib::MultipartFormData file = request.get_file_value("file");
-  Answer(response, ToJson(documents_.Upload(file.filename, file.content)));
+  SetJson(response, ToJson(documents_.Upload(file.filename, file.content)));
 }
 
 }  // namespace ropewalk::serve

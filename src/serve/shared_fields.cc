@@ -224,6 +224,8 @@ void ReadShared(Fields& fields, const RequestLimits& limits, Request& request) {
   ReadOurs(fields, request);
   request.generate.ignore_end_of_text =
       fields.Bool("ignore_eos").value_or(false);
+  // Nothing is stored, which is what false asks for.
+  if (fields.Bool("store").value_or(false)) fields.ignored().Add("store");
 }
 
 void ReadMaxTokens(Fields& fields, std::initializer_list<const char*> names,

@@ -38,14 +38,6 @@ std::string MessageOf(const std::exception_ptr& error) {
   }
 }
 
-int64_t CommonLength(std::span<const Token> a, std::span<const Token> b) {
-  const size_t most = std::min(a.size(), b.size());
-  return std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most),
-                       b.begin())
-             .first -
-         a.begin();
-}
-
 }  // namespace
 
 std::optional<Event> Job::Next(std::chrono::milliseconds wait) {

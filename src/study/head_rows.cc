@@ -31,12 +31,12 @@ report::Table HeadTable() {
                   "key_entropy"});
 }
 
-report::Table RankTable() {
+report::Table EmptyRanks() {
   return TableOf({"run", "set", "document", "scheme", "position", "n", "layer",
                   "rank", "effective", "log_own"});
 }
 
-report::Table EmbeddingTable() {
+report::Table EmptyEmbeddings() {
   return TableOf({"run", "least", "most", "tokens", "norm_low", "norm_median",
                   "norm_high", "norm_most", "largest_median", "largest_most",
                   "one_size", "rho"});
@@ -98,7 +98,7 @@ void HeadRows::ReadHeads() {
 
 void HeadRows::ReadRanks() {
   const std::string path = PathOf(kRanks);
-  const report::CsvFile file = ReadCsv(path, RankTable());
+  const report::CsvFile file = ReadCsv(path, EmptyRanks());
   for (size_t i = 0; i < file.rows.size(); ++i) {
     Cells cells(file.rows[i], path, i);
     RankRow row;
@@ -122,7 +122,7 @@ void HeadRows::ReadRanks() {
 
 void HeadRows::ReadEmbedding() {
   const std::string path = PathOf(kEmbedding);
-  const report::CsvFile file = ReadCsv(path, EmbeddingTable());
+  const report::CsvFile file = ReadCsv(path, EmptyEmbeddings());
   for (size_t i = 0; i < file.rows.size(); ++i) {
     Cells cells(file.rows[i], path, i);
     EmbeddingRow row;
@@ -179,7 +179,7 @@ void HeadRows::AddRanks(const std::vector<RankRow>& layers) {
     ROPEWALK_CHECK(!HasRank(row.set, row.document, row.scheme));
   }
   ranks_.insert(ranks_.end(), layers.begin(), layers.end());
-  report::Table table = RankTable();
+  report::Table table = EmptyRanks();
   for (const RankRow& row : ranks_) {
     table.AddRow({row.run, row.set, row.document, row.scheme, row.position,
                   row.n, row.layer, Joined(row.rank), Joined(row.effective),
@@ -192,7 +192,7 @@ void HeadRows::AddRanks(const std::vector<RankRow>& layers) {
 void HeadRows::AddEmbedding(const std::vector<EmbeddingRow>& rows) {
   ROPEWALK_CHECK(embedding_.empty());
   embedding_ = rows;
-  report::Table table = EmbeddingTable();
+  report::Table table = EmptyEmbeddings();
   for (const EmbeddingRow& row : embedding_) {
     table.AddRow({row.run, row.least, row.most, row.tokens, row.norm_low,
                   row.norm_median, row.norm_high, row.norm_most,

@@ -65,8 +65,8 @@ std::string TextOf(const report::Cell& cell) {
 
 // One cell, as its table prints it. The row is named by its first cell, or by
 // its first two: "RoPE / N".
-std::string CellOf(const report::Table& table, const std::string& row_name,
-                   const std::string& column_name) {
+std::string TextOfCell(const report::Table& table, const std::string& row_name,
+                       const std::string& column_name) {
   size_t column = 0;
   while (column < table.columns().size() &&
          table.columns()[column].name != column_name) {
@@ -280,7 +280,7 @@ std::string FillHeads(const std::vector<std::string>& parts,
   }
   if (parts[0] == "heads cell") {
     want(4);
-    return CellOf(TableOf(parts[1], evidence), parts[2], parts[3]);
+    return TextOfCell(TableOf(parts[1], evidence), parts[2], parts[3]);
   }
   if (parts[0] == "heads") {
     want(3);

@@ -61,7 +61,7 @@ std::vector<std::vector<double>> ByKeyHead(
   return shared;
 }
 
-Cell CellOf(const std::optional<Mean>& mean) {
+Cell MeanCell(const std::optional<Mean>& mean) {
   std::optional<double> value;
   if (mean) value = mean->value;
   return {value};
@@ -217,7 +217,7 @@ report::Table EntropyTable(const HeadEvidence& evidence) {
       const auto mean =
           evidence.MeanOf({condition.name, length}, HeadMetricOf("entropy"));
       any = any || mean;
-      cells.push_back(CellOf(mean));
+      cells.push_back(MeanCell(mean));
     }
     if (any) table.AddRow(std::move(cells));
   }

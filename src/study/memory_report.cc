@@ -24,24 +24,25 @@ namespace {
 namespace fs = std::filesystem;
 
 // The conditions of a setting in their order, each with its rows by document.
-struct Condition {
+struct ConditionColumn {
   std::string name;
   std::vector<const MemoryRow*> rows;
 };
 
 // Over the documents that all conditions have read.
-std::vector<Condition> ConditionsOf(const MemoryRows& rows,
-                                    const std::string& setting) {
-  std::vector<Condition> conditions;
+std::vector<ConditionColumn> ConditionsOf(const MemoryRows& rows,
+                                          const std::string& setting) {
+  std::vector<ConditionColumn> conditions;
   std::map<std::string, size_t> readings;
   for (const MemoryRow& row : rows.rows()) {
     if (row.setting != setting) continue;
     ++readings[row.document];
-    if (std::ranges::count(conditions, row.condition, &Condition::name) == 0) {
+    if (std::ranges::count(conditions, row.condition, &ConditionColumn::name) ==
+        0) {
       conditions.push_back({row.condition, {}});
     }
   }
-  for (Condition& condition : conditions) {
+  for (ConditionColumn& condition : conditions) {
     for (const auto& [document, count] : readings) {
       if (count != conditions.size()) continue;
       condition.rows.push_back(rows.Find(document, setting, condition.name));
@@ -50,7 +51,7 @@ std::vector<Condition> ConditionsOf(const MemoryRows& rows,
   return conditions;
 }
 
-std::vector<double> Values(const Condition& condition,
+std::vector<double> Values(const ConditionColumn& condition,
                            double MemoryRow::*member) {
   std::vector<double> values;
   for (const MemoryRow* row : condition.rows) values.push_back(row->*member);
@@ -58,7 +59,7 @@ std::vector<double> Values(const Condition& condition,
 }
 
 // Both have read the same documents.
-Difference Between(const Condition& a, const Condition& b,
+Difference Between(const ConditionColumn& a, const ConditionColumn& b,
                    double MemoryRow::*member) {
   std::vector<double> differences = Values(a, member);
   const std::vector<double> others = Values(b, member);
@@ -109,16 +110,16 @@ report::Table Filled(report::Table table, const std::string& inside) {
 }  // namespace
 
 report::Table MemoryTable(const MemoryRows& rows, const std::string& setting) {
-  const std::vector<Condition> conditions = ConditionsOf(rows, setting);
+  const std::vector<ConditionColumn> conditions = ConditionsOf(rows, setting);
   const auto nothing =
-      std::ranges::find(conditions, kNothing, &Condition::name);
+      std::ranges::find(conditions, kNothing, &ConditionColumn::name);
   report::Table table(
       {{.name = "what stands before"},
        {.name = "goes on, nats", .digits = 3, .best = report::Best::kLow},
        {.name = "against nothing"},
        {.name = "repeats, nats", .digits = 3, .best = report::Best::kLow},
        {.name = "right, %", .digits = 1, .best = report::Best::kHigh}});
-  for (const Condition& condition : conditions) {
+  for (const ConditionColumn& condition : conditions) {
     if (condition.rows.empty()) continue;
     std::string against = "-";
     if (nothing != conditions.end() && &*nothing != &condition) {
@@ -137,14 +138,16 @@ report::Table MemoryTable(const MemoryRows& rows, const std::string& setting) {
 
 report::Table MemoryDifferences(const MemoryRows& rows,
                                 const std::string& setting) {
-  const std::vector<Condition> conditions = ConditionsOf(rows, setting);
+  const std::vector<ConditionColumn> conditions = ConditionsOf(rows, setting);
   report::Table table({{.name = "read alone, against"},
                        {.name = "goes on, nats"},
                        {.name = "repeats, nats"}});
-  const auto alone = std::ranges::find(conditions, kAlone, &Condition::name);
+  const auto alone =
+      std::ranges::find(conditions, kAlone, &ConditionColumn::name);
   if (alone == conditions.end()) return table;
   for (const char* name : {kNothing, kTogether, kTogetherAttached}) {
-    const auto other = std::ranges::find(conditions, name, &Condition::name);
+    const auto other =
+        std::ranges::find(conditions, name, &ConditionColumn::name);
     if (other == conditions.end()) continue;
     table.AddRow(
         {name, ToString(Between(*alone, *other, &MemoryRow::goes_on_loss), 3),
@@ -163,7 +166,7 @@ std::string MemoryPicture(const MemoryRows& rows, const std::string& setting) {
       .series = {},
       .best = report::Best::kHigh,
       .zoom = report::Zoom::kNever};
-  for (const Condition& condition : ConditionsOf(rows, setting)) {
+  for (const ConditionColumn& condition : ConditionsOf(rows, setting)) {
     if (condition.rows.empty()) continue;
     plot.series.push_back(
         {.name = condition.name,
@@ -195,7 +198,8 @@ std::string FillMemoryPage(const std::string& page, const std::string& folder) {
           inside));
     }
     const MemoryRows rows(of_model);
-    const std::vector<Condition> conditions = ConditionsOf(rows, words[1]);
+    const std::vector<ConditionColumn> conditions =
+        ConditionsOf(rows, words[1]);
     Require(!conditions.empty() && !conditions.front().rows.empty(),
             "no rows of '" + Printable(words[0], 60) + "' at " +
                 Printable(words[1], 40));

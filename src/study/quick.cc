@@ -207,7 +207,7 @@ void MeasureQuickly(const std::vector<std::string>& candidates,
   Quick(candidates, options, read, clock, on_row, result).Run();
 }
 
-std::string Verdict(const QuickResult& result) {
+std::string VerdictOf(const QuickResult& result) {
   if (result.rows.empty()) return "nothing was measured";
   const QuickRow& best = result.rows[result.best];
   const QuickRow& chosen = result.rows[result.chosen];

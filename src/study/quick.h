@@ -70,7 +70,7 @@ void MeasureQuickly(const std::vector<std::string>& candidates,
                     QuickResult& result);
 
 // What the result says, in words.
-std::string Verdict(const QuickResult& result);
+std::string VerdictOf(const QuickResult& result);
 
 }  // namespace ropewalk::study
 

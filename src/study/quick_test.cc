@@ -60,7 +60,7 @@ TEST(QuickTest, PairsTellApartWhatTheSpreadOfTheTextWouldHide) {
   for (const size_t i : {0U, 2U}) EXPECT_FALSE(result.rows[i].is_worse);
   // Of those that are as good the first, whichever is a hair better.
   EXPECT_EQ(result.rows[result.chosen].spelling, "good");
-  const std::string verdict = Verdict(result);
+  const std::string verdict = VerdictOf(result);
   EXPECT_NE(verdict.find("use --position good"), std::string::npos) << verdict;
   EXPECT_NE(verdict.find("not distinguishable from fine"), std::string::npos)
       << verdict;
@@ -71,7 +71,7 @@ TEST(QuickTest, WhatReadsAsWellAndFindsLessIsNotChosen) {
   const QuickResult result =
       Measured({"blind", "good"}, {.seconds = 1e9, .pieces = 1});
   EXPECT_EQ(result.rows[result.chosen].spelling, "good");
-  EXPECT_NE(Verdict(result).find("blind reads as well, but finds less"),
+  EXPECT_NE(VerdictOf(result).find("blind reads as well, but finds less"),
             std::string::npos);
 }
 
@@ -81,7 +81,7 @@ TEST(QuickTest, ReadsOnlyWhatEndsInTimeButAlwaysTwo) {
                                 {.seconds = 30, .pieces = 5}, &rows);
   EXPECT_EQ(rows, 3);
   EXPECT_EQ(result.unread, std::vector<std::string>{"late"});
-  EXPECT_NE(Verdict(result).find("no time was left for late"),
+  EXPECT_NE(VerdictOf(result).find("no time was left for late"),
             std::string::npos);
   EXPECT_EQ(Measured({"good", "bad"}, {.seconds = 1, .pieces = 3}).rows.size(),
             2U);

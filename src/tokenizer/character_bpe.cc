@@ -8,8 +8,8 @@
 namespace ropewalk::tokenizer {
 namespace {
 
-Merges ReadMerges(const formats::Metadata& metadata,
-                  const Vocabulary& vocabulary, SymbolTable* symbols) {
+Merges ReadCharacterMerges(const formats::Metadata& metadata,
+                           const Vocabulary& vocabulary, SymbolTable* symbols) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
     symbols->AddPiece(
@@ -29,7 +29,7 @@ CharacterBpe::CharacterBpe(const formats::Metadata& metadata,
     : EscapedModel(metadata, vocabulary, Normalizer(metadata, false, false)),
       words_(spec.stages),
       line_breaks_whole_(spec.line_breaks_whole),
-      merges_(ReadMerges(metadata, vocabulary, &symbols_)) {}
+      merges_(ReadCharacterMerges(metadata, vocabulary, &symbols_)) {}
 
 void CharacterBpe::Encode(std::string_view text,
                           std::vector<Token>* tokens) const {

@@ -24,7 +24,7 @@ struct Symbol {
   Token token = -1;
 };
 
-struct Join {
+struct ScoredJoin {
   float score = 0;
   int32_t left = 0;  // index of a symbol
   int32_t right = 0;
@@ -34,7 +34,7 @@ struct Join {
 
 // The highest score first, then the leftmost.
 struct IsWorse {
-  bool operator()(const Join& a, const Join& b) const {
+  bool operator()(const ScoredJoin& a, const ScoredJoin& b) const {
     return a.score != b.score ? a.score < b.score : a.left > b.left;
   }
 };
@@ -44,7 +44,7 @@ struct IsWorse {
 // Memory that is reused from cut to cut.
 struct SentencePieceBpe::Scratch {
   std::vector<Symbol> symbols;
-  std::priority_queue<Join, std::vector<Join>, IsWorse> joins;
+  std::priority_queue<ScoredJoin, std::vector<ScoredJoin>, IsWorse> joins;
   // The places at which unused pieces were joined, in bytes from their
   // beginning.
   std::unordered_map<Token, size_t> parts;
@@ -121,7 +121,7 @@ void SentencePieceBpe::EncodeCut(std::string_view escaped, Scratch& scratch,
   }
 
   while (!scratch.joins.empty()) {
-    const Join join = scratch.joins.top();
+    const ScoredJoin join = scratch.joins.top();
     scratch.joins.pop();
     Symbol& left = symbols[static_cast<size_t>(join.left)];
     Symbol& right = symbols[static_cast<size_t>(join.right)];

@@ -19,7 +19,7 @@ constexpr uint32_t kCategory = 15;
 constexpr uint32_t kFlagShift = 4;  // space, Han, word
 
 // One byte for each code point, because a search would be too slow.
-const std::vector<uint8_t>& Table() {
+const std::vector<uint8_t>& ClassTable() {
   static const std::vector<uint8_t> table = [] {
     std::vector<uint8_t> classes(kEnd);
     constexpr size_t kCount = std::size(kRuns);
@@ -39,7 +39,7 @@ const std::vector<uint8_t>& Table() {
 
 uint32_t ClassesOf(char32_t code_point) {
   if (code_point >= kEnd) return 0;
-  const uint32_t entry = Table()[code_point];
+  const uint32_t entry = ClassTable()[code_point];
   // Category 0 is bit 0, which is in no CharacterSet.
   return 1u << (entry & kCategory) | (entry >> kFlagShift) * kSpace;
 }

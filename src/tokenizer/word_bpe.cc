@@ -11,7 +11,7 @@
 namespace ropewalk::tokenizer {
 namespace {
 
-constexpr std::string_view kMerges = "tokenizer.ggml.merges";
+constexpr std::string_view kTextMerges = "tokenizer.ggml.merges";
 // Pairs of tokens, where pieces have spaces and texts would be ambiguous.
 constexpr std::string_view kMergePairs = "ropewalk.tokenizer.merges";
 
@@ -51,31 +51,32 @@ class RuleReader {
   }
 
   void ReadTexts() {
-    const StringList* merges = metadata_.FindStringList(kMerges);
+    const StringList* merges = metadata_.FindStringList(kTextMerges);
     if (merges == nullptr) {
-      throw metadata_.Error(kMerges,
+      throw metadata_.Error(kTextMerges,
                             "missing: a BPE vocabulary needs its merges");
     }
     for (const std::string_view merge : *merges) {
       const size_t space = merge.find(' ');
       if (space == std::string_view::npos ||
           merge.find(' ', space + 1) != std::string_view::npos) {
-        throw metadata_.Error(kMerges,
+        throw metadata_.Error(kTextMerges,
                               "merge " + std::to_string(rules_.size()) + " '" +
                                   Printable(merge, 40) +
                                   "' must be two pieces with a space between "
                                   "them");
       }
-      Add(kMerges, Find(merge.substr(0, space)), Find(merge.substr(space + 1)));
+      Add(kTextMerges, Find(merge.substr(0, space)),
+          Find(merge.substr(space + 1)));
     }
   }
 
   Token Find(std::string_view piece) const {
     const Token token = pieces_.Find(piece);
     if (token < 0) {
-      throw metadata_.Error(kMerges, "merge " + std::to_string(rules_.size()) +
-                                         ": '" + Printable(piece, 40) +
-                                         "' is not in the vocabulary");
+      throw metadata_.Error(
+          kTextMerges, "merge " + std::to_string(rules_.size()) + ": '" +
+                           Printable(piece, 40) + "' is not in the vocabulary");
     }
     return token;
   }

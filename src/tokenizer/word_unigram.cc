@@ -16,15 +16,15 @@
 namespace ropewalk::tokenizer {
 namespace {
 
-constexpr std::string_view kScores = "tokenizer.ggml.scores";
+constexpr std::string_view kRoundedScores = "tokenizer.ggml.scores";
 // The same in float64, where float32 would round them.
 constexpr std::string_view kExactScores = "ropewalk.tokenizer.scores";
-constexpr double kUnknownPenalty = 10;
+constexpr double kUnknownWordPenalty = 10;
 
 std::vector<double> ReadExactScores(const formats::Metadata& metadata,
                                     const ModelPieces& pieces) {
   const std::string_view key =
-      metadata.Has(kExactScores) ? kExactScores : kScores;
+      metadata.Has(kExactScores) ? kExactScores : kRoundedScores;
   const auto scores = metadata.FindFloats(key);
   if (!scores || static_cast<int64_t>(scores->size()) != pieces.size()) {
     throw metadata.Error(
@@ -58,7 +58,7 @@ class WordUnigram : public WordModel {
       if (!pieces.Has(token)) continue;
       worst = std::min(worst, scores_[static_cast<size_t>(token)]);
     }
-    unknown_score_ = worst - kUnknownPenalty;
+    unknown_score_ = worst - kUnknownWordPenalty;
   }
 
   void Encode(std::string_view word, Memory& memory,

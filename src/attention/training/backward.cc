@@ -68,7 +68,7 @@ position::KeyRange Part(int64_t size, int64_t grain, int64_t parts,
           std::min(size, grains * (at + 1) / parts * grain)};
 }
 
-struct Task {
+struct BackwardTask {
   int64_t b = 0;
   int64_t g = 0;
   position::KeyRange keys;
@@ -105,7 +105,7 @@ class Backward {
     keys_touched_.resize(static_cast<size_t>(call.key_turns()));
   }
 
-  void Run(const Task& task) {
+  void Run(const BackwardTask& task) {
     task_ = task;
     limit_ = MakeSight(call_.input, task.b, 0).keys;
     add_queries_ = !task.first;
@@ -380,7 +380,7 @@ class Backward {
   const int64_t lanes_;
   const int64_t chunk_;  // the largest number of keys in a chunk
   PackedKeys keys_;
-  Task task_;
+  BackwardTask task_;
   int64_t limit_ = 0;         // keys that exist
   bool add_queries_ = false;  // adds to d_q instead of overwriting it
   float* values_;             // [panels, Dv, kKeyPanel]
@@ -439,7 +439,7 @@ void TrainBackward(const TrainingInput& input,
   Backward(call, gradients, count);
   scratch.memory.Prepare(threads.workers(), count.used());
   const int64_t ranges = Ranges(shape);
-  std::vector<Task> tasks;
+  std::vector<BackwardTask> tasks;
   for (int64_t phase = 0; phase < ranges; ++phase) {
     tasks.clear();
     for (int64_t c = 0; c < ranges; ++c) {

@@ -31,7 +31,7 @@ constexpr int64_t kLeastQueries = 192;
 constexpr int64_t kStripFloats = int64_t{1} << 18;
 constexpr int64_t kTasksPerWorker = 4;
 
-struct Task {
+struct ForwardTask {
   int64_t b = 0;
   int64_t g = 0;
   int64_t begin = 0;  // queries
@@ -85,7 +85,7 @@ class Forward {
     }
   }
 
-  void Run(const Task& task) {
+  void Run(const ForwardTask& task) {
     task_ = task;
     limit_ = MakeSight(call_.input, task.b, 0).keys;
     position::KeyRange reach = {shape_.S, 0};
@@ -232,7 +232,7 @@ class Forward {
   const TrainingOutput& output_;
   const int64_t lanes_;
   PackedKeys keys_;
-  Task task_;
+  ForwardTask task_;
   int64_t limit_ = 0;  // keys that exist
   float* values_;      // [panels, kKeyTile, kKeyPanel]
   bool values_packed_ = false;
@@ -250,7 +250,7 @@ void TrainForward(const TrainingInput& input, const TrainingOutput& output,
   const TrainingCall call(input, scratch);
   const TrainingShape& shape = input.shape;
   const int64_t queries = TaskQueries(call, threads.workers());
-  std::vector<Task> tasks;
+  std::vector<ForwardTask> tasks;
   // Tasks with the last queries of a causal sequence cost most, so they go
   // first.
   for (int64_t run = CeilDivide(shape.T, queries) - 1; run >= 0; --run) {

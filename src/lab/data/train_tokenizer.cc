@@ -17,7 +17,7 @@
 namespace ropewalk::lab::data {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
+constexpr std::string_view kWordStart = "\xe2\x96\x81";  // U+2581
 constexpr size_t kSpaceCharacters = 1;
 // As in SentencePiece.
 constexpr int64_t kMaxPieceCharacters = 16;
@@ -81,7 +81,7 @@ class WordCounter {
       const uint32_t c = CharacterAt(line, at, &bytes);
       if (c == ' ' || c == 0x2581) {
         Flush();
-        if (after_space) Count(kSpace);
+        if (after_space) Count(kWordStart);
         after_space = true;
         continue;
       }
@@ -94,9 +94,9 @@ class WordCounter {
       if (after_space) {
         // A digit stands alone, without its space too.
         if (kind == Kind::kDigit || kind == Kind::kNone) {
-          Count(kSpace);
+          Count(kWordStart);
         } else {
-          word_ = kSpace;
+          word_ = kWordStart;
           word_characters_ = kSpaceCharacters;
         }
         after_space = false;
@@ -106,7 +106,7 @@ class WordCounter {
       ++word_characters_;
     }
     Flush();
-    if (after_space) Count(kSpace);
+    if (after_space) Count(kWordStart);
   }
 
   // Sorted, so that nothing depends on the order within a hash table.
@@ -161,7 +161,7 @@ std::vector<std::string> ChooseCharacters(const Words& words,
     }
   }
   // "▁" always: a text of spaces must not be spelt in bytes.
-  std::set<std::string> required = {std::string(kSpace)};
+  std::set<std::string> required = {std::string(kWordStart)};
   if (options.vocabulary >= 512) {
     for (char c = '!'; c <= '~'; ++c) required.insert(std::string(1, c));
   }

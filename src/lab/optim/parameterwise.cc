@@ -39,7 +39,7 @@ void CheckOptions(const CommonOptions& options) {
               std::to_string(options.accumulation));
 }
 
-bool IsPlainFloat(const at::Tensor& tensor) {
+bool IsFusible(const at::Tensor& tensor) {
   return tensor.scalar_type() == at::kFloat && tensor.device().is_cpu() &&
          tensor.is_contiguous();
 }
@@ -161,7 +161,7 @@ void ParameterwiseOptimizer::StepOne(size_t index, const StepInput& input,
                             : options_.weight_decay;
   update.first = entry.received == 0;
   update.last = last;
-  update.fused = options_.fused && IsPlainFloat(update.value) &&
+  update.fused = options_.fused && IsFusible(update.value) &&
                  (!gradient.defined() || gradient.scalar_type() == at::kFloat);
   if (bad) {
     if (++report->bad == 1) report->first_bad = parameter.name;

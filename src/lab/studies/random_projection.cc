@@ -11,9 +11,9 @@
 namespace ropewalk::lab::studies {
 namespace {
 
-// Rows of equal width, row-major.
-struct Rows {
-  Rows(int64_t rows, int64_t width)
+// ProjectedRows of equal width, row-major.
+struct ProjectedRows {
+  ProjectedRows(int64_t rows, int64_t width)
       : width(width), values(static_cast<size_t>(rows * width)) {}
 
   double* Row(int64_t i) { return values.data() + i * width; }
@@ -36,13 +36,13 @@ double Dot(const double* a, const double* b, int64_t width) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-void FillNormal(Rng& rng, double deviation, Rows& rows) {
+void FillNormal(Rng& rng, double deviation, ProjectedRows& rows) {
   for (double& value : rows.values) value = deviation * rng.Normal();
 }
 
 // A normal vector points anywhere with equal chance.
-Rows UnitVectors(Rng& rng, int64_t count, int64_t width) {
-  Rows rows(count, width);
+ProjectedRows UnitVectors(Rng& rng, int64_t count, int64_t width) {
+  ProjectedRows rows(count, width);
   FillNormal(rng, 1, rows);
   for (int64_t i = 0; i < count; ++i) {
     double* row = rows.Row(i);
@@ -53,8 +53,9 @@ Rows UnitVectors(Rng& rng, int64_t count, int64_t width) {
 }
 
 // [n, d] = x [n, width] times P' [width, d]
-Rows Project(const Rows& x, int64_t n, const Rows& matrix, int64_t d) {
-  Rows out(n, d);
+ProjectedRows Project(const ProjectedRows& x, int64_t n,
+                      const ProjectedRows& matrix, int64_t d) {
+  ProjectedRows out(n, d);
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t k = 0; k < d; ++k) {
       out.Row(i)[k] = Dot(x.Row(i), matrix.Row(k), x.width);
@@ -80,10 +81,10 @@ ProjectionErrors MeasureProjection(const ProjectionOptions& options) {
   Require(d >= 1,
           "projection: projected must be at least 1, got " + std::to_string(d));
   Rng rng(options.seed);
-  const Rows before = UnitVectors(rng, n, options.width);
-  Rows matrix(d, options.width);
+  const ProjectedRows before = UnitVectors(rng, n, options.width);
+  ProjectedRows matrix(d, options.width);
   FillNormal(rng, 1 / std::sqrt(static_cast<double>(d)), matrix);
-  const Rows after = Project(before, n, matrix, d);
+  const ProjectedRows after = Project(before, n, matrix, d);
   std::vector<double> norms;  // squared
   for (int64_t i = 0; i < n; ++i) {
     norms.push_back(Dot(after.Row(i), after.Row(i), d));

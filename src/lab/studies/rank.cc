@@ -29,7 +29,7 @@
 namespace ropewalk::lab::studies {
 namespace {
 
-constexpr int64_t kWidths[] = {8, 16, 32, 64};
+constexpr int64_t kRankWidths[] = {8, 16, 32, 64};
 constexpr int64_t kTokens = 256;  // rows of a matrix, at most
 
 constexpr const char* kKinds[] = {"softmax, bidirectional", "softmax, causal",
@@ -347,7 +347,7 @@ class RankStudy : public Study {
 
   std::vector<Job> OwnJobs(const Setting& s) const override {
     std::vector<Job> jobs;
-    for (const int64_t d : kWidths) {
+    for (const int64_t d : kRankWidths) {
       if (!s.Sweeps() && d != 32) continue;
       jobs.push_back({.row = GaussianRow(d),
                       .run = [s, d](Bench&) { return Gaussian(s, d); }});

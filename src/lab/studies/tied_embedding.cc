@@ -37,7 +37,7 @@ constexpr Mode kModes[] = {
 
 // The figure's abscissas: sigma in millionths.
 constexpr double kSigmas[] = {0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06};
-constexpr int64_t kWidths[] = {64, 128, 256, 512, 1024};
+constexpr int64_t kTiedWidths[] = {64, 128, 256, 512, 1024};
 constexpr int64_t kVocabularies[] = {500, 1000, 2000, 4000, 8000, 16000};
 constexpr const char* kBySigma = "start by sigma";
 constexpr const char* kByWidth = "start by width";
@@ -86,7 +86,7 @@ std::vector<Measurement> Starts(const Setting& s, Head head) {
     start.sigma = sigma;
     add(start, kBySigma, std::lround(1e6 * sigma));
   }
-  for (const int64_t width : kWidths) {
+  for (const int64_t width : kTiedWidths) {
     if (!s.Sweeps() && width != standard.width) continue;
     HeadStart start = standard;
     start.width = width;

@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double Since(Clock::time_point start) {
+double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
@@ -89,7 +89,7 @@ void Trainer::EvaluateTask() {
     row.accuracy = correct / n;
     row.loss_stderr =
         std::sqrt(std::max(0.0, squares / n - row.loss * row.loss) / n);
-    row.seconds = Since(start);
+    row.seconds = SecondsSince(start);
     record.rows.push_back(row);
   }
   if (!record.rows.empty()) log_->Add(record);

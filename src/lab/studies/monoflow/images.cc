@@ -25,21 +25,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kSet = "Fashion-MNIST";
+constexpr const char* kImageSet = "Fashion-MNIST";
 constexpr const char* kClassifierRow = "Fashion-MNIST, classifier";
 constexpr const char* kRealRow = "Fashion-MNIST, held-out images";
 constexpr const char* kTrainingRow = "Fashion-MNIST, training images";
 constexpr const char* kUntrainedRow = "Fashion-MNIST, untrained generator";
 constexpr const char* kUnshifted = "vanilla:C=0";
 constexpr int64_t kNoise = 64;
-constexpr int64_t kShown = 64;
+constexpr int64_t kImagesShown = 64;
 constexpr int64_t kSaveEvery = 100;
 constexpr double kPilotAverage = 0.99;
 constexpr double kLonger = 2.5;
 constexpr const char* kShare = "Frechet distance, share of untrained";
 
 std::string RowOf(const std::string& loss) {
-  return std::string(kSet) + ", " + loss;
+  return std::string(kImageSet) + ", " + loss;
 }
 
 at::Tensor ToBytes(const at::Tensor& images) {
@@ -118,7 +118,7 @@ at::Tensor HeldOut(const Setting& setting, int64_t part) {
 
 Measurement LineOf(int64_t steps, const std::string& metric, double value,
                    int64_t count) {
-  return {.set = kSet,
+  return {.set = kImageSet,
           .length = steps,
           .metric = metric,
           .value = value,
@@ -247,7 +247,7 @@ std::vector<Measurement> RunGan(const Setting& setting, const std::string& loss,
   if (seed == 1) {
     LeaveParticles(
         bench, setting, row,
-        {{"images", ToBytes(run.gan.Generate(kShown, 0).to(at::kCPU))}});
+        {{"images", ToBytes(run.gan.Generate(kImagesShown, 0).to(at::kCPU))}});
   }
   const at::Tensor samples = Samples(
       setting, seed,
@@ -304,7 +304,7 @@ const std::vector<Pilot>& Pilots() {
 }
 
 std::string PilotRow(const std::string& name) {
-  return std::string(kSet) + " pilot, " + name;
+  return std::string(kImageSet) + " pilot, " + name;
 }
 
 int64_t StepsOf(const Setting& setting, const Pilot& pilot) {
@@ -346,7 +346,7 @@ std::vector<Measurement> RunPilot(const Setting& setting, const Pilot& pilot) {
 CellKey KeyOf(const Setting& setting, const std::string& row,
               const std::string& metric) {
   return {.row = row,
-          .set = kSet,
+          .set = kImageSet,
           .length = SizesOf(setting).image_steps,
           .metric = metric};
 }
@@ -395,7 +395,7 @@ std::vector<Job> ImageJobs(const Setting& setting) {
   jobs.push_back(
       {.row = kClassifierRow, .seed = 1, .run = [setting](Bench&) {
          return std::vector<Measurement>{
-             {.set = kSet,
+             {.set = kImageSet,
               .length = SizesOf(setting).classifier_steps,
               .metric = "test accuracy",
               .value = MakeClassifier(setting).Accuracy(Images().test),

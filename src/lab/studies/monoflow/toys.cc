@@ -25,8 +25,8 @@ using flow::Purpose;
 constexpr const char* kLosses[] = {"logit", "non-saturating"};
 constexpr int64_t kShifts[] = {0, 1, 3, 5, 10};
 constexpr int64_t kScored = 2000;
-constexpr int64_t kShown = 200;      // particles of a film
-constexpr int64_t kParticles = 300;  // of a kernel flow
+constexpr int64_t kParticlesShown = 200;  // particles of a film
+constexpr int64_t kParticles = 300;       // of a kernel flow
 // Of flows along a learned ratio, and of the regression beside them.
 constexpr double kEpsilon = 0.02;
 
@@ -104,7 +104,7 @@ at::Tensor Points(int64_t n, at::Generator& draws) {
 
 at::Tensor ShownNoise() {
   at::Generator draws = Draws(0, Purpose::kEvaluate);
-  return Points(kShown, draws);
+  return Points(kParticlesShown, draws);
 }
 
 // Says a divergence, and gives the line that marks it.
@@ -167,7 +167,7 @@ std::vector<Measurement> RunEqualTime(const Setting& setting,
   at::Generator draws = Draws(seed, Purpose::kNoise, 0);
   const at::Tensor all = at::cat({z, Points(400, draws)});
   const at::Tensor start = gan.generator().Forward(all).detach();
-  std::vector<at::Tensor> frames = {start.slice(0, 0, kShown)};
+  std::vector<at::Tensor> frames = {start.slice(0, 0, kParticlesShown)};
   const flow::GanReport report =
       gan.Train(steps, [&](const flow::GanReport& now) {
         if (IsFrame(now.steps, steps)) {
@@ -192,9 +192,10 @@ std::vector<Measurement> RunEqualTime(const Setting& setting,
         progress.Add();
       });
   if (seed == 1) {
-    LeaveParticles(bench, setting, row,
-                   {{"generator", at::stack(frames)},
-                    {"particles", at::stack(path.states).slice(1, 0, kShown)}});
+    LeaveParticles(
+        bench, setting, row,
+        {{"generator", at::stack(frames)},
+         {"particles", at::stack(path.states).slice(1, 0, kParticlesShown)}});
   }
   const at::Tensor by_generator = gan.generator().Forward(all).detach();
   const at::Tensor fresh = Fresh(target, all.size(0), seed);
