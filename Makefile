@@ -121,7 +121,10 @@ endif
 
 # Prints the name and the reason of every skipped test in a log of ctest.
 define list_skipped
-awk '/: Skipped$$/ { reason = ""; inside = 1; next } \
+awk '/^skipped [a-z]+: / { \
+       if (!count++) print "\nSkipped:"; \
+       print "  " substr($$0, 9) } \
+     /: Skipped$$/ { reason = ""; inside = 1; next } \
      /^\[  SKIPPED \] / && inside { \
        inside = 0; \
        if (!count++) print "\nSkipped:"; \

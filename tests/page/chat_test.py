@@ -43,8 +43,15 @@ class ChatTest(MockedPage):
         kept = self.answers(page)[0]
         self.assertTrue(kept.startswith("word word"))
         self.assertIn("You stopped", page.inner_text(".answer .note"))
+        self.assertRegex(page.inner_text(".answer .stats"), r"1 read · [\d,]+ written")
+        self.assertNotIn("0 of", page.inner_text("#gauge-text"))
         self.ask(page, "next")
         self.assertEqual(self.sent()["messages"][1]["content"].strip(), kept.strip())
+
+    def test_answer_that_was_cut_short_says_why(self):
+        page = self.open()
+        self.ask(page, "FULL")
+        self.assertIn("The context is full.", page.inner_text(".answer .note"))
 
     def test_escape_stops(self):
         self.server.pause_s = 0.02

@@ -219,7 +219,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         total = prompt + len(words)
         near = min(total, 4096)
         window = request.get("position") == "sink-window"
-        self.send_event({"choices": [{"index": 0, **end, "finish_reason": "stop"}]})
+        finish = "length" if "FULL" in last else "stop"
+        self.send_event({"choices": [{"index": 0, **end, "finish_reason": finish}]})
         self.send_event({"choices": [], "usage": {
             "prompt_tokens": prompt, "completion_tokens": len(words),
             "total_tokens": total}, "ropewalk": {
@@ -231,6 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "bands": [{"label": "at their distances", "tokens": near},
                           {"label": "all at distance 4096",
                            "tokens": 0 if window else total - near}],
+                "end": "context_full" if finish == "length" else "end_of_text",
                 "prompt_ms": 100.0, "generated_tokens": len(words),
                 "generate_ms": 200.0}})
         self.wfile.write(b"data: [DONE]\n\n")

@@ -20,7 +20,8 @@ while [ $# -gt 0 ]; do
       export ROPEWALK_PAGE_URL=${2:?--url needs a URL}
       shift 2 ;;
     --model)
-      export ROPEWALK_PAGE_MODEL=${2:?--model needs a file}
+      : "${2:?--model needs a file}"
+      export ROPEWALK_PAGE_MODEL=$(realpath "$2")
       export ROPEWALK_BINARY=${ROPEWALK_BINARY:-$root/build/bin/ropewalk}
       shift 2 ;;
     *) break ;;
@@ -28,13 +29,13 @@ while [ $# -gt 0 ]; do
 done
 
 if ! [ -x "$CHROMIUM" ]; then
-  echo "skipped: no $CHROMIUM (apt-get install chromium)"
+  echo "skipped page: no $CHROMIUM (apt-get install chromium)"
   exit 77
 fi
 if ! "$venv/bin/python" -c 'import playwright' 2>/dev/null; then
   if ! said=$({ python3 -m venv "$venv" && "$venv/bin/pip" install -q playwright
       } 2>&1); then
-    echo "skipped: no playwright ($(printf '%s' "$said" | tail -n 1))"
+    echo "skipped page: no playwright ($(printf '%s' "$said" | tail -n 1))"
     exit 77
   fi
 fi

@@ -14,6 +14,8 @@ class GaugeTest(MockedPage):
         }""")
         self.assertAlmostEqual(mark, 8192 / 32768, delta=0.01)
         self.assertIn("trained to 8,192", page.inner_text("#gauge-text"))
+        self.assertIn("auto", page.inner_text("#gauge-text"))
+        self.ask(page, "hello")
         self.assertIn("rerope:window=4096", page.inner_text("#gauge-text"))
 
     def test_bands_are_shown_after_an_answer_and_after_a_reload(self):

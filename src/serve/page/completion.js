@@ -50,6 +50,11 @@ class Run {
       }
     }
     this.endedAt = performance.now();
+    if (!this.extras && this.prompt) {
+      // Cut off before the server's own words: what was counted here.
+      this.extras = {prompt_tokens: this.reused + this.read,
+                     reused_tokens: this.reused, generated_tokens: this.written};
+    }
     this.onChange(this);
   }
 

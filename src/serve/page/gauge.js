@@ -19,12 +19,8 @@ const Gauge = (() => {
     const parts = run && !run.isOver ? liveParts(run) : restParts(run, extras);
     const used = parts.reduce((sum, part) => sum + (part.ahead ? 0 : part.tokens), 0);
     draw({parts, used, context, trained, now: extras.context || 0,
-          scheme: extras.scheme || schemeAsked(conversation, facts),
+          scheme: extras.scheme || conversation.position || facts.position || 'auto',
           memories: (extras.memories || []).length});
-  }
-
-  function schemeAsked(conversation, facts) {
-    return conversation.position || facts.scheme || facts.position || 'auto';
   }
 
   // While a run goes on, the bands as the server last told them, else what was

@@ -122,7 +122,7 @@ class AnswerView {
 
   showNote() {
     const {message} = this;
-    const said = message.error || message.note || noteOf(message.finish);
+    const said = message.error || message.note || noteOf(message);
     const isLeftOut = !message.text && this.node.nextSibling;
     const text = said && isLeftOut ? `${said} This turn is left out of what follows.`
                                    : said;
@@ -140,9 +140,12 @@ class AnswerView {
   }
 }
 
-function noteOf(finish) {
+// Why an answer ended, where it did not end by itself.
+function noteOf({finish, extras}) {
   switch (finish) {
-    case 'length': return 'The answer ended at its longest length or at the end of the context.';
+    case 'length': return extras?.end === 'context_full'
+        ? 'The context is full. A longer one is set beside the scheme.'
+        : 'The answer reached its longest length, which is in the settings.';
     case 'tool_calls': return 'The model asked for a tool, which this page has none of.';
     case 'content_filter': return 'The server ended this answer.';
     default: return '';
