@@ -34,6 +34,7 @@ struct ServeJob {
   int64_t parallel = 1024;
   int64_t queue = 1024;
   int64_t grace = 10;
+  int64_t timeout = 3600;
   int64_t body = 64;
   std::string host = "127.0.0.1";
   int64_t port = 8080;
@@ -102,6 +103,7 @@ serve::ServiceOptions OptionsOf(const ServeJob& job) {
   options.worker.queue = job.queue;
   options.worker.answer_tokens = job.tokens;
   options.worker.state = job.state;
+  options.worker.time = std::chrono::seconds(job.timeout);
   options.documents.memories = job.memories;
   options.documents.kv_type = options.worker.kv_type;
   if (!job.state.empty()) options.documents.folder = job.state + "/files";
@@ -229,6 +231,10 @@ void AddServe(CLI::App& app) {
                       "MiB of the body of a request",
                       {.least = 1, .most = 4096})
       ->default_str(std::to_string(job->body));
+  program::AddInteger(*command, "--timeout", job->timeout,
+                      "seconds from a request to its last token; 0: any",
+                      {.least = 0, .most = 1 << 30})
+      ->default_str(std::to_string(job->timeout));
   program::AddInteger(*command, "--grace", job->grace,
                       "seconds that answers have to end when the server stops",
                       {.least = 0, .most = 3600})

@@ -75,7 +75,7 @@ class Running {
   std::thread thread_;
 };
 
-struct Reply_ {
+struct Answered {
   int status = 0;
   Json json;
   std::string text;
@@ -122,21 +122,21 @@ class ServiceTest : public testing::Test {
                        {.train_length = 2048, .threads = 1});
   }
 
-  static Reply_ Post(const Running& server, const std::string& path,
-                     const Json& body, const httplib::Headers& headers = {}) {
+  static Answered Post(const Running& server, const std::string& path,
+                       const Json& body, const httplib::Headers& headers = {}) {
     return Send(server, path, body.dump(), headers);
   }
-  static Reply_ Send(const Running& server, const std::string& path,
-                     const std::string& body,
-                     const httplib::Headers& headers = {}) {
+  static Answered Send(const Running& server, const std::string& path,
+                       const std::string& body,
+                       const httplib::Headers& headers = {}) {
     const auto result =
         server.Client().Post(path, headers, body, "application/json");
     if (!result) return {};
-    Reply_ reply{.status = result->status, .text = result->body};
+    Answered reply{.status = result->status, .text = result->body};
     reply.json = Json::parse(result->body, nullptr, false);
     return reply;
   }
-  static Reply_ Get(const Running& server, const std::string& path) {
+  static Answered Get(const Running& server, const std::string& path) {
     const auto result = server.Client().Get(path);
     if (!result) return {};
     return {result->status, Json::parse(result->body, nullptr, false),
@@ -149,7 +149,7 @@ class ServiceTest : public testing::Test {
             {"seed", seed},
             {"ignore_eos", true}};
   }
-  static std::string TextOf(const Reply_& reply) {
+  static std::string TextOf(const Answered& reply) {
     if (reply.status != 200) return reply.text;
     return reply.json["choices"][0]["text"].get<std::string>();
   }
@@ -172,7 +172,7 @@ const char kLong[] =
 
 TEST_F(ServiceTest, ACompletionIsWhatTheLibraryWrites) {
   const Running server(novels_, {.worker = {.prompt_chunk = 64}});
-  const Reply_ reply =
+  const Answered reply =
       Post(server, "/v1/completions", Completion("It was a dark", 12, 9));
   ASSERT_EQ(reply.status, 200) << reply.text;
   Session session(novels_);
@@ -192,7 +192,7 @@ TEST_F(ServiceTest, AStreamIsTheWholeAnswerInPieces) {
   Json body = Completion("It was a dark", 20);
   const std::string whole = TextOf(Post(server, "/v1/completions", body));
   body["stream"] = true;
-  const Reply_ stream = Post(server, "/v1/completions", body);
+  const Answered stream = Post(server, "/v1/completions", body);
   std::string text;
   std::string rest = stream.text;
   int frames = 0;
@@ -219,12 +219,12 @@ TEST_F(ServiceTest, AChatAnswersAndReusesItsBeginning) {
        Json::array({{{"role", "user"}, {"content", "What is it? Tell me."}}})},
       {"max_tokens", 5},
       {"seed", 2}};
-  const Reply_ first = Post(server, "/v1/chat/completions", body);
+  const Answered first = Post(server, "/v1/chat/completions", body);
   ASSERT_EQ(first.status, 200) << first.text;
   const Json message = first.json["choices"][0]["message"];
   EXPECT_EQ(message["role"], "assistant");
   EXPECT_EQ(first.json["ropewalk"]["reused_tokens"], 0);
-  const Reply_ again = Post(server, "/v1/chat/completions", body);
+  const Answered again = Post(server, "/v1/chat/completions", body);
   EXPECT_EQ(again.json["choices"][0]["message"], message);
   EXPECT_GE(again.json["ropewalk"]["reused_tokens"], 8);
   EXPECT_EQ(again.json["ropewalk"]["reused_tokens"].get<int64_t>() % 8, 0);
@@ -262,7 +262,7 @@ TEST_F(ServiceTest, AnswersToOnePromptShareItAndDiffer) {
   const Running server(novels_, {.worker = {.prompt_chunk = 16}});
   Json body = Completion(std::string(kLong).substr(0, 300), 8);
   body["n"] = 3;
-  const Reply_ reply = Post(server, "/v1/completions", body);
+  const Answered reply = Post(server, "/v1/completions", body);
   ASSERT_EQ(reply.status, 200) << reply.text;
   ASSERT_EQ(reply.json["choices"].size(), 3U);
   std::vector<std::string> texts;
@@ -283,10 +283,10 @@ TEST_F(ServiceTest, AnswersToOnePromptShareItAndDiffer) {
 TEST_F(ServiceTest, ALongConversationGoesOnBeyondTheTrainedLength) {
   const Running server(novels_, {.worker = {.prompt_chunk = 16}});
   const std::string text = std::string(kLong) + " " + kLong;
-  const Reply_ within =
+  const Answered within =
       Post(server, "/v1/completions", Completion(text.substr(0, 500), 4));
   ASSERT_EQ(within.json["ropewalk"]["context"], 256);
-  const Reply_ beyond = Post(server, "/v1/completions", Completion(text, 4));
+  const Answered beyond = Post(server, "/v1/completions", Completion(text, 4));
   ASSERT_EQ(beyond.status, 200) << beyond.text;
   EXPECT_EQ(beyond.json["ropewalk"]["context"], 512);
   EXPECT_EQ(beyond.json["ropewalk"]["extended_from"], 256);
@@ -304,7 +304,7 @@ TEST_F(ServiceTest, WhatDoesNotFitIsRefusedWithBothCounts) {
   const Running server(novels_, {.worker = {.context = 300}});
   std::string text;
   while (text.size() < 3000) text += kLong;
-  const Reply_ reply = Post(server, "/v1/completions", Completion(text, 4));
+  const Answered reply = Post(server, "/v1/completions", Completion(text, 4));
   EXPECT_EQ(reply.status, 400);
   EXPECT_EQ(reply.json["error"]["code"], "context_length_exceeded");
   EXPECT_THAT(reply.json["error"]["message"].get<std::string>(),
@@ -340,12 +340,12 @@ TEST_F(ServiceTest, ACallersMistakeIsNamedAndTheServerLives) {
       "{\"prompt\": \"a\", \"grammar\": \"root ::= [\"}",
       std::string(100'000, '[')};
   for (const std::string& body : bodies) {
-    const Reply_ reply = Send(server, "/v1/completions", body);
+    const Answered reply = Send(server, "/v1/completions", body);
     EXPECT_EQ(reply.status, 400) << body.substr(0, 60) << reply.text;
     EXPECT_TRUE(reply.json["error"]["message"].is_string()) << reply.text;
   }
   // A model without a chat template.
-  const Reply_ chat =
+  const Answered chat =
       Send(server, "/v1/chat/completions",
            R"({"messages": [{"role": "user", "content": "Hi"}]})");
   EXPECT_EQ(chat.json["error"]["code"], "no_chat_template");
@@ -423,6 +423,16 @@ TEST_F(ServiceTest, WhoGoesAwayIsNotWrittenFor) {
               HasSubstr("ropewalk_requests_cancelled_total 1\n"));
 }
 
+TEST_F(ServiceTest, AnAnswerThatTakesTooLongIsEnded) {
+  const Running server(chat_, {.worker = {.context = 1 << 20, .time = 1s}});
+  Json body = Completion("It was", 1'000'000);
+  body["context"] = 1 << 20;
+  const Answered reply = Post(server, "/v1/completions", body);
+  EXPECT_EQ(reply.status, 503) << reply.text.substr(0, 200);
+  EXPECT_THAT(reply.text, HasSubstr("longer than the 1 s"));
+  EXPECT_TRUE(Get(server, "/slots").json.empty());
+}
+
 TEST_F(ServiceTest, KeysAndOriginsAreChecked) {
   const Running server(novels_, {.access = {.keys = {"secret"}}});
   EXPECT_EQ(Get(server, "/").status, 200);
@@ -471,10 +481,10 @@ TEST_F(ServiceTest, ModelsAndPositionsAreDescribed) {
 
 TEST_F(ServiceTest, TokensThereAndBack) {
   const Running server(novels_, {});
-  const Reply_ tokens =
+  const Answered tokens =
       Post(server, "/tokenize", {{"content", "It was a dark night"}});
   ASSERT_EQ(tokens.status, 200) << tokens.text;
-  const Reply_ text =
+  const Answered text =
       Post(server, "/detokenize", {{"tokens", tokens.json["tokens"]}});
   EXPECT_EQ(text.json["content"], "It was a dark night");
 }
@@ -496,7 +506,7 @@ TEST_F(ServiceTest, AnUploadedFileIsReadOnceAndAttended) {
   Json body = Completion("We had been wandering, indeed, in the", 8);
   const std::string without = TextOf(Post(server, "/v1/completions", body));
   body["memories"] = {id};
-  const Reply_ with = Post(server, "/v1/completions", body);
+  const Answered with = Post(server, "/v1/completions", body);
   ASSERT_EQ(with.status, 200) << with.text;
   EXPECT_NE(TextOf(with), without);
   EXPECT_EQ(with.json["ropewalk"]["memories"], Json::array({"walk.txt"}));
@@ -516,7 +526,7 @@ TEST_F(ServiceTest, AConversationSurvivesARestart) {
     text = TextOf(Post(server, "/v1/completions", first));
   }
   const Running server(novels_, {.worker = worker});
-  const Reply_ again = Post(server, "/v1/completions", first);
+  const Answered again = Post(server, "/v1/completions", first);
   EXPECT_EQ(TextOf(again), text);
   EXPECT_GE(again.json["ropewalk"]["reused_tokens"], 64);
 }
@@ -527,11 +537,11 @@ TEST_F(ServiceTest, AFullStoreOfKeysMakesRoom) {
       {.threads = 1, .memory_limit = 4 << 20});
   const Running server(small, {.worker = {.prompt_chunk = 16}});
   for (int i = 0; i < 12; ++i) {
-    const Reply_ reply = Post(server, "/v1/completions",
-                              Completion(std::to_string(i) + kLong, 4, i));
+    const Answered reply = Post(server, "/v1/completions",
+                                Completion(std::to_string(i) + kLong, 4, i));
     ASSERT_EQ(reply.status, 200) << i << reply.text;
   }
-  const Reply_ metrics = Get(server, "/metrics");
+  const Answered metrics = Get(server, "/metrics");
   EXPECT_THAT(metrics.text, HasSubstr("ropewalk_kv_limit_bytes 4194304"));
 }
 

@@ -260,18 +260,36 @@ void Worker::TakeInbox() {
   for (const auto& question : questions) question();
 }
 
-// Answers whose client went away while they waited.
+bool Worker::IsLate(const Answer& answer) const {
+  return options_.time.count() > 0 &&
+         Clock::now() - answer.asked > options_.time;
+}
+
+// Ends answers whose client went away, and those that took too long.
 void Worker::EndCancelled() {
+  const std::string late = "the answer took longer than the " +
+                           std::to_string(options_.time.count()) +
+                           " s that this server gives it (--timeout)";
   for (auto at = waiting_answers_.begin(); at != waiting_answers_.end();) {
-    if ((*at)->job->cancelled()) {
-      ++metrics_.cancelled;
-      at = Unqueue(at);
-    } else {
+    const bool cancelled = (*at)->job->cancelled();
+    if (!cancelled && !IsLate(**at)) {
       ++at;
+      continue;
     }
+    if (cancelled) {
+      ++metrics_.cancelled;
+    } else {
+      Fail(**at, ApiError(503, late));
+    }
+    at = Unqueue(at);
   }
   for (const auto& answer : active_) {
-    if (answer->job->cancelled()) batch_->Stop(answer->number);
+    if (answer->job->cancelled()) {
+      batch_->Stop(answer->number);
+    } else if (IsLate(*answer) && !answer->failure) {
+      answer->failure = Failure{.status = 503, .message = late};
+      batch_->Stop(answer->number);
+    }
   }
 }
 

@@ -132,6 +132,7 @@ class Worker {
   bool MayEnd();
   void TakeInbox();
   void EndCancelled();
+  bool IsLate(const Answer& answer) const;
   Answers::iterator Unqueue(Answers::iterator at);
 
   void Admit();
