@@ -264,8 +264,8 @@ TEST(ReplyTest, AFailureEndsAStream) {
 TEST(CompletionReplyTest, WholeReplyEchoesEachPrompt) {
   std::vector<Event> events;
   for (int64_t i = 0; i < 4; ++i) {
-    events.push_back(PieceEvent(" " + std::to_string(i), i));
-    events.push_back({i, SomeEnd(StopReason::kStopText)});
+    events.insert(events.end(), {PieceEvent(" " + std::to_string(i), i),
+                                 {i, SomeEnd(StopReason::kStopText)}});
   }
   const Json reply = WholeOf(
       Parse(Endpoint::kCompletion, R"(, "n": 2, "echo": true)"), events);
