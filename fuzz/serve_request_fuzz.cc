@@ -3,6 +3,7 @@
 // request and, behind a line "--answer--", what a model might answer. Where the
 // answer is cut into tokens must not matter, nor whether it is streamed.
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "grammar/json_schema.h"
 #include "serve/api_error.h"
 #include "serve/request.h"
 
@@ -176,6 +177,28 @@ TEST(ChatRequestTest, ReferencesInParametersFollowThemIntoTheSchemaOfCalls) {
   EXPECT_EQ(arguments["properties"]["a"]["$ref"], moved);
   EXPECT_EQ(arguments["properties"]["const"]["$ref"], moved);
   EXPECT_EQ(arguments["default"]["$ref"], "#");  // a value, no reference
+}
+
+// What pydantic makes of a model with a list of itself.
+constexpr const char* kTree = R"("tools": [{"type": "function", "function": {
+  "name": "plant", "parameters": {"$defs": {"Tree": {"type": "object",
+    "properties": {"children": {"type": "array",
+      "items": {"$ref": "#/$defs/Tree"}}}, "required": ["children"]}},
+    "type": "object", "properties": {"tree": {"$ref": "#/$defs/Tree"}},
+    "required": ["tree"]}}}, {"type": "function", "function": {"name": "g"}}])";
+
+TEST(ChatRequestTest, SchemasOfCallsAreGrammars) {
+  const std::string tree = kTree;
+  for (const char* more :
+       {R"(, "tool_choice": "required")",
+        R"(, "tool_choice": {"type": "function", "function": {"name": "g"}})",
+        R"(, "response_format": {"type": "json_object"})",
+        R"(, "response_format": {"type": "json_schema", "json_schema":
+             {"schema": {"$ref": "#/$defs/A",
+                         "$defs": {"A": {"type": "integer"}}}}})"}) {
+    const std::string schema = Ask(tree + more).generate.json_schema;
+    EXPECT_NO_THROW(grammar::ParseJsonSchema(schema, "schema")) << schema;
+  }
 }
 
 TEST(ChatRequestTest, AnswersOfAFormMayBeCallsToo) {

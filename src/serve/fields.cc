@@ -59,7 +59,8 @@ std::string Shown(const Json& value) {
   if (value.is_array()) {
     return "an array of " + std::to_string(value.size());
   }
-  return value.is_object() ? "an object" : value.dump();
+  if (!value.is_object()) return value.dump();
+  return "an object of " + std::to_string(value.size());
 }
 
 void FailField(const std::string& where, const std::string& rule,

@@ -264,8 +264,8 @@ TEST(ReplyTest, AFailureEndsAStream) {
 TEST(CompletionReplyTest, WholeReplyEchoesEachPrompt) {
   std::vector<Event> events;
   for (int64_t i = 0; i < 4; ++i) {
-    events.push_back(PieceEvent(" " + std::to_string(i), i));
-    events.push_back({i, SomeEnd(StopReason::kStopText)});
+    events.insert(events.end(), {PieceEvent(" " + std::to_string(i), i),
+                                 {i, SomeEnd(StopReason::kStopText)}});
   }
   const Json reply = WholeOf(
       Parse(Endpoint::kCompletion, R"(, "n": 2, "echo": true)"), events);
@@ -328,7 +328,7 @@ TEST(ResponseReplyTest, EventsOfAMessage) {
   EXPECT_EQ(response["output"][0]["id"], "msg_77_0");
   EXPECT_EQ(response["usage"].dump(),
             R"({"input_tokens":10,"input_tokens_details":)"
-            R"({"cached_tokens":4},"output_tokens":3,)"
+            R"({"cached_tokens":4,"cache_write_tokens":0},"output_tokens":3,)"
             R"("output_tokens_details":{"reasoning_tokens":0},)"
             R"("total_tokens":13})");
   EXPECT_EQ(response["ropewalk"]["scheme"], "rope");

@@ -96,7 +96,8 @@ Json ResponseReply::Ended(const End& end) const {
   const Counts counts = Count();
   response["usage"] = {
       {"input_tokens", counts.prompt},
-      {"input_tokens_details", {{"cached_tokens", counts.cached}}},
+      {"input_tokens_details",
+       {{"cached_tokens", counts.cached}, {"cache_write_tokens", 0}}},
       {"output_tokens", counts.generated},
       {"output_tokens_details", {{"reasoning_tokens", 0}}},
       {"total_tokens", counts.prompt + counts.generated}};

@@ -78,9 +78,7 @@ void ReadBias(Fields& fields, SampleOptions& sampling) {
   if (biases == nullptr) return;
   if (biases->size() > kMostBiases) {
     FailField("logit_bias",
-              "an object of at most " + std::to_string(kMostBiases) +
-                  " members, got " + std::to_string(biases->size()),
-              *biases);
+              "an object of at most " + std::to_string(kMostBiases), *biases);
   }
   for (const auto& [id, bias] : biases->get_ref<const Json::object_t&>()) {
     const std::string place = "logit_bias." + Printable(id, 40);
