@@ -1,8 +1,8 @@
 """Models of transformers under any position scheme of Ropewalk.
 
-    ropewalk.hf.apply(model, "rerope:window=1024+logn-clip")
-    model.generate(...)
-    ropewalk.hf.remove(model)
+ropewalk.hf.apply(model, "rerope:window=1024+logn-clip")
+model.generate(...)
+ropewalk.hf.remove(model)
 """
 
 from ..plans import Plan, parse_plan

@@ -116,7 +116,11 @@ def _fused(call: Call, q, v, softcap) -> str | None:
     if softcap is not None or call.kind == MASKED or q.shape[-1] != v.shape[-1]:
         return None
     if q.device.type == "cpu":
-        return "cpu" if hasattr(aten, "_scaled_dot_product_flash_attention_for_cpu") else None
+        return (
+            "cpu"
+            if hasattr(aten, "_scaled_dot_product_flash_attention_for_cpu")
+            else None
+        )
     if q.device.type == "cuda" and torch.version.cuda and q.shape[-1] % 8 == 0:
         if q.dtype in (torch.float16, torch.bfloat16) and q.shape[-1] <= 256:
             return "flash"
@@ -214,9 +218,9 @@ def _scores(call: Call, q, k, first: int, last: int, scale, softcap):
         shown = torch.from_numpy(call.mask[first:last]).to(q.device)
         scores.masked_fill_(~shown, -math.inf)
     elif call.kind in (CAUSAL, UPPER):
-        shown = torch.ones(
-            last - first, last, dtype=torch.bool, device=q.device
-        ).tril_(first)
+        shown = torch.ones(last - first, last, dtype=torch.bool, device=q.device).tril_(
+            first
+        )
         scores.masked_fill_(~shown, -math.inf)
     return scores, slope
 
@@ -241,9 +245,7 @@ def _blocks_backward(call: Call, d_out, q, k, v, out, lse, scale, softcap):
     for first, last, keys in _row_blocks(call, q, k.shape[2]):
         near_k, near_v = k[:, :, :keys].unsqueeze(2), v[:, :, :keys].unsqueeze(2)
         scores, slope = _scores(call, q, k[:, :, :keys], first, last, scale, softcap)
-        rows = [
-            x[:, :, first:last].unflatten(1, (-1, group)) for x in (q, d_out, out)
-        ]
+        rows = [x[:, :, first:last].unflatten(1, (-1, group)) for x in (q, d_out, out)]
         sums = lse[:, :, first:last, None].unflatten(1, (-1, group))
         weights = torch.exp(scores - torch.where(torch.isinf(sums), 0.0, sums))
         d_v[:, :, :keys] += (weights.transpose(-1, -2) @ rows[1].to(work)).sum(2)

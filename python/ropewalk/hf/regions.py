@@ -51,9 +51,7 @@ def calls_of(plan: Plan, i0: int, T: int, j0: int, S: int) -> tuple[Call, ...]:
             calls = []
             for b, low, high in strips:
                 for kind, a, e, c, d, blocks in _strip(i0, i0 + T, j0, low, high):
-                    calls.append(
-                        Call(b, kind, a - i0, e - i0, c - j0, d - j0, blocks)
-                    )
+                    calls.append(Call(b, kind, a - i0, e - i0, c - j0, d - j0, blocks))
             return tuple(calls)
     calls = []
     for a in range(i0, i0 + T, BLOCK):

@@ -28,7 +28,6 @@ class Layout:
             return turning[..., 0::2], turning[..., 1::2]
         return turning[..., :pairs], turning[..., pairs:]
 
-
     def order(self, D: int, pairs: int) -> list[int] | None:
         """The components of a head in the order of the operator: first halves,
         second halves, the rest. None where they lie so."""

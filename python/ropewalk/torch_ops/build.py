@@ -70,7 +70,9 @@ def find(source: pathlib.Path | None = None) -> pathlib.Path | None:
     return built[-1] if built else None
 
 
-def build(source: str | None = None, jobs: int = 1, quiet: bool = False) -> pathlib.Path:
+def build(
+    source: str | None = None, jobs: int = 1, quiet: bool = False
+) -> pathlib.Path:
     """The path of the library, which is built unless it is there."""
     import torch
 
@@ -85,7 +87,9 @@ def build(source: str | None = None, jobs: int = 1, quiet: bool = False) -> path
         return path
     for tool in ("cmake", "ninja"):
         if shutil.which(tool) is None:
-            raise RuntimeError(f"building the operators needs {tool}, which is not there")
+            raise RuntimeError(
+                f"building the operators needs {tool}, which is not there"
+            )
     work = cache_folder() / _name() / "build"
     # 1 is what compilers take by themselves.
     abi = "" if torch.compiled_with_cxx11_abi() else "0"

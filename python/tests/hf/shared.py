@@ -12,6 +12,9 @@ pytest.importorskip("ropewalk.plans", reason="the package's compiled part is not
 
 from ropewalk.plans import parse_plan, plans  # noqa: E402
 
+# Tensors are tiny: on a busy machine threads would wait for each other.
+torch.set_num_threads(1)
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 # Every kind of scheme, small enough for texts of some 100 tokens.

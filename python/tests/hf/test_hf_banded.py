@@ -58,7 +58,9 @@ def test_values_and_gradients_are_those_of_the_definition(position, T, S, softca
         )
 
 
-@pytest.mark.parametrize("dtype, allowed", [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+@pytest.mark.parametrize(
+    "dtype, allowed", [(torch.float32, 1e-5), (torch.bfloat16, 0.05)]
+)
 @pytest.mark.parametrize("position", ["rerope:window=16+logn-clip", "dca:chunk=24"])
 def test_other_types_are_near_the_definition(position, dtype, allowed):
     plan = plan_of(position)
@@ -92,9 +94,7 @@ def test_memory_does_not_grow_with_the_square_of_the_length():
                     largest = max(largest, x.numel())
             return out
 
-    q, k, v = (
-        torch.randn(1, 1, n, 24, requires_grad=True) for _ in range(3)
-    )
+    q, k, v = (torch.randn(1, 1, n, 24, requires_grad=True) for _ in range(3))
     with Watch():
         banded_attention(q, k, v, Setting(plan, 0.2, operator=False)).sum().backward()
     assert n * 24 <= largest <= 2 * n * 24

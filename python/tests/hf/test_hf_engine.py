@@ -72,17 +72,25 @@ def test_losses_of_a_tiny_model_are_those_of_the_engine(family, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("ROPEWALK_SLOW"), reason="slow: set ROPEWALK_SLOW=1")
+@pytest.mark.skipif(
+    not os.environ.get("ROPEWALK_SLOW"), reason="slow: set ROPEWALK_SLOW=1"
+)
 def test_losses_of_smollm2_are_those_of_the_engine(tmp_path):
     cache = pathlib.Path.home() / ".cache/ropewalk/models/smollm2-f16.gguf"
     gguf = pathlib.Path(os.environ.get("ROPEWALK_SMOLLM2", cache))
     if not gguf.is_file():
         pytest.skip("no SmolLM2: set ROPEWALK_SMOLLM2 to its f16 GGUF file")
     folder = tmp_path / "model"
-    subprocess.run([program(), "convert", gguf, folder], check=True, capture_output=True)
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    subprocess.run(
+        [program(), "convert", gguf, folder], check=True, capture_output=True
+    )
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32
+    )
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    text = (pathlib.Path(__file__).resolve().parents[3] / "docs/attention.md").read_text()
+    text = (
+        pathlib.Path(__file__).resolve().parents[3] / "docs/attention.md"
+    ).read_text()
     ids = tokenizer(text)["input_ids"][:1025]
     positions = [
         "rope", "rerope:window=256+logn-clip", "leaky-rerope:window=256,k=4",

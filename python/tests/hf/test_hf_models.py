@@ -76,9 +76,7 @@ def test_pieces_through_a_cache_give_what_the_whole_text_gives(tiny, position):
     ids = some_ids(150)
     hf.apply(tiny, position, context=150)
     sizes = [37, 1, 1, 1, 40, 3, 1, 60, 1, 1, 1, 1, 1, 1]
-    torch.testing.assert_close(
-        in_pieces(tiny, ids, sizes), logits(tiny, ids), **CLOSE
-    )
+    torch.testing.assert_close(in_pieces(tiny, ids, sizes), logits(tiny, ids), **CLOSE)
 
 
 @pytest.mark.parametrize("side", ["left", "right", "holes"])
@@ -175,6 +173,18 @@ def test_remove_leaves_nothing_behind(tiny):
     assert all(not m._forward_pre_hooks for m in tiny.modules())
 
 
+def test_a_copy_of_a_model_is_changed_and_restored_by_itself(tiny):
+    ids = some_ids(60)
+    own = logits(tiny, ids)
+    hf.apply(tiny, "window:size=8")
+    changed = logits(tiny, ids)
+    twin = copy.deepcopy(tiny)
+    torch.testing.assert_close(logits(twin, ids), changed)
+    hf.remove(twin)
+    torch.testing.assert_close(logits(twin, ids), own)
+    torch.testing.assert_close(logits(tiny, ids), changed)
+
+
 def test_a_scheme_that_is_refused_leaves_the_model_as_it_was(tiny):
     ids = some_ids(60)
     hf.apply(tiny, "window:size=8")
@@ -248,7 +258,9 @@ def test_a_step_of_the_trainer_lowers_the_loss(tiny, tmp_path):
     hf.apply(tiny, "rerope:window=16+logn-clip", context=80)
     rows = [{"input_ids": some_ids(80, seed=1)[0], "labels": some_ids(80, seed=1)[0]}
             for _ in range(8)]  # fmt: skip
-    before = tiny(rows[0]["input_ids"][None], labels=rows[0]["labels"][None]).loss.item()
+    before = tiny(
+        rows[0]["input_ids"][None], labels=rows[0]["labels"][None]
+    ).loss.item()
     transformers.Trainer(
         tiny,
         transformers.TrainingArguments(
@@ -320,7 +332,9 @@ def goldens():
 @pytest.mark.parametrize("name", goldens())
 def test_published_logits(name):
     folder = data_folder() / "golden" / "hf" / name
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32
+    )
     ids = torch.tensor([json.loads((folder / "ids.json").read_text())])
     want = np.fromfile(folder / "logits.f32", np.float32).reshape(ids.shape[1], -1)
     hf.apply(model.eval(), "rope", context=ids.shape[1])

@@ -19,7 +19,9 @@ def turned(x):
 
 
 def operator(q, k, v, plan, **options):
-    out = torch.ops.ropewalk.attention(turned(q), turned(k), turned(v), plan.text, **options)
+    out = torch.ops.ropewalk.attention(
+        turned(q), turned(k), turned(v), plan.text, **options
+    )
     return turned(out)
 
 
@@ -65,7 +67,9 @@ def test_gradcheck(position, mask):
 def test_scale_is_that_of_the_heads_by_default():
     plan = plan_of("rope")
     q, k, v = tensors(20, 20)
-    torch.testing.assert_close(operator(q, k, v, plan), operator(q, k, v, plan, scale=24**-0.5))
+    torch.testing.assert_close(
+        operator(q, k, v, plan), operator(q, k, v, plan, scale=24**-0.5)
+    )
 
 
 class Attend(torch.nn.Module):
@@ -105,7 +109,9 @@ def test_shapes_are_known_without_numbers():
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compile_sees_it_as_one_node(dynamic):
     module = Attend(plan_of("rerope:window=8+logn-clip"))
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True, dynamic=dynamic)
+    compiled = torch.compile(
+        module, backend="aot_eager", fullgraph=True, dynamic=dynamic
+    )
     for n in (20, 33, 50):
         inputs = [x.requires_grad_() for x in heads(n)]
         want = module(*inputs)
