@@ -34,7 +34,8 @@ LAB ?= ON
 
 # Debian package names.
 RUNTIME_PACKAGES := g++ cmake ninja-build pkg-config libhwy-dev libcli11-dev \
-  nlohmann-json3-dev libtomlplusplus-dev libonig-dev libutf8proc-dev zlib1g-dev
+  nlohmann-json3-dev libtomlplusplus-dev libonig-dev libutf8proc-dev libcpp-httplib-dev \
+  zlib1g-dev
 LAB_PACKAGES   := $(RUNTIME_PACKAGES) libtorch-dev libgloo-dev \
   libopenblas0-openmp dataset-fashion-mnist
 TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
@@ -120,7 +121,10 @@ endif
 
 # Prints the name and the reason of every skipped test in a log of ctest.
 define list_skipped
-awk '/: Skipped$$/ { reason = ""; inside = 1; next } \
+awk '/^skipped [a-z]+: / { \
+       if (!count++) print "\nSkipped:"; \
+       print "  " substr($$0, 9) } \
+     /: Skipped$$/ { reason = ""; inside = 1; next } \
      /^\[  SKIPPED \] / && inside { \
        inside = 0; \
        if (!count++) print "\nSkipped:"; \

@@ -25,7 +25,7 @@ if(ROPEWALK_TESTS)
 endif()
 
 # ropewalk_folder for src/lab/<folder>: ropewalk_lab_<folder>, and one test
-# program lab_<folder>_test. register.cc belongs to the plug-in alone. EXCLUDE
+# program lab_<folder>_test. register*.cc belong to the plug-in alone. EXCLUDE
 # is a pattern of paths that are not built.
 function(ropewalk_lab_folder folder)
   cmake_parse_arguments(ARG "" "EXCLUDE" "FOLDERS;LIBRARIES" ${ARGN})
@@ -36,7 +36,7 @@ function(ropewalk_lab_folder folder)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "/register\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/register[a-z_]*\\.cc$")
   list(TRANSFORM ARG_FOLDERS PREPEND ropewalk_)
   set(library ropewalk_lab_${folder})
   add_library(${library} STATIC ${sources} ${PROJECT_SOURCE_DIR}/cmake/empty.cc)
@@ -61,7 +61,8 @@ function(ropewalk_lab_programs)
     ropewalk_lab_studies ropewalk_lab_train)
   # Whoever loads the plug-in may hold our libraries already (its test does),
   # so none of their symbols leave it.
-  add_library(ropewalk_torch SHARED src/lab/ops/register.cc)
+  add_library(ropewalk_torch SHARED
+    src/lab/ops/register.cc src/lab/ops/register_attention.cc)
   target_link_libraries(ropewalk_torch PRIVATE ropewalk_lab_ops)
   target_link_options(ropewalk_torch PRIVATE -Wl,--exclude-libs,ALL)
   set_target_properties(ropewalk_torch PROPERTIES

@@ -288,6 +288,53 @@ CONSTRUCTS = {
 }
 
 
+ANSWER = "\n--answer--\n"
+FUNCTION = ('{"name": "f", "description": "d", "parameters": {"type": "object", '
+            '"properties": {"a": {"$ref": "#/$defs/A"}}, '
+            '"$defs": {"A": {"type": "integer"}}}}')
+CALL = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
+SERVE_REQUESTS = {
+    "chat": 'c{"model": "m", "messages": [{"role": "system", "content": "Be '
+            'brief."}, {"role": "user", "content": [{"type": "text", "text": '
+            '"Hi"}]}], "temperature": 0.5, "top_p": 1, "n": 2, "stop": ["\\n"], '
+            '"seed": 7, "logprobs": true, "top_logprobs": 2, "max_tokens": 9, '
+            '"logit_bias": {"5": -1}, "frequency_penalty": 0.5}'
+            + ANSWER + "Hello caf\u00e9",
+    "chat-ours": 'c{"messages": [{"role": "user", "content": "Hi"}], "position": '
+                 '"rerope:window=64+logn-clip", "context": "16k", "memories": '
+                 '["a"], "memory_law": "far", "return_progress": true, "zz": 1, '
+                 '"grammar": "root ::= \\"a\\"", "top_k": -1, "min_p": 0}',
+    "chat-tools": 'c{"messages": [{"role": "assistant", "tool_calls": [{"id": "1", '
+                  '"type": "function", "function": {"name": "f", "arguments": '
+                  '"{}"}}]}, {"role": "tool", "tool_call_id": "1", "content": '
+                  '"x"}], "tools": [{"type": "function", "function": '
+                  + FUNCTION + '}], "tool_choice": "auto"}'
+                  + ANSWER + "So: " + CALL + "\n" + CALL,
+    "chat-required": 'c{"messages": [{"role": "user", "content": "Hi"}], "tools": '
+                     '[{"type": "function", "function": ' + FUNCTION + '}], '
+                     '"tool_choice": {"type": "function", "function": {"name": '
+                     '"f"}}, "response_format": {"type": "json_schema", '
+                     '"json_schema": {"schema": {"$ref": "#"}}}}'
+                     + ANSWER + '{"name": "f", "parameters": {}}; '
+                     '{"type": "function", "function": "f", "parameters": {}}',
+    "completion": 't{"prompt": ["One", [1, 2]], "echo": true, "n": 2, "best_of": '
+                  '2, "suffix": "", "max_tokens": 5}' + ANSWER + " two",
+    "completion-logprobs": 't{"prompt": [5, 6], "logprobs": 3}' + ANSWER + "x",
+    "response": 'r{"input": "Hi", "instructions": "Be brief.", "text": {"format": '
+                '{"type": "json_object"}}, "include": '
+                '["message.output_text.logprobs"], "metadata": {"k": "v"}}'
+                + ANSWER + '{"city": "Oslo"}',
+    "response-items": 'r{"input": [{"role": "user", "content": [{"type": '
+                      '"input_text", "text": "x"}]}, {"type": "function_call", '
+                      '"call_id": "c", "name": "f", "arguments": "{}"}, {"type": '
+                      '"function_call_output", "call_id": "c", "output": "y"}], '
+                      '"tools": [{"type": "function", "name": "f"}]}'
+                      + ANSWER + '[TOOL_CALLS] [{"name": "f", "arguments": {}}]'
+                      + "\n```json\n" + '{"name": "f", "arguments": {}}\n```',
+    "tokenize": 'k{"content": "Hi", "add_special": true}',
+}
+
+
 def written():
     """(target, name, bytes) of the seeds that need no model."""
     # Read to 1000; 2 layers; width 64, rotated whole; trained to 128.
@@ -308,6 +355,8 @@ def written():
         yield "template", name, text.encode()
     for name, text in CONSTRUCTS.items():
         yield "template", name, text.encode()
+    for name, text in SERVE_REQUESTS.items():
+        yield "serve_request", name, text.encode()
     yield "gguf_split", "two", split(2)
     yield "gguf_split", "three", split(3)
     yield "tokenizer", "unigram", unigram(False)

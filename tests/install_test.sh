@@ -23,7 +23,7 @@ prefix=$work/moved
 libdir=$(dirname "$(find "$prefix" -name libropewalk.a)")
 
 headers=$(cd "$prefix/include" && find . -type f | sort | tr '\n' ' ')
-expected='./ropewalk/c.h ./ropewalk/error.h ./ropewalk/export.h'
+expected='./ropewalk/batch.h ./ropewalk/c.h ./ropewalk/error.h ./ropewalk/export.h'
 expected+=' ./ropewalk/memory.h ./ropewalk/model.h ./ropewalk/scheme.h ./ropewalk/session.h'
 expected+=' ./ropewalk/tokenizer.h ./ropewalk/version.h '
 test "$headers" = "$expected" || fail "installed headers are $headers"
@@ -37,7 +37,7 @@ fi
 
 # --- what the shared library shows
 
-public='Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'
+public='Batch|Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'
 public+='|IoError|MemoryLimitError|Version|ListSchemes|Read'
 public+='|SetCheckFailureHandler|operator=='
 nm -DC --defined-only "$libdir/libropewalk.so" | cut -d' ' -f3- >"$work/symbols"

@@ -43,6 +43,21 @@ struct ChatMessage {
   std::string text;
 };
 
+// A conversation as programs write it, in JSON. Its texts are plain text,
+// whatever they contain, as those of ChatMessage are.
+struct ChatConversation {
+  // An array of objects with role and content, and what else the template
+  // knows: tool_calls, tool_call_id, name, reasoning_content.
+  std::string messages;
+  // An array of functions as JSON schemas, as OpenAI writes them; empty: none.
+  std::string tools = {};
+  // An object of more variables of the template, such as
+  // {"enable_thinking": false}; empty: none.
+  std::string variables = {};
+  // Ends with the beginning of an answer.
+  bool begins_answer = true;
+};
+
 // A handle: copies share one model, and so do its sessions, each of which
 // keeps it alive. Immutable: any number of threads may call the members of one
 // object at a time. A moved-from object may only be assigned to or destroyed.
@@ -75,6 +90,10 @@ class ROPEWALK_EXPORT Model {
   int64_t train_length() const;  // tokens, under the options
   int64_t weight_bytes() const;  // of weights that one token reads
   int64_t threads() const;
+  // Bytes of keys and values that all sessions hold now, what they share
+  // counted once, and the most that they may hold.
+  int64_t kv_bytes() const;
+  int64_t kv_memory_limit() const;
 
   // Read on first use. Throws FormatError where the file has no vocabulary, or
   // one of a kind that is not supported; a model without one still reads ids.
@@ -111,6 +130,11 @@ class ROPEWALK_EXPORT Model {
   std::string RenderChat(std::span<const ChatMessage> messages) const;
   std::vector<Token> EncodeChat(std::span<const ChatMessage> messages) const;
 
+  // The same for a conversation in JSON, which may end with any message. Throws
+  // FormatError also for what is not JSON.
+  std::string RenderChat(const ChatConversation& conversation) const;
+  std::vector<Token> EncodeChat(const ChatConversation& conversation) const;
+
   // Keys and values of the file, by key. Nothing: there is no such key. Throw
   // FormatError where the key is there with a value of another kind.
   std::vector<std::string> MetadataKeys() const;
@@ -120,8 +144,10 @@ class ROPEWALK_EXPORT Model {
   std::optional<double> MetadataNumber(std::string_view key) const;
 
  private:
+  friend class Batch;
   friend class Memory;
   friend class Session;
+  friend struct EngineAccess;  // of src/api
   struct Parts;
 
   explicit Model(std::shared_ptr<Parts> parts);

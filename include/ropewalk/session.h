@@ -179,6 +179,13 @@ using ReadCallback = std::function<bool(int64_t read, int64_t all)>;
 // Returns whether to go on. May be empty.
 using TokenCallback = std::function<bool(const GeneratedToken& token)>;
 
+// Keys that the last token of a text sees under one rule of the scheme.
+struct BandShare {
+  std::string label;  // "at their distances", "all at distance 1024"
+  int64_t tokens = 0;
+};
+
+class Batch;
 class Memory;
 struct Slice;
 
@@ -206,12 +213,22 @@ class ROPEWALK_EXPORT Session {
   // all: "rerope:window=256 on 3 of 18 layers, 15 keep their window of 512
   // keys".
   std::string DescribeScheme() const;
+  // How the last token read sees the others, in the layer that sees most: near
+  // keys first, the token itself among them; empty before a token was read.
+  // Keys that no rule selects are not counted.
+  std::vector<BandShare> Bands() const;
   // Tokens read and not taken out again; which they are, until the next call
   // that changes the session.
   int64_t size() const;
   std::span<const Token> tokens() const;
+  // First tokens whose keys and values are those that a fresh session would
+  // compute. What Shift or ChangeScheme let stand behind them was read beside
+  // other tokens or under another scheme.
+  int64_t exact_size() const;
   // Of keys and values, in memory. What forks share counts for each of them.
   int64_t kv_bytes() const;
+  // The most that kv_bytes() returns when the text has `size` tokens.
+  int64_t kv_bytes_for(int64_t size) const;
 
   // Lets the text attend to `memories` beside its own tokens (memory.h), by a
   // law: far, place or order, with keys as in "far:distance=1280,skip=4". Their
@@ -235,6 +252,10 @@ class ROPEWALK_EXPORT Session {
   // where there are none: nothing was read since the session began, or since
   // Trim, Shift, ChangeScheme or LoadCache, or since the model ended its text.
   std::span<const float> Logits();
+
+  // The same in memory that is never written again, for callers that keep
+  // logits beyond the next call.
+  std::shared_ptr<const std::vector<float>> SharedLogits();
 
   // Draws tokens after what was read, and calls `on_token` for each as it
   // comes. They become part of the text: a further Read or Generate goes on
@@ -264,8 +285,10 @@ class ROPEWALK_EXPORT Session {
 
   // Goes on under another scheme. What was read so far stays as the old one saw
   // it. Throws std::invalid_argument, with the reason, where the stored keys do
-  // not allow it, and like the constructor.
-  void ChangeScheme(const Scheme& scheme);
+  // not allow it, and like the constructor. With `context_length` the scheme is
+  // that for so many tokens, and the session holds as many if it held fewer; 0:
+  // as many as before.
+  void ChangeScheme(const Scheme& scheme, int64_t context_length = 0);
 
   // Keys, values and the tokens() in a file that names its model, scheme and
   // type. The file is replaced as a whole. Throws IoError.
@@ -281,6 +304,7 @@ class ROPEWALK_EXPORT Session {
 
  private:
   struct Parts;
+  friend class Batch;
   friend void Read(std::span<const Slice> slices);
 
   explicit Session(std::unique_ptr<Parts> parts);

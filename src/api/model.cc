@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/chat_template.h"
 #include "formats/gguf_metadata.h"
+#include "formats/json_file.h"
 
 namespace ropewalk {
 namespace {
@@ -24,6 +25,33 @@ engine::Conversation ConversationOf(std::span<const ChatMessage> messages) {
   const std::string last = messages.empty() ? "" : messages.back().role;
   Require(!messages.empty() && last != "system" && last != "assistant",
           "the messages must end with one of the user, or of a tool");
+  return conversation;
+}
+
+engine::Conversation ConversationOf(const ChatConversation& given) {
+  const auto parse = [](const std::string& text, const char* what) {
+    const auto broken = FindInvalidUtf8(text);
+    Require(!broken, std::string(what) + " are not UTF-8");
+    return formats::ParseJson(text, what);
+  };
+  engine::Conversation conversation;
+  conversation.messages = parse(given.messages, "messages");
+  Require(conversation.messages.is_array() && !conversation.messages.empty(),
+          "messages must be an array of at least one message");
+  for (const formats::Json& message : conversation.messages) {
+    Require(message.is_object() && message.contains("role") &&
+                message["role"].is_string(),
+            "each message must be an object with a role");
+  }
+  if (!given.tools.empty()) {
+    conversation.tools = parse(given.tools, "tools");
+    Require(conversation.tools.is_array(), "tools must be an array");
+  }
+  if (!given.variables.empty()) {
+    conversation.variables = parse(given.variables, "variables");
+    Require(conversation.variables.is_object(), "variables must be an object");
+  }
+  conversation.begins_answer = given.begins_answer;
   return conversation;
 }
 
@@ -69,6 +97,13 @@ int64_t Model::weight_bytes() const {
 }
 int64_t Model::threads() const { return parts_->engine->threads().workers(); }
 
+int64_t Model::kv_bytes() const {
+  return parts_->engine->workspace().pool()->bytes();
+}
+int64_t Model::kv_memory_limit() const {
+  return parts_->engine->workspace().pool()->limit();
+}
+
 const Tokenizer& Model::tokenizer() const {
   std::call_once(parts_->once, [this] {
     parts_->tokenizer = Tokenizer(std::make_shared<const Tokenizer::Parts>(
@@ -107,6 +142,17 @@ std::string Model::RenderChat(std::span<const ChatMessage> messages) const {
 std::vector<Token> Model::EncodeChat(
     std::span<const ChatMessage> messages) const {
   const engine::Conversation conversation = ConversationOf(messages);
+  return ChatTemplateOf(*parts_->engine)
+      .Encode(*tokenizer().parts_->tokenizer, conversation);
+}
+
+std::string Model::RenderChat(const ChatConversation& given) const {
+  const engine::Conversation conversation = ConversationOf(given);
+  return ChatTemplateOf(*parts_->engine).RenderText(conversation);
+}
+
+std::vector<Token> Model::EncodeChat(const ChatConversation& given) const {
+  const engine::Conversation conversation = ConversationOf(given);
   return ChatTemplateOf(*parts_->engine)
       .Encode(*tokenizer().parts_->tokenizer, conversation);
 }

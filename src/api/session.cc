@@ -11,69 +11,17 @@
 
 #include "api/memory_parts.h"
 #include "api/parts.h"
+#include "api/session_parts.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "engine/generate.h"
 #include "engine/sampler.h"
-#include "grammar/gbnf.h"
-#include "grammar/json_schema.h"
-#include "grammar/token_masks.h"
 #include "memory/law.h"
 #include "memory/memory.h"
+#include "position/seen_bands.h"
 
 namespace ropewalk {
-namespace {
-
-engine::SampleOptions EngineOptionsOf(const SampleOptions& options) {
-  return {.temperature = options.temperature,
-          .top_k = options.top_k,
-          .top_p = options.top_p,
-          .min_p = options.min_p,
-          .typical_p = options.typical_p,
-          .logit_bias = options.logit_bias,
-          .penalties = {.repetition = options.repetition_penalty,
-                        .frequency = options.frequency_penalty,
-                        .presence = options.presence_penalty,
-                        .last = options.penalty_last},
-          .dry = {.multiplier = options.dry_multiplier,
-                  .base = options.dry_base,
-                  .allowed_length = options.dry_allowed_length,
-                  .last = options.dry_last,
-                  .breakers = options.dry_breakers}};
-}
-
-StopReason ReasonOf(engine::StopReason reason) {
-  switch (reason) {
-    case engine::StopReason::kEndOfText:
-      return StopReason::kEndOfText;
-    case engine::StopReason::kTokenLimit:
-      return StopReason::kTokenLimit;
-    case engine::StopReason::kContextFull:
-      return StopReason::kContextFull;
-    case engine::StopReason::kStopText:
-      return StopReason::kStopText;
-    case engine::StopReason::kStopped:
-      return StopReason::kCaller;
-  }
-  return StopReason::kCaller;
-}
-
-// Tells the caller of a token in the caller's types.
-bool Tell(const engine::GeneratedToken& token, const TokenCallback& on_token) {
-  std::vector<TokenLogProbability> most_likely;
-  GeneratedToken told{.id = token.token, .text = token.text};
-  if (token.log_probabilities) {
-    told.log_probability = token.log_probabilities->chosen.log_probability;
-    for (const auto& likely : token.log_probabilities->most_likely) {
-      most_likely.push_back({likely.token, likely.log_probability});
-    }
-    told.most_likely = most_likely;
-  }
-  return on_token(told);
-}
-
-}  // namespace
 
 struct Sampler::Parts {
   Parts(std::shared_ptr<const tokenizer::Tokenizer> shared,
@@ -98,69 +46,6 @@ void Sampler::Accept(std::span<const Token> tokens) {
 Token Sampler::Sample(std::span<const float> logits) {
   const auto size = static_cast<size_t>(parts_->tokenizer->VocabularySize());
   return parts_->sampler.Sample(logits.first(std::min(logits.size(), size)));
-}
-
-struct Session::Parts {
-  // Throws unless all of `tokens`, behind the drawn one, can be read.
-  void RequireReadable(std::span<const Token> tokens) const;
-  // `tokens` behind the drawn one, which is forgotten once they are read.
-  std::vector<Token> Unread(std::span<const Token> tokens) const;
-  void Forget() {
-    drawn.reset();
-    logits.clear();
-  }
-
-  // The grammar of the options, made anew only if it is another one than in the
-  // call before; null for none.
-  std::shared_ptr<grammar::TokenMasks> GrammarOf(
-      const GenerateOptions& options);
-
-  Model model;
-  engine::Session session;
-  // The last token that Generate drew, which is to be read before all others.
-  std::optional<Token> drawn;
-  std::vector<float> logits;  // [V], or empty
-  std::string grammar_text;
-  std::shared_ptr<grammar::TokenMasks> grammar;
-};
-
-std::shared_ptr<grammar::TokenMasks> Session::Parts::GrammarOf(
-    const GenerateOptions& options) {
-  Require(options.grammar.empty() || options.json_schema.empty(),
-          "a text has one grammar: give grammar or json_schema");
-  if (options.grammar.empty() && options.json_schema.empty()) return nullptr;
-  const bool is_schema = options.grammar.empty();
-  const std::string text = is_schema ? "schema " + options.json_schema
-                                     : "grammar " + options.grammar;
-  if (grammar == nullptr || text != grammar_text) {
-    grammar = session.engine().Constrain(
-        is_schema ? grammar::ParseJsonSchema(options.json_schema, "json_schema")
-                  : grammar::ParseGbnf(options.grammar));
-    grammar_text = text;
-  }
-  return grammar;
-}
-
-void Session::Parts::RequireReadable(std::span<const Token> tokens) const {
-  const auto count = static_cast<int64_t>(tokens.size());
-  Require(session.size() + count <= session.length(),
-          "the text has " + std::to_string(session.size() + count) +
-              " tokens and does not fit a context of " +
-              std::to_string(session.length()));
-  const int64_t V = model.vocabulary_size();
-  for (const Token token : tokens) {
-    Require(token >= 0 && token < V, "token id must be from 0 to " +
-                                         std::to_string(V - 1) + ", got " +
-                                         std::to_string(token));
-  }
-  session.RequireRoomFor(session.size() + count);
-}
-
-std::vector<Token> Session::Parts::Unread(std::span<const Token> tokens) const {
-  std::vector<Token> unread;
-  if (drawn) unread.push_back(*drawn);
-  unread.insert(unread.end(), tokens.begin(), tokens.end());
-  return unread;
 }
 
 Session::Session(const Model& model, const SessionOptions& options)
@@ -189,6 +74,14 @@ int64_t Session::kv_bytes() const {
   return parts_->session.sequence().KvBytes();
 }
 
+int64_t Session::exact_size() const {
+  return parts_->session.sequence().exact();
+}
+
+int64_t Session::kv_bytes_for(int64_t size) const {
+  return parts_->session.sequence().KvBytesFor(size, engine::kPromptChunk);
+}
+
 Scheme Session::scheme() const {
   return Scheme(std::make_shared<const Scheme::Parts>(
       Scheme::Parts{parts_->session.scheme().scheme}));
@@ -196,6 +89,26 @@ Scheme Session::scheme() const {
 
 std::string Session::DescribeScheme() const {
   return parts_->session.scheme().described;
+}
+
+std::vector<BandShare> Session::Bands() const {
+  const model::Sequence& sequence = parts_->session.sequence();
+  std::vector<BandShare> widest;
+  if (sequence.size() == 0) return widest;
+  int64_t most = -1;
+  for (const position::Plan& plan : sequence.stack()) {
+    std::vector<BandShare> bands;
+    int64_t total = 0;
+    for (const position::SeenBand& seen :
+         position::SeenBands(plan, sequence.size() - 1)) {
+      bands.push_back({seen.label, seen.keys});
+      total += seen.keys;
+    }
+    if (total <= most) continue;
+    most = total;
+    widest = std::move(bands);
+  }
+  return widest;
 }
 
 void Session::Attach(std::span<const Memory> memories, const std::string& law) {
@@ -220,21 +133,23 @@ int64_t Session::Read(std::span<const Token> tokens,
   const auto all = static_cast<int64_t>(tokens.size());
   int64_t read = -before;
   parts_->Forget();
-  parts_->logits = parts_->session.Read(unread, [&](int64_t count) {
+  parts_->Keep(parts_->session.Read(unread, [&](int64_t count) {
     read += count;
     return !go_on || go_on(read, all);
-  });
+  }));
   return read;
 }
 
-std::span<const float> Session::Logits() {
+std::span<const float> Session::Logits() { return *SharedLogits(); }
+
+std::shared_ptr<const std::vector<float>> Session::SharedLogits() {
   if (parts_->drawn) {
     const Token drawn = *parts_->drawn;
     parts_->RequireReadable({&drawn, 1});
-    parts_->logits = parts_->session.Read({&drawn, 1});
+    parts_->Keep(parts_->session.Read({&drawn, 1}));
     parts_->drawn.reset();
   }
-  Require(!parts_->logits.empty(),
+  Require(parts_->logits != nullptr,
           "a session has no logits before it has read a token");
   return parts_->logits;
 }
@@ -242,21 +157,10 @@ std::span<const float> Session::Logits() {
 GenerateResult Session::Generate(const GenerateOptions& options,
                                  const TokenCallback& on_token) {
   GenerateResult result;
-  Require(parts_->drawn || !parts_->logits.empty(),
+  Require(parts_->drawn || parts_->logits != nullptr,
           "a session has nothing to go on from before it has read a token");
   std::optional<Token> last;
-  engine::GenerateJob job{.session = &parts_->session,
-                          .prompt = parts_->Unread({}),
-                          .logits = parts_->logits};
-  job.options.max_tokens = options.max_tokens;
-  job.options.ignore_end_of_text = options.ignore_end_of_text;
-  job.options.shift = options.shift;
-  job.options.keep = options.keep;
-  job.options.grammar = parts_->GrammarOf(options);
-  job.options.sampling = EngineOptionsOf(options.sampling);
-  job.options.seed = options.sampling.seed;
-  job.options.stops = options.stops;
-  job.options.log_probabilities = options.log_probabilities;
+  engine::GenerateJob job = parts_->JobOf({}, options);
   job.callbacks.on_token = [&](const engine::GeneratedToken& token) {
     last = token.token;
     result.text += token.text;
@@ -273,13 +177,7 @@ GenerateResult Session::Generate(const GenerateOptions& options,
     if (last) parts_->drawn = last;
     throw;
   }
-  parts_->Forget();
-  result.reason = ReasonOf(done.reason);
-  if (result.reason != StopReason::kEndOfText) parts_->drawn = last;
-  result.stop = done.stop;
-  result.tokens = done.generated_tokens;
-  result.shifted_tokens = done.shifted_tokens;
-  result.seconds = done.prompt_seconds + done.generate_seconds;
+  parts_->Ended(done, last, result);
   return result;
 }
 
@@ -301,10 +199,13 @@ void Session::Shift(int64_t keep, int64_t count) {
   parts_->Forget();
 }
 
-void Session::ChangeScheme(const Scheme& scheme) {
+void Session::ChangeScheme(const Scheme& scheme, int64_t context_length) {
+  Require(context_length >= 0, "the context must be at least 0 tokens, got " +
+                                   std::to_string(context_length));
   engine::Session& session = parts_->session;
-  session.ChangeScheme(
-      session.engine().Resolve(scheme.parts_->scheme, session.length(), false));
+  session.ChangeScheme(session.engine().Resolve(
+      scheme.parts_->scheme,
+      context_length == 0 ? session.length() : context_length, false));
   parts_->Forget();
 }
 
@@ -362,7 +263,7 @@ void Read(std::span<const Slice> slices) {
       reader.at += pass[i].tokens.size();
       reader.parts->Forget();
       if (reader.at < reader.unread.size()) continue;
-      reader.parts->logits = std::move(logits[i]);
+      reader.parts->Keep(std::move(logits[i]));
       --left;
     }
   }

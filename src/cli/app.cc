@@ -86,6 +86,7 @@ int ParseAndWork(int argc, const char* const* argv) {
       "avx2, ...)\nchooses the instruction set.");
   AddRun(app);
   AddChat(app);
+  AddServe(app);
   AddMeasure(app);
   AddNeedle(app);
   AddRemember(app);

@@ -10,6 +10,7 @@ namespace ropewalk::cli {
 
 void AddRun(CLI::App& app);
 void AddChat(CLI::App& app);
+void AddServe(CLI::App& app);
 void AddMeasure(CLI::App& app);
 void AddNeedle(CLI::App& app);
 void AddRemember(CLI::App& app);

@@ -1,5 +1,7 @@
 // ropewalk measure: which position scheme holds for this model and text?
 
+#include "evaluate/measure.h"
+
 #include <memory>
 
 #include "cli/command_line.h"
@@ -84,7 +86,7 @@ void AddMeasure(CLI::App& app) {
       job->spellings = position->Spellings({});
       return MeasureQuickly(*job, *quick);
     }
-    job->spellings = position->Spellings(DefaultSpellings());
+    job->spellings = position->Spellings(evaluate::DefaultSpellings());
     RunMeasure(*job);
   });
 }

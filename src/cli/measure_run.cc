@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -40,20 +42,14 @@ std::vector<evaluate::Document> ReadDocuments(const MeasureJob& job,
       documents.push_back(std::move(document));
     }
   }
-  const auto texts = static_cast<int64_t>(job.texts.size());
-  for (int64_t t = 0; t < texts; ++t) {
-    const std::string& path = job.texts[static_cast<size_t>(t)];
+  std::vector<evaluate::Document> texts;
+  for (const std::string& path : job.texts) {
     const std::string text = formats::ReadTextFile(path);
     formats::RequireUtf8(path, text);
-    evaluate::Document ids = evaluate::EncodeText(engine.tokenizer(), text);
-    // Equal shares; the first texts take what is left over.
-    const int64_t share =
-        job.documents / texts + (t < job.documents % texts ? 1 : 0);
-    auto pieces = evaluate::CutPieces(ids, size, share);
-    // Too short a text is a document that will be counted as skipped.
-    if (pieces.empty()) pieces.push_back(std::move(ids));
-    std::ranges::move(pieces, std::back_inserter(documents));
+    texts.push_back(evaluate::EncodeText(engine.tokenizer(), text));
   }
+  std::ranges::move(evaluate::CutTexts(std::move(texts), size, job.documents),
+                    std::back_inserter(documents));
   return documents;
 }
 
@@ -69,12 +65,6 @@ std::string Sources(const MeasureJob& job) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& DefaultSpellings() {
-  static const std::vector<std::string> kDefault = {
-      "rope", "window", "rerope", "rerope+logn-clip", "leaky-rerope"};
-  return kDefault;
-}
 
 void RunMeasure(const MeasureJob& job) {
   Require(!job.texts.empty() || !job.id_files.empty(),

@@ -33,9 +33,6 @@ struct MeasureJob {
   std::string command;  // for the page
 };
 
-// Schemes of a measurement that names none.
-const std::vector<std::string>& DefaultSpellings();
-
 // Prints the tables and writes the files asked for. Throws what went wrong;
 // on Ctrl-C writes the finished rows first, then throws Interrupted.
 void RunMeasure(const MeasureJob& job);

@@ -1,16 +1,16 @@
 // ropewalk positions: every scheme, its parameters and its source.
 
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "cli/tile_picture.h"
+#include "position/band_text.h"
 #include "position/definition.h"
 #include "position/scheme.h"
 #include "program/numbers.h"
@@ -47,45 +47,6 @@ struct PositionsJob {
   std::string svg;
 };
 
-std::string MapText(const position::PositionMap& map, const char* id) {
-  std::string text;
-  switch (map.kind) {
-    case position::PositionMap::Kind::kScaled:
-      if (map.scale == 0) return FormatNumber(map.offset);
-      text = map.scale == 1 ? id : FormatNumber(map.scale) + " " + id;
-      break;
-    case position::PositionMap::Kind::kFloor:
-      text = std::string("floor(") + id + " / " + std::to_string(map.divisor) +
-             ")";
-      break;
-    case position::PositionMap::Kind::kModulo:
-      text = std::string(id) + " mod " + std::to_string(map.divisor);
-      break;
-  }
-  if (map.offset != 0) text += " + " + FormatNumber(map.offset);
-  if (!std::isinf(map.cap)) {
-    text = "min(" + text + ", " + FormatNumber(map.cap) + ")";
-  }
-  return text;
-}
-
-std::string SelectorText(const position::Selector& selector) {
-  const std::string low = std::to_string(selector.low);
-  const std::string end = selector.high == position::kUnbounded
-                              ? ""
-                              : " < " + std::to_string(selector.high);
-  switch (selector.kind) {
-    case position::Selector::Kind::kDistance:
-      return low + " <= i - j" + end;
-    case position::Selector::Kind::kKeyBelow:
-      return "j" + end;
-    case position::Selector::Kind::kChunkStep:
-      return low + " <= step between chunks of " +
-             std::to_string(selector.chunk) + end;
-  }
-  return "";
-}
-
 // One scheme: its bands, and which way attention's blocks take.
 void ShowScheme(const PositionsJob& job) {
   const int64_t length = ParseLengthOption(job.length, "--length", 0);
@@ -110,12 +71,9 @@ void ShowScheme(const PositionsJob& job) {
                        {.name = "query turned by"},
                        {.name = "key turned by"}});
   for (size_t b = 0; b < plan.bands.size(); ++b) {
-    const position::Band& band = plan.bands[b];
-    const bool turns =
-        !plan.tables[static_cast<size_t>(band.table)].frequencies.empty();
-    bands.AddRow({static_cast<int64_t>(b + 1), SelectorText(band.selector),
-                  turns ? MapText(band.query, "i") : "nothing",
-                  turns ? MapText(band.key, "j") : "nothing"});
+    position::BandText text = position::Describe(plan, plan.bands[b]);
+    bands.AddRow({static_cast<int64_t>(b + 1), std::move(text.pairs),
+                  std::move(text.query), std::move(text.key)});
   }
   const evaluate::TileMap map = evaluate::MapTiles(plan, length, job.group);
   using Kind = evaluate::TileMap::Kind;

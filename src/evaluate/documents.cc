@@ -1,7 +1,9 @@
 #include "evaluate/documents.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 
@@ -41,6 +43,20 @@ std::vector<Document> CutPieces(const Document& ids, int64_t size,
     // Pieces start at equal steps, from the first to the last possible start.
     const int64_t start = pieces == 1 ? 0 : (n - size) * p / (pieces - 1);
     out.emplace_back(ids.begin() + start, ids.begin() + start + size);
+  }
+  return out;
+}
+
+std::vector<Document> CutTexts(std::vector<Document> texts, int64_t size,
+                               int64_t documents) {
+  const auto count = static_cast<int64_t>(texts.size());
+  std::vector<Document> out;
+  for (int64_t t = 0; t < count; ++t) {
+    Document& ids = texts[static_cast<size_t>(t)];
+    const int64_t share = documents / count + (t < documents % count ? 1 : 0);
+    auto pieces = CutPieces(ids, size, share);
+    if (pieces.empty()) pieces.push_back(std::move(ids));
+    std::ranges::move(pieces, std::back_inserter(out));
   }
   return out;
 }

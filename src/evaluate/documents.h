@@ -26,6 +26,12 @@ Document EncodeText(const tokenizer::Tokenizer& tokenizer,
 std::vector<Document> CutPieces(const Document& ids, int64_t size,
                                 int64_t documents);
 
+// Documents of `texts`: `documents` pieces of `size` ids from all of them
+// together, in equal shares; the first texts take what is left over. A text
+// that is too short for a piece stays as it is, to be counted as skipped.
+std::vector<Document> CutTexts(std::vector<Document> texts, int64_t size,
+                               int64_t documents);
+
 // `size` ids that repeat the last `period` ids of `document` and end with them.
 Document Repeated(const Document& document, int64_t period, int64_t size);
 

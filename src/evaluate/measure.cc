@@ -24,6 +24,12 @@ void RequireIds(const std::vector<Document>& documents, int64_t vocabulary) {
 
 }  // namespace
 
+const std::vector<std::string>& DefaultSpellings() {
+  static const std::vector<std::string> kDefault = {
+      "rope", "window", "rerope", "rerope+logn-clip", "leaky-rerope"};
+  return kDefault;
+}
+
 Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
                          MeasureOptions options)
     : scorer_(scorer), options_(std::move(options)) {

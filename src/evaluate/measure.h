@@ -19,6 +19,9 @@
 
 namespace ropewalk::evaluate {
 
+// Schemes of a measurement that names none.
+const std::vector<std::string>& DefaultSpellings();
+
 struct MeasureOptions {
   std::vector<position::Scheme> schemes;
   std::vector<std::string> spellings;  // of the schemes, as given

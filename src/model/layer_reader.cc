@@ -26,7 +26,7 @@ AlignedBuffer<float> Copy(const float* from, int64_t size) {
 }
 
 // Rows [first, first + rows) of a fused projection.
-Linear Slice(const Linear& whole, int64_t first, int64_t rows) {
+Linear RowsOf(const Linear& whole, int64_t first, int64_t rows) {
   Linear part{.weights = RowsOf(whole.weights, first, rows), .bias = {}};
   if (whole.bias.size() > 0) {
     part.bias = Copy(whole.bias.data() + first, rows);
@@ -101,9 +101,9 @@ Attention ReadAttention(TensorReader& reader, const Blueprint& blueprint,
   if (reader.Find(prefix + "attn_qkv.weight") != nullptr) {
     const Linear all =
         ReadLinear(reader, prefix + "attn_qkv", queries + 2 * keys, E);
-    attention.query = Slice(all, 0, queries);
-    attention.key = Slice(all, queries, keys);
-    attention.value = Slice(all, queries + keys, keys);
+    attention.query = RowsOf(all, 0, queries);
+    attention.key = RowsOf(all, queries, keys);
+    attention.value = RowsOf(all, queries + keys, keys);
   } else {
     attention.query = ReadLinear(reader, prefix + "attn_q", queries, E);
     attention.key = ReadLinear(reader, prefix + "attn_k", keys, E);
@@ -150,8 +150,8 @@ FeedForward ReadFeedForward(TensorReader& reader, const Blueprint& blueprint,
   } else if (reader.Find(gate + ".weight") == nullptr &&
              reader.RowsOf(up + ".weight") == 2 * F) {
     const Linear both = ReadLinear(reader, up, 2 * F, E);
-    feed.gate = Slice(both, 0, F);
-    feed.up = Slice(both, F, F);
+    feed.gate = RowsOf(both, 0, F);
+    feed.up = RowsOf(both, F, F);
   } else {
     feed.gate = ReadLinear(reader, gate, F, E);
     feed.up = ReadLinear(reader, up, F, E);
@@ -216,9 +216,9 @@ Layer ReadGauLayer(TensorReader& reader, const Blueprint& blueprint,
   Layer layer;
   Attention& attention = layer.attention;
   attention.heads = config.heads;
-  attention.gate = Slice(in, 0, F);
-  attention.value = Slice(in, F, F);
-  attention.query = Slice(in, 2 * F, D);
+  attention.gate = RowsOf(in, 0, F);
+  attention.value = RowsOf(in, F, F);
+  attention.query = RowsOf(in, 2 * F, D);
   attention.activation = kernels::Activation::kSilu;
   attention.query_gain = reader.Vector(prefix + "gau_gamma_q", D);
   attention.key_gain = reader.Vector(prefix + "gau_gamma_k", D);

@@ -97,19 +97,15 @@ TrainingInputOf<Real> InputOf(const Sides& sides, const at::Tensor& scale,
   return input;
 }
 
-struct ForwardResult {
-  at::Tensor out;  // [B, T, H, Dv]
-  at::Tensor lse;  // [B, H, T]
-};
-
 template <typename Real>
-ForwardResult RunForward(const Sides& sides, const at::Tensor& scale,
-                         const AttentionOptions& options) {
+AttentionResult RunForward(const Sides& sides, const at::Tensor& scale,
+                           const AttentionOptions& options) {
   const int64_t B = sides.q.size(0);
   const int64_t T = sides.q.size(1);
   const int64_t H = sides.q.size(2);
-  ForwardResult result{at::empty({B, T, H, sides.v.size(3)}, sides.q.options()),
-                       at::empty({B, H, T}, sides.q.options())};
+  AttentionResult result{
+      at::empty({B, T, H, sides.v.size(3)}, sides.q.options()),
+      at::empty({B, H, T}, sides.q.options())};
   Forward(InputOf<Real>(sides, scale, options),
           TrainingOutputOf<Real>{.out = result.out.data_ptr<Real>(),
                                  .lse = result.lse.data_ptr<Real>()});
@@ -120,7 +116,7 @@ ForwardResult RunForward(const Sides& sides, const at::Tensor& scale,
 template <typename Real>
 at::Tensor RunBackward(const Sides& sides, const at::Tensor& scale,
                        const AttentionOptions& options,
-                       const ForwardResult& result, const at::Tensor& d_out,
+                       const AttentionResult& result, const at::Tensor& d_out,
                        const Sides& d) {
   at::Tensor d_scale;
   if (scale.defined()) d_scale = at::empty_like(scale);
@@ -137,8 +133,8 @@ at::Tensor RunBackward(const Sides& sides, const at::Tensor& scale,
   return d_scale;
 }
 
-ForwardResult Dispatch(const Sides& sides, const at::Tensor& scale,
-                       const AttentionOptions& options) {
+AttentionResult Dispatch(const Sides& sides, const at::Tensor& scale,
+                         const AttentionOptions& options) {
   return sides.q.scalar_type() == at::kFloat
              ? RunForward<float>(sides, scale, options)
              : RunForward<double>(sides, scale, options);
@@ -146,7 +142,7 @@ ForwardResult Dispatch(const Sides& sides, const at::Tensor& scale,
 
 at::Tensor DispatchBackward(const Sides& sides, const at::Tensor& scale,
                             const AttentionOptions& options,
-                            const ForwardResult& result,
+                            const AttentionResult& result,
                             const at::Tensor& d_out, const Sides& d) {
   return sides.q.scalar_type() == at::kFloat
              ? RunBackward<float>(sides, scale, options, result, d_out, d)
@@ -186,6 +182,21 @@ AttentionOptions Recall(AutogradContext* context, const at::Tensor& prefix,
   return options;
 }
 
+// Gradients are strided as their tensors are; dense ones come from dense.
+AttentionGradients BackwardOf(const at::Tensor& d_out, const Sides& sides,
+                              const at::Tensor& scale,
+                              const AttentionResult& result,
+                              const AttentionOptions& options) {
+  const Sides dense{sides.q.contiguous(), sides.k.contiguous(),
+                    sides.v.contiguous()};
+  const Sides d{at::empty(dense.q.sizes(), dense.q.options()),
+                at::empty(dense.k.sizes(), dense.k.options()),
+                at::empty(dense.v.sizes(), dense.v.options())};
+  at::Tensor d_scale =
+      DispatchBackward(dense, scale, options, result, d_out.contiguous(), d);
+  return {d.q, d.k, d.v, std::move(d_scale)};
+}
+
 class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
  public:
   static Variable forward(AutogradContext* context, const at::Tensor& q,
@@ -194,7 +205,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                           const AttentionOptions& options) {
     const at::Tensor scale = TensorOr(maybe_scale);
     const Sides sides{Strided(q), Strided(k), Strided(v)};
-    const ForwardResult result = Dispatch(sides, scale, options);
+    const AttentionResult result = Dispatch(sides, scale, options);
     Keep(context, options);
     context->save_for_backward({sides.q, sides.k, sides.v, scale,
                                 options.prefix, options.keys, result.out,
@@ -205,15 +216,10 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static variable_list backward(AutogradContext* context,
                                 variable_list gradients) {
     const variable_list s = context->get_saved_variables();
-    const Sides d{at::empty(s[0].sizes(), s[0].options()),
-                  at::empty(s[1].sizes(), s[1].options()),
-                  at::empty(s[2].sizes(), s[2].options())};
-    // Gradients are strided as their tensors are; dense ones come from dense.
-    const Sides dense{s[0].contiguous(), s[1].contiguous(), s[2].contiguous()};
-    const at::Tensor d_scale =
-        DispatchBackward(dense, s[3], Recall(context, s[4], s[5]), {s[6], s[7]},
-                         gradients[0].contiguous(), d);
-    return {d.q, d.k, d.v, d_scale, Variable()};
+    const AttentionGradients d =
+        BackwardOf(gradients[0], {s[0], s[1], s[2]}, s[3], {s[6], s[7]},
+                   Recall(context, s[4], s[5]));
+    return {d.q, d.k, d.v, d.head_scale, Variable()};
   }
 };
 
@@ -237,7 +243,7 @@ class PackedFunction : public torch::autograd::Function<PackedFunction> {
                           const AttentionOptions& options) {
     const at::Tensor scale = TensorOr(maybe_scale);
     const at::Tensor packed = qkv.contiguous();
-    const ForwardResult result =
+    const AttentionResult result =
         Dispatch(Unpack(packed, options.H, options.G), scale, options);
     Keep(context, options);
     context->save_for_backward(
@@ -260,6 +266,17 @@ class PackedFunction : public torch::autograd::Function<PackedFunction> {
 bool HasKernel(const at::Tensor& q) {
   return q.is_cpu() &&
          (q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble);
+}
+
+void CheckKernel(const at::Tensor& q) {
+  TORCH_CHECK(HasKernel(q),
+              "banded_attention: tensors of float32 or float64 on the CPU "
+              "expected, got ",
+              q.scalar_type(), " on ", q.device());
+}
+
+at::Tensor DenseScale(const at::Tensor& head_scale) {
+  return head_scale.defined() ? head_scale.contiguous() : head_scale;
 }
 
 AttentionOptions Dense(const AttentionOptions& options) {
@@ -316,10 +333,35 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& k,
                      const AttentionOptions& options) {
   CheckAttention(q, k, v, head_scale, options);
   if (!HasKernel(q)) return CompositeAttention(q, k, v, head_scale, options);
-  return AttentionFunction::apply(
-      q, k, v,
-      MaybeTensor(head_scale.defined() ? head_scale.contiguous() : head_scale),
-      Dense(options));
+  return AttentionFunction::apply(q, k, v, MaybeTensor(DenseScale(head_scale)),
+                                  Dense(options));
+}
+
+AttentionResult AttentionForward(const at::Tensor& q, const at::Tensor& k,
+                                 const at::Tensor& v,
+                                 const at::Tensor& head_scale,
+                                 const AttentionOptions& options) {
+  CheckAttention(q, k, v, head_scale, options);
+  CheckKernel(q);
+  return Dispatch({Strided(q), Strided(k), Strided(v)}, DenseScale(head_scale),
+                  Dense(options));
+}
+
+AttentionGradients AttentionBackward(const at::Tensor& d_out,
+                                     const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v,
+                                     const at::Tensor& head_scale,
+                                     const AttentionResult& result,
+                                     const AttentionOptions& options) {
+  CheckAttention(q, k, v, head_scale, options);
+  CheckKernel(q);
+  TORCH_CHECK(d_out.sizes() == result.out.sizes() &&
+                  d_out.scalar_type() == q.scalar_type(),
+              "banded_attention: a gradient of ", d_out.sizes(),
+              " does not fit a result of ", result.out.sizes());
+  return BackwardOf(d_out, {q, k, v}, head_scale,
+                    {result.out.contiguous(), result.lse.contiguous()},
+                    Dense(options));
 }
 
 at::Tensor PackedAttention(const at::Tensor& qkv, const at::Tensor& head_scale,
@@ -333,10 +375,8 @@ at::Tensor PackedAttention(const at::Tensor& qkv, const at::Tensor& head_scale,
   if (!HasKernel(qkv)) {
     return CompositeAttention(sides.q, sides.k, sides.v, head_scale, options);
   }
-  return PackedFunction::apply(
-      qkv,
-      MaybeTensor(head_scale.defined() ? head_scale.contiguous() : head_scale),
-      Dense(options));
+  return PackedFunction::apply(qkv, MaybeTensor(DenseScale(head_scale)),
+                               Dense(options));
 }
 
 }  // namespace ropewalk::lab::ops

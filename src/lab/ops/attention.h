@@ -41,6 +41,33 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& k,
                      const at::Tensor& v, const at::Tensor& head_scale,
                      const AttentionOptions& options);
 
+// The two halves of it, without autograd: what Attention does with tensors of
+// float32 and float64 on the CPU. `lse` [B, H, T] is the logarithm of each
+// row's sum. Throws as Attention does, and c10::Error for other tensors.
+struct AttentionResult {
+  at::Tensor out;
+  at::Tensor lse;
+};
+AttentionResult AttentionForward(const at::Tensor& q, const at::Tensor& k,
+                                 const at::Tensor& v,
+                                 const at::Tensor& head_scale,
+                                 const AttentionOptions& options);
+
+// The gradients of sum(out * d_out); that of head_scale is undefined where
+// head_scale is.
+struct AttentionGradients {
+  at::Tensor q;
+  at::Tensor k;
+  at::Tensor v;
+  at::Tensor head_scale;
+};
+AttentionGradients AttentionBackward(const at::Tensor& d_out,
+                                     const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v,
+                                     const at::Tensor& head_scale,
+                                     const AttentionResult& result,
+                                     const AttentionOptions& options);
+
 // The same for self-attention with one projection of all three, so that the
 // gradient is written where it is needed: qkv [B, T, (H + 2 G) D], heads of
 // the queries, then of the keys, then of the values.

@@ -7,13 +7,13 @@
 //   loss = torch.ops.ropewalk.linear_cross_entropy(
 //       hidden, embedding, targets, None, targets.numel())
 //
+// register_attention.cc has the attention that takes a plan.
 // All of them are differentiable, once. Python's torch must be of the release
 // that this library was built with.
 
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +24,7 @@
 
 #include "lab/ops/attention.h"
 #include "lab/ops/cross_entropy.h"
+#include "lab/ops/directions.h"
 #include "lab/ops/gate.h"
 #include "lab/ops/norm.h"
 #include "lab/ops/optional_tensor.h"
@@ -75,18 +76,10 @@ std::shared_ptr<const position::Plan> CachedPlan(const PlanKey& key) {
 // The masks of the lab's models.
 std::vector<Direction> DirectionsOf(const std::string& mask, int64_t layer,
                                     int64_t H) {
-  if (mask == "causal" || mask == "prefix") return {Direction::kForward};
-  if (mask == "bidirectional") return {Direction::kBoth};
   if (mask == "mixed-layers") {
     return {layer % 2 == 0 ? Direction::kForward : Direction::kBackward};
   }
-  TORCH_CHECK(mask == "mixed-heads", "mask: '", mask,
-              "' is none of causal, prefix, bidirectional, mixed-heads, "
-              "mixed-layers");
-  TORCH_CHECK(H >= 2, "mask mixed-heads needs at least 2 heads, got ", H);
-  std::vector<Direction> heads(static_cast<size_t>(H), Direction::kBackward);
-  std::fill_n(heads.begin(), H / 2, Direction::kForward);
-  return heads;
+  return ops::DirectionsOf(mask, H);
 }
 
 at::Tensor BandedAttention(const at::Tensor& q, const at::Tensor& k,
