@@ -65,7 +65,7 @@ function(ropewalk_lab_programs)
     src/lab/ops/register.cc src/lab/ops/register_attention.cc)
   target_link_libraries(ropewalk_torch PRIVATE ropewalk_lab_ops)
   target_link_options(ropewalk_torch PRIVATE -Wl,--exclude-libs,ALL)
-  set_target_properties(ropewalk_torch PROPERTIES
+  set_target_properties(ropewalk_torch PROPERTIES UNITY_BUILD OFF
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   if(TARGET lab_ops_test)
     add_dependencies(lab_ops_test ropewalk_torch)

@@ -30,6 +30,8 @@ std::string Quote(const std::string& argument) {
   return quoted + "'";
 }
 
+}  // namespace
+
 std::string QuoteCommand(const std::vector<std::string>& arguments) {
   std::string text;
   for (const std::string& argument : arguments) {
@@ -37,8 +39,6 @@ std::string QuoteCommand(const std::vector<std::string>& arguments) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string CommandLine() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);

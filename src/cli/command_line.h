@@ -4,11 +4,14 @@
 #define ROPEWALK_CLI_COMMAND_LINE_H_
 
 #include <string>
+#include <vector>
 
 namespace ropewalk::cli {
 
-// The arguments of this process, joined by spaces and quoted for a POSIX shell
-// where they need it.
+// Joined by spaces and quoted for a POSIX shell where they need it.
+std::string QuoteCommand(const std::vector<std::string>& arguments);
+
+// The arguments of this process, so joined.
 std::string CommandLine();
 
 }  // namespace ropewalk::cli

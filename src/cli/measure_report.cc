@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/command_line.h"
+#include "evaluate/reach.h"
 #include "report/json.h"
 #include "report/line_plot.h"
 #include "report/number.h"
@@ -213,8 +215,8 @@ report::LinePlot EmptyPlot(const MeasureResult& result, const RunFacts& facts,
                          true}}};
 }
 
-std::string LossByLengthSvg(const MeasureResult& result, const RunFacts& facts,
-                            const std::string& set) {
+report::Picture LossByLength(const MeasureResult& result, const RunFacts& facts,
+                             const std::string& set) {
   report::LinePlot plot = EmptyPlot(
       result, facts, facts.model + ": loss against length, " + set + " text",
       "tokens of context");
@@ -229,11 +231,11 @@ std::string LossByLengthSvg(const MeasureResult& result, const RunFacts& facts,
     std::ranges::sort(series.points, {}, &report::Point::x);
     plot.series.push_back(std::move(series));
   }
-  return report::ToSvg(plot);
+  return report::ToPicture(plot);
 }
 
-std::string LossByPositionSvg(const MeasureResult& result,
-                              const RunFacts& facts) {
+report::Picture LossByPosition(const MeasureResult& result,
+                               const RunFacts& facts) {
   report::LinePlot plot =
       EmptyPlot(result, facts, facts.model + ": loss along one long text",
                 "token of the text");
@@ -250,14 +252,28 @@ std::string LossByPositionSvg(const MeasureResult& result,
     }
     plot.series.push_back(std::move(series));
   }
-  return report::ToSvg(plot);
+  return report::ToPicture(plot);
+}
+
+void AddVerdict(const MeasureResult& result, const RunFacts& facts,
+                report::Page& page) {
+  const std::string set = Sets(result).front();
+  const auto reaches = evaluate::Reaches(result, set);
+  std::string command;
+  if (!reaches.empty() && reaches.front().length > 0) {
+    command =
+        QuoteCommand({"ropewalk", "run", "-m", facts.model_path, "--position",
+                      reaches.front().position, "-f", "TEXT"});
+  }
+  page.AddVerdict(evaluate::ReachInWords(result, set), command);
 }
 
 }  // namespace
 
 std::string MeasureSvg(const MeasureResult& result, const RunFacts& facts) {
-  return result.stretches.empty() ? LossByLengthSvg(result, facts, "natural")
-                                  : LossByPositionSvg(result, facts);
+  return (result.stretches.empty() ? LossByLength(result, facts, "natural")
+                                   : LossByPosition(result, facts))
+      .svg;
 }
 
 std::string MeasureText(const MeasureResult& result) {
@@ -332,6 +348,7 @@ std::string MeasureHtml(const MeasureResult& result, const RunFacts& facts) {
   if (facts.interrupted) {
     page.AddParagraph("This run was interrupted; the finished rows are here.");
   }
+  if (!result.rows.empty()) AddVerdict(result, facts, page);
   std::vector<std::pair<std::string, std::string>> list = {
       {"model", facts.model},
       {"trained length", std::to_string(result.train_length) + " tokens"},
@@ -342,7 +359,7 @@ std::string MeasureHtml(const MeasureResult& result, const RunFacts& facts) {
   for (const std::string& set : Sets(result)) {
     page.AddHeading(set == "natural" ? "Natural text" : "Repeated text");
     if (Lengths(result).size() > 1) {
-      page.AddFigure(LossByLengthSvg(result, facts, set),
+      page.AddFigure(LossByLength(result, facts, set),
                      "Mean loss of the last " +
                          std::to_string(result.score_last) +
                          " targets against the length read; bars are standard "
@@ -355,7 +372,7 @@ std::string MeasureHtml(const MeasureResult& result, const RunFacts& facts) {
   }
   if (!result.stretches.empty()) {
     page.AddHeading("Along the text");
-    page.AddFigure(LossByPositionSvg(result, facts),
+    page.AddFigure(LossByPosition(result, facts),
                    "Mean loss of each stretch of the longest length.");
     page.AddTable(StretchTable(result), "Loss of each stretch");
   }

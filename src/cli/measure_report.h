@@ -16,6 +16,7 @@ struct RunFacts {
   std::string model;    // its name
   std::string source;   // the texts or id files
   std::string command;  // as typed
+  std::string model_path;
   std::vector<std::pair<std::string, std::string>> more;
   int64_t vocabulary = 0;
   bool interrupted = false;

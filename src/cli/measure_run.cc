@@ -106,6 +106,7 @@ void RunMeasure(const MeasureJob& job) {
       .model = engine.model().config().name,
       .source = Sources(job),
       .command = job.command,
+      .model_path = job.model.path,
       .more = {{"threads", std::to_string(engine.threads().workers()) + ", " +
                                engine::InstructionSet()},
                {"keys and values", std::string(InfoOf(kv_type).name)}},

@@ -101,6 +101,32 @@ std::string GridSvg(const std::vector<NeedleRow>& rows,
   return report::ToSvg(map);
 }
 
+// Of the longest length, over its places.
+std::string FoundMost(const std::vector<NeedleRow>& rows) {
+  int64_t longest = 0;
+  for (const NeedleRow& row : rows) longest = std::max(longest, row.length);
+  std::string best;
+  double most = -1;
+  for (const NeedleRow& one : rows) {
+    double found = 0;
+    int64_t places = 0;
+    for (const NeedleRow& row : rows) {
+      if (row.position != one.position || row.length != longest) continue;
+      found += row.accuracy;
+      ++places;
+    }
+    if (places == 0 || found / static_cast<double>(places) <= most) continue;
+    most = found / static_cast<double>(places);
+    best = one.position;
+  }
+  if (best.empty()) return "Nothing was measured";
+  const std::string where = "At " + std::to_string(longest) + " tokens ";
+  if (most == 0) return where + "no scheme finds a number";
+  return where + best + " finds " +
+         report::FormatValue(most, report::NumberStyle::kPercent, 0) +
+         " of the numbers, no other more; use --position " + best;
+}
+
 std::string ToHtml(const std::vector<NeedleRow>& rows, const Engine& engine,
                    const NeedleOptions& options) {
   report::Page page(engine.model().config().name + ": hidden numbers");
@@ -108,6 +134,7 @@ std::string ToHtml(const std::vector<NeedleRow>& rows, const Engine& engine,
       "A five-digit number stands at one place of a long, dull text and is "
       "asked for at the end. A cell is the share of numbers that greedy "
       "decoding would say without a mistake.");
+  page.AddVerdict(FoundMost(rows));
   page.AddFacts({{"model", engine.Describe()},
                  {"numbers a cell", std::to_string(options.trials)},
                  {"seed", std::to_string(options.seed)}});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "report/magnify.h"
 #include "report/markup.h"
@@ -11,6 +12,7 @@ namespace ropewalk::report {
 namespace {
 
 constexpr double kPlotWidth = 560;
+constexpr double kNarrowPx = 350;  // a telephone's 390 without its margins
 constexpr double kOnePanelHeight = 340;
 constexpr double kOverviewHeight = 210;
 constexpr double kMagnifiedHeight = 270;
@@ -90,31 +92,32 @@ struct Draft {
   double height = 0;
   std::vector<double> ticks = {};
   std::vector<std::string> texts = {};
+  int64_t labels = 0;
 };
 
+// `labels` are beside the panel and have to fit.
 double HeightFor(int64_t labels, double at_least) {
   return std::max(at_least, static_cast<double>(labels) * kLabelGapPx + 8);
 }
 
 std::vector<Draft> DraftPanels(const LinePlot& plot,
-                               const std::optional<Magnified>& magnified) {
+                               const std::optional<Magnified>& magnified,
+                               bool is_narrow) {
   const size_t n = plot.series.size();
   const auto markers = static_cast<int64_t>(plot.y_markers.size());
   std::vector<Draft> drafts;
   if (!magnified) {
-    drafts.push_back(
-        {FullRange(plot), std::vector<Role>(n, Role::kLabelled), plot.y.label,
-         HeightFor(static_cast<int64_t>(n) + markers, kOnePanelHeight)});
+    drafts.push_back({FullRange(plot), std::vector<Role>(n, Role::kLabelled),
+                      plot.y.label, kOnePanelHeight});
+    drafts.back().labels = static_cast<int64_t>(n) + markers;
   } else {
     const auto held = static_cast<int64_t>(
         std::count(magnified->holds.begin(), magnified->holds.end(), true));
     const int64_t others = static_cast<int64_t>(n) - held;
-    Draft overview = {FullRange(plot),
-                      {},
-                      plot.y.label,
-                      HeightFor(others + 1 + markers, kOverviewHeight)};
-    Draft close = {
-        magnified->range, {}, "", HeightFor(held + markers, kMagnifiedHeight)};
+    Draft overview = {FullRange(plot), {}, plot.y.label, kOverviewHeight};
+    overview.labels = others + 1 + markers;
+    Draft close = {magnified->range, {}, "", kMagnifiedHeight};
+    close.labels = held + markers;
     for (const bool holds : magnified->holds) {
       overview.roles.push_back(holds ? Role::kUnlabelled : Role::kLabelled);
       close.roles.push_back(holds ? Role::kLabelled : Role::kBackground);
@@ -125,6 +128,7 @@ std::vector<Draft> DraftPanels(const LinePlot& plot,
     drafts = {overview, close};
   }
   for (Draft& draft : drafts) {
+    if (!is_narrow) draft.height = HeightFor(draft.labels, draft.height);
     const auto most = static_cast<int64_t>(draft.height / 42);
     draft.ticks = Ticks(draft.range, plot.y, most);
     draft.texts = TickTexts(draft.ticks, plot.y.style);
@@ -143,7 +147,11 @@ int LabelDigits(const LinePlot& plot, const std::vector<Draft>& drafts) {
   return std::max(0, digits - percent);
 }
 
-double LabelColumnWidth(const LinePlot& plot, int digits) {
+struct LabelWidths {
+  double names = 0, values = 0;
+};
+
+LabelWidths WidthsOfLabels(const LinePlot& plot, int digits) {
   double names = 0;
   double values = 0;
   for (const Series& series : plot.series) {
@@ -159,8 +167,28 @@ double LabelColumnWidth(const LinePlot& plot, int digits) {
         values,
         TextWidthPx(FormatValue(marker.at, plot.y.style, digits), kFontPx));
   }
-  if (names + values == 0) return 0;
-  return kLabelLeadPx + kLabelSamplePx + names + 14 + values;
+  return {names, values};
+}
+
+double LabelColumnWidth(const LabelWidths& widths) {
+  if (widths.names + widths.values == 0) return 0;
+  return kLabelLeadPx + kLabelSamplePx + widths.names + 14 + widths.values;
+}
+
+// The words of a title in lines of at most `columns`.
+std::vector<std::string> Wrapped(const std::string& text, int64_t columns) {
+  std::vector<std::string> lines;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    word = Shorten(word, columns);
+    if (!lines.empty() && static_cast<int64_t>(lines.back().size() + 1 +
+                                               word.size()) <= columns) {
+      lines.back() += " " + word;
+    } else {
+      lines.push_back(word);
+    }
+  }
+  return lines;
 }
 
 void DrawXAxis(const LinePlot& plot, const Box& box, const Projection& x,
@@ -175,11 +203,10 @@ void DrawXAxis(const LinePlot& plot, const Box& box, const Projection& x,
               Shorten(plot.x.label, 80), "mid");
 }
 
-}  // namespace
-
-std::string ToSvg(const LinePlot& plot) {
+// Beside a panel its labels take what they need; narrow ones have them below.
+std::string Drawn(const LinePlot& plot, bool is_narrow) {
   const std::optional<Magnified> magnified = FindMagnified(plot);
-  const std::vector<Draft> drafts = DraftPanels(plot, magnified);
+  const std::vector<Draft> drafts = DraftPanels(plot, magnified, is_narrow);
   const int digits = LabelDigits(plot, drafts);
 
   double tick_width = 0;
@@ -189,13 +216,20 @@ std::string ToSvg(const LinePlot& plot) {
     }
   }
   const double left = kMarginPx + tick_width + 8;
-  const double right = left + kPlotWidth;
+  const LabelWidths labels = WidthsOfLabels(plot, digits);
+  const double right = is_narrow ? kNarrowPx - kMarginPx : left + kPlotWidth;
   const double label_right =
-      right + std::max(kMarginPx, LabelColumnWidth(plot, digits));
+      is_narrow ? right : right + std::max(kMarginPx, LabelColumnWidth(labels));
   const double width = label_right + kMarginPx;
+  const double name_px =
+      kNarrowPx - 2 * kMarginPx - kLabelSamplePx - labels.values - 8;
+  const int64_t name_columns =
+      is_narrow ? static_cast<int64_t>(name_px / (0.6 * kFontPx))
+                : kNameColumns;
 
   const Projection x(plot.x.scale, XRange(plot), left, right);
-  const std::vector<double> x_ticks = Ticks(x.range(), plot.x, 8);
+  const std::vector<double> x_ticks =
+      Ticks(x.range(), plot.x, is_narrow ? 5 : 8);
   const std::vector<MarkerLabel> marker_labels =
       PlaceMarkerLabels(plot, x, left, right);
   size_t marker_rows = 0;
@@ -205,30 +239,47 @@ std::string ToSvg(const LinePlot& plot) {
 
   // From top to bottom: the title, then heading and box of each panel.
   std::vector<Box> boxes;
-  double bottom = kMarginPx + (plot.title.empty() ? 0 : kTitlePx + 10);
+  std::vector<double> legend_tops;
+  const double axis_px = plot.x.label.empty() ? 30 : 52;
+  const auto title_columns =
+      static_cast<int64_t>((width - 2 * kMarginPx) / (0.62 * kTitlePx));
+  std::vector<std::string> title = {Shorten(plot.title, title_columns)};
+  if (is_narrow) title = Wrapped(plot.title, title_columns);
+  constexpr double kTitleRowPx = kTitlePx + 4;
+  double bottom = kMarginPx;
+  if (!plot.title.empty()) {
+    bottom += static_cast<double>(title.size()) * kTitleRowPx + 6;
+  }
   for (size_t p = 0; p < drafts.size(); ++p) {
     const double heading = drafts[p].heading.empty() ? 0 : kRowPx;
     const double rows = p == 0 ? static_cast<double>(marker_rows) * kRowPx : 14;
     const double top = bottom + heading + rows + 14;
     bottom = top + drafts[p].height;
     boxes.push_back({left, top, right, bottom});
+    if (!is_narrow) continue;
+    const bool is_last = p + 1 == drafts.size();
+    bottom += is_last ? axis_px : kMarginPx;
+    legend_tops.push_back(bottom);
+    bottom += static_cast<double>(drafts[p].labels) * kLegendRowPx;
   }
-  const double height = bottom + (plot.x.label.empty() ? 30 : 52);
+  const double height = bottom + (is_narrow ? kMarginPx : axis_px);
 
   Canvas canvas(width, height, plot.title);
-  const auto title_columns =
-      static_cast<int64_t>((width - 2 * kMarginPx) / (0.62 * kTitlePx));
-  canvas.Text({kMarginPx, kMarginPx + kTitlePx},
-              Shorten(plot.title, title_columns), "title");
+  for (size_t i = 0; i < title.size(); ++i) {
+    canvas.Text({kMarginPx,
+                 kMarginPx + kTitlePx + static_cast<double>(i) * kTitleRowPx},
+                title[i], "title");
+  }
   for (const MarkerLabel& label : marker_labels) {
     const double up = static_cast<double>(label.row) * kRowPx + 6;
     canvas.Text({label.left, boxes[0].top - up}, label.text, "soft");
   }
+  const int64_t heading_columns = is_narrow ? 46 : 80;
   for (size_t p = 0; p < drafts.size(); ++p) {
     const Draft& draft = drafts[p];
     const double rows = p == 0 ? static_cast<double>(marker_rows) * kRowPx : 0;
     canvas.Text({kMarginPx, boxes[p].top - rows - 14},
-                Shorten(draft.heading, 80), "head");
+                Shorten(draft.heading, heading_columns), "head");
     Panel panel = {
         &plot,
         boxes[p],
@@ -245,6 +296,11 @@ std::string ToSvg(const LinePlot& plot) {
       panel.magnified_label = "magnified below";
     }
     panel.is_close_up = p > 0;
+    panel.name_columns = name_columns;
+    if (is_narrow) {
+      panel.legend_top = legend_tops[p];
+      panel.legend_left = kMarginPx;
+    }
     DrawPanel(panel, canvas);
   }
   DrawXAxis(plot, boxes.back(), x, x_ticks, canvas);
@@ -253,6 +309,15 @@ std::string ToSvg(const LinePlot& plot) {
                 "no data", "soft mid");
   }
   return canvas.Finish();
+}
+
+}  // namespace
+
+std::string ToSvg(const LinePlot& plot) { return Drawn(plot, false); }
+
+Picture ToPicture(const LinePlot& plot) {
+  if (plot.series.empty()) return {};
+  return {Drawn(plot, false), Drawn(plot, true)};
 }
 
 }  // namespace ropewalk::report

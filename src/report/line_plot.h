@@ -13,6 +13,7 @@
 
 #include "report/axis.h"
 #include "report/number.h"
+#include "report/picture.h"
 
 namespace ropewalk::report {
 
@@ -60,6 +61,11 @@ struct LinePlot {
 // reader prefers. Points that are not finite or lie outside the axis are drawn
 // as arrows at the border. The same plot gives the same bytes.
 std::string ToSvg(const LinePlot& plot);
+
+// The same for a page: beside the picture one for a telephone, no wider than
+// its screen, with the names of the lines under each panel. Empty where there
+// are no series.
+Picture ToPicture(const LinePlot& plot);
 
 }  // namespace ropewalk::report
 

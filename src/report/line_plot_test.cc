@@ -175,6 +175,39 @@ TEST(LinePlotTest, ALineThatEndsAFifthAwayDoesNotHold) {
   EXPECT_EQ(magnified->holds, (std::vector<bool>{true, true, false, false}));
 }
 
+TEST(LinePlotTest, DifferencesBelowTheErrorsAreNotDrawnLarge) {
+  LinePlot plot = LossPlot(
+      {Line("a", {2, 2}), Line("b", {2, 2.02}), Line("worst", {2, 30})});
+  for (Series& series : plot.series) {
+    for (Point& point : series.points) point.error = 0.12;
+  }
+  const std::optional<Magnified> magnified = FindMagnified(plot);
+  ASSERT_TRUE(magnified);
+  EXPECT_GE(magnified->range.high - magnified->range.low, 8 * 0.12);
+  plot.series.back().points.back().y = 4;  // the errors fill the rest
+  EXPECT_FALSE(FindMagnified(plot));
+}
+
+TEST(LinePlotTest, APictureForATelephoneFitsItsScreen) {
+  LinePlot plot = TypicalPlot();
+  plot.title =
+      "A title of so many words that one line of a telephone has no "
+      "room for all of them";
+  plot.series[1].name = "a name that is much too long for a narrow picture";
+  const Picture picture = ToPicture(plot);
+  EXPECT_EQ(picture.svg, ToSvg(plot));
+  ExpectSoundSvg(picture.narrow);
+  const auto svg = XmlReader::Read(picture.narrow).at(0);
+  EXPECT_LE(ParseNumber(svg.attributes.at("width")).value_or(1e9), 350);
+  for (const Series& series : plot.series) {
+    EXPECT_NE(picture.narrow.find("<title>" + series.name), std::string::npos);
+  }
+  // With the same values beside the names.
+  EXPECT_EQ(CountOf("class=\"soft num end\"", picture.narrow),
+            CountOf("class=\"soft num end\"", picture.svg));
+  EXPECT_TRUE(ToPicture(LossPlot({})).empty());
+}
+
 TEST(LinePlotTest, OnePanelIsEnoughForLinesFarApart) {
   EXPECT_FALSE(FindMagnified(LossPlot({Line("a", {1, 2}), Line("b", {2, 3})})));
   EXPECT_FALSE(FindMagnified(LossPlot({Line("a", {1, 1}), Line("b", {1, 9})})));

@@ -10,6 +10,7 @@ namespace {
 constexpr double kMargin = 0.1;
 // Magnifying less than fourfold is not worth a panel.
 constexpr double kMostShare = 0.25;
+constexpr double kErrors = 8;  // standard errors that fill a magnified panel
 
 // The y of the point with the largest x that can be placed, if y can be placed.
 std::optional<double> LastValue(const Series& series, const LinePlot& plot) {
@@ -48,27 +49,30 @@ std::optional<Magnified> FindMagnified(const LinePlot& plot) {
   const double span = full.high - full.low;
   const double worst_held = sign * *best + kMargin * span;  // times sign
   Magnified magnified;
-  std::vector<double> shown;
   std::vector<double> with_errors;
+  double largest_error = 0;
   for (size_t i = 0; i < plot.series.size(); ++i) {
     magnified.holds.push_back(last[i] && sign * *last[i] <= worst_held);
     if (!magnified.holds[i]) continue;
     for (const Point& point : plot.series[i].points) {
       if (!(sign * point.y <= worst_held)) continue;
-      shown.push_back(point.y);
       const double error = point.error > 0 ? point.error : 0;
+      largest_error = std::max(largest_error, error);
       with_errors.insert(with_errors.end(), {point.y - error, point.y + error});
     }
   }
   if (std::count(magnified.holds.begin(), magnified.holds.end(), true) < 2) {
     return std::nullopt;
   }
-  // Error bars are shown whole if the magnification is still worth a panel.
-  for (const std::vector<double>& values : {with_errors, shown}) {
-    magnified.range = FitRange(values, {}, 0.06);
-    const double share = (magnified.range.high - magnified.range.low) / span;
-    if (share < kMostShare) return magnified;
-  }
+  // Error bars are shown whole, and the panel is at least kErrors of the
+  // largest high: a difference below the errors must not look large.
+  magnified.range = FitRange(with_errors, {}, 0.06);
+  const double middle = (magnified.range.low + magnified.range.high) / 2;
+  const double half = kErrors / 2 * largest_error;
+  magnified.range.low = std::min(magnified.range.low, middle - half);
+  magnified.range.high = std::max(magnified.range.high, middle + half);
+  const double share = (magnified.range.high - magnified.range.low) / span;
+  if (share < kMostShare) return magnified;
   return std::nullopt;
 }
 

@@ -16,9 +16,10 @@ struct Magnified {
 };
 
 // The lines whose last value is within a tenth of the full range of the best
-// last value, and the range of their y values once they are within it. Returns
-// nullopt if one panel is enough, because all values lie close together or
-// fewer than two lines end so.
+// last value, and the range of their y values once they are within it, with
+// their error bars and never less than eight of the largest error. Returns
+// nullopt if one panel is enough, because all values or their errors lie too
+// close together to be magnified fourfold, or fewer than two lines end so.
 std::optional<Magnified> FindMagnified(const LinePlot& plot);
 
 }  // namespace ropewalk::report

@@ -26,11 +26,16 @@ figure{margin:1.5rem 0}
 .scroll{overflow-x:auto}
 figcaption{color:var(--soft);font-size:.9rem;margin-top:.5rem;max-width:44rem}
 svg.rw{display:block;max-width:100%;margin-left:-14px;height:auto}
+.narrow{display:none}
+.verdict{border-left:4px solid #0969da;background:var(--fill);
+border-radius:0 6px 6px 0;padding:.2rem 1rem;margin:1.5rem 0}
+.verdict p{font-weight:600}
+.verdict pre{white-space:pre-wrap;overflow-wrap:anywhere}
 table{border-collapse:collapse;font-size:.92rem}
 th,td{padding:.35rem .9rem .35rem 0;text-align:left;white-space:nowrap;
 border-bottom:1px solid var(--rule)}
 th{border-bottom:2px solid var(--rule);font-weight:600}
-th.number,td.number{text-align:right;padding:.35rem 0 .35rem 1.1rem;
+th.number,td.number{text-align:right;padding:.35rem .9rem .35rem .6rem;
 font-variant-numeric:tabular-nums}
 tbody tr:hover{background:var(--fill)}
 pre{background:var(--fill);border:1px solid var(--rule);border-radius:6px;
@@ -39,10 +44,18 @@ font:.85rem/1.5 ui-monospace,'SFMono-Regular','DejaVu Sans Mono',monospace}
 details{border:1px solid var(--rule);border-radius:6px;padding:.6rem 1rem;
 margin:1rem 0}
 summary{cursor:pointer;font-weight:600}
-@media (max-width:40rem){svg.rw{max-width:none}
+@media (max-width:40rem){main{padding:1.5rem 1.25rem 3rem}
+.wide{display:none}.narrow{display:block}svg.rw{margin-left:-10px}
+table{font-size:.82rem}td,th{padding-right:.6rem;white-space:normal}
+td.number,th.number{white-space:nowrap;padding:.35rem .6rem .35rem .3rem}
+td:first-child,th:first-child{position:sticky;left:0;background:var(--bg);
+min-width:6.5rem;max-width:9rem;overflow-wrap:anywhere}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
 @media print{main{max-width:none;padding:0}figure{break-inside:avoid}
-h2{break-after:avoid}.scroll,pre{overflow:visible;white-space:pre-wrap}}
+h2{break-after:avoid}.scroll,pre{overflow:visible}pre{white-space:pre-wrap}
+.wide{display:block}.narrow{display:none}table{font-size:.7rem}
+th,td{white-space:normal}.verdict,tr{break-inside:avoid}
+thead{display:table-header-group}}
 )";
 
 std::string Element(std::string_view tag, std::string_view text) {
@@ -81,8 +94,21 @@ void Page::AddTable(const Table& table, std::string_view caption) {
   body_ += Figure(ToHtml(table), caption);
 }
 
-void Page::AddFigure(std::string_view svg, std::string_view caption) {
-  body_ += Figure(svg, caption);
+void Page::AddFigure(const Picture& picture, std::string_view caption) {
+  if (picture.narrow.empty()) {
+    body_ += Figure(picture.svg, caption);
+    return;
+  }
+  body_ += Figure("<div class=\"wide\">\n" + picture.svg +
+                      "</div>\n<div class=\"narrow\">\n" + picture.narrow +
+                      "</div>\n",
+                  caption);
+}
+
+void Page::AddVerdict(std::string_view text, std::string_view command) {
+  body_ += "<div class=\"verdict\">\n" + Element("p", text);
+  if (!command.empty()) AddCode(command);
+  body_ += "</div>\n";
 }
 
 // HTML drops a line break directly behind <pre>, but keeps it behind <code>.

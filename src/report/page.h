@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "report/picture.h"
 #include "report/table.h"
 
 namespace ropewalk::report {
@@ -26,8 +27,11 @@ class Page {
 
   void AddTable(const Table& table, std::string_view caption = {});
 
-  // `svg` must come from ToSvg, because it is not escaped.
-  void AddFigure(std::string_view svg, std::string_view caption = {});
+  // The picture must come from ToSvg or ToPicture, because it is not escaped.
+  void AddFigure(const Picture& picture, std::string_view caption = {});
+
+  // What the page comes to, in a box; `command` is what to type, empty: none.
+  void AddVerdict(std::string_view text, std::string_view command = {});
 
   // For a command, its output or a config file: line breaks and spaces are
   // kept.

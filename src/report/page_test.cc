@@ -70,6 +70,17 @@ TEST(PageTest, PartsKeepTheirOrderAndLineBreaks) {
   EXPECT_LT(html.find("a \\\n  b"), html.find("last"));
 }
 
+TEST(PageTest, TelephonesGetTheirOwnPicture) {
+  Page page("t");
+  page.AddFigure(Picture("<svg>all</svg>", "<svg>small</svg>"));
+  const std::string html = page.Html();
+  EXPECT_NE(html.find("<div class=\"wide\">\n<svg>all"), std::string::npos);
+  EXPECT_NE(html.find("<div class=\"narrow\">\n<svg>small"), std::string::npos);
+  Page one("t");
+  one.AddFigure(std::string("<svg>all</svg>"));
+  EXPECT_EQ(one.Html().find("class=\"wide\""), std::string::npos);
+}
+
 TEST(PageTest, EmptyPageHasATitle) {
   const std::string html = Page().Html();
   EXPECT_NO_THROW(XmlReader::Read(html));

@@ -11,7 +11,6 @@
 namespace ropewalk::report {
 namespace {
 
-constexpr int64_t kNameColumns = 36;
 // A series with more points does not mark all of them, and a series with more
 // than kMostTips points has no tips.
 constexpr int64_t kMostDots = 24;
@@ -234,7 +233,7 @@ class Painter {
     const double top = std::max(box_.top, BorderPx(point.y + point.error));
     const double bottom =
         std::min(box_.bottom, BorderPx(point.y - point.error));
-    const Look solid = {look.index % 8};
+    const Look solid = {.index = look.index, .solid = true};
     canvas_.Path({{{at.x, top}, {at.x, bottom}},
                   {{at.x - 3, top}, {at.x + 3, top}},
                   {{at.x - 3, bottom}, {at.x + 3, bottom}}},
@@ -269,7 +268,7 @@ class Painter {
       if (!points.empty()) {
         end = {panel_.x(points.back().x), BorderPx(points.back().y)};
       }
-      labels.push_back({end, LabelName(series.name),
+      labels.push_back({end, LabelName(series.name, panel_.name_columns),
                         LabelValue(series, plot_, panel_.digits), &series,
                         LookOf(i)});
     }
@@ -281,7 +280,7 @@ class Painter {
     for (const Marker& marker : plot_.y_markers) {
       if (SideOf(marker.at) != Side::kInside) continue;
       labels.push_back({{box_.right, panel_.y(marker.at)},
-                        LabelName(marker.label),
+                        LabelName(marker.label, panel_.name_columns),
                         FormatValue(marker.at, plot_.y.style, panel_.digits),
                         nullptr,
                         {},
@@ -292,12 +291,26 @@ class Painter {
 
   void DrawLabels() {
     const std::vector<Label> labels = CollectLabels();
+    if (panel_.legend_top > 0) return DrawLegend(labels);
     std::vector<double> wanted;
     wanted.reserve(labels.size());
     for (const Label& label : labels) wanted.push_back(label.end.y);
     const std::vector<double> placed =
         SpreadLabels(wanted, kLabelGapPx, box_.top + 4, box_.bottom - 4);
     for (size_t i = 0; i < labels.size(); ++i) DrawLabel(labels[i], placed[i]);
+  }
+
+  // Under the axis, from top to bottom as the lines end.
+  void DrawLegend(std::vector<Label> labels) {
+    std::ranges::stable_sort(labels, {},
+                             [](const Label& label) { return label.end.y; });
+    double y = panel_.legend_top;
+    for (const Label& label : labels) {
+      y += kLegendRowPx;
+      canvas_.BeginGroup(label.series != nullptr ? label.series->name : "");
+      DrawNamed(label, panel_.legend_left, y - kLegendRowPx / 2);
+      canvas_.EndGroup();
+    }
   }
 
   void DrawLabel(const Label& label, double y) {
@@ -309,6 +322,12 @@ class Painter {
     canvas_.Line({from, line_px}, {box_.right + 2, line_px}, "lead");
     canvas_.BeginGroup(label.series != nullptr ? label.series->name : "");
     canvas_.Line({box_.right + 2, line_px}, {left - 4, y}, "lead");
+    DrawNamed(label, left, y);
+    canvas_.EndGroup();
+  }
+
+  // A sample of the line, its name, its value.
+  void DrawNamed(const Label& label, double left, double y) {
     double text_left = left + kLabelSamplePx;
     std::string style;
     if (label.series != nullptr) {
@@ -328,7 +347,6 @@ class Painter {
     }
     canvas_.Text({text_left, y + 4}, label.name, style);
     canvas_.Text({panel_.label_right, y + 4}, label.value, "soft num end");
-    canvas_.EndGroup();
   }
 
   const Panel& panel_;
@@ -340,8 +358,8 @@ class Painter {
 
 }  // namespace
 
-std::string LabelName(const std::string& name) {
-  return Shorten(name, kNameColumns);
+std::string LabelName(const std::string& name, int64_t columns) {
+  return Shorten(name, columns);
 }
 
 std::string LabelValue(const Series& series, const LinePlot& plot, int digits) {

@@ -3,6 +3,7 @@
 #ifndef ROPEWALK_REPORT_PANEL_H_
 #define ROPEWALK_REPORT_PANEL_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ namespace ropewalk::report {
 inline constexpr double kLabelGapPx = 17;
 inline constexpr double kLabelLeadPx = 30;    // from the panel to its labels
 inline constexpr double kLabelSamplePx = 30;  // the sample of line in a label
+inline constexpr double kLegendRowPx = 19;
+inline constexpr int64_t kNameColumns = 36;  // of a label beside a panel
 
 // How a panel draws one series.
 enum class Role {
@@ -32,15 +35,19 @@ struct Panel {
   std::vector<double> x_ticks;
   std::vector<double> y_ticks;
   std::vector<std::string> y_texts;
-  int digits = 3;                  // of the values in labels
-  double label_right = 0;          // where the column of labels ends
+  int digits = 3;          // of the values in labels
+  double label_right = 0;  // where the column of labels ends
+  int64_t name_columns = kNameColumns;
+  // Above 0: labels are rows from here on, at legend_left, and not beside the
+  // panel.
+  double legend_top = 0, legend_left = 0;
   bool is_close_up = false;        // magnifies a part of another panel
   std::optional<Range> magnified;  // the y range that another panel shows
   std::string magnified_label;
 };
 
-// The name in a label, cut to the width of the column.
-std::string LabelName(const std::string& name);
+// The name in a label, cut to so many columns.
+std::string LabelName(const std::string& name, int64_t columns = kNameColumns);
 
 // The value in a label, which is the last one of the series ("nan", "no data").
 std::string LabelValue(const Series& series, const LinePlot& plot, int digits);

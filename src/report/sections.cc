@@ -20,11 +20,15 @@ std::string ToText(const Report& report) {
     if (!section.heading.empty()) text += section.heading + "\n";
     text += ToText(*section.table) + "\n";
   }
+  if (!report.verdict.empty()) text += report.verdict + "\n";
+  if (!report.command.empty()) text += "  " + report.command + "\n";
   return text;
 }
 
 std::string ToMarkdown(const Report& report) {
   std::string text = "# " + report.title + "\n";
+  if (!report.verdict.empty()) text += "\n**" + report.verdict + "**\n";
+  if (!report.command.empty()) text += "\n    " + report.command + "\n";
   for (const Section& section : report.sections) {
     if (!section.heading.empty()) text += "\n## " + section.heading + "\n";
     for (const std::string& paragraph : section.paragraphs) {
@@ -42,6 +46,7 @@ std::string ToMarkdown(const Report& report) {
 
 std::string ToHtml(const Report& report) {
   Page page(report.title);
+  if (!report.verdict.empty()) page.AddVerdict(report.verdict, report.command);
   for (const Section& section : report.sections) {
     if (!section.heading.empty()) page.AddHeading(section.heading);
     for (const std::string& paragraph : section.paragraphs) {
@@ -75,7 +80,7 @@ void WriteReport(const Report& report, const std::string& folder,
   };
   for (const Section& section : report.sections) {
     if (section.figure.empty() || section.figure_name.empty()) continue;
-    write(section.figure_name, ".svg", section.figure);
+    write(section.figure_name, ".svg", section.figure.svg);
   }
   write("table", ".md", ToMarkdown(report));
   write("index", ".html", ToHtml(report));

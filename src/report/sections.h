@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "report/picture.h"
 #include "report/table.h"
 
 namespace ropewalk::report {
@@ -22,8 +23,8 @@ struct Section {
   std::vector<std::pair<std::string, std::string>> facts;
   std::optional<Table> table;
   std::string caption;  // of the table
-  // For HTML alone: a picture of ToSvg, or other markup of ours that moves.
-  std::string figure;
+  // For HTML alone: a picture, or other markup of ours that moves.
+  Picture figure;
   std::string figure_name;  // its file without .svg; empty: it has none
   std::string figure_caption;
   std::string config;  // a file, hidden until the reader opens it
@@ -34,6 +35,10 @@ struct Section {
 struct Report {
   std::string title;
   std::vector<Section> sections;
+  // What it comes to and the command to type, computed from the rows; empty:
+  // nothing can be said.
+  std::string verdict = {};
+  std::string command = {};
 };
 
 // Headings and tables alone: the reader has just run the command.

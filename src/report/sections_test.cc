@@ -23,7 +23,7 @@ Report Example() {
            .facts = {{"N", "512"}, {"", "a command"}}},
           {.heading = "First", .table = OneCell("one"), .caption = "Of one."},
           {.heading = "Second", .table = OneCell("two"), .in_terminal = false},
-          {.figure = "<svg>picture</svg>",
+          {.figure = std::string("<svg>picture</svg>"),
            .figure_name = "figure",
            .figure_caption = "A picture."}}};
 }
@@ -34,6 +34,23 @@ TEST(SectionsTest, MarkdownHasAllButPictures) {
             "## First\n\n" +
                 ToMarkdown(OneCell("one")) + "\nOf one.\n\n## Second\n\n" +
                 ToMarkdown(OneCell("two")));
+}
+
+TEST(SectionsTest, WhatItComesToIsSaidEverywhere) {
+  Report report = Example();
+  report.verdict = "rerope holds to 8N";
+  report.command = "ropewalk run --position rerope";
+  EXPECT_TRUE(ToText(report).ends_with(
+      "rerope holds to 8N\n  ropewalk run --position rerope\n"));
+  EXPECT_TRUE(
+      ToMarkdown(report).starts_with("# The title\n\n**rerope holds to 8N**\n\n"
+                                     "    ropewalk run --position rerope\n"));
+  const std::string html = ToHtml(report);
+  const size_t verdict = html.find("<p>rerope holds to 8N</p>");
+  ASSERT_NE(verdict, std::string::npos);
+  EXPECT_LT(verdict, html.find("What is asked."));
+  EXPECT_EQ(ToHtml(Example()).find("<div class=\"verdict\">"),
+            std::string::npos);
 }
 
 TEST(SectionsTest, TerminalsGetTheTablesThatAreForThem) {

@@ -11,7 +11,8 @@ namespace ropewalk::report {
 namespace {
 
 // c0..c7 are the colour-blind-safe colours of Okabe and Ito, darkened on white
-// and lightened on black until thin lines have a contrast of about 3:1.
+// and lightened on black until thin lines have a contrast of about 3:1. c8..c11
+// differ in hue from the colours that have their marker, and are dashed.
 constexpr std::string_view kStyle = R"(
 .rw{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}
 .rw .bg{fill:#fff}
@@ -48,6 +49,10 @@ constexpr std::string_view kStyle = R"(
 .rw .c5{color:#1f97d4}
 .rw .c6{color:#7a5ccb}
 .rw .c7{color:#66707a}
+.rw .c8{color:#00808a}
+.rw .c9{color:#d6246e}
+.rw .c10{color:#4d6b00}
+.rw .c11{color:#7a1f1f}
 @media (prefers-color-scheme:dark){
 .rw .bg{fill:#0d1117}
 .rw text{fill:#e6edf3}
@@ -67,18 +72,24 @@ constexpr std::string_view kStyle = R"(
 .rw .c5{color:#8ad4ff}
 .rw .c6{color:#b4a1ff}
 .rw .c7{color:#aab2bb}
+.rw .c8{color:#45c9cf}
+.rw .c9{color:#ff6fa5}
+.rw .c10{color:#b5d94c}
+.rw .c11{color:#ffbfae}
 }
 )";
 
-constexpr int64_t kColours = 8;
-constexpr int64_t kShapes = 7;  // coprime to kColours: 56 combinations
+constexpr int64_t kColours = 12;
+constexpr int64_t kShapes = 7;  // coprime to kColours: 84 combinations
 
 // Series 0..7 are solid, 8..15 dashed, 16..23 dash-dotted.
+constexpr int64_t kAlike = 8;
 constexpr std::array<std::string_view, 3> kDashes = {"", "7 3", "8 3 2 3"};
 
 std::string_view DashesOf(const Look& look) {
+  if (look.solid) return "";
   if (look.dashed) return "2 3";
-  return kDashes[static_cast<size_t>(look.index / kColours) % kDashes.size()];
+  return kDashes[static_cast<size_t>(look.index / kAlike) % kDashes.size()];
 }
 
 std::string ColourOf(const Look& look) {

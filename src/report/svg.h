@@ -23,11 +23,13 @@ struct Box {
   double left, top, right, bottom;
 };
 
-// The look of the i-th series. Colour, marker and dashes together distinguish
-// 24 series, and each of them helps readers who cannot see the others.
+// The look of the i-th series. 12 series have 12 colours; colour, marker and
+// dashes together distinguish 24, and each of them helps readers who cannot see
+// the others.
 struct Look {
   int64_t index = 0;
   bool dashed = false;
+  bool solid = false;  // whatever the index
 };
 
 inline constexpr double kFontPx = 12;

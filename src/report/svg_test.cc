@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <set>
+#include <string>
 
 namespace ropewalk::report {
 namespace {
@@ -18,6 +21,25 @@ TEST(SvgTest, CoordinatesAreShortAndFinite) {
   EXPECT_EQ(Px(std::nan("")), "0");
   EXPECT_EQ(Px(-std::numeric_limits<double>::infinity()), "0");
   EXPECT_EQ(Px(1e300), "1000000");
+}
+
+TEST(SvgTest, TwelveSeriesHaveTwelveColoursAnd24HaveTwentyFourLooks) {
+  std::set<std::string> colours;
+  std::set<std::string> looks;
+  for (int64_t i = 0; i < 24; ++i) {
+    Canvas line(10, 10, "");
+    line.Path({{{0, 0}, {9, 9}}}, {i}, "");
+    const std::string path = line.Finish();
+    const size_t at = path.find("<path");
+    looks.insert(path.substr(at));
+    Canvas bar(10, 10, "");
+    bar.Path({{{0, 0}, {9, 9}}}, {.index = i, .solid = true}, "");
+    const std::string solid = bar.Finish();
+    EXPECT_EQ(solid.find("stroke-dasharray=\""), std::string::npos);
+    if (i < 12) colours.insert(solid.substr(solid.find("<path")));
+  }
+  EXPECT_EQ(colours.size(), 12u);
+  EXPECT_EQ(looks.size(), 24u);
 }
 
 TEST(SvgTest, SegmentInsideTheBoxIsUnchanged) {

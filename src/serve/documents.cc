@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kSuffix[] = ".memory";
-constexpr size_t kMostNameBytes = 200;
+constexpr size_t kMostDocumentNameBytes = 200;
 
 std::string NewFolder() {
   std::string path = (fs::temp_directory_path() / "ropewalk-XXXXXX").string();
@@ -110,10 +110,11 @@ DocumentInfo Documents::Upload(const std::string& name,
         "the file is not text in UTF-8 (byte " + std::to_string(*broken) + ")",
         "file");
   }
-  if (FindInvalidUtf8(name) || name.empty() || name.size() > kMostNameBytes) {
+  if (FindInvalidUtf8(name) || name.empty() ||
+      name.size() > kMostDocumentNameBytes) {
     throw ApiError(400,
                    "the name of the file must be UTF-8 of 1 to " +
-                       std::to_string(kMostNameBytes) + " bytes",
+                       std::to_string(kMostDocumentNameBytes) + " bytes",
                    "file");
   }
   auto document = std::make_shared<Document>();

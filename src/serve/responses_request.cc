@@ -127,8 +127,8 @@ void ReadText(Fields& fields, Request& request) {
   inside.IgnoreRest();
 }
 
-void ReadLogProbabilities(Fields& fields, const RequestLimits& limits,
-                          Request& request) {
+void ReadTopLogProbabilities(Fields& fields, const RequestLimits& limits,
+                             Request& request) {
   auto& wanted = request.generate.log_probabilities;
   for (const std::string& name : fields.Strings("include", 32)) {
     if (name == "message.output_text.logprobs") {
@@ -170,7 +170,7 @@ void ReadResponse(Fields& fields, const RequestLimits& limits,
   ReadMaxTokens(fields, {"max_output_tokens", "max_tokens", "n_predict"},
                 request);
   ReadCount(fields, {.answers = 1}, 1, request);
-  ReadLogProbabilities(fields, limits, request);
+  ReadTopLogProbabilities(fields, limits, request);
   ReadText(fields, request);
   ReadTools(fields, ToolForm::kFlat, request);
   BindToCalls(fields.ignored(), request);

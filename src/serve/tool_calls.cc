@@ -24,7 +24,9 @@ const std::vector<std::string_view>& MemberNames() {
   return names;
 }
 
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+bool IsJsonSpace(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 
 // Nothing unless it is an object, or a text of one.
 std::optional<std::string> ArgumentsOf(const Json& call) {
@@ -94,9 +96,9 @@ void ToolCallFinder::Feed(char c) {
     case State::kSearch:
       return Search(c);
     case State::kOpened:
-      if (!IsSpace(c) && c != '{' && c != '[') return GiveUp(c);
+      if (!IsJsonSpace(c) && c != '{' && c != '[') return GiveUp(c);
       held_ += c;
-      if (!IsSpace(c)) BeginJson(held_.size() - 1);
+      if (!IsJsonSpace(c)) BeginJson(held_.size() - 1);
       return;
     case State::kJson:
       return FeedJson(c);
@@ -127,9 +129,9 @@ bool ToolCallFinder::SkipsSpace(char c) {
   if (held_.size() != mark_at_) return false;
   if (place_ == Place::kAfterCall) {
     // Llama 3 writes "; " between calls.
-    return IsSpace(c) || (unmarked_ && c == ';');
+    return IsJsonSpace(c) || (unmarked_ && c == ';');
   }
-  if (place_ != Place::kBeginning || !IsSpace(c)) return false;
+  if (place_ != Place::kBeginning || !IsJsonSpace(c)) return false;
   held_ += c;
   ++mark_at_;
   return true;

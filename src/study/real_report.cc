@@ -329,7 +329,7 @@ report::Table PublishedTable(const Evidence& evidence) {
   return table;
 }
 
-std::string LossAndFinding(const Evidence& evidence) {
+report::Picture LossAndFinding(const Evidence& evidence) {
   report::LinePlot plot{
       .title = "At twice the trained length: reading and finding",
       .x = {.label = "loss on novels, nats (left is better)"},
@@ -356,11 +356,10 @@ std::string LossAndFinding(const Evidence& evidence) {
          .points = {{loss->value, found->value, found->error}},
          .draw = report::Draw::kPoints});
   }
-  if (plot.series.empty()) return {};
-  return ToSvg(plot);
+  return ToPicture(plot);
 }
 
-std::string ByDistance(const Evidence& evidence) {
+report::Picture ByDistance(const Evidence& evidence) {
   report::LinePlot plot{
       .title = "Numbers hidden in the text, by how long ago",
       .x = {.label = "tokens between number and question",
@@ -396,8 +395,47 @@ std::string ByDistance(const Evidence& evidence) {
     }
     plot.series.push_back(std::move(series));
   }
-  if (plot.series.empty()) return {};
-  return ToSvg(plot);
+  return ToPicture(plot);
+}
+
+// The scheme that gets most of what was seen long ago, of those that read no
+// worse at so many N than RoPE does at N; the most N at which there is one.
+void Conclude(const Evidence& evidence, report::Report& made) {
+  for (const int64_t times : {4, 2}) {
+    const Condition* best = nullptr;
+    double best_found = -1;
+    double best_loss = 0;
+    const std::vector<Condition> conditions = Conditions(evidence.N());
+    for (const Condition& condition : conditions) {
+      const Way way{condition.name, times};
+      const auto apart = evidence.Compare(way, {kRope, 1}, MetricOf("loss"));
+      const auto loss = evidence.MeanOf(way, MetricOf("loss"));
+      const auto found = evidence.MeanOf(way, MetricOf("passage_right"));
+      if (condition.spelling.empty() || !apart || !loss || !found) continue;
+      if (apart->documents < 2 || apart->verdict() == Verdict::kAbove) continue;
+      if (found->value <= best_found) continue;
+      best = &condition;
+      best_found = found->value;
+      best_loss = loss->value;
+    }
+    if (best == nullptr) continue;
+    made.verdict =
+        best->name + " holds to " + Times(times) + " (" +
+        std::to_string(times * evidence.N()) +
+        " tokens): it reads there no worse than RoPE at N, at " +
+        report::FormatValue(best_loss, NumberStyle::kPlain, 3) +
+        " nats a token, and gets " +
+        report::FormatValue(best_found, NumberStyle::kPlain, 1) +
+        " % of a passage seen more than N tokens ago, most of all that do; "
+        "use --position " +
+        best->spelling;
+    made.command =
+        "ropewalk run -m MODEL --position '" + best->spelling + "' -f TEXT";
+    return;
+  }
+  made.verdict =
+      "No scheme reads past N as well as RoPE does within it, as far as the "
+      "rows can tell";
 }
 
 void WriteReport(const Rows& rows, const std::string& folder) {
@@ -405,6 +443,7 @@ void WriteReport(const Rows& rows, const std::string& folder) {
   const std::string set = SetOfMost(rows);
   const Evidence evidence(rows.rows(), set, N);
   report::Report made{.title = fs::path(folder).filename().string()};
+  Conclude(evidence, made);
   made.sections.push_back(
       {.paragraphs = {"Trained length N = " + std::to_string(N) +
                       ". Means over documents of the set " + set +
@@ -413,9 +452,9 @@ void WriteReport(const Rows& rows, const std::string& folder) {
     if (table.rows().empty()) return;
     made.sections.push_back({.heading = title, .table = std::move(table)});
   };
-  const auto draw = [&](const std::string& name, std::string svg,
+  const auto draw = [&](const std::string& name, report::Picture picture,
                         const std::string& caption) {
-    made.sections.push_back({.figure = std::move(svg),
+    made.sections.push_back({.figure = std::move(picture),
                              .figure_name = name,
                              .figure_caption = caption});
   };

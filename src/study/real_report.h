@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "report/picture.h"
 #include "report/table.h"
 #include "study/evidence.h"
 #include "study/rows.h"
@@ -43,9 +44,9 @@ report::Table PublishedTable(const Evidence& evidence);
 
 // SVG; empty without rows.
 // Loss on the text against what is found of a passage, a point each way.
-std::string LossAndFinding(const Evidence& evidence);
+report::Picture LossAndFinding(const Evidence& evidence);
 // Loss of hidden numbers by their distance.
-std::string ByDistance(const Evidence& evidence);
+report::Picture ByDistance(const Evidence& evidence);
 
 // Writes table.md, index.html and the pictures to the folder of a model.
 // Throws IoError.

@@ -538,9 +538,9 @@ class DecoderOnlyStudy : public Study {
     }
   }
 
-  static std::string Curves(const Measurements& measured,
-                            const std::vector<std::string>& rows,
-                            const std::string& task) {
+  static report::Picture Curves(const Measurements& measured,
+                                const std::vector<std::string>& rows,
+                                const std::string& task) {
     return CurvePlot(measured.lines(), rows, task + " curve", "training loss",
                      "Training loss, " + task, "loss, nats a token");
   }

@@ -394,8 +394,7 @@ std::vector<Figure> EntropyStudy::Figures(const Setting& s,
            "Entropy of a trained model's attention", "attention"),
        "Mean over layers, heads and the last queries of each "
        "length, in nats."});
-  figures.push_back({"projection",
-                     projection.series.empty() ? "" : report::ToSvg(projection),
+  figures.push_back({"projection", report::ToPicture(projection),
                      "The post reckons with 8 ln n dimensions for n vectors."});
   return figures;
 }

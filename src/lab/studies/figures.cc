@@ -21,11 +21,11 @@ std::string LabelOf(const std::string& metric) {
   return metric;
 }
 
-std::string Draw(report::LinePlot plot) {
+report::Picture Draw(report::LinePlot plot) {
   std::erase_if(plot.series, [](const report::Series& series) {
     return series.points.empty();
   });
-  return plot.series.empty() ? "" : report::ToSvg(plot);
+  return report::ToPicture(plot);
 }
 
 std::vector<report::Marker> TrainedTo(const Setting& setting) {
@@ -105,10 +105,10 @@ report::Series SeriesOf(const Shown& shown, const std::string& row,
 
 }  // namespace
 
-std::string LengthPlot(const std::vector<Measurement>& lines,
-                       const Setting& setting, const std::string& metric,
-                       const std::vector<std::string>& rows,
-                       const std::string& title, const std::string& set) {
+report::Picture LengthPlot(const std::vector<Measurement>& lines,
+                           const Setting& setting, const std::string& metric,
+                           const std::vector<std::string>& rows,
+                           const std::string& title, const std::string& set) {
   const Shown shown = OfSharedSeeds(lines, rows, set, metric);
   report::LinePlot plot{
       .title = title + shown.seeds,
@@ -124,11 +124,11 @@ std::string LengthPlot(const std::vector<Measurement>& lines,
   return Draw(std::move(plot));
 }
 
-std::string SweepPlot(const std::vector<Measurement>& lines,
-                      const std::string& title, const std::string& x_label,
-                      const std::string& set, int64_t length,
-                      const std::vector<SweepLine>& sweeps,
-                      const std::string& metric) {
+report::Picture SweepPlot(const std::vector<Measurement>& lines,
+                          const std::string& title, const std::string& x_label,
+                          const std::string& set, int64_t length,
+                          const std::vector<SweepLine>& sweeps,
+                          const std::string& metric) {
   std::vector<std::string> rows;
   for (const SweepLine& sweep : sweeps) {
     for (const auto& [x, row] : sweep.rows) rows.push_back(row);
@@ -153,9 +153,9 @@ std::string SweepPlot(const std::vector<Measurement>& lines,
   return Draw(std::move(plot));
 }
 
-std::string AlongPlot(const std::vector<Measurement>& lines,
-                      const Setting& setting, const std::string& title,
-                      const std::vector<std::string>& rows) {
+report::Picture AlongPlot(const std::vector<Measurement>& lines,
+                          const Setting& setting, const std::string& title,
+                          const std::vector<std::string>& rows) {
   const Shown shown = OfSharedSeeds(lines, rows, "along", "loss");
   report::LinePlot plot{
       .title = title + shown.seeds,
@@ -168,11 +168,11 @@ std::string AlongPlot(const std::vector<Measurement>& lines,
   return Draw(std::move(plot));
 }
 
-std::string CurvePlot(const std::vector<Measurement>& lines,
-                      const std::vector<std::string>& rows,
-                      const std::string& set, const std::string& metric,
-                      const std::string& title, const std::string& y_label,
-                      bool growth) {
+report::Picture CurvePlot(const std::vector<Measurement>& lines,
+                          const std::vector<std::string>& rows,
+                          const std::string& set, const std::string& metric,
+                          const std::string& title, const std::string& y_label,
+                          bool growth) {
   using enum report::Scale;
   const Shown shown = OfSharedSeeds(lines, rows, set, metric);
   report::LinePlot plot{

@@ -10,21 +10,22 @@
 
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
+#include "report/picture.h"
 
 namespace ropewalk::lab::studies {
 
-// All return an SVG document. Rows that were not measured have no line; a plot
-// without any is the empty string. Lines are means over the seeds that all of
+// Rows that were not measured have no line; a plot without any is an empty
+// picture. Lines are means over the seeds that all of
 // the rows have, which the title names; where they share none, over the seeds
 // that the row has, named beside it.
 
 // `metric` of rows against the length, bars the spread over seeds, or the
 // standard error of a single one.
-std::string LengthPlot(const std::vector<Measurement>& lines,
-                       const Setting& setting, const std::string& metric,
-                       const std::vector<std::string>& rows,
-                       const std::string& title,
-                       const std::string& set = "natural");
+report::Picture LengthPlot(const std::vector<Measurement>& lines,
+                           const Setting& setting, const std::string& metric,
+                           const std::vector<std::string>& rows,
+                           const std::string& title,
+                           const std::string& set = "natural");
 
 // One line of a sweep: the rows that are its points.
 struct SweepLine {
@@ -33,25 +34,25 @@ struct SweepLine {
 };
 
 // Accuracy at one length against what is swept, on a log2 axis.
-std::string SweepPlot(const std::vector<Measurement>& lines,
-                      const std::string& title, const std::string& x_label,
-                      const std::string& set, int64_t length,
-                      const std::vector<SweepLine>& sweeps,
-                      const std::string& metric = "accuracy");
+report::Picture SweepPlot(const std::vector<Measurement>& lines,
+                          const std::string& title, const std::string& x_label,
+                          const std::string& set, int64_t length,
+                          const std::vector<SweepLine>& sweeps,
+                          const std::string& metric = "accuracy");
 
 // Loss of each stretch of a long text, rows of set "along".
-std::string AlongPlot(const std::vector<Measurement>& lines,
-                      const Setting& setting, const std::string& title,
-                      const std::vector<std::string>& rows);
+report::Picture AlongPlot(const std::vector<Measurement>& lines,
+                          const Setting& setting, const std::string& title,
+                          const std::vector<std::string>& rows);
 
 // `metric` of rows over the steps of training (the lengths of `set`): the step
 // on a log2 axis, or with `growth` the metric, so that what grows evenly is a
 // straight line.
-std::string CurvePlot(const std::vector<Measurement>& lines,
-                      const std::vector<std::string>& rows,
-                      const std::string& set, const std::string& metric,
-                      const std::string& title, const std::string& y_label,
-                      bool growth = false);
+report::Picture CurvePlot(const std::vector<Measurement>& lines,
+                          const std::vector<std::string>& rows,
+                          const std::string& set, const std::string& metric,
+                          const std::string& title, const std::string& y_label,
+                          bool growth = false);
 
 }  // namespace ropewalk::lab::studies
 

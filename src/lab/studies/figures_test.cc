@@ -26,7 +26,7 @@ const std::vector<Measurement>& Uneven() {
 
 std::string Lengths(const std::vector<Measurement>& lines,
                     const std::vector<std::string>& rows) {
-  return LengthPlot(lines, Setting{.N = 64}, "accuracy", rows, "Accuracy");
+  return LengthPlot(lines, Setting{.N = 64}, "accuracy", rows, "Accuracy").svg;
 }
 
 TEST(FiguresTest, SeedsOfOneRowAloneAreNotShown) {
@@ -41,7 +41,8 @@ TEST(FiguresTest, SeedsOfOneRowAloneAreNotShown) {
 TEST(FiguresTest, PointsOfASweepAreOfTheSameSeeds) {
   const auto sweep = [](const std::vector<Measurement>& lines) {
     return SweepPlot(lines, "Sweep", "w", "natural", 64,
-                     {{.name = "w", .rows = {{1, "a"}, {2, "b"}}}});
+                     {{.name = "w", .rows = {{1, "a"}, {2, "b"}}}})
+        .svg;
   };
   EXPECT_EQ(sweep(Uneven()), sweep(OfSeeds(Uneven(), {1})));
 }

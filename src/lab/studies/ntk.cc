@@ -221,8 +221,8 @@ class NtkStudy : public Study {
     return jobs;
   }
 
-  static std::string SearchPlot(const std::vector<Measurement>& search,
-                                const std::vector<SweepLine>& models) {
+  static report::Picture SearchPlot(const std::vector<Measurement>& search,
+                                    const std::vector<SweepLine>& models) {
     report::LinePlot plot{.title = "Mixed base: loss at 8N",
                           .x = {.label = "b"},
                           .y = {.label = "loss, nats a token"},
@@ -236,7 +236,7 @@ class NtkStudy : public Study {
       }
       plot.series.push_back(std::move(series));
     }
-    return plot.series.empty() ? "" : report::ToSvg(plot);
+    return report::ToPicture(plot);
   }
 };
 

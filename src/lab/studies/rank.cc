@@ -478,9 +478,9 @@ std::vector<NamedTable> RankStudy::Tables(const Setting&,
            "float64 may say otherwise."}};
 }
 
-std::string KindsPlot(const Measurements& measured, report::LinePlot plot,
-                      const std::string& row, const std::string& suffix,
-                      bool logarithms = false) {
+report::Picture KindsPlot(const Measurements& measured, report::LinePlot plot,
+                          const std::string& row, const std::string& suffix,
+                          bool logarithms = false) {
   for (const char* kind : kKinds) {
     report::Series series{.name = kind};
     for (const Measurement& line : measured.lines()) {
@@ -497,7 +497,7 @@ std::string KindsPlot(const Measurements& measured, report::LinePlot plot,
     }
     if (!series.points.empty()) plot.series.push_back(std::move(series));
   }
-  return plot.series.empty() ? "" : report::ToSvg(plot);
+  return report::ToPicture(plot);
 }
 
 std::vector<Figure> RankStudy::Figures(const Setting&,

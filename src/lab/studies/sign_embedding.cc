@@ -419,7 +419,7 @@ std::vector<NamedTable> SignEmbeddingStudy::Tables(
   return tables;
 }
 
-std::string GrowthPlot(const std::vector<Measurement>& lines) {
+report::Picture GrowthPlot(const std::vector<Measurement>& lines) {
   report::LinePlot plot{
       .title = "A token that occurs once, under Tiger",
       .x = {.label = "update"},
@@ -442,7 +442,7 @@ std::string GrowthPlot(const std::vector<Measurement>& lines) {
       if (!series.points.empty()) plot.series.push_back(std::move(series));
     }
   }
-  return plot.series.empty() ? "" : report::ToSvg(plot);
+  return report::ToPicture(plot);
 }
 
 std::vector<Figure> SignEmbeddingStudy::Figures(

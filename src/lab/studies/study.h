@@ -12,6 +12,7 @@
 #include "lab/studies/claims.h"
 #include "lab/studies/measurements.h"
 #include "lab/studies/setting.h"
+#include "report/picture.h"
 #include "report/table.h"
 
 namespace ropewalk::lab::studies {
@@ -45,7 +46,7 @@ struct Job {
 // measured yet), what it shows.
 struct Figure {
   std::string name;
-  std::string svg;
+  report::Picture picture;
   std::string caption;
 };
 

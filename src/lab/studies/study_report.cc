@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -202,9 +204,32 @@ std::string ResultMarkdown(const StudyResults& results) {
   return text;
 }
 
+// "5 of 8 claims hold; 1 is a tie, 1 does not hold, 1 is not measured".
+std::string ClaimsInWords(const StudyResults& results) {
+  std::map<Verdict, int64_t> counts;
+  int64_t all = 0;
+  for (const Claim& claim : results.study->Claims(*results.setting)) {
+    ++counts[Judge(results.measured->lines(), claim).verdict];
+    ++all;
+  }
+  std::string text = std::to_string(counts[Verdict::kHolds]) + " of " +
+                     std::to_string(all) + " claims hold";
+  std::string others;
+  for (const auto& [verdict, words] : {std::pair{Verdict::kTie, "tied"},
+                                       {Verdict::kFails, "refuted"},
+                                       {Verdict::kMissing, "not measured"}}) {
+    if (counts[verdict] == 0) continue;
+    others += (others.empty() ? "; " : ", ") + std::to_string(counts[verdict]) +
+              " " + words;
+  }
+  return text + others;
+}
+
 std::string ResultHtml(const StudyResults& results) {
   report::Page page(results.study->title());
   page.AddParagraph(results.study->about());
+  page.AddVerdict(ClaimsInWords(results),
+                  "ropewalk-lab reproduce " + results.study->name());
   page.AddFacts(Facts(results));
   for (const NamedTable& named :
        results.study->Tables(*results.setting, *results.measured)) {
@@ -217,8 +242,8 @@ std::string ResultHtml(const StudyResults& results) {
   }
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
-    if (figure.svg.empty()) continue;  // nothing measured yet
-    page.AddFigure(figure.svg, figure.caption);
+    if (figure.picture.empty()) continue;  // nothing measured yet
+    page.AddFigure(figure.picture, figure.caption);
   }
   const report::Table compared = Compared(results);
   if (!compared.rows().empty()) {
@@ -276,7 +301,7 @@ void WriteResults(const StudyResults& results, const std::string& folder) {
   };
   for (const Figure& figure :
        results.study->Figures(*results.setting, *results.measured)) {
-    if (!figure.svg.empty()) write(figure.name, ".svg", figure.svg);
+    if (!figure.picture.empty()) write(figure.name, ".svg", figure.picture.svg);
   }
   write("table", ".md", ResultMarkdown(results));
   write("index", ".html", ResultHtml(results));

@@ -476,7 +476,7 @@ std::vector<Figure> TiedEmbeddingStudy::Figures(
         }
       }
     }
-    figures.push_back({name, plot.series.empty() ? "" : report::ToSvg(plot),
+    figures.push_back({name, report::ToPicture(plot),
                        "Points: untrained networks of 4 gated attention units, "
                        "mean over 3072 pairs of input and target. Dashed: the "
                        "closed form. What does not vary is d = 256, n = 2048, "

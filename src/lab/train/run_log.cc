@@ -191,10 +191,10 @@ std::string RunPage(const RunLog& log, const PageFacts& facts) {
   page.AddFacts(facts.facts);
   if (!log.steps().empty()) {
     page.AddHeading("Loss");
-    page.AddFigure(report::ToSvg(LossPlot(log, facts)));
+    page.AddFigure(report::ToPicture(LossPlot(log, facts)));
   }
   if (const auto history = HistoryPlot(log, facts)) {
-    page.AddFigure(report::ToSvg(*history),
+    page.AddFigure(report::ToPicture(*history),
                    "Dashed: within the trained length.");
   }
   if (!log.evaluations().empty()) {

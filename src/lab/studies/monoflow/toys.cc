@@ -528,7 +528,7 @@ std::vector<Figure> ToyFigures(const Setting&, const Measurements& measured) {
       }
       if (!series.points.empty()) plot.series.push_back(std::move(series));
     }
-    return plot.series.empty() ? "" : report::ToSvg(plot);
+    return report::ToPicture(plot);
   };
   return {{"vanishing-gradient",
            draw(
