@@ -40,6 +40,7 @@ struct WorkerOptions {
   int64_t queue = 1024;          // answers that wait, beyond these
   int64_t answer_tokens = 2048;  // where a request names no max_tokens
   int64_t prompt_chunk = 128;    // tokens of a prompt in a pass beside others
+  std::chrono::seconds time{0};  // of an answer, its wait included; 0: no limit
   std::string state;             // a folder of saved texts; empty: none
 };
 
