@@ -104,14 +104,24 @@ void Batch::Run(const std::vector<Texts::iterator>& chosen) {
     const int64_t rows = workspace.logit_rows();
     const std::span<const float> all = workspace.Logits(0, rows);
     const size_t V = rows > 0 ? all.size() / static_cast<size_t>(rows) : 0;
-    size_t row = 0;
+    std::vector<size_t> drawing;
     for (size_t i = 0; i < slices.size(); ++i) {
-      if (slices[i].logits == 0) continue;
-      const auto own = all.subspan(row++ * V, V);
-      logits[i].assign(own.begin(), own.end());
+      if (slices[i].logits > 0) drawing.push_back(i);
     }
+    // To choose one of a large vocabulary takes a good part of a pass.
+    engine_.threads().Run(rows, [&](int64_t row, int64_t) {
+      const size_t i = drawing[static_cast<size_t>(row)];
+      const auto own = all.subspan(static_cast<size_t>(row) * V, V);
+      logits[i].assign(own.begin(), own.end());
+      try {
+        read[i]->writer->Choose(logits[i]);
+      } catch (...) {
+        read[i]->error = std::current_exception();
+      }
+    });
   }
   for (size_t i = 0; i < read.size(); ++i) {
+    if (read[i]->error != nullptr) continue;
     try {
       read[i]->writer->Took(logits[i]);
     } catch (...) {

@@ -120,6 +120,17 @@ model::Slice Writer::Next() {
   return {.sequence = &sequence_, .tokens = tokens, .logits = last ? 1 : 0};
 }
 
+// The embedding may have padding rows that are not in the vocabulary.
+std::span<const float> Writer::OfVocabulary(
+    std::span<const float> logits) const {
+  const auto vocabulary = static_cast<size_t>(tokenizer_.VocabularySize());
+  return logits.first(std::min(logits.size(), vocabulary));
+}
+
+void Writer::Choose(std::span<const float> logits) {
+  if (!matcher_) chosen_ = sampler_.Sample(OfVocabulary(logits), {});
+}
+
 void Writer::Took(std::span<const float> logits) {
   if (reads_prompt()) {
     read_ += count_;
@@ -154,9 +165,7 @@ void Writer::MakeRoom() {
 
 void Writer::Draw(std::span<const float> logits) {
   const GenerateOptions& options = job_.options;
-  // The embedding may have padding rows that are not in the vocabulary.
-  const auto vocabulary = static_cast<size_t>(tokenizer_.VocabularySize());
-  const auto row = logits.first(std::min(logits.size(), vocabulary));
+  const auto row = OfVocabulary(logits);
   std::span<const uint64_t> allowed;
   if (matcher_) {
     // Nothing may follow: a text that goes on would be none of the grammar.
@@ -171,7 +180,8 @@ void Writer::Draw(std::span<const float> logits) {
           "goes on with a text of the grammar");
     }
   }
-  const Token token = sampler_.Sample(row, allowed);
+  const Token token = chosen_ ? *chosen_ : sampler_.Sample(row, allowed);
+  chosen_.reset();
   // Some models were trained on texts divided by BOS alone: BOS ends a text.
   const bool ends = tokenizer_.IsEndOfText(token) || token == tokenizer_.bos();
   if (ends && !options.ignore_end_of_text) {

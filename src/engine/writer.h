@@ -49,6 +49,10 @@ class Writer {
   // shifts the context if that is due, and throws what these throw.
   model::Slice Next();
 
+  // Chooses the token that Took will draw from the same `logits` [V], where no
+  // grammar has a say. Any thread: writers have nothing in common here.
+  void Choose(std::span<const float> logits);
+
   // Takes the logits of the pass, if they were asked for, and draws a token.
   // What callbacks throw passes through.
   void Took(std::span<const float> logits);
@@ -61,6 +65,7 @@ class Writer {
 
   void ChangeSchemeIfDue();
   void MakeRoom();
+  std::span<const float> OfVocabulary(std::span<const float> logits) const;
   void Draw(std::span<const float> logits);
   void Finish(StopReason reason);
 
@@ -78,6 +83,7 @@ class Writer {
   int64_t shift_count_ = 0;
   size_t read_ = 0;   // tokens of the prompt
   size_t count_ = 0;  // tokens in the current pass
+  std::optional<Token> chosen_;
   Token drawn_ = 0;
   bool done_ = false;
 };
