@@ -9,6 +9,7 @@ TSAN  := build-tsan
 NEON  := build-neon
 FUZZ  := build-fuzz
 LINT  := build-lint
+PYTHON_BUILD := build-python
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -42,6 +43,7 @@ TEST_PACKAGES  := $(RUNTIME_PACKAGES) libgtest-dev libgmock-dev \
   python3 $(if $(filter ON,$(LAB)),$(LAB_PACKAGES) bible-kjv bible-kjv-text)
 BENCH_PACKAGES := $(RUNTIME_PACKAGES) libbenchmark-dev libopenblas-openmp-dev \
   $(if $(filter ON,$(LAB)),$(LAB_PACKAGES))
+PYTHON_PACKAGES := $(RUNTIME_PACKAGES) python3-dev python3-venv
 DEV_PACKAGES   := $(TEST_PACKAGES) clang-format clang-tidy
 FUZZ_PACKAGES  := $(RUNTIME_PACKAGES) clang libclang-rt-14-dev llvm
 NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
@@ -51,9 +53,10 @@ NEON_PACKAGES  := cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev \
 
 .DEFAULT_GOAL := runtime
 .NOTPARALLEL:
-.PHONY: help runtime lab build demo test test-quick test-isas bench format \
-  format-check lint asan tsan neon fuzz deps-runtime deps-test deps-bench \
-  deps-demo deps-lab deps-dev deps-neon deps-fuzz install package clean
+.PHONY: help runtime lab build demo test test-quick test-isas python-test \
+  bench format format-check lint asan tsan neon fuzz deps-runtime deps-test \
+  deps-bench deps-demo deps-lab deps-dev deps-neon deps-fuzz deps-python \
+  install package clean
 
 help:
 	@echo 'make                build the program: $(BUILD)/bin/ropewalk'
@@ -65,6 +68,8 @@ help:
 	@echo 'make test           build and run the tests; lists what was skipped'
 	@echo 'make test-quick     those that take no minute each'
 	@echo 'make test-isas      the numeric tests on each instruction set there is'
+	@echo 'make python-test    the Python package from its source distribution, and its'
+	@echo '                    tests; what they need comes from PyPI; TORCH=ON adds PyTorch'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
 	@echo 'make tsan           the tests under ThreadSanitizer'
@@ -77,10 +82,10 @@ help:
 	@echo '                    PREFIX=$(PREFIX) (DESTDIR= is honoured)'
 	@echo 'make package        a .deb and an archive of the same in $(BUILD)/'
 	@echo 'make clean          remove $(BUILD)/, $(ASAN)/, $(TSAN)/, $(NEON)/, $(FUZZ)/,'
-	@echo '                    $(LINT)/'
+	@echo '                    $(LINT)/, $(PYTHON_BUILD)/'
 	@echo 'make deps-runtime   install what it takes on Debian; also deps-test,'
 	@echo '                    deps-bench, deps-demo, deps-dev, deps-lab, deps-neon,'
-	@echo '                    deps-fuzz'
+	@echo '                    deps-fuzz, deps-python'
 	@echo 'LAB=OFF             tests and benchmarks without the lab and LibTorch'
 	@echo 'JOBS=$(JOBS)  TEST_DATA=$(or $(TEST_DATA),(none))'
 
@@ -157,6 +162,11 @@ test-isas:
 	cmake --build $(BUILD) -j $(JOBS)
 	tools/test_isas.sh $(BUILD) -j $(JOBS)
 
+# Status 77: skipped, and a line said why.
+python-test:
+	@JOBS=$(JOBS) python/run_tests.sh $(if $(filter ON,$(TORCH)),--torch) || \
+	  test $$? = 77
+
 asan:
 	$(call configure,$(ASAN),asan,ROPEWALK_TESTS,deps-test)
 	cmake --build $(ASAN) -j $(JOBS)
@@ -197,7 +207,7 @@ bench:
 	done; \
 	test -n "$$found" || { echo 'bench: no such program in bench/' >&2; exit 1; }
 
-SOURCES = find include src tests bench examples fuzz \
+SOURCES = find include src python tests bench examples fuzz \
   \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) 2>/dev/null
 
 format:
@@ -275,6 +285,9 @@ deps-lab:
 deps-fuzz:
 	$(call need,$(FUZZ_PACKAGES))
 
+deps-python:
+	$(call need,$(PYTHON_PACKAGES))
+
 deps-neon:
 	$(call need,$(NEON_PACKAGES),arm64)
 
@@ -292,4 +305,4 @@ package: runtime
 	cd $(BUILD) && cpack
 
 clean:
-	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ) $(LINT)
+	rm -rf $(BUILD) $(ASAN) $(TSAN) $(NEON) $(FUZZ) $(LINT) $(PYTHON_BUILD)

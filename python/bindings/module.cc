@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "common.h"
+#include "plans.h"
 
 namespace ropewalk::python {
 namespace {
@@ -72,4 +73,5 @@ NB_MODULE(_engine, module) {
   BindSession(module);
   BindEvaluate(module);
   BindPositions(module);
+  BindPlans(module);
 }
