@@ -44,6 +44,13 @@ function(ropewalk_lab_folder folder)
   target_link_libraries(${library} PUBLIC
     ${ARG_FOLDERS} ${ARG_LIBRARIES} ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
   target_precompile_headers(${library} REUSE_FROM ropewalk_lab_headers)
+  # The header was compiled with what GoogleTest defines.
+  if(ROPEWALK_TESTS)
+    target_compile_options(${library} PRIVATE
+      $<TARGET_PROPERTY:GTest::gtest,INTERFACE_COMPILE_OPTIONS>)
+    target_compile_definitions(${library} PRIVATE
+      $<TARGET_PROPERTY:GTest::gtest,INTERFACE_COMPILE_DEFINITIONS>)
+  endif()
   if(ROPEWALK_TESTS AND tests)
     ropewalk_test(lab_${folder}_test SOURCES ${tests} FOLDERS lab_${folder}
       HEADERS ropewalk_lab_headers)

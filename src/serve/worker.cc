@@ -22,6 +22,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kMostStateBytes = int64_t{8} << 30;
 // Texts that wait for an idle moment to be saved.
 constexpr size_t kMostUnsaved = 64;
+// Texts that are kept for reuse, however small they are.
+constexpr int64_t kMostStored = 4096;
 
 double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin)
@@ -597,6 +599,7 @@ void Worker::Keep(Answer& answer) {
     if (unsaved_.size() > kMostUnsaved) unsaved_.pop_front();
   }
   store_.Add({answer.place.kind, std::move(*answer.session), aligned});
+  while (store_.size() > kMostStored) store_.DropOldest();
 }
 
 void Worker::SaveOne() {
