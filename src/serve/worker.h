@@ -34,7 +34,7 @@ namespace ropewalk::serve {
 
 struct WorkerOptions {
   std::string position = "auto";
-  int64_t context = 0;  // the most tokens of a request; 0: see Limits
+  int64_t context = 0;  // the most tokens of a request; 0: see MostContext
   KvType kv_type = KvType::kF16;
   int64_t parallel = 1024;       // answers that are written at once
   int64_t queue = 1024;          // answers that wait, beyond these

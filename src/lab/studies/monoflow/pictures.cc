@@ -82,7 +82,7 @@ Figure TrajectoryFigure(const Setting& setting, const Measurements& measured) {
                       .target = Dots(target),
                       .paths = paths.slice(1, 0, 160)});
   }
-  if (scenes.empty()) return {"trajectories", "", ""};
+  if (scenes.empty()) return {"trajectories", {}, ""};
   scenes.insert(scenes.begin(), ExactScene());
   return {"trajectories",
           flow::ToSvg("Particles along dx/dt = grad log r", scenes, 3),
