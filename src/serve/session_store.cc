@@ -85,7 +85,6 @@ int64_t SessionStore::Look(const std::string& kind,
 
 bool SessionStore::DropOldest() {
   if (texts_.empty()) return false;
-  if (on_drop_) on_drop_(texts_.back().text);
   Drop(std::prev(texts_.end()));
   return true;
 }
@@ -96,11 +95,6 @@ void SessionStore::Drop(Entries::iterator entry) {
   if (tree->second.empty()) trees_.erase(tree);
   by_number_.erase(entry->number);
   texts_.erase(entry);
-}
-
-void SessionStore::ForEach(
-    const std::function<void(const StoredText&)>& see) const {
-  for (const Entry& entry : texts_) see(entry.text);
 }
 
 }  // namespace ropewalk::serve

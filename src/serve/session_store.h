@@ -8,7 +8,6 @@
 #include <ropewalk/tokenizer.h>
 
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -59,17 +58,10 @@ class SessionStore {
   // How much of `tokens` Take would give.
   int64_t Look(const std::string& kind, std::span<const Token> tokens) const;
 
-  // Drops the text that was used longest ago, after `before_drop` has seen it.
-  // False: there is none.
+  // Drops the text that was used longest ago. False: there is none.
   bool DropOldest();
-  // Sees each text that is dropped.
-  void OnDrop(std::function<void(StoredText&)> on_drop) {
-    on_drop_ = std::move(on_drop);
-  }
 
   int64_t size() const { return static_cast<int64_t>(texts_.size()); }
-  // All texts, those used last first.
-  void ForEach(const std::function<void(const StoredText&)>& see) const;
 
  private:
   struct Entry {
@@ -83,7 +75,6 @@ class SessionStore {
   Entries texts_;  // those used last first
   std::map<int64_t, Entries::iterator> by_number_;
   std::map<std::string, PrefixTree> trees_;
-  std::function<void(StoredText&)> on_drop_;
   int64_t next_number_ = 0;
 };
 

@@ -75,16 +75,19 @@ Worker::Worker(const Model& model, const WorkerOptions& options,
   }
   // Told at the start, rather than to the first caller.
   (void)model.Resolve(Scheme::Parse(options.position), most_context_);
-  batch_.emplace(
-      model, BatchOptions{.prompt_chunk = options.prompt_chunk,
-                          .aligned_chunks = true,
-                          .prompt_tokens_beside = 2 * options.prompt_chunk});
+  batch_.emplace(model, ForBatch());
   if (!options.state.empty()) {
     saved_ = std::make_unique<SavedTexts>(options.state, model, options.kv_type,
                                           kMostStateBytes);
   }
   metrics_.kv_limit = model.kv_memory_limit();
   thread_ = std::thread([this] { Run(); });
+}
+
+BatchOptions Worker::ForBatch() const {
+  return {.prompt_chunk = options_.prompt_chunk,
+          .aligned_chunks = true,
+          .prompt_tokens_beside = 2 * options_.prompt_chunk};
 }
 
 Worker::~Worker() {
@@ -274,7 +277,7 @@ void Worker::StepOnce() {
     KeepBeginnings();
     for (const BatchEnd& end : ends) Finish(end);
   } catch (const MemoryLimitError& error) {
-    if (DropOldest()) return;
+    if (store_.DropOldest()) return;
     // The one that came last makes room for those before it.
     Answer& last = *active_.back();
     last.failure = Failure{.status = 503, .message = error.what()};
@@ -284,10 +287,7 @@ void Worker::StepOnce() {
     for (const auto& answer : active_)
       Fail(*answer, ApiError(500, error.what()));
     active_.clear();
-    batch_.emplace(model_, BatchOptions{.prompt_chunk = options_.prompt_chunk,
-                                        .aligned_chunks = true,
-                                        .prompt_tokens_beside =
-                                            2 * options_.prompt_chunk});
+    batch_.emplace(model_, ForBatch());
   }
 }
 

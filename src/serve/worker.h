@@ -145,7 +145,7 @@ class Worker {
   std::optional<SessionStore::Found> FromShorterContext(Answer& answer);
   int64_t AlignedOf(const Answer& answer) const;
   int64_t MostBytes(const Answer& answer) const;
-  bool DropOldest();
+  BatchOptions ForBatch() const;
   void AddToBatch(Answer& answer);
 
   void StepOnce();

@@ -59,7 +59,7 @@ Worker::Begun Worker::Begin(Answer& answer) {
                    "messages", "context_length_exceeded");
   }
   while (limit > 0 && model_.kv_bytes() + most > limit) {
-    if (!DropOldest()) break;
+    if (!store_.DropOldest()) break;
   }
   FindSession(answer, stored);
   answer.begun = Clock::now();
@@ -197,8 +197,6 @@ int64_t Worker::MostBytes(const Answer& answer) const {
   if (answer.session) return answer.session->kv_bytes_for(tokens);
   return tokens * bytes_per_token_;
 }
-
-bool Worker::DropOldest() { return store_.DropOldest(); }
 
 void Worker::AddToBatch(Answer& answer) {
   Answer* const self = &answer;
