@@ -25,7 +25,7 @@ run() {
     --no-tests=error "$@" || red="$red $setting"
 }
 
-for isa in scalar ssse3 sse4 avx2 avx3 avx3_dl neon; do
+for isa in scalar sse4 avx2 avx3 avx3_dl neon; do
   # The program refuses a set that is not there.
   ROPEWALK_ISA=$isa "$build/bin/ropewalk" --version >/dev/null 2>&1 || continue
   run "ROPEWALK_ISA=$isa" \

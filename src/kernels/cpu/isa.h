@@ -1,11 +1,11 @@
 // The choice of the instruction set that the kernels run on.
 //
 // Every kernel is compiled once for each set that Highway knows on this
-// architecture (except SVE, see CMakeLists.txt). The first kernel call chooses
-// the best set that the processor has. The environment variable ROPEWALK_ISA
-// names another, for bug reports and comparisons: scalar, ssse3, sse4, avx2,
-// avx3, neon, and avx2_vnni, avx3_vnni, neon_dot for the same with instructions
-// that multiply bytes and add, which integer products use.
+// architecture (but for SVE and SSSE3, see CMakeLists.txt). The first kernel
+// call chooses the best set that the processor has. The environment variable
+// ROPEWALK_ISA names another, for bug reports and comparisons: scalar, sse4,
+// avx2, avx3, neon, and avx2_vnni, avx3_vnni, neon_dot for the same with
+// instructions that multiply bytes and add, which integer products use.
 
 #ifndef ROPEWALK_KERNELS_CPU_ISA_H_
 #define ROPEWALK_KERNELS_CPU_ISA_H_
