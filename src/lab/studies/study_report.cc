@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "lab/studies/page.h"
 #include "lab/studies/rank_correlation.h"
 #include "report/page.h"
 
@@ -305,6 +306,21 @@ void WriteResults(const StudyResults& results, const std::string& folder) {
   }
   write("table", ".md", ResultMarkdown(results));
   write("index", ".html", ResultHtml(results));
+  // The page speaks of two scales, so that it does not depend on which one was
+  // asked for.
+  if (results.setting->scale != Scale::kGiven &&
+      fs::exists(fs::path(folder) / "page.md")) {
+    WriteFileAtomically((fs::path(folder) / "README.md").string(),
+                        FillPageOf(folder, PageLengths()));
+  }
+}
+
+std::map<std::string, int64_t> PageLengths() {
+  std::map<std::string, int64_t> lengths;
+  for (const Scale scale : {Scale::kSmall, Scale::kPaper}) {
+    lengths[ToString(scale)] = MakeSetting(scale).N;
+  }
+  return lengths;
 }
 
 std::vector<std::string> FailedClaims(const StudyResults& results) {

@@ -3,6 +3,8 @@
 #ifndef ROPEWALK_LAB_STUDIES_STUDY_REPORT_H_
 #define ROPEWALK_LAB_STUDIES_STUDY_REPORT_H_
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,8 +41,13 @@ std::string ResultName(const Setting& setting, const std::string& name,
 // std::invalid_argument where there is none.
 Setting ReportSetting(Scale scale, const Measurements& measured);
 
-// Writes table.md, index.html and NAME.svg for every figure. Throws IoError.
+// Writes table.md, index.html and NAME.svg for every figure, and README.md
+// where the folder has a page.md to fill (page.h). Throws IoError, and as
+// FillPageOf.
 void WriteResults(const StudyResults& results, const std::string& folder);
+
+// N of the scales that pages speak of. Throws as MakeSetting.
+std::map<std::string, int64_t> PageLengths();
 
 // Required claims that do not hold or were not measured.
 std::vector<std::string> FailedClaims(const StudyResults& results);
