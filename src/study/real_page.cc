@@ -56,12 +56,17 @@ class Filler {
       parts.push_back(Trimmed(part));
     }
     Require(parts.size() >= 3, "expected {{MODEL | what | ...}}");
+    std::string set = "novels";
+    if (const size_t comma = parts[0].rfind(", "); comma != std::string::npos) {
+      set = parts[0].substr(comma + 2);
+      parts[0].resize(comma);
+    }
     if (parts[1].starts_with("heads")) {
       return FillHeads({parts.begin() + 1, parts.end()},
                        (fs::path(folder_) / parts[0]).string());
     }
     const Rows& rows = RowsOf(parts[0]);
-    const Evidence evidence(rows.rows(), "novels", rows.runs().front().N);
+    const Evidence evidence(rows.rows(), set, rows.runs().front().N);
     const std::string& what = parts[1];
     const auto want = [&](size_t count) {
       Require(parts.size() == count, "'" + Printable(what, 20) + "' wants " +

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "report/heat_map.h"
 #include "report/line_plot.h"
 #include "report/number.h"
 #include "report/sections.h"
@@ -71,6 +72,34 @@ std::string SetOfMost(const Rows& rows) {
 
 int64_t TrainedLength(const Rows& rows) {
   return rows.runs().empty() ? 0 : rows.runs().front().N;
+}
+
+// Neighbouring places of hidden numbers, over all documents.
+struct Places {
+  double distance = 0;  // mean, tokens to the end of the text
+  double loss = 0;      // mean, nats a token
+};
+
+// By `together` places, the first of the text first; documents that have
+// another number of places than the first are left out.
+std::vector<Places> NeedlesByPlace(const std::vector<const Row*>& rows,
+                                   size_t together) {
+  std::vector<Places> places;
+  const size_t all = rows.empty() ? 0 : rows.front()->needles.size();
+  for (size_t first = 0; first + together <= all; first += together) {
+    Places mean;
+    double count = 0;
+    for (const Row* row : rows) {
+      if (row->needles.size() != all) continue;
+      for (size_t i = first; i < first + together; ++i) {
+        mean.distance += static_cast<double>(row->distances[i]);
+        mean.loss += row->needle_losses[i];
+        ++count;
+      }
+    }
+    places.push_back({mean.distance / count, mean.loss / count});
+  }
+  return places;
 }
 
 }  // namespace
@@ -310,8 +339,21 @@ report::Table PublishedTable(const Evidence& evidence) {
     columns.push_back({.name = Times(times), .digits = 4});
   }
   columns.push_back({.name = "ours"});
+  // Rows of one column are of the same documents.
+  std::map<int64_t, std::vector<std::string>> shared;
   for (const int64_t times : lengths) {
-    columns.push_back({.name = Times(times) + " ", .digits = 3});
+    std::vector<Way> ways;
+    for (const Published& row : published) {
+      if (!evidence.RowsOf({row.ours, times}).empty()) {
+        ways.push_back({row.ours, times});
+      }
+    }
+    shared[times] = evidence.Shared(ways);
+    const std::string documents =
+        shared[times].empty()
+            ? "not read"
+            : std::to_string(shared[times].size()) + " documents";
+    columns.push_back({.name = Times(times) + ", " + documents, .digits = 3});
   }
   report::Table table(columns);
   for (const Published& row : published) {
@@ -319,10 +361,8 @@ report::Table PublishedTable(const Evidence& evidence) {
     for (const auto& loss : row.losses) cells.emplace_back(loss);
     cells.emplace_back(row.ours);
     for (const int64_t times : lengths) {
-      const std::vector<std::string> shared =
-          evidence.Shared(WaysRead(evidence, times, true));
-      cells.push_back(CellOf(
-          evidence.MeanOf({row.ours, times}, MetricOf("loss"), &shared)));
+      cells.push_back(CellOf(evidence.MeanOf(
+          {row.ours, times}, MetricOf("loss"), &shared[times])));
     }
     table.AddRow(std::move(cells));
   }
@@ -376,31 +416,47 @@ report::Picture ByDistance(const Evidence& evidence) {
     if (rows.empty()) continue;
     report::Series series{.name = way.times == 1 ? way.scheme + " at N"
                                                  : way.scheme};
-    // Places in fours, so that a point has four numbers of each document.
-    constexpr size_t kTogether = 4;
-    const size_t places = rows.front()->needles.size();
-    for (size_t first = 0; first + kTogether <= places; first += kTogether) {
-      double distance = 0;
-      double loss = 0;
-      double count = 0;
-      for (const Row* row : rows) {
-        if (row->needles.size() != places) continue;
-        for (size_t i = first; i < first + kTogether; ++i) {
-          distance += static_cast<double>(row->distances[i]);
-          loss += row->needle_losses[i];
-          ++count;
-        }
-      }
-      series.points.push_back({distance / count, loss / count});
+    for (const Places& places : NeedlesByPlace(rows, 4)) {
+      series.points.push_back({places.distance, places.loss});
     }
     plot.series.push_back(std::move(series));
   }
   return ToPicture(plot);
 }
 
+report::Picture FindingByDepth(const Evidence& evidence) {
+  const std::vector<Way> ways = WaysRead(evidence, 2, true);
+  const std::vector<std::string> shared = evidence.Shared(ways);
+  if (shared.empty()) return {};
+  report::HeatMap map{
+      .title = "Numbers hidden in the text, at twice the trained length",
+      .row_label = "read with",
+      .column_label = "tokens between number and question",
+      .rows = {},
+      .columns = {},
+      .values = {}};
+  for (const Way& way : ways) {
+    std::vector<const Row*> rows = evidence.RowsOf(way);
+    std::erase_if(rows, [&](const Row* row) {
+      return std::ranges::find(shared, row->document) == shared.end();
+    });
+    map.rows.push_back(way.scheme);
+    map.columns.clear();
+    std::vector<std::optional<double>> values;
+    for (const Places& places : NeedlesByPlace(rows, 2)) {
+      map.columns.push_back(
+          report::FormatInteger(static_cast<int64_t>(places.distance)));
+      values.emplace_back(std::exp(-places.loss));
+    }
+    map.values.push_back(std::move(values));
+  }
+  return ToSvg(map);
+}
+
 // The scheme that gets most of what was seen long ago, of those that read no
 // worse at so many N than RoPE does at N; the most N at which there is one.
 void Conclude(const Evidence& evidence, report::Report& made) {
+  int64_t most = 0;  // documents that were read at N and past it
   for (const int64_t times : {4, 2}) {
     const Condition* best = nullptr;
     double best_found = -1;
@@ -412,6 +468,7 @@ void Conclude(const Evidence& evidence, report::Report& made) {
       const auto loss = evidence.MeanOf(way, MetricOf("loss"));
       const auto found = evidence.MeanOf(way, MetricOf("passage_right"));
       if (condition.spelling.empty() || !apart || !loss || !found) continue;
+      most = std::max(most, apart->documents);
       if (apart->documents < 2 || apart->verdict() == Verdict::kAbove) continue;
       if (found->value <= best_found) continue;
       best = &condition;
@@ -434,8 +491,11 @@ void Conclude(const Evidence& evidence, report::Report& made) {
     return;
   }
   made.verdict =
-      "No scheme reads past N as well as RoPE does within it, as far as the "
-      "rows can tell";
+      most < 2
+          ? "Fewer than two documents were read both at N and past it, so "
+            "that the rows decide nothing yet"
+          : "No scheme reads past N as well as RoPE does within it, as far "
+            "as the rows can tell";
 }
 
 void WriteReport(const Rows& rows, const std::string& folder) {
@@ -462,12 +522,18 @@ void WriteReport(const Rows& rows, const std::string& folder) {
        "Each point is a position scheme at 2N; bars are standard errors over "
        "documents. What loses half a nat more than the best is not shown.");
   add("Read with", ChiefTable(evidence));
-  std::string counts = "Documents:";
+  // Pieces of one file count as one document.
+  std::string counts = "Pieces that all rows have read:";
   for (const int64_t times : {1, 2, 4}) {
-    counts += " " +
-              std::to_string(
-                  evidence.Shared(WaysRead(evidence, times, true)).size()) +
-              " at " + Times(times);
+    const std::vector<Way> ways = WaysRead(evidence, times, true);
+    const std::vector<std::string> shared = evidence.Shared(ways);
+    const auto mean =
+        shared.empty()
+            ? std::nullopt
+            : evidence.MeanOf(ways.front(), MetricOf("loss"), &shared);
+    counts += (times == 1 ? " " : ", ") + std::to_string(shared.size()) +
+              " of " + std::to_string(mean ? mean->documents : 0) +
+              " files at " + Times(times);
   }
   made.sections.push_back({.paragraphs = {counts + "."}});
   add("Claims, by document (paired t-test, 95 %)", ClaimTable(evidence));
@@ -477,6 +543,9 @@ void WriteReport(const Rows& rows, const std::string& folder) {
   add("Beside the losses that post 9708 prints", PublishedTable(evidence));
   draw("by-distance", ByDistance(evidence),
        "Four neighbouring places of every document are one point.");
+  draw("finding-by-depth", FindingByDepth(evidence),
+       "How probable the model holds a token of the number: exp(-loss), over "
+       "two neighbouring places of every document.");
   report::Section from{.heading = "Where the rows come from"};
   for (const Run& run : rows.runs()) {
     const std::pair<std::string, std::string> one = {

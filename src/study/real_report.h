@@ -47,6 +47,9 @@ report::Table PublishedTable(const Evidence& evidence);
 report::Picture LossAndFinding(const Evidence& evidence);
 // Loss of hidden numbers by their distance.
 report::Picture ByDistance(const Evidence& evidence);
+// The same by scheme and distance at 2N, over the documents that all schemes
+// share: a grid of exp(-loss), the probability of a token of the number.
+report::Picture FindingByDepth(const Evidence& evidence);
 
 // Writes table.md, index.html and the pictures to the folder of a model.
 // Throws IoError.
@@ -63,8 +66,8 @@ void WriteReport(const Rows& rows, const std::string& folder);
 //                                                      published, tune
 //   {{MODEL | heads ...}}                              heads_report.h
 //
-// `folder` has a folder for each MODEL; the set is "novels". Throws
-// std::invalid_argument, with the line, for what no row says.
+// `folder` has a folder for each MODEL; "MODEL, SET" is of another set than
+// "novels". Throws std::invalid_argument, with the line, for what no row says.
 std::string FillPage(const std::string& page, const std::string& folder);
 
 }  // namespace ropewalk::study

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "position/scheme.h"
+#include "report/table.h"
 #include "study/evidence.h"
 #include "study/real.h"
 #include "study/real_report.h"
@@ -209,12 +210,21 @@ TEST_F(StudyTest, APageIsFilledFromTheRows) {
                      "loss}}",
                      folder),
             "above +0.010 ± 0.000");
+  Rows rows(ModelFolder());
+  Row code = MakeRow("d", kRope, 1, 1.25);
+  code.set = "code";
+  rows.Add(code);
+  EXPECT_EQ(FillPage("{{model, code | mean | RoPE | N | loss}} "
+                     "{{model | mean | RoPE | N | loss}}",
+                     folder),
+            "1.250 3.500");
   EXPECT_NE(
       FillPage("{{model | table | claims}}\nafter", folder).find("|\nafter"),
       std::string::npos);
   for (const char* wrong :
        {"{{model | mean | RoPE | 4N | loss}}",
         "{{other | mean | RoPE | N | loss}}",
+        "{{model, plays | mean | RoPE | N | loss}}",
         "{{model | mean | RoPE | N | speed}}", "{{model | mean", "{{model}}",
         "{{model | mean | RoPE | x | loss}}", "{{model | table | none}}"}) {
     EXPECT_THROW(FillPage(std::string("\n") + wrong, folder),
@@ -236,6 +246,40 @@ TEST_F(StudyTest, AReportNeedsNoCompleteRows) {
             std::string::npos)
       << read("table.md");
   EXPECT_NE(read("loss-and-finding.svg").find(kReRopeHalf), std::string::npos);
+  // The two places more than N tokens back cost 4 and 3 nats, exp(-3.5) = 3 %.
+  EXPECT_NE(read("finding-by-depth.svg").find("ReRoPE w=N/2, 1400: 3.0197"),
+            std::string::npos)
+      << read("finding-by-depth.svg");
+}
+
+TEST_F(StudyTest, OneDocumentMakesNoVerdict) {
+  Rows rows(ModelFolder());
+  (void)rows.RunOf({.model = "m.gguf", .N = kN, .command = "c"});
+  for (const char* piece : {"a 1/2", "a 2/2"}) {
+    rows.Add(MakeRow(piece, kRope, 1, 3));
+    rows.Add(MakeRow(piece, kReRopeHalf, 2, 3));
+  }
+  WriteReport(rows, ModelFolder());
+  std::ifstream file(folder_ / "model/table.md");
+  const std::string table(std::istreambuf_iterator<char>(file), {});
+  EXPECT_NE(table.find("**Fewer than two documents"), std::string::npos)
+      << table;
+  EXPECT_NE(table.find("2 of 1 files at 2N"), std::string::npos) << table;
+}
+
+TEST_F(StudyTest, RowsBesideThePublishedLossesAreOfTheSameDocuments) {
+  std::vector<Row> rows;
+  for (const auto& [document, loss] :
+       {std::pair{"a", 3.0}, {"b", 3.5}, {"c", 4.0}}) {
+    rows.push_back(MakeRow(document, kRope, 2, loss));
+  }
+  rows.push_back(MakeRow("b", "ReRoPE w=N/4", 2, 3.25));
+  const std::string table =
+      ToMarkdown(PublishedTable(Evidence(rows, "novels", kN)));
+  EXPECT_NE(table.find("2N, 1 documents"), std::string::npos) << table;
+  EXPECT_NE(table.find("3.250"), std::string::npos) << table;
+  // RoPE over "b" alone too.
+  EXPECT_NE(table.find("3.500"), std::string::npos) << table;
 }
 
 std::string ReadSource(const std::string& name) {
