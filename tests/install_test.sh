@@ -35,6 +35,17 @@ if grep -rIl -e "$build" -e "$work" "$libdir/cmake" "$libdir/pkgconfig"; then
   fail "these files name a folder of the build"
 fi
 
+# --- what a container of the program needs
+
+if command -v dpkg >/dev/null; then
+  for library in $(objdump -p "$prefix/bin/ropewalk" | awk '/NEEDED/ {print $2}'); do
+    package=$(dpkg -S "*/$library" | head -n 1 | cut -d: -f1)
+    case $package in libc6* | libgcc* | libstdc++6*) continue ;; esac  # always there
+    grep -qw -- "$package" "$examples/../packaging/Containerfile" ||
+      fail "packaging/Containerfile does not install $package ($library)"
+  done
+fi
+
 # --- what the shared library shows
 
 public='Batch|Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'

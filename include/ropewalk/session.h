@@ -45,6 +45,12 @@ namespace ropewalk {
 // takes 8.5 bits a number.
 enum class KvType { kF32, kF16, kBF16, kQ8_0 };
 
+// "f32", "f16", "bf16" or "q8_0". Throws std::invalid_argument for a number
+// that is no KvType.
+ROPEWALK_EXPORT std::string_view NameOf(KvType type);
+// By that name, in any case; throws std::invalid_argument for others.
+ROPEWALK_EXPORT KvType ParseKvType(std::string_view name);
+
 struct SessionOptions {
   // Tokens that the session can hold; 0: the model's trained length. No memory
   // is taken for them before they are read.

@@ -23,29 +23,6 @@ std::vector<Token> TokensOf(const std::vector<int64_t>& ids) {
   return tokens;
 }
 
-KvType KvTypeOf(const std::string& name) {
-  for (const KvType type :
-       {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
-    if (NameOf(type) == name) return type;
-  }
-  throw std::invalid_argument("kv_type must be f32, f16, bf16 or q8_0, got '" +
-                              name + "'");
-}
-
-std::string NameOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return "f32";
-    case KvType::kF16:
-      return "f16";
-    case KvType::kBF16:
-      return "bf16";
-    case KvType::kQ8_0:
-      return "q8_0";
-  }
-  return "";
-}
-
 ReadCallback ReadCallbackOf(const nb::object& progress) {
   // The caller's argument outlives the call, so a borrowed handle will do and
   // no reference is counted without the GIL.

@@ -34,10 +34,6 @@ void CheckSignals();
 // Throws std::invalid_argument for ids that are no int32 from 0.
 std::vector<Token> TokensOf(const std::vector<int64_t>& ids);
 
-// "f32", "f16", "bf16" or "q8_0"; throws std::invalid_argument for others.
-KvType KvTypeOf(const std::string& name);
-std::string NameOf(KvType type);
-
 // Looks for Ctrl-C after each pass and tells `progress` (None: nobody), which
 // stops the reading by returning False.
 ReadCallback ReadCallbackOf(const nb::object& progress);

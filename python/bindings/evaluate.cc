@@ -53,8 +53,7 @@ class TurnScorer : public evaluate::ModelScorer {
 };
 
 DType StoredType(const std::string& kv_type) {
-  (void)KvTypeOf(kv_type);
-  return *ParseDType(kv_type);
+  return *ParseDType(NameOf(ParseKvType(kv_type)));
 }
 
 // The losses and the hits of `scores`, as two arrays over the same memory.

@@ -27,7 +27,7 @@ void BindMemory(nb::module_& module) {
                                      .source = source,
                                      .part = part,
                                      .overlap = overlap,
-                                     .kv_type = KvTypeOf(kv_type)},
+                                     .kv_type = ParseKvType(kv_type)},
                                     go_on);
           },
           nb::arg("model"), nb::arg("document"), nb::arg("path"),
@@ -41,7 +41,7 @@ void BindMemory(nb::module_& module) {
       .def_prop_ro("parts", &Memory::parts)
       .def_prop_ro("bytes", &Memory::bytes)
       .def_prop_ro("kv_type", [](const Memory& memory) {
-        return NameOf(memory.kv_type());
+        return std::string(NameOf(memory.kv_type()));
       });
 }
 

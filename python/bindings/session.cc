@@ -64,7 +64,7 @@ Shared NewSession(const Model& model, const std::string& position,
   return std::make_shared<SharedSession>(
       Session(model, {.context_length = context,
                       .scheme = Scheme::Parse(position),
-                      .kv_type = KvTypeOf(kv_type),
+                      .kv_type = ParseKvType(kv_type),
                       .allow_known_failure = allow_known_failure}));
 }
 

@@ -6,46 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "api/kv_type.h"
 #include "api/memory_parts.h"
 #include "api/parts.h"
 #include "base/error.h"
 #include "memory/memory_file.h"
 
 namespace ropewalk {
-
-namespace {
-
-KvType KvTypeOf(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return KvType::kF32;
-    case DType::kBf16:
-      return KvType::kBF16;
-    case DType::kQ8_0:
-      return KvType::kQ8_0;
-    default:
-      return KvType::kF16;
-  }
-}
-
-}  // namespace
-
-DType DTypeOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return DType::kF32;
-    case KvType::kF16:
-      return DType::kF16;
-    case KvType::kBF16:
-      return DType::kBf16;
-    case KvType::kQ8_0:
-      return DType::kQ8_0;
-  }
-  throw std::invalid_argument(
-      "the type of keys and values must be a KvType, "
-      "got " +
-      std::to_string(static_cast<int>(type)));
-}
 
 bool Memory::Remember(const Model& model, std::span<const Token> document,
                       const std::string& path, const RememberOptions& options,

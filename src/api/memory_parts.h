@@ -1,4 +1,4 @@
-// What stands behind a Memory, and the types of keys and values.
+// What stands behind a Memory.
 
 #ifndef ROPEWALK_API_MEMORY_PARTS_H_
 #define ROPEWALK_API_MEMORY_PARTS_H_
@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "base/dtype.h"
 #include "engine/engine.h"
 #include "memory/memory.h"
 
@@ -19,9 +18,6 @@ struct Memory::Parts {
   std::weak_ptr<engine::Engine> engine;  // the model's, to compare
   int64_t bytes = 0;
 };
-
-// Throws std::invalid_argument for a number that is no KvType.
-DType DTypeOf(KvType type);
 
 }  // namespace ropewalk
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/kv_type.h"
 #include "api/memory_parts.h"
 #include "api/parts.h"
 #include "api/session_parts.h"

@@ -47,19 +47,6 @@ struct ServeJob {
   bool log = false;
 };
 
-KvType TypeOf(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return KvType::kF32;
-    case DType::kBf16:
-      return KvType::kBF16;
-    case DType::kQ8_0:
-      return KvType::kQ8_0;
-    default:
-      return KvType::kF16;
-  }
-}
-
 // Those of the options, of the file, a line each, and of the environment.
 std::vector<std::string> Keys(const ServeJob& job) {
   std::vector<std::string> keys = job.keys;
@@ -98,7 +85,7 @@ serve::ServiceOptions OptionsOf(const ServeJob& job) {
   options.worker.position = job.position.Spellings({"auto"}).front();
   options.worker.context = ParseLengthOption(job.context, "--context", 0);
   options.worker.prompt_chunk = ParseLengthOption(job.chunk, "--chunk", 128);
-  options.worker.kv_type = TypeOf(job.kv.Type());
+  options.worker.kv_type = ParseKvType(InfoOf(job.kv.Type()).name);
   options.worker.parallel = job.parallel;
   options.worker.queue = job.queue;
   options.worker.answer_tokens = job.tokens;

@@ -38,6 +38,8 @@ struct Worker::Answer {
   int64_t extended_from = 0;
   int64_t read = 0;  // of the prompt, reused ones included
   int64_t generated = 0;
+  int64_t told = 0;                  // tokens when its bands were last told
+  int64_t most_bytes = 0;            // that keys and values may come to
   std::optional<Session> beginning;  // the whole chunks of the prompt
   std::optional<Failure> failure;
   std::string written;  // that was told

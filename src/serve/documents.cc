@@ -78,7 +78,10 @@ Documents::Documents(const Model& model, DocumentOptions options)
 }
 
 Documents::~Documents() {
-  stops_ = true;
+  {
+    const std::scoped_lock lock(mutex_);
+    stops_ = true;
+  }
   changed_.notify_all();
   reader_.join();
   if (own_folder_) {
@@ -127,6 +130,8 @@ DocumentInfo Documents::Upload(const std::string& name,
                     .bytes = static_cast<int64_t>(text.size()),
                     .created = std::time(nullptr),
                     .status = "uploaded"};
+  // The reader changes its own as soon as it is listed.
+  const DocumentInfo info = document->info;
   // The name of the file on disk is ours alone.
   document->path = (fs::path(options_.folder) / (id + kSuffix)).string();
   {
@@ -145,7 +150,7 @@ DocumentInfo Documents::Upload(const std::string& name,
     unread_.push_back(document);
   }
   changed_.notify_all();
-  return document->info;
+  return info;
 }
 
 void Documents::ReadUploads() {

@@ -12,11 +12,17 @@
 
 namespace ropewalk::serve {
 
-// The prompt is being read.
+struct Band {
+  std::string label;
+  int64_t tokens = 0;  // keys that the last token sees there
+};
+
+// The prompt is being read, or the text has grown.
 struct Progress {
-  int64_t prompt = 0;  // tokens
-  int64_t read = 0;    // of them, reused ones included
-  int64_t reused = 0;  // of an earlier text
+  int64_t prompt = 0;            // tokens
+  int64_t read = 0;              // of them, reused ones included
+  int64_t reused = 0;            // of an earlier text
+  std::vector<Band> bands = {};  // empty: as told before
 };
 
 struct Piece {
@@ -24,11 +30,6 @@ struct Piece {
   std::string text;  // whole characters; may be empty
   double log_probability = 0;
   std::vector<TokenLogProbability> most_likely;
-};
-
-struct Band {
-  std::string label;
-  int64_t tokens = 0;  // keys that the last token sees there
 };
 
 // The end of an answer.

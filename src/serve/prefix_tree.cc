@@ -148,4 +148,24 @@ std::vector<PrefixTree::Match> PrefixTree::Find(std::span<const Token> text,
   return matches;
 }
 
+std::vector<PrefixTree::Match> PrefixTree::Prefixes(
+    std::span<const Token> text) const {
+  std::vector<Match> matches;
+  const Node* node = root_.get();
+  int64_t common = 0;
+  for (;;) {
+    for (const int64_t value : node->values) matches.push_back({common, value});
+    const auto rest = text.subspan(static_cast<size_t>(common));
+    if (rest.empty()) return matches;
+    const auto child = node->children.find(rest.front());
+    if (child == node->children.end()) return matches;
+    node = child->second.get();
+    if (CommonLength(node->run, rest) <
+        static_cast<int64_t>(node->run.size())) {
+      return matches;
+    }
+    common += static_cast<int64_t>(node->run.size());
+  }
+}
+
 }  // namespace ropewalk::serve

@@ -39,6 +39,10 @@ class PrefixTree {
   std::vector<Match> Find(std::span<const Token> text, int64_t least,
                           size_t most) const;
 
+  // The stored texts that `text` begins with, itself among them, the shortest
+  // first.
+  std::vector<Match> Prefixes(std::span<const Token> text) const;
+
   bool empty() const;
 
  private:

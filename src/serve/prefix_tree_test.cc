@@ -48,6 +48,21 @@ TEST(PrefixTreeTest, OfEqualTextsTheLastComesFirst) {
   EXPECT_EQ(tree.Find(Text{1, 2, 3}, 1, 1).at(0).value, 1);
 }
 
+TEST(PrefixTreeTest, FindsTheTextsThatATextBeginsWith) {
+  PrefixTree tree;
+  tree.Insert(Text{1, 2}, 1);
+  tree.Insert(Text{1, 2, 3}, 2);
+  tree.Insert(Text{1, 2, 3, 4, 5}, 3);
+  tree.Insert(Text{1, 4}, 4);
+  const auto found = tree.Prefixes(Text{1, 2, 3, 4});
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].value, 1);
+  EXPECT_EQ(found[0].common, 2);
+  EXPECT_EQ(found[1].value, 2);
+  EXPECT_EQ(found[1].common, 3);
+  EXPECT_TRUE(tree.Prefixes(Text{2}).empty());
+}
+
 // Against a plain list, over many insertions and erasures.
 TEST(PrefixTreeTest, AgreesWithAPlainList) {
   std::mt19937 random(3);

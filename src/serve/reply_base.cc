@@ -36,6 +36,14 @@ std::set<std::string> NamesOf(const Json& tools) {
   return names;
 }
 
+Json BandsJson(const std::vector<Band>& bands) {
+  Json json = Json::array();
+  for (const Band& band : bands) {
+    json.push_back({{"label", band.label}, {"tokens", band.tokens}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string Fingerprint() { return "ropewalk-" ROPEWALK_VERSION; }
@@ -80,11 +88,12 @@ std::string ReplyBase::Take(const Event& event) {
   ROPEWALK_CHECK(choice < ends_.size());
   if (const auto* progress = std::get_if<Progress>(&event.what)) {
     if (!stream_ || !return_progress_) return "";
-    return TakeProgress({{"progress",
-                          {{"choice", event.choice},
-                           {"prompt", progress->prompt},
-                           {"read", progress->read},
-                           {"reused", progress->reused}}}});
+    Json told = {{"choice", event.choice},
+                 {"prompt", progress->prompt},
+                 {"read", progress->read},
+                 {"reused", progress->reused}};
+    if (!progress->bands.empty()) told["bands"] = BandsJson(progress->bands);
+    return TakeProgress({{"progress", std::move(told)}});
   }
   if (const auto* piece = std::get_if<Piece>(&event.what)) {
     return TakePiece(choice, *piece);
@@ -127,10 +136,7 @@ Json ReplyBase::Extras(const End& end) const {
   extras["reused_tokens"] = end.reused_tokens;
   extras["shifted_tokens"] = end.shifted_tokens;
   extras["memories"] = end.memories;
-  extras["bands"] = Json::array();
-  for (const Band& band : end.bands) {
-    extras["bands"].push_back({{"label", band.label}, {"tokens", band.tokens}});
-  }
+  extras["bands"] = BandsJson(end.bands);
   extras["prompt_ms"] = end.prompt_ms;
   extras["generated_tokens"] = end.generated_tokens;
   extras["generate_ms"] = end.generate_ms;

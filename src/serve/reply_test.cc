@@ -245,6 +245,17 @@ TEST(ChatReplyTest, ProgressOnlyWhereAskedFor) {
             R"({"progress":{"choice":0,"prompt":100,"read":60,"reused":40}})");
 }
 
+TEST(ChatReplyTest, ProgressTellsTheBands) {
+  const Event progress = {
+      0, Progress{.prompt = 9, .read = 9, .bands = {{"near", 6}, {"far", 3}}}};
+  const auto frames =
+      Frames(Make(Parse(Endpoint::kChat,
+                        R"(, "stream": true, "return_progress": true)"))
+                 ->Take(progress));
+  EXPECT_EQ(frames.at(0)["ropewalk"]["progress"]["bands"].dump(),
+            R"([{"label":"near","tokens":6},{"label":"far","tokens":3}])");
+}
+
 TEST(ReplyTest, AFailureEndsAStream) {
   const Failure failure = {507, "no memory", "context", ""};
   for (const Endpoint endpoint :

@@ -135,13 +135,8 @@ void SavedTexts::KeepWithin() {
 void SavedTexts::Save(const StoredText& text) {
   const std::span<const Token> tokens = text.session.tokens();
   const PrefixTree& tree = trees_[text.kind];
-  std::vector<int64_t> shorter;
-  for (const auto& match : tree.Find(tokens, 1, entries_.size())) {
-    const auto length =
-        static_cast<int64_t>(entries_.at(match.value).tokens.size());
-    if (match.common == text.session.size()) return;  // there already
-    if (match.common == length) shorter.push_back(match.value);
-  }
+  if (!tree.Find(tokens, text.session.size(), 1).empty()) return;
+  const std::vector<PrefixTree::Match> shorter = tree.Prefixes(tokens);
   Entry entry{.name = HashOf(text.kind, tokens),
               .kind = text.kind,
               .scheme = text.session.scheme().ToString(),
@@ -159,7 +154,7 @@ void SavedTexts::Save(const StoredText& text) {
   WriteFileAtomically(
       PathOf(entry.name, kNote),
       note.dump(-1, ' ', false, Json::error_handler_t::replace));
-  for (const int64_t number : shorter) Remove(number);
+  for (const PrefixTree::Match& match : shorter) Remove(match.value);
   AddEntry(std::move(entry));
   KeepWithin();
 }

@@ -366,6 +366,9 @@ void Service::ResolvePosition(const httplib::Request& request,
   const int64_t context =
       request.has_param("context")
           ? NumberOf(request.get_param_value("context"), "context")
+      : request.has_param("tokens")
+          ? worker_.ContextFor(
+                {}, NumberOf(request.get_param_value("tokens"), "tokens"))
           : worker_.MostContext();
   try {
     const Scheme scheme = Scheme::Parse(position);

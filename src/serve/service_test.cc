@@ -457,7 +457,7 @@ TEST_F(ServiceTest, ThePageIsWholeAndAsksNobodyElse) {
 }
 
 TEST_F(ServiceTest, ModelsAndPositionsAreDescribed) {
-  const Running server(novels_, {});
+  const Running server(novels_, {.worker = {.answer_tokens = 16}});
   const Json models = Get(server, "/v1/models").json;
   const std::string id = models["data"][0]["id"];
   EXPECT_EQ(models["data"][0]["ropewalk"]["trained_length"], 256);
@@ -475,6 +475,11 @@ TEST_F(ServiceTest, ModelsAndPositionsAreDescribed) {
   EXPECT_TRUE(Get(server, "/v1/positions/resolve?position=auto&context=1000")
                   .json["fails"]
                   .is_null());
+  // The context that a prompt of so many tokens would get.
+  EXPECT_EQ(Get(server, "/v1/positions/resolve?tokens=9").json["context"], 256);
+  EXPECT_EQ(Get(server, "/v1/positions/resolve?tokens=300").json["context"],
+            512);
+  EXPECT_EQ(Get(server, "/v1/positions/resolve?tokens=9999").status, 400);
   EXPECT_EQ(Get(server, "/v1/positions/resolve?position=x").status, 400);
   EXPECT_EQ(Get(server, "/v1/positions/resolve?context=-4").status, 400);
 }

@@ -13,20 +13,6 @@ constexpr size_t kTried = 8;
 
 }  // namespace
 
-const char* NameOf(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return "f32";
-    case KvType::kBF16:
-      return "bf16";
-    case KvType::kQ8_0:
-      return "q8_0";
-    case KvType::kF16:
-      break;
-  }
-  return "f16";
-}
-
 void SessionStore::Add(StoredText text) {
   if (text.session.size() == 0) return;
   PrefixTree& tree = trees_[text.kind];

@@ -19,9 +19,6 @@
 
 namespace ropewalk::serve {
 
-// "f16", "q8_0" and so on.
-const char* NameOf(KvType type);
-
 // A text in the store. What it shares with others, it shares in memory.
 struct StoredText {
   std::string kind;  // texts of one kind may stand for each other

@@ -23,6 +23,8 @@ constexpr int64_t kMostStateBytes = int64_t{8} << 30;
 constexpr size_t kMostUnsaved = 64;
 // Texts that are kept for reuse, however small they are.
 constexpr int64_t kMostStored = 4096;
+// Tokens between two tellings of a text's bands.
+constexpr int64_t kTellBands = 16;
 
 std::string MessageOf(const std::exception_ptr& error) {
   try {
@@ -94,15 +96,19 @@ Worker::~Worker() {
   if (thread_.joinable()) Stop(std::chrono::milliseconds(0));
 }
 
-Worker::Place Worker::PlaceFor(const Request& request, int64_t prompt) const {
-  const std::string position = request.position.value_or(options_.position);
-  Place place;
-  place.context = PickContext(
+int64_t Worker::ContextFor(const Request& request, int64_t prompt) const {
+  return PickContext(
       {.asked = request.context,
        .prompt = prompt,
        .answer = request.max_tokens.value_or(options_.answer_tokens),
        .trained = model_.train_length(),
        .most = most_context_});
+}
+
+Worker::Place Worker::PlaceFor(const Request& request, int64_t prompt) const {
+  const std::string position = request.position.value_or(options_.position);
+  Place place;
+  place.context = ContextFor(request, prompt);
   try {
     place.scheme = Scheme::Parse(position);
     place.kind = model_.Resolve(place.scheme, place.context).ToString();
@@ -210,6 +216,7 @@ bool Worker::MayEnd() {
   if (Clock::now() < give_up_) return false;
   for (auto& answer : inbox_) waiting_answers_.push_back(std::move(answer));
   inbox_.clear();
+  batch_.reset();  // it has the sessions of what is active
   for (Answers* answers : {&waiting_answers_, &active_}) {
     for (auto& answer : *answers) {
       Fail(*answer, ApiError(503, "the server is stopping"));
@@ -275,6 +282,7 @@ void Worker::StepOnce() {
     const std::vector<BatchEnd> ends = batch_->Step();
     ++metrics_.passes;
     KeepBeginnings();
+    TellBands();
     for (const BatchEnd& end : ends) Finish(end);
   } catch (const MemoryLimitError& error) {
     if (store_.DropOldest()) return;
@@ -286,8 +294,9 @@ void Worker::StepOnce() {
     std::fprintf(stderr, "ropewalk: a pass failed: %s\n", error.what());
     for (const auto& answer : active_)
       Fail(*answer, ApiError(500, error.what()));
-    active_.clear();
     batch_.emplace(model_, ForBatch());
+    active_.clear();
+    reserved_ = 0;
   }
 }
 
@@ -300,6 +309,30 @@ void Worker::KeepBeginnings() {
         answer->session->size() == whole) {
       answer->beginning.emplace(answer->session->Fork());
     }
+  }
+}
+
+std::vector<Band> Worker::BandsOf(const Answer& answer) {
+  std::vector<Band> bands;
+  for (const BandShare& band : answer.session->Bands()) {
+    bands.push_back({band.label, band.tokens});
+  }
+  return bands;
+}
+
+// After each chunk of a prompt, then now and again.
+void Worker::TellBands() {
+  for (const auto& answer : active_) {
+    const int64_t size = answer->session->size();
+    if (!answer->job->request.return_progress ||
+        size < answer->told + kTellBands) {
+      continue;
+    }
+    answer->told = size;
+    answer->job->Add({answer->choice, Progress{.prompt = answer->size(),
+                                               .read = answer->read,
+                                               .reused = answer->reused,
+                                               .bands = BandsOf(*answer)}});
   }
 }
 
@@ -319,6 +352,7 @@ void Worker::Finish(const BatchEnd& end) {
   } else {
     answer.job->Add({answer.choice, EndOf(answer, end.result)});
   }
+  reserved_ -= answer.most_bytes;
   Keep(answer);
   active_.erase(at);
 }
@@ -360,7 +394,7 @@ void Worker::SaveOne() {
 }
 
 End Worker::EndOf(const Answer& answer, const GenerateResult& result) const {
-  End end{.reason = result.reason,
+  return {.reason = result.reason,
           .stop = result.stop,
           .rest = result.text.substr(
               std::min(answer.written.size(), result.text.size())),
@@ -375,11 +409,8 @@ End Worker::EndOf(const Answer& answer, const GenerateResult& result) const {
           .context = answer.place.context,
           .trained_length = model_.train_length(),
           .extended_from = answer.extended_from,
-          .memories = answer.job->memory_names};
-  for (const BandShare& band : answer.session->Bands()) {
-    end.bands.push_back({band.label, band.tokens});
-  }
-  return end;
+          .memories = answer.job->memory_names,
+          .bands = BandsOf(answer)};
 }
 
 void Worker::Fail(Answer& answer, const ApiError& error) {

@@ -114,6 +114,8 @@ class Worker {
     std::string kind;  // as it runs
   };
   Place PlaceFor(const Request& request, int64_t prompt) const;
+  // The context alone.
+  int64_t ContextFor(const Request& request, int64_t prompt) const;
 
   // What is in progress.
   std::vector<Slot> Slots();
@@ -150,6 +152,8 @@ class Worker {
 
   void StepOnce();
   void KeepBeginnings();
+  static std::vector<Band> BandsOf(const Answer& answer);
+  void TellBands();
   void Finish(const BatchEnd& end);
   void Keep(Answer& answer);
   void SaveOne();
@@ -173,6 +177,7 @@ class Worker {
   // Of the worker's thread.
   Answers waiting_answers_;
   Answers active_;
+  int64_t reserved_ = 0;  // bytes of keys and values, of active_
   std::optional<Batch> batch_;
   SessionStore store_;
   std::unique_ptr<SavedTexts> saved_;

@@ -47,9 +47,7 @@ Worker::Begun Worker::Begin(Answer& answer) {
   if (WaitsForAnother(answer, stored)) return Begun::kWaits;
   const int64_t most = MostBytes(answer);
   const int64_t limit = model_.kv_memory_limit();
-  int64_t reserved = most;
-  for (const auto& other : active_) reserved += MostBytes(*other);
-  if (limit > 0 && reserved > limit) {
+  if (limit > 0 && reserved_ + most > limit) {
     if (!active_.empty()) return Begun::kNoRoom;
     throw ApiError(400,
                    "a text of " + std::to_string(answer.size()) +
@@ -65,6 +63,9 @@ Worker::Begun Worker::Begin(Answer& answer) {
   answer.begun = Clock::now();
   answer.read = answer.reused;
   AddToBatch(answer);
+  // By its session, which knows what a window drops.
+  answer.most_bytes = MostBytes(answer);
+  reserved_ += answer.most_bytes;
   return Begun::kYes;
 }
 

@@ -3,6 +3,11 @@
 # with the package `openai` that is made once and kept.
 #
 #   tests/serve/run.sh PROGRAM [INSTRUCT_MODEL]
+#   CLIENTS='llm litellm aider-chat' tests/serve/run.sh PROGRAM INSTRUCT_MODEL
+#
+# CLIENTS are packages of programs to test besides; the tests of those that are
+# not there are skipped. ROPEWALK_JS_CLIENT names a folder in which `npm install
+# openai` was run.
 #
 # Exit status 77: skipped, because PyPI cannot be reached or Python has no venv.
 set -u
@@ -20,6 +25,11 @@ if ! "$venv/bin/python" -c 'import openai' 2>/dev/null; then
     skip 'no environment can be made (python3-venv)'
   "$venv/bin/python" -m pip install -q --disable-pip-version-check openai \
     >/dev/null 2>&1 || skip 'PyPI cannot be reached'
+fi
+if test -n "${CLIENTS:-}"; then
+  # shellcheck disable=SC2086  # a list
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check $CLIENTS ||
+    skip "PyPI does not give $CLIENTS"
 fi
 exec "$venv/bin/python" tests/serve/clients_test.py "$1" \
   models/novels-4m.gguf ${2:+"$2"}

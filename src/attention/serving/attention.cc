@@ -12,6 +12,9 @@
 namespace ropewalk::attention {
 namespace {
 
+// For each worker, so that all finish at about the same time.
+constexpr int64_t kTasksOfWorker = 4;
+
 // The number of tokens of a slice that are not padding.
 int64_t RealTokens(const QuerySlice& slice) {
   return std::min(slice.T, slice.store->size());
@@ -43,6 +46,8 @@ void AddSlots(const BandedAttention& attention, Share share, DType type,
   for (int64_t part = begin; part < end; ++part) {
     share.first_slot = part * step;
     share.last_slot = (part + 1) * step;
+    const int64_t from = std::max(first, share.first_slot);
+    share.reads = from < last ? share.Values(from / kTile, 0) : nullptr;
     tasks.rows.push_back(share);
   }
 }
@@ -168,13 +173,18 @@ void BandedAttention::Attend(std::span<const QuerySlice> slices,
               });
   const int64_t step = PartialFloats(shape_);
   float* partials = scratch.Shared(tasks.partials * step);
-  threads.Run(static_cast<int64_t>(tasks.rows.size()), [&](int64_t at,
-                                                           int64_t worker) {
-    const Share& share = tasks.rows[static_cast<size_t>(at)];
-    Arena arena(scratch.For(worker));
-    RowWorker(*this, type, head_scale, arena)
-        .Run(share, share.part < 0 ? nullptr : partials + share.part * step);
-  });
+  const std::vector<std::vector<size_t>> row_tasks =
+      TasksOf(tasks.rows, kTasksOfWorker * threads.workers());
+  threads.Run(
+      static_cast<int64_t>(row_tasks.size()), [&](int64_t at, int64_t worker) {
+        Arena arena(scratch.For(worker));
+        RowWorker rows_of(*this, type, head_scale, arena);
+        for (const size_t i : row_tasks[static_cast<size_t>(at)]) {
+          const Share& share = tasks.rows[i];
+          rows_of.Run(share,
+                      share.part < 0 ? nullptr : partials + share.part * step);
+        }
+      });
   tasks.row_groups.push_back(tasks.rows.size());
   for (size_t group = 0; group + 1 < tasks.row_groups.size(); ++group) {
     const size_t begin = tasks.row_groups[group];

@@ -1,6 +1,8 @@
 #include "attention/serving/share.h"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
 
 #include "kernels/cpu/kernels.h"
@@ -29,6 +31,24 @@ std::vector<BandView> BandViewsOf(const BandedAttention& attention,
     }
   }
   return views;
+}
+
+std::vector<std::vector<size_t>> TasksOf(std::span<const Share> shares,
+                                         int64_t tasks) {
+  const size_t most = std::max<size_t>(
+      1, shares.size() / static_cast<size_t>(std::max<int64_t>(1, tasks)));
+  std::vector<std::vector<size_t>> all;
+  std::map<const void*, size_t> open;  // what is read -> a task with room
+  for (size_t i = 0; i < shares.size(); ++i) {
+    const void* reads = shares[i].reads;
+    const auto [at, is_new] = open.try_emplace(reads, all.size());
+    if (is_new || reads == nullptr || all[at->second].size() >= most) {
+      at->second = all.size();
+      all.emplace_back();
+    }
+    all[at->second].push_back(i);
+  }
+  return all;
 }
 
 void RotateQueries(const BandedAttention& attention, const Share& share,

@@ -36,6 +36,9 @@ struct Share {
   int64_t last_slot = std::numeric_limits<int64_t>::max();
   int64_t part = -1;  // index of the partial result; -1: not a part
   int64_t cost = 0;   // about the keys seen times the queries
+  // The first values that are read; null: none. Texts that begin alike share
+  // tiles, so equal ones stand in the same memory, as do those behind them.
+  const void* reads = nullptr;
 
   int64_t tokens() const { return end - begin; }
   // The id of the share's token t. It is never negative, because shares leave
@@ -110,6 +113,13 @@ inline Bounds BoundsOf(const BandView& view, int64_t first_id,
   const position::KeyRange last = view.Seen(last_id);
   return {{first.first, last.last}, {last.first, first.last}};
 }
+
+// Shares in the order in which they are best computed: those that read the same
+// tiles follow one another, as one task, so that the tiles come from memory
+// once for all. Each task is a list of indices; there are about `tasks` of them
+// or more where the shares allow it.
+std::vector<std::vector<size_t>> TasksOf(std::span<const Share> shares,
+                                         int64_t tasks);
 
 // Writes `count` rows [D] of the share, from row `first` on: queries rotated
 // for a band, times s(i), the shape's score factor, the learned scale of the

@@ -279,7 +279,14 @@ const Chat = (() => {
     });
   }
 
-  return {open, start, stop, listen, drawHead, bodyFor, cutFrom, add,
+  // Of the conversation so far, at least one and as many as the server takes.
+  function tokens() {
+    const last = current.messages.findLast((message) => message.extras)?.extras || {};
+    const sum = (last.prompt_tokens || 0) + (last.generated_tokens || 0);
+    return Math.max(1, Math.min(sum, (Models.facts.context_length || sum) - 1));
+  }
+
+  return {open, start, stop, listen, drawHead, bodyFor, cutFrom, add, tokens,
           get current() { return current; }};
 })();
 

@@ -9,7 +9,7 @@
 //   prompt    its tokens, of which `reused` were known before and `read` are
 //             read by now
 //   written   tokens of the answer; counted in pieces until the server says
-//   bands     [{label, tokens}] as last told
+//   bands     [{label, tokens}] as last told, when the text had `bandsOf` tokens
 //   extras    what the server said at the end, under "ropewalk"
 //   finish    'stop', 'length', ...
 //   error     a line for people, if it failed
@@ -17,7 +17,7 @@ class Run {
   constructor(body, isChat, onChange) {
     Object.assign(this, {
       body, isChat, onChange, phase: 'waiting', text: '', prompt: 0, read: 0,
-      reused: 0, written: 0, bands: null, extras: null, finish: null, error: null,
+      reused: 0, written: 0, bands: null, bandsOf: 0, extras: null, finish: null, error: null,
       failure: null,
     });
     this.startedAt = performance.now();
@@ -78,6 +78,7 @@ class Run {
     }
     if (extras.bands || extras.progress?.bands) {
       this.bands = extras.bands || extras.progress.bands;
+      this.bandsOf = this.prompt + this.written;
     }
     if ('scheme' in extras || 'prompt_tokens' in extras) {
       this.extras = {...this.extras, ...extras};

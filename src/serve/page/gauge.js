@@ -28,7 +28,9 @@ const Gauge = (() => {
   function liveParts(run) {
     const writing = {label: 'written', tokens: run.written, shade: 'new'};
     if (run.bands && run.phase === 'writing') {
-      return bandParts(run.bands, run.prompt + run.written);
+      const since = run.prompt + run.written - run.bandsOf;
+      const parts = bandParts(run.bands, run.bandsOf);
+      return since > 0 ? [...parts, {...writing, tokens: since}] : parts;
     }
     const read = Math.min(run.read, run.toRead);
     const isRead = run.phase === 'writing';

@@ -13,7 +13,8 @@ const Schemes = (() => {
     }
   }
 
-  // What a spelling comes to: {text, kind: 'good', 'warn' or 'bad'}.
+  // What a spelling comes to: {text, kind: 'good', 'warn' or 'bad'}. Without a
+  // context, at the one that the server would give this chat.
   async function check(position, context) {
     if (context && !lengthOf(context)) {
       return {kind: 'bad', text: `The context '${context}' is no length: 16384 and 16k are.`};
@@ -21,6 +22,7 @@ const Schemes = (() => {
     if (!position) return {kind: 'good', text: 'As the server runs it.'};
     const query = new URLSearchParams({position});
     if (context) query.set('context', lengthOf(context));
+    else query.set('tokens', Chat.tokens());
     try {
       const found = await Api.getJson(`/v1/positions/resolve?${query}`);
       const runs = `At ${tokensText(found.context)} it runs as ` +
