@@ -24,12 +24,12 @@ std::vector<Token> TokensOf(const std::vector<int64_t>& ids) {
 }
 
 KvType KvTypeOf(const std::string& name) {
-  for (const KvType type :
-       {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16,
+                            KvType::kQ8_0, KvType::kQ4_0}) {
     if (NameOf(type) == name) return type;
   }
-  throw std::invalid_argument("kv_type must be f32, f16, bf16 or q8_0, got '" +
-                              name + "'");
+  throw std::invalid_argument(
+      "kv_type must be f32, f16, bf16, q8_0 or q4_0, got '" + name + "'");
 }
 
 std::string NameOf(KvType type) {
@@ -42,6 +42,8 @@ std::string NameOf(KvType type) {
       return "bf16";
     case KvType::kQ8_0:
       return "q8_0";
+    case KvType::kQ4_0:
+      return "q4_0";
   }
   return "";
 }

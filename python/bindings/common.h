@@ -34,7 +34,8 @@ void CheckSignals();
 // Throws std::invalid_argument for ids that are no int32 from 0.
 std::vector<Token> TokensOf(const std::vector<int64_t>& ids);
 
-// "f32", "f16", "bf16" or "q8_0"; throws std::invalid_argument for others.
+// "f32", "f16", "bf16", "q8_0" or "q4_0"; throws std::invalid_argument for
+// others.
 KvType KvTypeOf(const std::string& name);
 std::string NameOf(KvType type);
 

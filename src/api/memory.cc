@@ -23,6 +23,8 @@ KvType KvTypeOf(DType type) {
       return KvType::kBF16;
     case DType::kQ8_0:
       return KvType::kQ8_0;
+    case DType::kQ4_0:
+      return KvType::kQ4_0;
     default:
       return KvType::kF16;
   }
@@ -40,6 +42,8 @@ DType DTypeOf(KvType type) {
       return DType::kBf16;
     case KvType::kQ8_0:
       return DType::kQ8_0;
+    case KvType::kQ4_0:
+      return DType::kQ4_0;
   }
   throw std::invalid_argument(
       "the type of keys and values must be a KvType, "

@@ -55,6 +55,8 @@ KvType TypeOf(DType type) {
       return KvType::kBF16;
     case DType::kQ8_0:
       return KvType::kQ8_0;
+    case DType::kQ4_0:
+      return KvType::kQ4_0;
     default:
       return KvType::kF16;
   }

@@ -21,6 +21,8 @@ const char* NameOf(KvType type) {
       return "bf16";
     case KvType::kQ8_0:
       return "q8_0";
+    case KvType::kQ4_0:
+      return "q4_0";
     case KvType::kF16:
       break;
   }
