@@ -384,7 +384,7 @@ void Register() {
           CompareDecode(state, "rerope:window=512", D, DType::kQ8_0);
         });
     for (const DType type :
-         {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
+         {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0, DType::kQ4_0}) {
       const std::string name(InfoOf(type).name);
       for (const char* scheme : {"rope", "rerope:window=512"}) {
         add("deep/" + std::string(scheme) + "/" + name + width, 11,

@@ -24,7 +24,7 @@ namespace ropewalk {
 namespace {
 
 constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
-                            DType::kQ8_0};
+                            DType::kQ8_0, DType::kQ4_0};
 
 // Laws that attend to stored keys and to rotated copies of them.
 const std::vector<std::string> kLaws = {"far:alone=0", "place:skip=0,alone=0",

@@ -1,6 +1,9 @@
 // `ropewalk remember`, `memories`, `run --memory` and `reproduce memories`,
 // from the outside, on the demo's model (N = 256).
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -245,6 +248,64 @@ TEST_F(MemoryProgramTest, TheStudyAsksForNumbersAndTakesTimes) {
     EXPECT_FALSE(std::ranges::search(document, answer).empty());
     EXPECT_EQ(question["chosen"][0], question["document"]);
   }
+}
+
+TEST_F(MemoryProgramTest, AConversationAttendsToMemories) {
+  // The model needs a chat template.
+  const std::string chat_model = Path("chat.gguf");
+  WriteTinyModel(chat_model, {.train_length = 256, .change_keys = MakeChatMl});
+  WriteAll(Path("third.txt"), "zebra zebra quartz");
+  ASSERT_TRUE(Worked(
+      RunProgram({"remember", "-m", chat_model, Path("first.txt"),
+                  Path("third.txt"), "-o", Path("talk"), "--part", "200"})));
+  WriteAll(Path("questions.txt"), "The river\nzebra quartz\n");
+  const auto chat = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> call = {"chat", "-m",     chat_model, "-n",
+                                     "3",    "--temp", "0",        "-c",
+                                     "2000", "--force"};
+    call.insert(call.end(), more.begin(), more.end());
+    const int questions =
+        open(Path("questions.txt").c_str(), O_RDONLY | O_CLOEXEC);
+    ProgramResult result = RunProgram(call, {.stdin_fd = questions});
+    close(questions);
+    return result;
+  };
+  const ProgramResult all = chat({"--memory", Path("talk")});
+  ASSERT_TRUE(Worked(all));
+  EXPECT_TRUE(Contains(all.err, "beside 2 memories of")) << all.err;
+  EXPECT_FALSE(Contains(all.err, "the other 1: ")) << all.err;
+  // What was read for the first answer is known for the second.
+  const size_t unknown = all.err.find(" 0 known");
+  ASSERT_NE(unknown, std::string::npos) << all.err;
+  EXPECT_EQ(all.err.find(" 0 known", unknown + 1), std::string::npos)
+      << all.err;
+
+  const ProgramResult chosen =
+      chat({"--memory", Path("talk"), "--memory-top", "1"});
+  ASSERT_TRUE(Worked(chosen));
+  const size_t first = chosen.err.find("memory first: ");
+  const size_t third = chosen.err.find("memory third: ");
+  EXPECT_NE(first, std::string::npos) << chosen.err;
+  EXPECT_NE(third, std::string::npos) << chosen.err;
+  EXPECT_LT(first, third);
+
+  // Read again in part, the second memory is another one.
+  const ProgramResult again =
+      chat({"--memory", Path("talk"), "--memory-reread", "1"});
+  ASSERT_TRUE(Worked(again));
+  EXPECT_NE(again.out, all.out);
+  EXPECT_TRUE(Refused(chat({"--memory", Path("talk"), "--memory-reread", "2"}),
+                      2, "--memory-reread must be from 0 to 1"));
+
+  EXPECT_TRUE(
+      Refused(chat({"--memory", Path("talk"), "--prompt-cache", Path("x.kv")}),
+              2, "--memory excludes --prompt-cache"));
+  EXPECT_TRUE(Refused(chat({"--memory", Path("talk"), "--kv-type", "f16"}), 2,
+                      "the memories are in q8_0"));
+  EXPECT_TRUE(Refused(chat({"--memory-top", "1"}), 2,
+                      "--memory-top goes with --memory"));
+  EXPECT_TRUE(
+      Refused(chat({"--memory", Path("gone.memory")}), 1, "gone.memory"));
 }
 
 TEST_F(MemoryProgramTest, EvaluationsReadBesideMemories) {

@@ -116,7 +116,8 @@ TEST_F(RunContextTest, PositionsSwitchAtTheLengthGiven) {
 TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndNeedLessMemory) {
   const ProgramResult wrong =
       RunProgram({"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_0"});
-  EXPECT_TRUE(Refused(wrong, 2, "--kv-type must be f32, f16, bf16 or q8_0"));
+  EXPECT_TRUE(
+      Refused(wrong, 2, "--kv-type must be f32, f16, bf16, q8_0 or q4_0"));
   const auto bytes = [&](const std::string& type) {
     const std::string json = Path("bench.json");
     EXPECT_TRUE(Worked(

@@ -522,7 +522,7 @@ def parse(argv):
     add("--position", action="append", metavar="SCHEME",
         help="our position scheme, default rope; repeat for more")
     add("--kv", metavar="TYPE", help="type of our keys and values: f32, f16, "
-        "bf16 or q8_0")
+        "bf16, q8_0 or q4_0")
     add("--peer-kv", metavar="TYPE", help="type of the peer's keys and values")
     add("--peer-flash", choices=("on", "off", "auto"), help="the peer's "
         "flash attention; default its own choice")

@@ -157,7 +157,8 @@ typedef enum ropewalk_kv_type {
   ROPEWALK_KV_F32 = 0,
   ROPEWALK_KV_F16 = 1,
   ROPEWALK_KV_BF16 = 2,
-  ROPEWALK_KV_Q8_0 = 3
+  ROPEWALK_KV_Q8_0 = 3,
+  ROPEWALK_KV_Q4_0 = 4
 } ropewalk_kv_type;
 
 ROPEWALK_EXPORT ropewalk_session_options* ropewalk_session_options_create(void);

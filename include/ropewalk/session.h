@@ -41,9 +41,9 @@
 
 namespace ropewalk {
 
-// What keys and values are stored as. Smaller types hold longer texts; kQ8_0
-// takes 8.5 bits a number.
-enum class KvType { kF32, kF16, kBF16, kQ8_0 };
+// What keys and values are stored as. Smaller types hold longer texts: kQ8_0
+// takes 8.5 bits a number, kQ4_0 4.5, which texts notice (docs/memories.md).
+enum class KvType { kF32, kF16, kBF16, kQ8_0, kQ4_0 };
 
 // "f32", "f16", "bf16" or "q8_0". Throws std::invalid_argument for a number
 // that is no KvType.

@@ -41,8 +41,8 @@ class Memory:
         part: tokens that are read together, at most the trained length; 0:
             2048, or the trained length if that is less.
         overlap: tokens before a part that are read with it and left out.
-        kv_type: f32, f16, bf16 or q8_0; sessions that attend to it have the
-            same.
+        kv_type: f32, f16, bf16, q8_0 or q4_0; sessions that attend to it have
+            the same.
         progress: called after each pass with the tokens read, overlaps
             included, and the tokens of the document.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy
     import pandas
 
-KV_TYPES = ("f32", "f16", "bf16", "q8_0")
+KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
 
 
 class Scores(NamedTuple):
@@ -135,7 +135,8 @@ class Model:
             scheme as far as that holds, ReRoPE with a far offset beyond.
         context: tokens that the session can hold, as in "64k"; 0: the trained
             length. No memory is taken before they are read.
-        kv_type: what keys and values are stored as: f32, f16, bf16 or q8_0.
+        kv_type: what keys and values are stored as: f32, f16, bf16, q8_0 or
+            q4_0.
         allow_known_failure: run a scheme that is known to give noise at this
             length, instead of refusing it.
 

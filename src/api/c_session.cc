@@ -13,6 +13,7 @@ static_assert(static_cast<int>(ropewalk::KvType::kF32) == ROPEWALK_KV_F32);
 static_assert(static_cast<int>(ropewalk::KvType::kF16) == ROPEWALK_KV_F16);
 static_assert(static_cast<int>(ropewalk::KvType::kBF16) == ROPEWALK_KV_BF16);
 static_assert(static_cast<int>(ropewalk::KvType::kQ8_0) == ROPEWALK_KV_Q8_0);
+static_assert(static_cast<int>(ropewalk::KvType::kQ4_0) == ROPEWALK_KV_Q4_0);
 
 namespace {
 

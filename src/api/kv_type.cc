@@ -17,7 +17,8 @@ struct StoredType {
 constexpr StoredType kStoredTypes[] = {{KvType::kF32, DType::kF32},
                                        {KvType::kF16, DType::kF16},
                                        {KvType::kBF16, DType::kBf16},
-                                       {KvType::kQ8_0, DType::kQ8_0}};
+                                       {KvType::kQ8_0, DType::kQ8_0},
+                                       {KvType::kQ4_0, DType::kQ4_0}};
 
 }  // namespace
 
@@ -44,8 +45,9 @@ KvType ParseKvType(std::string_view name) {
   for (const StoredType& stored : kStoredTypes) {
     if (stored.dtype == dtype) return stored.kv_type;
   }
-  throw std::invalid_argument("kv_type must be f32, f16, bf16 or q8_0, got '" +
-                              Printable(name, 40) + "'");
+  throw std::invalid_argument(
+      "kv_type must be f32, f16, bf16, q8_0 or q4_0, got '" +
+      Printable(name, 40) + "'");
 }
 
 }  // namespace ropewalk

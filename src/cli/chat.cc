@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/chat_loop.h"
 #include "cli/commands.h"
+#include "cli/memory_options.h"
 #include "cli/options.h"
 #include "cli/sampling_options.h"
 #include "formats/json_file.h"
@@ -25,6 +26,7 @@ struct ChatJob {
   ModelOptions model;
   PositionOptions position;
   KvOptions kv;
+  MemoryOptions memory;
   SamplingOptions sampling;
   int64_t tokens = 512;
   std::string context;
@@ -76,15 +78,30 @@ engine::ChatOptions OptionsOf(const ChatJob& job) {
 }
 
 void ChatCommand(ChatJob& job) {
-  const engine::ChatOptions options = OptionsOf(job);
+  engine::ChatOptions options = OptionsOf(job);
+  job.memory.Check();
+  Require(!job.memory.Any() || job.loop.prompt_cache.empty(),
+          "--memory excludes --prompt-cache, which keeps a text without "
+          "memories");
   engine::EngineOptions for_engine = job.model.ForEngine();
   for_engine.memory_limit = job.kv.MemoryLimit();
   const auto engine = std::make_shared<engine::Engine>(for_engine);
+  OpenMemories memories(job.memory, *engine);
+  if (memories.Any()) {
+    options.kv_type = memories.TypeFor(job.kv);
+    options.memories = [&](const position::Stack& stack,
+                           std::span<const Token> questions) {
+      return memories.ChosenFor(stack, questions);
+    };
+  }
   engine::Chat chat(engine, options);
   if (job.system_option->count() > 0) chat.SetSystem(job.system);
   std::fprintf(stderr, "%s; chat form %s; seed %llu\n",
                engine->Describe().c_str(), chat.chat_template().name().c_str(),
                static_cast<unsigned long long>(options.seed));
+  if (memories.Any()) {
+    std::fprintf(stderr, "beside %s\n", memories.Describe().c_str());
+  }
   job.loop.is_terminal = isatty(STDIN_FILENO) != 0;
   ChatReader reader(std::cin, job.loop.is_terminal);
   ChatLoop(chat, job.loop).Run(reader);
@@ -99,6 +116,7 @@ void AddChat(CLI::App& app) {
   job->position.Add(*command, false);
   job->kv.Add(*command);
   job->kv.AddMemory(*command);
+  job->memory.Add(*command);
   program::AddInteger(*command, "-n,--tokens", job->tokens,
                       "tokens of an answer at most",
                       {.least = 1, .most = kMostTokens})
@@ -140,6 +158,7 @@ void AddChat(CLI::App& app) {
       "  ropewalk chat -m instruct.gguf --system 'Be brief.'\n"
       "  ropewalk chat -m instruct.gguf --session talk.json --prompt-cache "
       "talk.kv\n"
+      "  ropewalk chat -m instruct.gguf --memory manuals --memory-top 2\n"
       "  ropewalk chat -m instruct.gguf --temp 0 < questions.txt");
   command->callback([job] { ChatCommand(*job); });
 }

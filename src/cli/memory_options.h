@@ -28,6 +28,7 @@ struct MemoryOptions {
   std::string law = "auto";
   int64_t top = 0;  // 0: all
   std::string by = "words";
+  double reread = 0;  // share of tokens
 
   // `chooses`: some of many memories may be chosen by the prompt.
   void Add(CLI::App& command, bool chooses = true);
@@ -52,22 +53,39 @@ class OpenMemories {
   // Arranged for a text under `stack`; null without memories.
   std::shared_ptr<const model::Memories> For(
       const position::Stack& stack) const;
-  // Attaches them to an empty session; of more than asked for those that matter
-  // most to `question`, which is told on standard error.
+  // The same, of more than asked for those that matter most to `question`,
+  // which is told on standard error. The same pointer as long as they, their
+  // law and the frequencies of `stack` stay the same.
+  std::shared_ptr<const model::Memories> ChosenFor(
+      const position::Stack& stack, std::span<const Token> question);
+  // Attaches them to an empty session.
   void Attach(engine::Session& session, std::span<const Token> question);
-  // "3 memories of 5120 tokens, " and the law, for people.
+  // "3 memories of 5120 tokens, " and the law, for people: of those chosen
+  // last.
   std::string Describe() const;
 
  private:
-  // Of memories that the prompt chose, where no law was asked for.
-  memory::Law LawOfChosen(std::span<const Token> question) const;
+  using Several = std::vector<std::shared_ptr<const memory::Memory>>;
+
+  Several Choose(std::span<const Token> question) const;
+  // With some of their tokens read again, where that was asked for.
+  Several ReadAgain(const Several& chosen, const memory::Law& law) const;
+  // Of `chosen`, where no law was asked for.
+  memory::Law LawOf(const Several& chosen,
+                    std::span<const Token> question) const;
 
   engine::Engine& engine_;
   memory::Law law_;
   bool law_is_asked_;
   int64_t top_;
   memory::ChooseBy by_;
-  std::vector<std::shared_ptr<const memory::Memory>> memories_;
+  double reread_;
+  Several memories_;
+  // What was chosen last, and how it was arranged.
+  Several chosen_;
+  memory::Law law_of_chosen_;
+  std::vector<position::FrequencyTable> tables_;
+  std::shared_ptr<const model::Memories> arranged_;
 };
 
 }  // namespace ropewalk::cli

@@ -106,12 +106,12 @@ std::vector<std::string> PositionOptions::Spellings(
 }
 
 void KvOptions::Add(CLI::App& command) {
-  type_option =
-      command
-          .add_option("--kv-type", type,
-                      "keys and values in memory: f32, f16, bf16 or q8_0")
-          ->type_name("TYPE")
-          ->capture_default_str();
+  type_option = command
+                    .add_option("--kv-type", type,
+                                "keys and values in memory: " +
+                                    engine::StorableKeyNames())
+                    ->type_name("TYPE")
+                    ->capture_default_str();
 }
 
 void KvOptions::AddMemory(CLI::App& command) {
@@ -125,7 +125,7 @@ void KvOptions::AddMemory(CLI::App& command) {
 DType KvOptions::Type() const {
   const std::optional<DType> parsed = ParseDType(type);
   Require(parsed && engine::CanStoreKeys(*parsed),
-          "--kv-type must be f32, f16, bf16 or q8_0, got '" +
+          "--kv-type must be " + engine::StorableKeyNames() + ", got '" +
               Printable(type, 40) + "'");
   return *parsed;
 }

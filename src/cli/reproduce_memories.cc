@@ -43,6 +43,8 @@ struct MemoriesStudy {
   std::vector<std::string> needles;
   std::vector<std::string> speed;
   std::vector<std::string> laws;
+  std::vector<double> rereads;
+  std::vector<std::string> only;
   std::string questions;
   std::string out = "studies";
   bool report = false;
@@ -152,10 +154,30 @@ class MemoriesRun {
                               .kind = study::MemoryCondition::Kind::kAlone,
                               .law = law});
       }
+      for (const double share : command_.rereads) {
+        conditions.push_back({.name = study::RereadName(share),
+                              .kind = study::MemoryCondition::Kind::kAlone,
+                              .law = "far",
+                              .reread = share});
+      }
+      std::erase_if(conditions, [&](const study::MemoryCondition& condition) {
+        return !IsWanted(condition.name);
+      });
+      // Rows in other types than f16 stand beside those in it.
+      if (command_.kv.Type() != DType::kF16) {
+        for (study::MemoryCondition& condition : conditions) {
+          condition.name += ", " + command_.kv.type;
+        }
+      }
       for (const std::string& file : command_.texts) {
         MeasureBlocks(setting, conditions, file, rows);
       }
     }
+  }
+
+  bool IsWanted(const std::string& condition) const {
+    return command_.only.empty() ||
+           std::ranges::find(command_.only, condition) != command_.only.end();
   }
 
   void MeasureBlocks(const study::MemorySetting& setting,
@@ -233,6 +255,7 @@ class MemoriesRun {
       Progress progress("needles " + setting.Name(), 0, "tokens");
       std::vector<study::NeedleCase> cases = CasesOf(setting, texts, progress);
       for (const study::NeedleCondition& condition : conditions) {
+        if (!IsWanted(condition.name)) continue;
         MeasureNeedles(setting, condition, cases, rows);
       }
     }
@@ -372,6 +395,20 @@ void AddReproduceMemories(CLI::App& reproduce) {
       ->add_option("--memory-law", options->laws,
                    "attach under this law too; repeat for more")
       ->type_name("LAW")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--memory-reread", options->rereads,
+                   "losses also with this share of the tokens of each block "
+                   "read again, with sight of the blocks before; repeat for "
+                   "more")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.0, 1.0))
+      ->allow_extra_args(false);
+  command
+      ->add_option("--only", options->only,
+                   "measure this condition alone, by its name in the tables; "
+                   "repeat for more")
+      ->type_name("NAME")
       ->allow_extra_args(false);
   command
       ->add_option("--questions", options->questions,

@@ -210,6 +210,31 @@ void Chat::Grow(int64_t needed) {
   }
 }
 
+// The ids of the user's messages in context.
+std::vector<Token> Chat::Questions() const {
+  std::vector<Token> ids;
+  for (size_t i = first_kept_; i < messages_.size(); ++i) {
+    if (RoleOf(messages_[i]) != "user") continue;
+    const formats::Json& content = messages_[i]["content"];
+    const std::vector<Token> question = engine_->tokenizer().Encode(
+        content.is_string() ? content.get<std::string>() : content.dump(),
+        {.add_bos = false, .add_eos = false});
+    ids.insert(ids.end(), question.begin(), question.end());
+  }
+  return ids;
+}
+
+void Chat::AttachMemories() {
+  if (!options_.memories) return;
+  const model::Sequence& sequence = session_.sequence();
+  auto memories = options_.memories(sequence.stack(), Questions());
+  if (memories == sequence.memories()) return;
+  if (session_.size() > 0 || sequence.memories() != nullptr) {
+    session_ = Open(session_.length());
+  }
+  if (memories != nullptr) session_.Attach(std::move(memories));
+}
+
 // Keeps what the session shares with `tokens`, and returns how much that is.
 int64_t Chat::Reuse(const std::vector<Token>& tokens) {
   model::Sequence& sequence = session_.sequence();
@@ -228,6 +253,7 @@ ChatAnswer Chat::Answer(const Callbacks& callbacks) {
   first_kept_ = std::max(first_kept_, FirstTurn());
   std::vector<Token> tokens = Encode(first_kept_);
   MakeRoom(tokens, answer);
+  AttachMemories();
   answer.reused_tokens = Reuse(tokens);
   GenerateJob job{.session = &session_};
   job.prompt.assign(tokens.begin() + answer.reused_tokens, tokens.end());

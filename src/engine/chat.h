@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@
 #include "engine/engine.h"
 #include "engine/generate.h"
 #include "engine/session.h"
+#include "model/sequence.h"
+#include "position/plan.h"
 
 namespace ropewalk::engine {
 
@@ -42,6 +45,13 @@ struct ChatOptions {
   uint64_t seed = 0;  // of the first answer; each has a seed of its own
   std::vector<std::string> stops;
   formats::Json variables = formats::Json::object();  // of the template
+  // The memories that the conversation attends to under `stack`, chosen by the
+  // ids of its questions; asked before each answer. Where they are not those of
+  // the answer before, the conversation is read anew beside them. Null or a
+  // null pointer: none. What it throws, Answer throws.
+  std::function<std::shared_ptr<const model::Memories>(
+      const position::Stack& stack, std::span<const Token> questions)>
+      memories;
 };
 
 // How an answer came about.
@@ -114,6 +124,8 @@ class Chat {
   void TakeOut(const std::vector<Token>& before,
                const std::vector<Token>& after);
   void Grow(int64_t needed);
+  std::vector<Token> Questions() const;
+  void AttachMemories();
   int64_t Reuse(const std::vector<Token>& tokens);
 
   std::shared_ptr<Engine> engine_;

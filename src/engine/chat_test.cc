@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -59,6 +60,82 @@ TEST(ChatTest, AnAnswerIsTheSameHoweverTheConversationCameAbout) {
   EXPECT_EQ(AskOnce(turns, "Why?").text, second.text);
   ASSERT_TRUE(turns.TakeBackAnswer());
   EXPECT_EQ(turns.Answer({}).result.prompt_tokens, 1);
+}
+
+// A memory of one text, for a session under `stack`.
+std::shared_ptr<const model::Memories> MemoryOf(const std::string& text,
+                                                const position::Stack& stack) {
+  const auto engine = Model();
+  // Keys without rotation, as the memories of a file have them.
+  Session session(engine, {.length = 64, .position = "rerope:window=64"});
+  session.Read(engine->tokenizer().Encode(text));
+  auto memories = std::make_shared<model::Memories>(stack.size());
+  for (size_t l = 0; l < stack.size(); ++l) {
+    attention::LayerMemories& layer = (*memories)[l];
+    layer.parts.push_back(
+        session.sequence().store(static_cast<int64_t>(l)).ShareAll());
+    layer.type = DType::kF16;
+    layer.tokens = layer.parts.front().tokens();
+    layer.query = position::Constant(16);
+    layer.table = stack[l].tables.front();
+  }
+  return memories;
+}
+
+TEST(ChatTest, MemoriesAreChosenByTheQuestionsAndReadAnewWhereTheyChange) {
+  std::vector<std::string> asked;
+  std::shared_ptr<const model::Memories> given;
+  ChatOptions options = Greedy();
+  options.length = 400;
+  options.allow_failing = true;
+  const ChatOptions without = options;
+  options.memories = [&](const position::Stack& stack,
+                         std::span<const Token> questions) {
+    asked.push_back(Model()->tokenizer().Decode(questions));
+    if (given == nullptr) given = MemoryOf("first text", stack);
+    return given;
+  };
+  Chat chat(Model(), options);
+  AskOnce(chat, "Hi");
+  EXPECT_EQ(chat.session().sequence().memories(), given);
+  EXPECT_GT(AskOnce(chat, "Why?").reused_tokens, 0);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_NE(asked[1].find("Hi"), std::string::npos) << asked[1];
+  EXPECT_NE(asked[1].find("Why?"), std::string::npos) << asked[1];
+  EXPECT_EQ(asked[1].find("user"), std::string::npos) << asked[1];
+
+  const formats::Json messages = chat.messages();
+  const auto before = given;
+  given = MemoryOf("another text", chat.session().sequence().stack());
+  const ChatAnswer other = AskOnce(chat, "What else?");
+  EXPECT_EQ(other.reused_tokens, 0);
+  EXPECT_EQ(chat.session().sequence().memories(), given);
+  // As if the whole conversation had been read beside them.
+  Chat fresh(Model(), options);
+  fresh.SetMessages(messages);
+  EXPECT_EQ(AskOnce(fresh, "What else?").text, other.text);
+  EXPECT_TRUE(std::ranges::equal(fresh.session().sequence().tokens(),
+                                 chat.session().sequence().tokens()));
+
+  // And none where there are none.
+  EXPECT_NE(given, before);
+  Chat alone(Model(), without);
+  AskOnce(alone, "Hi");
+  EXPECT_EQ(alone.session().sequence().memories(), nullptr);
+}
+
+TEST(ChatTest, AConversationThatGrowsStaysBesideItsMemories) {
+  std::shared_ptr<const model::Memories> given;
+  ChatOptions options = Greedy();
+  options.memories = [&](const position::Stack& stack, std::span<const Token>) {
+    if (given == nullptr) given = MemoryOf("a text", stack);
+    return given;
+  };
+  Chat chat(Model(), options);
+  AskOnce(chat, "Hi");
+  AskOnce(chat, std::string(100, 'x'));
+  EXPECT_EQ(chat.session().length(), 256);
+  EXPECT_EQ(chat.session().sequence().memories(), given);
 }
 
 TEST(ChatTest, AConversationPastTheTrainedLengthIsReadByAnotherScheme) {

@@ -4,6 +4,7 @@
 
 #include "base/parallel.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/nibbles.h"
 #include "kernels/stored.h"
 
 namespace ropewalk::engine {
@@ -27,5 +28,6 @@ std::string Hardware(int64_t threads) {
 void ChooseInstructionSet() { kernels::ChooseIsaFromEnvironment(); }
 
 bool CanStoreKeys(DType type) { return kernels::CanStore(type); }
+std::string StorableKeyNames() { return kernels::kStorableNames; }
 
 }  // namespace ropewalk::engine

@@ -24,6 +24,8 @@ void ChooseInstructionSet();
 
 // Whether keys and values can be stored in this type.
 bool CanStoreKeys(DType type);
+// The types that can, for messages.
+std::string StorableKeyNames();
 
 }  // namespace ropewalk::engine
 

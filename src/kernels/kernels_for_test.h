@@ -22,7 +22,7 @@ inline constexpr float kCanary = 12345.0f;
 
 // The types a store may have, and widths around vectors and q8_0 blocks.
 inline constexpr DType kStorable[] = {DType::kF32, DType::kF16, DType::kBf16,
-                                      DType::kQ8_0};
+                                      DType::kQ8_0, DType::kQ4_0};
 inline constexpr int64_t kOddWidths[] = {1,  2,  7,  8,   31, 32,
                                          33, 64, 80, 127, 128};
 

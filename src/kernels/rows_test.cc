@@ -13,6 +13,7 @@
 
 #include "base/aligned.h"
 #include "kernels/kernels_for_test.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::kernels {
 namespace {
@@ -99,7 +100,7 @@ struct Queries {
 };
 
 // The score of a query and a key, and the tolerance of a kernel: D rounded
-// additions, or for q8_0 three roundings for each block, half a step of
+// additions, or for quants three roundings for each block, half a step of
 // the query, and the rounding of that step.
 struct Score {
   double exact = 0;
@@ -119,12 +120,11 @@ Score ScoreOf(const Queries& q, const Keys& keys, int64_t row, int64_t key) {
       largest = std::max(largest, std::abs(x));
       key_size += std::abs(k);
     }
-    if (keys.type == DType::kQ8_0) {
+    if (StoresQuants(keys.type)) {
       score.tolerance += 0.51 * largest / 127 * key_size;
     }
   }
-  const int64_t roundings =
-      keys.type == DType::kQ8_0 ? q.Blocks() + 3 : q.D + 1;
+  const int64_t roundings = StoresQuants(keys.type) ? q.Blocks() + 3 : q.D + 1;
   score.tolerance += static_cast<double>(roundings) * 0x1p-24 * size;
   return score;
 }

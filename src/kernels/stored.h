@@ -1,4 +1,4 @@
-// The layout of the keys and values in a KV store, for each element type.
+// The layout of keys and values in a KV store, for types but q4_0 (nibbles.h).
 //
 // Keys of one head lie in panels of kKeyPanel tokens. So the scores of a
 // panel's keys form one vector, a sum over components of the query's component
@@ -47,7 +47,7 @@ Real RoundToEven(Real x) {
   return (x + kShift) - kShift;
 }
 
-// True for the types of a store: f32, f16, bf16, q8_0.
+// True for the types of a store: f32, f16, bf16, q8_0, q4_0.
 bool CanStore(DType type);
 
 // Bytes of one panel of keys of width D, and of the values of `keys` tokens.
@@ -66,7 +66,7 @@ void UnpackKey(DType type, const void* panel, int64_t D, int64_t column,
 void UnpackValue(DType type, const void* values, int64_t keys, int64_t columns,
                  int64_t row, float* value) noexcept;
 
-// Rounds queries [rows, D] to 8 bits, as they are multiplied with q8_0 keys:
+// Rounds queries [rows, D] to 8 bits, as they are multiplied with quants:
 // blocks like those of the keys, but with scales max |x| / 127 in f32. Gives
 // quants [rows, 2 ceil(D / 2)] and a scale for each block of each row. A block
 // below 2^-100 counts as 0, one that is not finite reads as NaN.

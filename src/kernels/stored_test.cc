@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "base/half.h"
+#include "kernels/blocks.h"
 #include "kernels/kernels_for_test.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::kernels {
 namespace {
@@ -84,7 +86,8 @@ void ForPlaces(const Body& body) {
   }
 }
 
-// Half a step of the type at x, in a block whose largest |x| is `largest`.
+// Half a step of the type at x, in a block whose largest |x| is `largest`; a
+// whole one where q4_0 has no +8.
 double HalfStep(DType type, float x, float largest) {
   switch (type) {
     case DType::kF32:
@@ -93,6 +96,12 @@ double HalfStep(DType type, float x, float largest) {
       return std::max(std::abs(x) * 0x1p-11, 0x1p-25);
     case DType::kBf16:
       return std::abs(x) * 0x1p-8;
+    case DType::kQ4_0:
+      // As below, with steps of largest / 8. From half a step below the largest
+      // on, a number whose sign is not that of the largest becomes 7.
+      return largest / (std::abs(x) > 7.49f / 8 * largest ? 8.0 : 16.0) *
+                 (1 + 0x1p-10) +
+             9 * 0x1p-25;
     default:
       // A step is largest / 127 as f16. A subnormal step has an error of at
       // most 2^-25, which is multiplied by 127 where quants are clamped.
@@ -155,7 +164,7 @@ TEST(StoredTest, WritingARowLeavesTheOthersAlone) {
       for (int64_t r = 0; r < place.rows; ++r) {
         const auto after = place.Unpack(memory.data(), r);
         if (r == row) {
-          ASSERT_NEAR(after.front(), 100, 0.5);
+          ASSERT_NEAR(after.front(), 100, HalfStep(place.type, 100, 100));
         } else {
           ASSERT_EQ(after, before[static_cast<size_t>(r)]) << r;
         }
@@ -170,6 +179,8 @@ TEST(StoredTest, StoringAReadRowAgainGivesTheSameBits) {
   ForPlaces([&](const Place& place) {
     Guarded memory(place.Bytes());
     for (const float size : {1e-6f, 1e-3f, 1.0f, 1e3f}) {
+      // A subnormal step of 4 bits may lose the largest number's -8.
+      if (place.type == DType::kQ4_0 && size < 1e-3f) continue;
       auto x = Normals(rng, place.width);
       for (float& v : x) v *= size;
       place.Pack(x, memory.data(), 3);
@@ -201,8 +212,7 @@ TEST(StoredTest, NanSpoilsOnlyItsBlock) {
         const auto got = place.Unpack(memory.data(), 2);
         for (int64_t i = 0; i < place.width; ++i) {
           const auto k = static_cast<size_t>(i);
-          const bool quants = place.type == DType::kQ8_0;
-          if (quants && i / kQuantBlock == at / kQuantBlock) {
+          if (StoresQuants(place.type) && i / kQuantBlock == at / kQuantBlock) {
             ASSERT_TRUE(std::isnan(got[k])) << i;
           } else if (i == at && std::isnan(bad)) {
             ASSERT_TRUE(std::isnan(got[k])) << i;
@@ -230,7 +240,8 @@ TEST(StoredTest, HugeValuesAreKeptOrBecomeNotFinite) {
       for (size_t i = 0; i < x.size(); ++i) {
         if (place.type == DType::kF16 && huge >= 65520) {
           ASSERT_EQ(got[i], std::copysign(kInfinity, x[i]));
-        } else if (place.type == DType::kQ8_0 && huge >= 127 * 65520.0) {
+        } else if ((place.type == DType::kQ8_0 && huge >= 127 * 65520.0) ||
+                   (place.type == DType::kQ4_0 && huge >= 8 * 65520.0)) {
           ASSERT_TRUE(std::isnan(got[i]));
         } else {
           ASSERT_NEAR(got[i], x[i], HalfStep(place.type, x[i], huge));
@@ -297,8 +308,64 @@ TEST(StoredTest, LayoutIsThatOfTheHeader) {
   EXPECT_EQ(rows[6 * D + 5], x[5]);
 }
 
-TEST(StoredTest, StoresDoNotTakeFourBitTypes) {
-  EXPECT_FALSE(CanStore(DType::kQ4_0));
+TEST(StoredTest, FourBitLayoutIsThatOfTheHeader) {
+  constexpr int64_t D = 35;
+  std::vector<float> x(D);
+  // The step of the first block is -1: -8 stands for the largest number, 8.
+  for (size_t d = 0; d < 32; ++d) x[d] = static_cast<float>(d % 15) - 7;
+  x[20] = 8;
+  x[32] = -16;  // a step of 2
+  x[33] = 14;
+  x[34] = 15.5f;  // there is no +8
+  const auto want = [&](size_t d) {
+    if (d < 32) return -static_cast<int>(x[d]);
+    return d == 32 ? -8 : 7;
+  };
+  const auto nibble = [](int number) { return number & 15; };
+  Guarded keys(KeyPanelBytes(DType::kQ4_0, D));
+  PackKey(DType::kQ4_0, x.data(), D, keys.data(), 9);
+  for (size_t d = 0; d < D; d += 2) {
+    const int upper = d + 1 < D ? nibble(want(d + 1)) : 0;
+    ASSERT_EQ(keys.data()[d / 2 * 16 + 9], nibble(want(d)) | (upper << 4)) << d;
+  }
+  const auto* scales = reinterpret_cast<const uint16_t*>(keys.data() + 18 * 16);
+  EXPECT_EQ(F16ToFloat(scales[9]), -1);
+  EXPECT_EQ(F16ToFloat(scales[16 + 9]), 2);
+  EXPECT_EQ(KeyPanelBytes(DType::kQ4_0, 64), 16 * 64 / 32 * 18);
+
+  Guarded values(ValueBytes(DType::kQ4_0, 8, D));
+  PackValue(DType::kQ4_0, x.data(), D, values.data(), 8, 6);
+  // Behind the scales, two blocks of 8 tokens.
+  const uint8_t* row = values.data() + 2 * 2 * 8 + 6 * 32;
+  for (size_t c = 0; c < 16; ++c) {
+    ASSERT_EQ(row[c], nibble(want(c)) | (nibble(want(c + 16)) << 4)) << c;
+  }
+  for (size_t c = 32; c < D; ++c) {
+    ASSERT_EQ(row[16 + c - 32] & 15, nibble(want(c))) << c;
+  }
+  EXPECT_EQ(ValueBytes(DType::kQ4_0, 128, 64), 128 * 64 / 32 * 18);
+}
+
+// The integers of q4_0 are those that GGUF's blocks have.
+TEST(StoredTest, FourBitNumbersAreThoseOfAPackedRow) {
+  Rng rng(6);
+  const auto x = Normals(rng, 96);
+  std::vector<uint8_t> packed(static_cast<size_t>(RowBytes(DType::kQ4_0, 96)));
+  PackRow(DType::kQ4_0, x.data(), 96, packed.data());
+  std::vector<float> want(96);
+  UnpackRow(DType::kQ4_0, packed.data(), 96, want.data());
+  const Place place{false, DType::kQ4_0, 96, 4};
+  Guarded memory(place.Bytes());
+  place.Pack(x, memory.data(), 2);
+  const auto got = place.Unpack(memory.data(), 2);
+  // They round by the scale before and after it becomes f16.
+  int64_t other = 0;
+  for (size_t i = 0; i < 96; ++i) other += got[i] == want[i] ? 0 : 1;
+  EXPECT_LE(other, 1);
+}
+
+TEST(StoredTest, StoresTakeNoOtherTypes) {
+  EXPECT_FALSE(CanStore(DType::kQ4_1));
   for (const DType type : kStorable) EXPECT_TRUE(CanStore(type));
 }
 

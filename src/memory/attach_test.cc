@@ -180,7 +180,7 @@ TEST_F(AttachTest, MemoriesAreAttachedOnceBeforeTheFirstToken) {
   EXPECT_NE(refusal(twice).find("attached once"), std::string::npos);
   EXPECT_EQ(twice.sequence().memories(), before);
 
-  for (const DType type : {DType::kF16, DType::kQ8_0}) {
+  for (const DType type : {DType::kF16, DType::kQ8_0, DType::kQ4_0}) {
     engine::Session other = Open(engine_, "auto", type);
     EXPECT_NE(refusal(other).find("memories in f32 cannot be read beside"),
               std::string::npos);

@@ -50,7 +50,8 @@ std::vector<std::pair<int64_t, int64_t>> CutParts(int64_t tokens,
 
 Part ReadPart(engine::Engine& engine, std::span<const Token> document,
               int64_t begin, int64_t end, const ReadOptions& options,
-              const std::function<void(int64_t)>& on_read) {
+              const std::function<void(int64_t)>& on_read,
+              const Beside& beside) {
   const std::vector<Token> first_ids =
       engine.tokenizer().Encode("", {.add_eos = false});
   std::vector<Token> ids = first_ids;
@@ -65,9 +66,13 @@ Part ReadPart(engine::Engine& engine, std::span<const Token> document,
   const position::Scheme scheme = position::Resolve(
       position::ParseScheme("rerope:window=" + std::to_string(n)), positions,
       n);
-  model::Sequence sequence(
-      engine.model(), position::BuildStack(scheme, positions, n, L),
-      {.length = n, .kv_type = options.type}, engine.workspace().pool());
+  const position::Stack stack = position::BuildStack(scheme, positions, n, L);
+  model::Sequence sequence(engine.model(), stack,
+                           {.length = n, .kv_type = options.type},
+                           engine.workspace().pool());
+  if (!beside.memories.empty()) {
+    sequence.Attach(Arrange(beside.memories, beside.law, engine, stack));
+  }
   for (int64_t at = 0; at < n;) {
     const int64_t T = std::min(engine::kPromptChunk, n - at);
     const model::Slice slice{

@@ -3,7 +3,8 @@
 //
 // The folder memory/: law.h says where memories stand, memory.h reads and
 // arranges them, memory_file.h keeps them, choose.h finds those that matter to
-// a question. A sequence gets them by model::Sequence::Attach.
+// a question, reread.h reads some of their tokens again with sight of others. A
+// sequence gets them by model::Sequence::Attach.
 //
 // Only layers that read the whole text have memories. Keys are kept unrotated.
 
@@ -86,12 +87,20 @@ void CheckReading(const engine::Engine& engine, const std::string& name,
 std::string HashOf(engine::Engine& engine, std::span<const Token> tokens,
                    const ReadOptions& options);
 
+// Memories that a document sees while it is read.
+struct Beside {
+  std::span<const std::shared_ptr<const Memory>> memories;
+  Law law = {};
+};
+
 // Reads tokens [begin - overlap, end) of a document behind the begin token, if
-// the vocabulary has one, under the model's own positions. `on_read` gets the
-// tokens of each chunk and may throw. Throws like model::Forward.
+// the vocabulary has one, under the model's own positions, and alone unless
+// there are memories beside it. `on_read` gets the tokens of each chunk and may
+// throw. Throws like Arrange and model::Forward.
 Part ReadPart(engine::Engine& engine, std::span<const Token> document,
               int64_t begin, int64_t end, const ReadOptions& options,
-              const std::function<void(int64_t)>& on_read);
+              const std::function<void(int64_t)>& on_read,
+              const Beside& beside = {});
 
 // Reads a whole document. Throws std::invalid_argument for an empty one.
 Memory ReadMemory(engine::Engine& engine, std::string name, std::string source,

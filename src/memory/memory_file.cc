@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_fields.h"
+#include "kernels/nibbles.h"
 #include "memory/finished_parts.h"
 
 namespace ropewalk::memory {
@@ -64,7 +65,8 @@ MemoryInfo InfoOf(const SafetensorsFile& file) {
   const auto parsed = ParseDType(type);
   if (!parsed || !kernels::CanStore(*parsed)) {
     throw FormatError(file.path(), 0,
-                      "'kv_type' must be f32, f16, bf16 or q8_0, got '" +
+                      "'kv_type' must be " +
+                          std::string(kernels::kStorableNames) + ", got '" +
                           Printable(type, 20) + "'");
   }
   info.type = *parsed;

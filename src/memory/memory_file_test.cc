@@ -116,7 +116,7 @@ class MemoryFileTest : public testing::Test {
 TEST_F(MemoryFileTest, AnOpenedMemoryGivesTheSameBits) {
   const auto ids = RandomIds(30, 9);
   for (const DType type :
-       {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
+       {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0, DType::kQ4_0}) {
     const ReadOptions options{.part = 48, .overlap = 8, .type = type};
     Write(options);
     const auto opened = OpenMemory(path_, *engine_);
@@ -257,10 +257,11 @@ TEST_F(MemoryFileTest, WrongShapesAndTypesAreRefused) {
               image.keys["kv_type"] = "f16";
             }).find("must be 1 tiles of"),
             std::string::npos);
-  EXPECT_NE(Refused([](Image& image) {
-              image.keys["kv_type"] = "q4_0";
-            }).find("'kv_type' must be f32, f16, bf16 or q8_0, got 'q4_0'"),
-            std::string::npos);
+  EXPECT_NE(
+      Refused([](Image& image) {
+        image.keys["kv_type"] = "q4_1";
+      }).find("'kv_type' must be f32, f16, bf16, q8_0 or q4_0, got 'q4_1'"),
+      std::string::npos);
 }
 
 TEST_F(MemoryFileTest, PartsThatContradictTheDocumentAreRefused) {

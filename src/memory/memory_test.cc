@@ -28,7 +28,7 @@ using attention::MemoryPart;
 using model::kSameLogits;
 
 constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
-                            DType::kQ8_0};
+                            DType::kQ8_0, DType::kQ4_0};
 
 // What is stored of token `slot`: the keys, or the values, of all key heads.
 std::vector<float> RowOf(const MemoryPart& part, bool keys, int64_t slot,
@@ -358,8 +358,9 @@ TEST(ArrangeTest, EveryLawMatchesFloat64) {
                    position::Identity());
 }
 
-// A rotated copy is off by what its type rounds: half a step of each component,
-// and float32 rounding of the rotation.
+// A rotated copy is off by what its type rounds: half a step of each component
+// (of q4_0, which has no +8, a whole one), and float32 rounding of the
+// rotation.
 TEST(RotateKeysTest, RotatedCopiesMatchFloat64InEveryType) {
   const auto engine = NewEngine("rotated");
   const attention::HeadShape& heads = engine->model().config().heads;
@@ -386,6 +387,7 @@ TEST(RotateKeysTest, RotatedCopiesMatchFloat64InEveryType) {
       const double step = type == DType::kF32    ? 0
                           : type == DType::kF16  ? 0x1p-11
                           : type == DType::kBf16 ? 0x1p-8
+                          : type == DType::kQ4_0 ? 1 / 7.9
                                                  : 0.51 / 127;
       const int64_t half = heads.D / 2;
       for (int64_t g = 0; g < heads.G; ++g) {

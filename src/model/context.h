@@ -21,7 +21,7 @@ namespace ropewalk::model {
 struct ContextOptions {
   int64_t length = 0;   // tokens the plans were made for; the most that fit
   int64_t chunk = 512;  // most tokens of one forward pass
-  DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
+  DType kv_type = DType::kF32;  // keys and values: kernels::CanStore
 };
 
 // One thread at a time. Borrows `model` and `threads`, which must outlive it.

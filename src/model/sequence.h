@@ -36,7 +36,7 @@ using Memories = std::vector<attention::LayerMemories>;
 
 struct SequenceOptions {
   int64_t length = 0;  // tokens the plans were made for; the most that fit
-  DType kv_type = DType::kF32;  // keys and values: f32, f16, bf16 or q8_0
+  DType kv_type = DType::kF32;  // keys and values: kernels::CanStore
 };
 
 // Movable; one thread at a time. Borrows `model`, which must outlive it.

@@ -1,12 +1,14 @@
 #include "study/memories.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <mutex>
 #include <utility>
 
 #include "base/error.h"
 #include "evaluate/scorer.h"
 #include "evaluate/statistics.h"
+#include "memory/reread.h"
 #include "model/forward.h"
 #include "position/scheme.h"
 
@@ -20,6 +22,13 @@ std::string SpelledFor(const std::string& law,
 }
 
 }  // namespace
+
+std::string RereadName(double share) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "read alone, %.3g %% read again",
+                100 * share);
+  return text;
+}
 
 std::vector<MemoryCondition> MemoryConditions(
     const MemorySetting& setting, const position::ModelPositions& positions) {
@@ -126,7 +135,14 @@ MemoryScore MemoryCase::Measure(bool goes_on,
     case Kind::kAlone:
       break;
   }
-  return Score(goes_on, {}, "rope", alone_, memory::ParseLaw(condition.law));
+  const memory::Law law = memory::ParseLaw(condition.law);
+  if (condition.reread == 0) return Score(goes_on, {}, "rope", alone_, law);
+  if (reread_.share != condition.reread || reread_.law != condition.law) {
+    reread_ = {
+        condition.reread, condition.law,
+        memory::Reread(engine_, alone_, law, condition.reread, on_read_)};
+  }
+  return Score(goes_on, {}, "rope", reread_.memories, law);
 }
 
 void MemoryCase::ReadTogether() {

@@ -59,6 +59,7 @@ struct MemoryCondition {
   Kind kind = Kind::kNothing;
   std::string scheme;
   std::string law;
+  double reread = 0;  // kAlone: the share of tokens that is read again
 };
 
 // The names of the conditions that claims are about.
@@ -66,6 +67,9 @@ inline constexpr const char* kNothing = "nothing";
 inline constexpr const char* kTogether = "read together";
 inline constexpr const char* kTogetherAttached = "read together, attached";
 inline constexpr const char* kAlone = "read alone";
+
+// "read alone, 25 % read again", for a share from 0 to 1.
+std::string RereadName(double share);
 
 // The conditions of the study, for blocks that a model may read together or
 // not.
@@ -102,6 +106,12 @@ class MemoryCase {
   MemoryTexts texts_;
   std::vector<std::shared_ptr<const memory::Memory>> alone_;
   std::vector<std::shared_ptr<const memory::Memory>> joint_;
+  // What was read again last.
+  struct {
+    double share = 0;
+    std::string law;
+    std::vector<std::shared_ptr<const memory::Memory>> memories;
+  } reread_;
 };
 
 }  // namespace ropewalk::study

@@ -9,6 +9,7 @@
 #include "attention/serving/kv_store.h"
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
@@ -241,10 +242,11 @@ std::optional<std::string> WhyNotRenumber(const position::Plan& plan,
                                           int64_t count) {
   if (count == 0) return std::nullopt;
   if (const auto reason = plan.WhyNotShift(count, keep)) return reason;
-  if (keep > 0 && type == DType::kQ8_0 && TurnsKeys(plan, count)) {
+  if (keep > 0 && kernels::StoresQuants(type) && TurnsKeys(plan, count)) {
     return "the first " + std::to_string(keep) +
-           " keys would have to be rotated, and rounded to q8_0 a second time; "
-           "keep 0 tokens, or store keys in f16";
+           " keys would have to be rotated, and rounded to " +
+           std::string(InfoOf(type).name) +
+           " a second time; keep 0 tokens, or store keys in f16";
   }
   return std::nullopt;
 }

@@ -12,12 +12,13 @@
 #include "attention/serving/attention_for_test.h"
 #include "attention/serving/kv_store.h"
 #include "attention/serving/live_text_for_test.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
 
 constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
-                            DType::kQ8_0};
+                            DType::kQ8_0, DType::kQ4_0};
 constexpr HeadShape kShape{2, 1, 8};
 
 const Sequence& Text() {
@@ -58,7 +59,7 @@ TEST(CloseGapTest, OutputsAreThoseOfTheTextWithoutTheGap) {
           text.Evict(keep, count);
           if (text.store().WhyNotCloseGap()) {
             // Refused only because keys would be rounded a second time.
-            ASSERT_TRUE(type == DType::kQ8_0 && keep > 0);
+            ASSERT_TRUE(kernels::StoresQuants(type) && keep > 0);
             continue;
           }
           text.CloseGap();
@@ -154,7 +155,8 @@ TEST(CloseGapTest, RefusesWithTheReason) {
         Case{"sink-window:size=20,sinks=4", 2, 24, DType::kF32, "first 4"},
         Case{"sink-window:size=20,sinks=4,cache-positions=0", 2, 24,
              DType::kF32, "first 4"},
-        Case{"rope", 4, 24, DType::kQ8_0, "second time"},
+        Case{"rope", 4, 24, DType::kQ8_0, "rounded to q8_0 a second time"},
+        Case{"rope", 4, 24, DType::kQ4_0, "rounded to q4_0 a second time"},
         Case{"leaky-rerope:window=20,k=16", 4, 24, DType::kQ8_0,
              "second time"}}) {
     LiveText text(PlanOf(c.spelling), Text(), c.type);

@@ -11,6 +11,7 @@
 #include "attention/serving/attention_for_test.h"
 #include "attention/serving/kv_store.h"
 #include "attention/serving/live_text_for_test.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
@@ -28,7 +29,7 @@ LiveText Edited(const std::string& spelling, DType type, bool edits = true) {
   LiveText text(MakePlan(spelling, kShape.D, 700), Text(), type);
   for (int64_t t = 0; t < 440; t += 40) text.Append(t, 40);
   if (!edits) return text;
-  const int64_t keep = type == DType::kQ8_0 ? 0 : 4;
+  const int64_t keep = kernels::StoresQuants(type) ? 0 : 4;
   text.Evict(keep, 144);
   if (!text.store().WhyNotCloseGap()) text.CloseGap();
   text.Append(440, 50);
@@ -38,7 +39,7 @@ LiveText Edited(const std::string& spelling, DType type, bool edits = true) {
 
 TEST(KvImageTest, ARestoredStoreContinuesWithTheSameBits) {
   for (const DType type :
-       {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0}) {
+       {DType::kF32, DType::kF16, DType::kBf16, DType::kQ8_0, DType::kQ4_0}) {
     for (const std::string& spelling : Spellings()) {
       for (const bool edits : {false, true}) {
         SCOPED_TRACE(spelling + (edits ? " edited" : ""));

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
@@ -30,9 +31,10 @@ KvStore::KvStore(std::shared_ptr<const position::Plan> plan,
       stores_(plan_->KeyStores(nullptr)),
       pool_(pool != nullptr ? std::move(pool) : TilePool::Make()) {
   Validate(shape);
-  Require(kernels::CanStore(type),
-          "keys and values are kept in f32, f16, bf16 or q8_0, not in " +
-              std::string(InfoOf(type).name));
+  Require(kernels::CanStore(type), "keys and values are kept in " +
+                                       std::string(kernels::kStorableNames) +
+                                       ", not in " +
+                                       std::string(InfoOf(type).name));
   for (size_t s = 0; s < stores_.size(); ++s) {
     keys_.emplace_back(shape.G * KeyHeadBytes(), pool_);
   }

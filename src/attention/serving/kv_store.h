@@ -82,7 +82,7 @@ class KvStore {
  public:
   // Shares `plan`. Memory comes from `pool`, or from a new pool if it is null.
   // Throws like Validate, and std::invalid_argument for a type that is not f32,
-  // f16, bf16 or q8_0.
+  // f16, bf16, q8_0 or q4_0.
   KvStore(std::shared_ptr<const position::Plan> plan, const HeadShape& shape,
           DType type = DType::kF32, std::shared_ptr<TilePool> pool = nullptr);
   // The same with a copy of `plan`.

@@ -11,12 +11,13 @@
 
 #include "attention/serving/attention_for_test.h"
 #include "attention/serving/live_text_for_test.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
 
 constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
-                            DType::kQ8_0};
+                            DType::kQ8_0, DType::kQ4_0};
 constexpr HeadShape kShape{2, 1, 8};
 
 const Sequence& Text() {
@@ -230,7 +231,8 @@ TEST(EvictTest, AStreamTakesConstantMemory) {
   for (const DType type : kTypes) {
     for (const char* spelling : {"rope", "rerope:window=20"}) {
       LiveText text(MakePlan(spelling, kShape.D, 500), Text(), type);
-      const int64_t keep = type == DType::kQ8_0 ? 0 : 4;  // see WhyNotCloseGap
+      // See WhyNotCloseGap.
+      const int64_t keep = kernels::StoresQuants(type) ? 0 : 4;
       text.Append(0, 400);
       const int64_t bytes = text.store().bytes();
       for (int64_t step = 0; step < 40; ++step) {

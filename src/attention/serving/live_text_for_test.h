@@ -17,6 +17,7 @@
 
 #include "attention/definition/reference.h"
 #include "attention/serving/attention_for_test.h"
+#include "kernels/nibbles.h"
 #include "kernels/reference/reference.h"
 
 namespace ropewalk::attention {
@@ -209,6 +210,8 @@ class LiveText {
     if (type_ == DType::kF16) step = 0x1p-11 * largest;
     if (type_ == DType::kBf16) step = 0x1p-8 * largest;
     if (type_ == DType::kQ8_0) step = largest / 250;
+    // A whole step, since there is no +8.
+    if (type_ == DType::kQ4_0) step = largest / 7.9;
     for (size_t d = 0; d < want.size(); ++d) {
       EXPECT_NEAR(
           got[d], want[d],
@@ -271,10 +274,10 @@ class LiveText {
 
   // Like Tolerance in attention_for_test.h, plus 12 half-ulps for a key that
   // was rotated back and forth, and for types other than f32 what the integers
-  // of kernels/cpu/strip_ints.h lose. Queries of q8_0 lose half a step of 127;
-  // queries and keys of the other types half a step of 8191 each. A value loses
-  // half a step of 32767 and a weight half a step of the tile's sum over 32767,
-  // for each of kTile keys.
+  // of kernels/cpu/strip_ints.h lose. Queries of quantised keys lose half a
+  // step of 127; queries and keys of the other types half a step of 8191 each.
+  // A value loses half a step of 32767 and a weight half a step of the tile's
+  // sum over 32767, for each of kTile keys.
   double ToleranceOf(int64_t i, int64_t h) const {
     const int64_t D = sequence_->shape.D;
     const double query =
@@ -288,9 +291,9 @@ class LiveText {
     const double factor = shape.ScoreFactor();
     // Half a step for each of D components, relative to the product of the
     // norms: a factor of sqrt(D).
-    const double lost = type_ == DType::kF32    ? 0
-                        : type_ == DType::kQ8_0 ? 0.51 / 127
-                                                : 2 * 0.51 / 8191;
+    const double lost = type_ == DType::kF32           ? 0
+                        : kernels::StoresQuants(type_) ? 0.51 / 127
+                                                       : 2 * 0.51 / 8191;
     const double step = static_cast<double>(D + 20) * 0x1p-24 * factor +
                         lost * factor * std::sqrt(static_cast<double>(D));
     const double product = query * most_key_ * magnitude * magnitude *

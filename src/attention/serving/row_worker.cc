@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
@@ -57,7 +58,7 @@ RowWorker::RowWorker(const BandedAttention& attention, DType type,
       head_scale_(head_scale),
       capacity_(Capacity(shape_)) {
   const int64_t rows = (attention.MemoryBand() + 1) * capacity_;
-  const bool quants = type == DType::kQ8_0;
+  const bool quants = kernels::StoresQuants(type);
   queries_ = arena.Take(rows * shape_.D);
   quants_ = arena.Take<int16_t>(quants ? rows * PairWidth(shape_.D) : 0);
   quant_scales_ =
@@ -265,7 +266,7 @@ void RowWorker::RotateFor(int64_t band) {
   const int64_t row = band * capacity_;
   float* queries = queries_ + row * D;
   RotateQueries(attention_, share_, band, head_scale_, 0, rows_, queries);
-  if (type_ == DType::kQ8_0) {
+  if (kernels::StoresQuants(type_)) {
     kernels::QuantiseQueries(queries, rows_, D, quants_ + row * PairWidth(D),
                              quant_scales_ + row * kernels::QuantBlocks(D));
   }

@@ -64,7 +64,7 @@ class RowWorker {
   int64_t rows_ = 0;
 
   float* queries_;   // [bands + 1, capacity, D], the last for memories
-  int16_t* quants_;  // queries as integers, for q8_0
+  int16_t* quants_;  // queries as integers, for quantised keys
   float* quant_scales_;
   float* scores_;  // [rows, kTile]
   float* other_;   // [rows, kTile]

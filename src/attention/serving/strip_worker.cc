@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/nibbles.h"
 
 namespace ropewalk::attention {
 namespace {
@@ -194,7 +195,9 @@ const float* StripWorker::Queries(int64_t s, int64_t band) {
       std::min(lanes_, share_.tokens() * shape_.Group() - s * lanes_);
   std::fill_n(rows_, lanes_ * D, 0.0f);
   RotateQueries(attention_, share_, band, head_scale_, s * lanes_, rows, rows_);
-  if (type_ == DType::kQ8_0 && !ints_) kernels::RoundQueries(rows_, rows, D);
+  if (kernels::StoresQuants(type_) && !ints_) {
+    kernels::RoundQueries(rows_, rows, D);
+  }
   kernels::Transpose(rows_, D, lanes_, D, queries, lanes_);
   return queries;
 }

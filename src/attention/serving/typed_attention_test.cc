@@ -18,7 +18,7 @@ namespace ropewalk::attention {
 namespace {
 
 constexpr DType kTypes[] = {DType::kF32, DType::kF16, DType::kBf16,
-                            DType::kQ8_0};
+                            DType::kQ8_0, DType::kQ4_0};
 
 class TypedAttentionTest : public testing::TestWithParam<std::string> {
  protected:

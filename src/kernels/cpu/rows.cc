@@ -13,7 +13,9 @@
 #include "hwy/highway.h"
 // clang-format on
 #include "kernels/cpu/loaders-inl.h"
+#include "kernels/cpu/nibbles-inl.h"
 #include "kernels/cpu/unroll.h"
+#include "kernels/nibbles.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ropewalk::kernels {
@@ -132,18 +134,24 @@ HWY_INLINE void PlainScores(const Loader& keys, const RowScoresArgs& args,
 HWY_INLINE float QuantScore(const RowScoresArgs& args, int64_t row,
                             int64_t key) {
   const int64_t D = args.queries.D;
+  const bool nibbles = args.type == DType::kQ4_0;
   const auto* quants = static_cast<const int8_t*>(args.panels) +
-                       key / kKeyPanel * KeyPanelBytes(DType::kQ8_0, D);
+                       key / kKeyPanel * KeyPanelBytes(args.type, D);
   const F16Loader scales{reinterpret_cast<const uint16_t*>(
-      quants + QuantPairs(D) * 2 * kKeyPanel)};
+      quants + QuantPairs(D) * (nibbles ? 1 : 2) * kKeyPanel)};
   const int64_t column = key % kKeyPanel;
+  const auto quant = [&](int64_t i) {
+    const int64_t pair = i / 2 * kKeyPanel + column;
+    if (!nibbles) return static_cast<int32_t>(quants[pair * 2 + i % 2]);
+    const auto byte = static_cast<uint32_t>(static_cast<uint8_t>(quants[pair]));
+    return static_cast<int32_t>(byte << (i % 2 == 0 ? 28 : 24)) >> 28;
+  };
   float total = 0;
   for (int64_t b = 0; b < QuantBlocks(D); ++b) {
     int32_t sum = 0;
     const int64_t end = std::min(D, (b + 1) * kQuantBlock);
     for (int64_t i = b * kQuantBlock; i < end; ++i) {
-      sum += args.queries.quants[row * 2 * QuantPairs(D) + i] *
-             quants[(i / 2 * kKeyPanel + column) * 2 + i % 2];
+      sum += args.queries.quants[row * 2 * QuantPairs(D) + i] * quant(i);
     }
     total += static_cast<float>(sum) * scales.One(b * kKeyPanel + column) *
              args.queries.quant_scales[row * QuantBlocks(D) + b];
@@ -167,17 +175,40 @@ HWY_INLINE hn::Vec<Tag32> PairDot(hn::Vec<Tag16> a, hn::Vec<Tag16> b,
 #endif
 }
 
-template <int kRows>
+// How a panel stores the pairs of neighbouring components of its keys.
+struct BytePairs {
+  static constexpr int64_t kBytes = 2;  // of a pair
+  static HWY_INLINE hn::Vec<Tag16> Load(const int8_t* at) {
+    const Tag16 d16;
+    const hn::Rebind<int8_t, Tag16> d8;
+    return hn::PromoteTo(d16, hn::LoadU(d8, at));
+  }
+};
+
+struct NibblePairs {
+  static constexpr int64_t kBytes = 1;
+  // The nibbles go to the upper bits of two lanes of 16, and down again with
+  // their sign.
+  static HWY_INLINE hn::Vec<Tag16> Load(const int8_t* at) {
+    const hn::RebindToUnsigned<Tag32> d32;
+    const hn::Rebind<uint8_t, PanelTag> d8;
+    const auto bytes =
+        hn::PromoteTo(d32, hn::LoadU(d8, reinterpret_cast<const uint8_t*>(at)));
+    return hn::ShiftRight<12>(hn::BitCast(
+        Tag16(), hn::Or(hn::ShiftLeft<12>(bytes), hn::ShiftLeft<24>(bytes))));
+  }
+};
+
+template <int kRows, class Pairs>
 HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
                             int vectors, Stream& stream) {
   const PanelTag d;
   const Tag32 d32;
   const Tag16 d16;
-  const hn::Rebind<int8_t, Tag16> d8;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t D = args.queries.D;
   const int64_t pairs = QuantPairs(D);
-  const int64_t panel_bytes = KeyPanelBytes(DType::kQ8_0, D);
+  const int64_t panel_bytes = KeyPanelBytes(args.type, D);
   const int16_t* q = args.queries.quants + row * 2 * pairs;
   const float* q_scales = args.queries.quant_scales + row * QuantBlocks(D);
   const int8_t* quants[kVectors];
@@ -188,10 +219,10 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
     const int64_t k = key + (v < vectors ? v : 0) * lanes;
     const auto* panel =
         static_cast<const int8_t*>(args.panels) + k / kKeyPanel * panel_bytes;
-    quants[v] = panel + k % kKeyPanel * 2;
-    scales[v].row =
-        reinterpret_cast<const uint16_t*>(panel + pairs * 2 * kKeyPanel) +
-        k % kKeyPanel;
+    quants[v] = panel + k % kKeyPanel * Pairs::kBytes;
+    scales[v].row = reinterpret_cast<const uint16_t*>(
+                        panel + pairs * Pairs::kBytes * kKeyPanel) +
+                    k % kKeyPanel;
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) total[r][v] = hn::Zero(d);
   }
@@ -208,9 +239,11 @@ HWY_INLINE void QuantScores(const RowScoresArgs& args, int64_t row, int64_t key,
       hn::Vec<Tag16> k[kVectors];
       ROPEWALK_UNROLL
       for (int v = 0; v < kVectors; ++v) {
-        k[v] = hn::PromoteTo(d16, hn::LoadU(d8, quants[v] + p * 2 * kKeyPanel));
+        k[v] = Pairs::Load(quants[v] + p * Pairs::kBytes * kKeyPanel);
       }
-      if (row == 0) stream.Read<kVectors * 2 * kVectorBytes<QuantLoader>>(p);
+      if (row == 0) {
+        stream.Read<kVectors * Pairs::kBytes * kVectorBytes<QuantLoader>>(p);
+      }
       ROPEWALK_UNROLL
       for (int r = 0; r < kRows; ++r) {
         int32_t both = 0;
@@ -267,7 +300,11 @@ HWY_INLINE void ScoresOf(const RowScoresArgs& args, int64_t row, int64_t key,
         }
       }
 #else
-      QuantScores<kRows>(args, row, key, vectors, stream);
+      if (args.type == DType::kQ4_0) {
+        QuantScores<kRows, NibblePairs>(args, row, key, vectors, stream);
+      } else {
+        QuantScores<kRows, BytePairs>(args, row, key, vectors, stream);
+      }
 #endif
       break;
   }
@@ -301,14 +338,29 @@ void RowScoresImpl(const RowScoresArgs& args) {
 // after another, so that memory is read in order at any width.
 constexpr int64_t kRun = 16;
 
+// The values that a loader reads.
+template <class Loader>
+struct ValueRows {
+  Loader values;
+  int64_t width;  // elements from a token to the next
+  // Whether these bytes come from memory, and were not just read for the lower
+  // nibbles.
+  bool streams;
+};
+template <class Loader>
+HWY_INLINE ValueRows<Loader> RowsOf(const Loader& values, int64_t width,
+                                    bool streams = true) {
+  return {values, width, streams};
+}
+
 // Computes kRows rows of kCount vectors of columns from `column` on. `weights`
 // has `keys` weights in each row, with rows `stride` apart, for the tokens from
 // `token` on.
 template <int kRows, int kCount, class D, class Loader>
-HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
-                       int64_t token, int64_t keys, const float* weights,
-                       int64_t stride, int64_t row, int64_t column,
-                       Stream& stream) {
+HWY_INLINE void AddRun(D d, const ValueRows<Loader>& from,
+                       const RowValuesArgs& args, int64_t token, int64_t keys,
+                       const float* weights, int64_t stride, int64_t row,
+                       int64_t column, Stream& stream) {
   constexpr auto kBytes =
       static_cast<int64_t>(kCount * hn::MaxLanes(D())) * Loader::kBytes;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -326,9 +378,9 @@ HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
     ROPEWALK_UNROLL
     for (int v = 0; v < kCount; ++v) {
       value[v] =
-          values.Load(d, (token + k) * args.columns + column + v * lanes);
+          from.values.Load(d, (token + k) * from.width + column + v * lanes);
     }
-    if (row == 0) stream.Read<kBytes>(k);
+    if (row == 0 && from.streams) stream.Read<kBytes>(k);
     ROPEWALK_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const auto factor = hn::Set(d, weights[r * stride + k]);
@@ -349,16 +401,17 @@ HWY_INLINE void AddRun(D d, const Loader& values, const RowValuesArgs& args,
 
 // Computes columns [begin, end) of a run of tokens for kRows rows.
 template <int kRows, class Loader>
-HWY_INLINE void AddColumns(const Loader& values, const RowValuesArgs& args,
-                           int64_t token, int64_t keys, const float* weights,
-                           int64_t stride, int64_t row, int64_t begin,
-                           int64_t end, Stream& stream) {
+HWY_INLINE void AddColumns(const ValueRows<Loader>& from,
+                           const RowValuesArgs& args, int64_t token,
+                           int64_t keys, const float* weights, int64_t stride,
+                           int64_t row, int64_t begin, int64_t end,
+                           Stream& stream) {
   int64_t column = begin;
   const auto strips = [&](auto d, auto count) HWY_ATTR {
     constexpr int kCount = decltype(count)::value;
     const auto width = kCount * static_cast<int64_t>(hn::Lanes(d));
     for (; column + width <= end; column += width) {
-      AddRun<kRows, kCount>(d, values, args, token, keys, weights, stride, row,
+      AddRun<kRows, kCount>(d, from, args, token, keys, weights, stride, row,
                             column, stream);
     }
   };
@@ -376,8 +429,8 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
   const float* weights = args.weights + row * args.stride + token;
   const auto* halves = static_cast<const uint16_t*>(args.values);
   const auto plain = [&](const auto& loader) HWY_ATTR {
-    AddColumns<kRows>(loader, args, token, keys, weights, args.stride, row, 0,
-                      args.columns, stream);
+    AddColumns<kRows>(RowsOf(loader, args.columns), args, token, keys, weights,
+                      args.stride, row, 0, args.columns, stream);
   };
   switch (args.type) {
     case DType::kF32:
@@ -395,6 +448,11 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
       const auto* quants = reinterpret_cast<const int8_t*>(
           halves + QuantBlocks(args.columns) * args.keys);
       float scaled[kRows * kRun];
+      const auto add = [&](const auto& from, int64_t begin,
+                           int64_t end) HWY_ATTR {
+        AddColumns<kRows>(from, args, token, keys, scaled, kRun, row, begin,
+                          std::min(args.columns, end), stream);
+      };
       for (int64_t b = 0; b < QuantBlocks(args.columns); ++b) {
         if (row == 0) stream.Read<2 * kRun>(b);
         const auto scale = [&](auto d, int64_t k) HWY_ATTR {
@@ -410,10 +468,20 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
         const auto lanes = static_cast<int64_t>(hn::Lanes(d));
         for (; k + lanes <= keys; k += lanes) scale(d, k);
         for (; k < keys; ++k) scale(hn::CappedTag<float, 1>(), k);
-        AddColumns<kRows>(QuantLoader{quants}, args, token, keys, scaled, kRun,
-                          row, b * kQuantBlock,
-                          std::min(args.columns, (b + 1) * kQuantBlock),
-                          stream);
+        const int64_t begin = b * kQuantBlock;
+        if (args.type == DType::kQ8_0) {
+          add(RowsOf(QuantLoader{quants}, args.columns), begin,
+              begin + kQuantBlock);
+          continue;
+        }
+        const auto* bytes = reinterpret_cast<const uint8_t*>(quants);
+        const int64_t width = NibbleBytes(args.columns);
+        constexpr int64_t kHalf = kQuantBlock / 2;
+        add(RowsOf(NibbleLoader<false>{bytes, b * kHalf - begin}, width), begin,
+            begin + kHalf);
+        add(RowsOf(NibbleLoader<true>{bytes, b * kHalf - begin - kHalf}, width,
+                   false),
+            begin + kHalf, begin + kQuantBlock);
       }
       break;
     }
@@ -421,8 +489,10 @@ HWY_INLINE void AddValues(const RowValuesArgs& args, int64_t token,
 }
 
 void RowValuesImpl(const RowValuesArgs& args) {
-  const int64_t token_bytes =
-      args.columns * (args.type == DType::kQ8_0 ? 1 : RowBytes(args.type, 1));
+  const int64_t token_bytes = args.type == DType::kQ8_0 ? args.columns
+                              : args.type == DType::kQ4_0
+                                  ? NibbleBytes(args.columns)
+                                  : RowBytes(args.type, args.columns);
   Stream stream(
       static_cast<const uint8_t*>(args.values) + args.first * token_bytes,
       (args.last - args.first) * token_bytes, args.next);

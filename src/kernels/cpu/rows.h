@@ -2,8 +2,9 @@
 // memory once and used for all rows.
 //
 // kernels/stored.h defines the layout of keys and values, which may have any of
-// its types. Keys in q8_0 are multiplied as integers with queries that are
-// rounded to 8 bits, as in prefill (kernels/cpu/strip_ints.h), and lie in 16.
+// its types. Keys in q8_0 and q4_0 are multiplied as integers with queries that
+// are rounded to 8 bits, as in prefill (kernels/cpu/strip_ints.h), and lie in
+// 16.
 
 #ifndef ROPEWALK_KERNELS_CPU_ROWS_H_
 #define ROPEWALK_KERNELS_CPU_ROWS_H_
@@ -15,7 +16,7 @@
 namespace ropewalk::kernels {
 
 // Queries in the form that the type of the keys needs: floats [rows, D], and
-// for q8_0 the rounded form as well.
+// for quantised types the rounded form as well.
 struct RowQueries {
   const float* rows = nullptr;          // [rows, D]
   const int16_t* quants = nullptr;      // [rows, 2 ceil(D / 2)]

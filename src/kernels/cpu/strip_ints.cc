@@ -506,7 +506,8 @@ HWY_EXPORT(PackIntWeightsImpl);
 HWY_EXPORT(IntValuesImpl);
 
 bool HasStripInts(DType type) noexcept {
-  return type != DType::kF32 && HWY_DYNAMIC_DISPATCH(HasVnniImpl)();
+  return type != DType::kF32 && type != DType::kQ4_0 &&
+         HWY_DYNAMIC_DISPATCH(HasVnniImpl)();
 }
 int64_t IntWords(DType type, int64_t D) {
   return type == DType::kQ8_0 ? (D + 3) / 4 : QuantPairs(D);
