@@ -93,13 +93,13 @@ TEST_F(SessionTest, OptionsOutOfRangeAreRefused) {
 }
 
 TEST(KvTypeTest, EachTypeIsFoundByItsName) {
-  for (const KvType type :
-       {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16,
+                            KvType::kQ8_0, KvType::kQ4_0}) {
     EXPECT_EQ(ParseKvType(NameOf(type)), type);
   }
   EXPECT_EQ(NameOf(KvType::kQ8_0), "q8_0");
   EXPECT_EQ(ParseKvType("bf16"), KvType::kBF16);
-  EXPECT_THROW(ParseKvType("q4_0"), std::invalid_argument);
+  EXPECT_THROW(ParseKvType("q4_1"), std::invalid_argument);
   EXPECT_THROW(ParseKvType(""), std::invalid_argument);
   EXPECT_THROW(NameOf(static_cast<KvType>(9)), std::invalid_argument);
 }
