@@ -31,6 +31,13 @@ Json WithoutTimes(Json json) {
   return json;
 }
 
+// Rows as a set, without times.
+Json WithoutOrder(Json json) {
+  json = WithoutTimes(std::move(json));
+  std::sort(json["rows"].begin(), json["rows"].end());
+  return json;
+}
+
 TEST_F(MeasureTest, JsonHasTheDocumentedFields) {
   const Json json = Measure({"-m", Tiny(), "--ids", Ids(3, 300), "--length",
                              "64,256", "--score-last", "32", "--position",
@@ -320,6 +327,62 @@ TEST_F(GoldenMeasureTest, LossAndAccuracyMatchTheFloat64Program) {
   EXPECT_GT(rows["rope at 2048"]["loss"], 6.0);
   EXPECT_NEAR(rows["rerope:window=128 at 2048"]["loss"],
               rows["rerope:window=128 at 256"]["loss"].get<double>(), 0.05);
+}
+
+TEST_F(MeasureTest, StoppedRunGoesOnBehindItsRows) {
+  const std::vector<std::string> arguments = {
+      "-m",         Tiny(),   "--ids",         Ids(2, 300),
+      "--length",   "64,256", "--position",    "rope",
+      "--position", "rerope", "--by-position", "64"};
+  Json json = Measure(arguments);
+  ASSERT_EQ(json["rows"].size(), 4u);
+  // As Ctrl-C leaves it behind its third row; a changed loss tells whether a
+  // row was taken over.
+  Json stopped = json;
+  stopped["interrupted"] = true;
+  stopped["rows"].erase(3);
+  stopped["rows"][0]["loss"] = 1.25;
+  const auto write = [&](const Json& text) {
+    WriteAll(Path("out.json"), text.dump());
+  };
+  write(stopped);
+  const Json all = Measure(arguments);
+  ASSERT_EQ(all["rows"].size(), 4u);
+  EXPECT_EQ(all["interrupted"], false);
+  EXPECT_EQ(all["rows"][0]["loss"], 1.25);
+  EXPECT_EQ(all["rows"][3]["loss"], json["rows"][3]["loss"]);
+  EXPECT_EQ(all["by_position"], json["by_position"]);
+  // A finished run, another measurement, and what is no JSON begin anew.
+  stopped["interrupted"] = false;
+  write(stopped);
+  EXPECT_EQ(Measure(arguments)["rows"][0]["loss"], json["rows"][0]["loss"]);
+  stopped["interrupted"] = true;
+  stopped["measurement"] = "another";
+  write(stopped);
+  EXPECT_EQ(Measure(arguments)["rows"][0]["loss"], json["rows"][0]["loss"]);
+  WriteAll(Path("out.json"), "{\"interrupted\": true, \"rows\": 7");
+  EXPECT_EQ(Measure(arguments)["rows"][0]["loss"], json["rows"][0]["loss"]);
+}
+
+TEST_F(MeasureTest, LittleTimeReadsShortLengthsOfOneDocument) {
+  const Json json =
+      Measure({"-m", Tiny(), "--ids", Ids(4, 300), "--length", "256,64",
+               "--position", "rope", "--position", "rerope", "--position",
+               "window", "--time", "0.000001s"});
+  EXPECT_EQ(json["documents"], 1);
+  ASSERT_EQ(json["rows"].size(), 2u);  // two schemes at least
+  for (const Json& row : json["rows"]) EXPECT_EQ(row["length"], 64);
+  EXPECT_EQ(json["unread"], Json({"window at 64", "rope at 256",
+                                  "rerope at 256", "window at 256"}));
+}
+
+TEST_F(MeasureTest, TimeEnoughReadsAllThatThereIs) {
+  const std::vector<std::string> arguments = {
+      "-m",     Tiny(),       "--ids", Ids(3, 300),  "--length",
+      "64,256", "--position", "rope",  "--position", "rerope"};
+  std::vector<std::string> timed = arguments;
+  timed.insert(timed.end(), {"--time", "1h"});
+  EXPECT_EQ(WithoutOrder(Measure(timed)), WithoutOrder(Measure(arguments)));
 }
 
 }  // namespace

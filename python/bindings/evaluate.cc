@@ -103,7 +103,7 @@ nb::tuple Score(const Model& model, const std::vector<int64_t>& ids,
         engine->positions(), length, engine->model().config().L);
     scores = TurnScorer(*engine, StoredType(kv_type))
                  .Score(stack, tokens, first,
-                        [](int64_t, double) { CheckSignals(); });
+                        [](int64_t, const Workload&) { CheckSignals(); });
   }
   return ArraysOf(std::move(scores));
 }
@@ -166,13 +166,14 @@ nb::object Measure(const Model& model, const std::vector<std::string>& texts,
     }
     TurnScorer scorer(*engine, StoredType(kv_type));
     evaluate::Measurement measurement(scorer, std::move(all), options);
-    measurement.Run({.on_tokens = [](int64_t, double) { CheckSignals(); },
-                     .on_row =
-                         [&](const evaluate::MeasureRow& row) {
-                           const nb::gil_scoped_acquire gil;
-                           if (!callback.is_none()) callback(RowOf(row));
-                         }},
-                    result);
+    measurement.Run(
+        {.on_tokens = [](int64_t, const Workload&) { CheckSignals(); },
+         .on_row =
+             [&](const evaluate::MeasureRow& row) {
+               const nb::gil_scoped_acquire gil;
+               if (!callback.is_none()) callback(RowOf(row));
+             }},
+        result);
   }
   nb::list rows;
   for (const evaluate::MeasureRow& row : result.rows) rows.append(RowOf(row));

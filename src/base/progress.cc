@@ -28,12 +28,14 @@ int64_t TerminalColumns() {
 
 }  // namespace
 
-Progress::Progress(std::string label, double total_work, std::string unit)
+Progress::Progress(std::string label, const Workload& total_work,
+                   std::string unit)
     : label_(std::move(label)),
       unit_(std::move(unit)),
       total_work_(total_work),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(Clock::now()),
+      last_(start_),
       next_draw_(start_ + std::chrono::seconds(terminal_ ? 1 : 15)) {}
 
 Progress::~Progress() { Clear(); }
@@ -45,10 +47,12 @@ void Progress::Clear() {
   drawn_ = false;
 }
 
-void Progress::Add(int64_t count, double work) {
+void Progress::Add(int64_t count, const Workload& work) {
   done_ += count;
   work_ += work;
   const Clock::time_point now = Clock::now();
+  time_.Add(work, std::chrono::duration<double>(now - last_).count());
+  last_ = now;
   if (now < next_draw_) return;
   Draw(now);
   next_draw_ = now + (terminal_ ? std::chrono::milliseconds(100)
@@ -60,12 +64,13 @@ void Progress::Draw(Clock::time_point now) {
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   std::string tail = FormatCount(rate) + " " + unit_ + "/s";
   double fraction = 0;
-  if (total_work_ > 0) {
-    fraction = std::clamp(work_ / total_work_, 0.0, 1.0);
+  const std::optional<double> left =
+      time_.Of({std::max(0.0, total_work_.steady - work_.steady),
+                std::max(0.0, total_work_.growing - work_.growing)});
+  if (total_work_.steady + total_work_.growing > 0 && left) {
+    fraction = *left > 0 ? seconds / (seconds + *left) : 1;
     tail = Format("%3.0f%%", 100 * fraction) + "  " + tail;
-    if (fraction > 0 && fraction < 1) {
-      tail += "  " + FormatDuration(seconds / fraction - seconds) + " left";
-    }
+    if (fraction < 1) tail += "  " + FormatDuration(*left) + " left";
   }
   if (!terminal_) {
     std::fprintf(stderr, "%s  %s\n", label_.c_str(), tail.c_str());

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/time_left.h"
+
 namespace ropewalk {
 
 // One thread at a time.
@@ -15,14 +17,14 @@ class Progress {
  public:
   // Nothing is shown for work that ends within a second. `unit` is what is
   // counted ("tokens"). `total_work` is the sum of the work of all Add calls,
-  // in any unit; <= 0 means unknown. Work stands apart from the count where
+  // in any unit; none means unknown. Work stands apart from the count where
   // later units cost more than earlier ones, as tokens of a long text do.
-  Progress(std::string label, double total_work, std::string unit);
+  Progress(std::string label, const Workload& total_work, std::string unit);
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress();
 
-  void Add(int64_t count, double work);
+  void Add(int64_t count, const Workload& work);
   void Add(int64_t count) { Add(count, static_cast<double>(count)); }
   void SetLabel(const std::string& label) { label_ = label; }
 
@@ -37,12 +39,14 @@ class Progress {
 
   std::string label_;
   std::string unit_;
-  double total_work_;
-  double work_ = 0;
+  Workload total_work_;
+  Workload work_;
+  TimeLeft time_;
   int64_t done_ = 0;
   bool terminal_;
   bool drawn_ = false;
   Clock::time_point start_;
+  Clock::time_point last_;  // the end of the last piece of work
   Clock::time_point next_draw_;
 };
 

@@ -34,7 +34,7 @@ void AddMeasure(CLI::App& app) {
   command
       ->add_option("--length", job->lengths,
                    "lengths to read, as in 512,4k; default N, 2N, 4N and 8N "
-                   "for a model trained to N")
+                   "for a model trained to N, or N and 2N where it is large")
       ->type_name("LEN")
       ->delimiter(',');
   command
@@ -43,9 +43,9 @@ void AddMeasure(CLI::App& app) {
                    "most the least length")
       ->type_name("LEN");
   program::AddInteger(*command, "--documents", job->documents,
-                      "pieces cut from the texts, evenly spread",
-                      {.least = 1, .most = kMostDocuments})
-      ->capture_default_str();
+                      "pieces cut from the texts, evenly spread; default "
+                      "64, and fewer for models that would take long",
+                      {.least = 1, .most = kMostDocuments});
   command->add_flag("--repeat", job->repeat,
                     "also the repeated set: the last N ids again and again");
   command
@@ -66,22 +66,31 @@ void AddMeasure(CLI::App& app) {
   command->add_flag("--quick", quick->on,
                     "say which scheme to use on this text, in about a minute; "
                     "one --length, 2N by default");
+  auto time = std::make_shared<std::string>();
   command
-      ->add_option("--time", quick->time,
-                   "with --quick: the time to take, as in 90s or 5m")
-      ->type_name("TIME")
-      ->capture_default_str();
+      ->add_option("--time", *time,
+                   "the time to take, as in 90s or 10m: short lengths first, "
+                   "then as many pieces as fit; with --quick 60s by default")
+      ->type_name("TIME");
   command->footer(
       "Examples:\n"
       "  ropewalk measure --quick -m model.gguf -t book.txt.gz --length 16k\n"
+      "  ropewalk measure -m model.gguf -t book.txt.gz --time 10m\n"
       "  ropewalk measure -m model.gguf -t book.txt.gz --length 2k,8k,32k \\\n"
       "    --position rope --position rerope:window=1024+logn-clip \\\n"
       "    --html report.html\n\n"
       "Default schemes: rope, window, rerope, rerope+logn-clip, "
-      "leaky-rerope.\nA ! marks a value that was known to fail beforehand; it "
+      "leaky-rerope.\nCtrl-C keeps the rows that are there; with --json FILE "
+      "the "
+      "same command then goes\non behind them. A ! marks a value that was "
+      "known to fail beforehand; it "
       "is computed all the same.");
-  command->callback([job, position, quick] {
+  command->callback([job, position, quick, time] {
     job->command = CommandLine();
+    if (!time->empty()) {
+      (quick->on ? quick->seconds : job->seconds) =
+          ParseSecondsOption(*time, "--time");
+    }
     if (quick->on) {
       job->spellings = position->Spellings({});
       return MeasureQuickly(*job, *quick);

@@ -25,17 +25,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kMostPieces = 8;  // of each text
 
-double ParseSeconds(const std::string& text) {
-  const bool minutes = text.ends_with('m');
-  const bool suffix = minutes || text.ends_with('s');
-  const auto number =
-      ParseNumber(suffix ? text.substr(0, text.size() - 1) : text);
-  Require(number && *number > 0 && *number <= 1e6,
-          "--time must be a time such as 90s or 5m, got '" +
-              Printable(text, 30) + "'");
-  return *number * (minutes ? 60 : 1);
-}
-
 void CheckJob(const MeasureJob& job) {
   Require(job.id_files.empty() && job.score_last.empty() &&
               job.by_position.empty() && !job.repeat && job.json.empty() &&
@@ -122,7 +111,7 @@ report::Table TableOf(const study::QuickResult& result) {
 
 void MeasureQuickly(const MeasureJob& job, const QuickJob& quick) {
   CheckJob(job);
-  study::QuickOptions options{.seconds = ParseSeconds(quick.time)};
+  study::QuickOptions options{.seconds = quick.seconds};
   study::TuneOptions reading{.kv_type = job.kv.Type()};
   OutputFile csv(job.csv);
   engine::EngineOptions engine_options = job.model.ForEngine();
@@ -145,7 +134,7 @@ void MeasureQuickly(const MeasureJob& job, const QuickJob& quick) {
       stderr, "%s; %lld tokens a piece, %lld pieces, %zu schemes, %s\n",
       engine.Describe().c_str(), static_cast<long long>(reading.length),
       static_cast<long long>(options.pieces), candidates.size(),
-      quick.time.c_str());
+      FormatDuration(quick.seconds).c_str());
 
   const Clock::time_point begin = Clock::now();
   const auto clock = [&] {

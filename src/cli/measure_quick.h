@@ -11,7 +11,7 @@ namespace ropewalk::cli {
 
 struct QuickJob {
   bool on = false;
-  std::string time = "60s";
+  double seconds = 60;
 };
 
 // Prints rows as they come, then the table and what to use. Throws what went

@@ -181,12 +181,20 @@ std::vector<std::string> Notes(const MeasureResult& result) {
 
 std::string Protocol(const MeasureResult& result) {
   std::string text = std::to_string(result.documents) +
-                     " documents, the last " +
-                     std::to_string(result.score_last) +
+                     (result.documents == 1 ? " document" : " documents") +
+                     ", the last " + std::to_string(result.score_last) +
                      " targets of each scored at every length; trained to " +
                      std::to_string(result.train_length) + " tokens";
   if (result.skipped > 0) {
     text += "; skipped as too short: " + std::to_string(result.skipped);
+  }
+  return text;
+}
+
+std::string Unread(const MeasureResult& result) {
+  std::string text;
+  for (const std::string& name : result.unread) {
+    text += (text.empty() ? "" : ", ") + name;
   }
   return text;
 }
@@ -292,7 +300,11 @@ std::string MeasureText(const MeasureResult& result) {
     text += report::ToText(StretchTable(result)) + "\n";
   }
   for (const std::string& note : Notes(result)) text += note + "\n";
-  return text + Protocol(result) + "\n";
+  text += Protocol(result) + "\n";
+  if (!result.unread.empty()) {
+    text += "not read, for lack of time: " + Unread(result) + "\n";
+  }
+  return text;
 }
 
 std::string MeasureCsv(const MeasureResult& result) {
@@ -308,6 +320,8 @@ std::string MeasureJson(const MeasureResult& result, const RunFacts& facts) {
   json["skipped"] = result.skipped;
   json["score_last"] = result.score_last;
   json["interrupted"] = facts.interrupted;
+  json["measurement"] = facts.measurement;
+  if (!result.unread.empty()) json["unread"] = result.unread;
   json["rows"] = Json::array();
   for (const MeasureRow& row : result.rows) {
     Json out = {{"position", row.position},
@@ -318,6 +332,8 @@ std::string MeasureJson(const MeasureResult& result, const RunFacts& facts) {
                 {"loss", row.loss},
                 {"loss_stderr", row.loss_stderr},
                 {"accuracy", row.accuracy},
+                {"accuracy_stderr", row.accuracy_stderr},
+                {"document_losses", row.document_losses},
                 {"seconds", row.seconds}};
     if (row.known_to_fail) out["known_to_fail"] = *row.known_to_fail;
     json["rows"].push_back(std::move(out));
@@ -355,6 +371,9 @@ std::string MeasureHtml(const MeasureResult& result, const RunFacts& facts) {
       {"text", facts.source},
       {"protocol", Protocol(result)}};
   list.insert(list.end(), facts.more.begin(), facts.more.end());
+  if (!result.unread.empty()) {
+    list.emplace_back("not read, for lack of time", Unread(result));
+  }
   page.AddFacts(list);
   for (const std::string& set : Sets(result)) {
     page.AddHeading(set == "natural" ? "Natural text" : "Repeated text");

@@ -17,6 +17,7 @@ struct RunFacts {
   std::string source;   // the texts or id files
   std::string command;  // as typed
   std::string model_path;
+  std::string measurement;  // ReadKnownRows
   std::vector<std::pair<std::string, std::string>> more;
   int64_t vocabulary = 0;
   bool interrupted = false;

@@ -24,7 +24,8 @@ struct MeasureJob {
   std::vector<std::string> lengths;
   std::string score_last;
   std::string by_position;
-  int64_t documents = 64;
+  int64_t documents = 0;  // 0: what the model's size lets read in minutes
+  double seconds = 0;     // no reading begins that would end later; 0: all
   bool repeat = false;
   std::string json;
   std::string csv;

@@ -209,7 +209,7 @@ void RunCommand(const NeedleJob& job) {
   if (memories.Any()) {
     std::fprintf(stderr, "beside %s\n", memories.Describe().c_str());
   }
-  double total = 0;
+  Workload total;
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
       const position::Stack stack = position::BuildStack(
@@ -226,7 +226,7 @@ void RunCommand(const NeedleJob& job) {
     Progress progress("needle", total, "tokens");
     evaluate::RunNeedle(
         scorer, engine.tokenizer(), options,
-        [&](int64_t tokens, double work) {
+        [&](int64_t tokens, const Workload& work) {
           progress.Add(tokens, work);
           ThrowIfInterrupted();
         },

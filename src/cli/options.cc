@@ -160,6 +160,23 @@ int64_t ParseLengthOption(const std::string& text, const std::string& option,
   return *length;
 }
 
+double ParseSecondsOption(const std::string& text, const std::string& option) {
+  double unit = 1;
+  std::string_view number = text;
+  for (const auto& [suffix, seconds] :
+       {std::pair<char, double>{'s', 1}, {'m', 60}, {'h', 3600}}) {
+    if (!number.ends_with(suffix)) continue;
+    unit = seconds;
+    number.remove_suffix(1);
+    break;
+  }
+  const auto value = ParseNumber(number);
+  Require(value && *value > 0 && *value <= 1e6,
+          option + " must be a time such as 90s, 10m or 2h, got '" +
+              Printable(text, 30) + "'");
+  return *value * unit;
+}
+
 std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
                                   const std::string& option) {
   std::vector<int64_t> lengths;

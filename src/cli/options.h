@@ -77,6 +77,9 @@ std::vector<int64_t> ParseLengths(const std::vector<std::string>& texts,
 int64_t ParseLengthOption(const std::string& text, const std::string& option,
                           int64_t otherwise);
 
+// Seconds of a time such as 90s, 10m or 1.5h. Throws std::invalid_argument.
+double ParseSecondsOption(const std::string& text, const std::string& option);
+
 // The text of -p, of the file of -f, or of standard input: for -f -, and where
 // neither is given and standard input is no terminal.
 struct TextOptions {

@@ -75,10 +75,16 @@ class Remembering {
     Progress progress("reading", static_cast<double>(tokens), "tokens");
     for (const memory::Document& document : documents_) {
       const std::string path = PathOf(document.name);
-      memory::Remember(engine_, document, options_, path, [&](int64_t read) {
-        progress.Add(read);
-        ThrowIfInterrupted();
-      });
+      try {
+        memory::Remember(engine_, document, options_, path, [&](int64_t read) {
+          progress.Add(read);
+          ThrowIfInterrupted();
+        });
+      } catch (const Interrupted&) {
+        progress.Clear();
+        std::fprintf(stderr, "the same command goes on behind what is read\n");
+        throw;
+      }
       progress.Clear();
       std::printf("%s  %zu tokens, %s\n", Printable(path, 200).c_str(),
                   document.tokens.size(),

@@ -130,8 +130,9 @@ class MemoriesRun {
   }
 
   evaluate::Document ReadText(const std::string& file) const {
-    return evaluate::EncodeText(engine_->tokenizer(),
-                                formats::ReadTextFile(file));
+    const std::string text = formats::ReadTextFile(file);
+    formats::RequireUtf8(file, text);
+    return evaluate::EncodeText(engine_->tokenizer(), text);
   }
 
   // The laws of the command line, spelled in full.

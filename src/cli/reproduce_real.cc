@@ -176,18 +176,14 @@ void RunAttention(const RealCommand& command) {
   texts.resize(std::min(texts.size(), static_cast<size_t>(command.texts)));
   const std::vector<study::HeadJob> jobs = study::OpenHeadJobs(
       texts, N, {.lengths = lengths, .only = command.only}, rows);
-  double work = 0;
-  for (const study::HeadJob& job : jobs) {
-    work += static_cast<double>(job.length);
-  }
   std::fprintf(stderr, "%zu rows of layers are there, %zu texts to read\n",
                rows.heads().size(), jobs.size());
-  Progress progress("attention", work, "tokens");
+  Progress progress("attention", study::WorkOf(engine, jobs), "tokens");
   study::RunHeads(
       engine, jobs, kv_type, run, rows,
       {.on_tokens =
-           [&](int64_t tokens) {
-             progress.Add(tokens);
+           [&](int64_t tokens, const Workload& work) {
+             progress.Add(tokens, work);
              ThrowIfInterrupted();
            },
        .on_rows =
@@ -245,18 +241,14 @@ void RunCommand(const RealCommand& command) {
   Require(!jobs.empty() || !rows.rows().empty(),
           "reproduce real: the study has no row of these schemes at these "
           "lengths, or no text is long enough");
-  double work = 0;
-  for (const study::RealJob& job : jobs) {
-    work += static_cast<double>(job.length);  // nearly the tokens it reads
-  }
   std::fprintf(stderr, "%zu of %zu rows are there, %zu to read\n",
                rows.rows().size(), rows.rows().size() + jobs.size(),
                jobs.size());
-  Progress progress("real", work, "tokens");
+  Progress progress("real", study::WorkOf(engine, jobs), "tokens");
   study::RunReal(engine, jobs, options, run, rows,
                  {.on_tokens =
-                      [&](int64_t tokens) {
-                        progress.Add(tokens);
+                      [&](int64_t tokens, const Workload& work) {
+                        progress.Add(tokens, work);
                         ThrowIfInterrupted();
                       },
                   .on_row =

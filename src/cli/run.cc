@@ -29,6 +29,7 @@
 #include "cli/sampling_options.h"
 #include "engine/generate.h"
 #include "engine/session.h"
+#include "position/recommendation.h"
 #include "program/numbers.h"
 
 namespace ropewalk::cli {
@@ -282,6 +283,15 @@ class Run {
                      : ("chat form " + prompts_.form + "; ").c_str(),
                  described.c_str(), static_cast<long long>(session_.length()),
                  static_cast<unsigned long long>(seed_));
+    WarnOf(session_.scheme().scheme);
+    if (options_.change) WarnOf(options_.change->scheme.scheme);
+  }
+
+  void WarnOf(const position::Scheme& scheme) const {
+    if (const auto warning = position::NotTrainedFor(
+            scheme, engine_->positions(), session_.length())) {
+      std::fprintf(stderr, "warning: %s\n", warning->c_str());
+    }
   }
 
   // An existing file is taken up; that one can be written is found out before

@@ -58,7 +58,7 @@ struct EntropyRow {
 std::vector<EntropyRow> MeasureAttentionEntropy(
     engine::Engine& engine, const std::vector<Document>& documents,
     const EntropyOptions& options,
-    const OnTokens& on_tokens = [](int64_t, double) {});
+    const OnTokens& on_tokens = [](int64_t, const Workload&) {});
 
 }  // namespace ropewalk::evaluate
 

@@ -236,9 +236,10 @@ TEST(AttentionEntropyTest, RefusesBeforeReading) {
       model::RandomTokens(engine.model(), 40, 5)};
   const auto refused = [&](const EntropyOptions& options,
                            const std::vector<Document>& of) {
-    EXPECT_THROW(MeasureAttentionEntropy(
-                     engine, of, options,
-                     [](int64_t, double) { FAIL() << "read something"; }),
+    EXPECT_THROW(MeasureAttentionEntropy(engine, of, options,
+                                         [](int64_t, const Workload&) {
+                                           FAIL() << "read something";
+                                         }),
                  std::invalid_argument);
   };
   refused(Options({}, {20}), documents);
@@ -259,11 +260,11 @@ TEST(AttentionEntropyTest, AnExceptionOfTheCallbackStopsIt) {
   struct Stop {};
   engine::Engine engine(
       {.path = model::TinyPath("entropy_stop.gguf"), .threads = 1});
-  EXPECT_THROW(
-      MeasureAttentionEntropy(
-          engine, {model::RandomTokens(engine.model(), 40, 5)},
-          Options({"rope"}, {20}), [](int64_t, double) { throw Stop(); }),
-      Stop);
+  EXPECT_THROW(MeasureAttentionEntropy(
+                   engine, {model::RandomTokens(engine.model(), 40, 5)},
+                   Options({"rope"}, {20}),
+                   [](int64_t, const Workload&) { throw Stop(); }),
+               Stop);
 }
 
 TEST(AttentionEntropyTest, EntropyOfATrainedModelGrowsLessUnderLogN) {

@@ -39,7 +39,7 @@ struct CollectOptions {
 std::vector<AttentionSeen> ReadAttention(
     engine::Engine& engine, const position::Stack& stack,
     std::span<const Token> ids, int64_t first_query,
-    const OnTokens& on_tokens = [](int64_t, double) {},
+    const OnTokens& on_tokens = [](int64_t, const Workload&) {},
     const CollectOptions& options = {});
 
 }  // namespace ropewalk::evaluate

@@ -129,7 +129,7 @@ TEST(ReadAttentionTest, CollectsTheLayersThatAreWanted) {
   const auto ids = model::RandomTokens(engine.model(), 20, 5);
   const auto layers =
       ReadAttention(engine, stack, std::span(ids).first(20), 10,
-                    [](int64_t, double) {}, {.layers = {false, true}});
+                    [](int64_t, const Workload&) {}, {.layers = {false, true}});
   ASSERT_EQ(layers.size(), 2u);
   EXPECT_TRUE(layers[0].keys.empty());
   EXPECT_FALSE(layers[1].keys.empty());

@@ -49,7 +49,7 @@ class RepeatScorer : public Scorer {
     on_tokens(static_cast<int64_t>(ids.size()) - 1, 1);
     return scores;
   }
-  double Work(const position::Stack&, int64_t, int64_t) const override {
+  Workload Work(const position::Stack&, int64_t, int64_t) const override {
     return 1;
   }
 
@@ -241,7 +241,7 @@ TEST(MeasureTest, FinishedRowsStayIfACallbackThrows) {
   MeasureResult result;
   int64_t calls = 0;
   EXPECT_THROW(measurement.Run({.on_tokens =
-                                    [&](int64_t, double) {
+                                    [&](int64_t, const Workload&) {
                                       if (++calls == 3) {
                                         throw std::runtime_error("stop");
                                       }
@@ -355,7 +355,7 @@ TEST(NeedleTest, AccuracyCountsWholeNumbers) {
                         .trials = 4};
   std::vector<NeedleRow> rows;
   RunNeedle(
-      scorer, tokenizer, options, [](int64_t, double) {},
+      scorer, tokenizer, options, [](int64_t, const Workload&) {},
       [&](const NeedleRow& row) { rows.push_back(row); });
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[0].accuracy, 1);
@@ -366,7 +366,7 @@ TEST(NeedleTest, AccuracyCountsWholeNumbers) {
   EXPECT_EQ(scorer.numbers.size(), 4u);  // the same numbers in every cell
   options.trials = 0;
   EXPECT_THROW(RunNeedle(
-                   scorer, tokenizer, options, [](int64_t, double) {},
+                   scorer, tokenizer, options, [](int64_t, const Workload&) {},
                    [](const NeedleRow&) {}),
                std::invalid_argument);
 }

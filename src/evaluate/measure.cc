@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
-#include "evaluate/statistics.h"
 
 namespace ropewalk::evaluate {
 namespace {
@@ -28,6 +28,16 @@ const std::vector<std::string>& DefaultSpellings() {
   static const std::vector<std::string> kDefault = {
       "rope", "window", "rerope", "rerope+logn-clip", "leaky-rerope"};
   return kDefault;
+}
+
+Workload WorkOf(const Scorer& scorer, const position::Scheme& scheme,
+                int64_t length, int64_t scored) {
+  const position::Stack stack = position::BuildStack(
+      position::Resolve(scheme, scorer.positions(), length), scorer.positions(),
+      length, scorer.layers());
+  Workload work = scorer.Work(stack, 0, length);
+  work.steady += static_cast<double>(scored) * scorer.ScoreWork();
+  return work;
 }
 
 Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
@@ -94,87 +104,197 @@ Measurement::Measurement(Scorer& scorer, std::vector<Document> documents,
   }
 }
 
-double Measurement::TotalWork() const {
-  double work = 0;
+Workload Measurement::WorkOf(const Job& job) const {
+  Workload work = scorer_.Work(job.stack, 0, job.length);
+  const int64_t scored = job.by_position ? job.length : options_.score_last;
+  work.steady += static_cast<double>(scored) * scorer_.ScoreWork();
+  return work;
+}
+
+std::string Measurement::NameOf(const Job& job) const {
+  return options_.spellings[job.scheme] + " at " + std::to_string(job.length) +
+         (job.repeated ? " repeated" : "");
+}
+
+Workload Measurement::TotalWork() const {
+  Workload work;
   for (const Job& job : jobs_) {
-    work += scorer_.Work(job.stack, 0, job.length) *
-            static_cast<double>(documents_.size());
+    if (KnownRow(job) != nullptr) continue;
+    work += WorkOf(job) * static_cast<double>(documents_.size());
   }
   return work;
 }
 
-void Measurement::Run(const MeasureCallbacks& callbacks,
-                      MeasureResult& result) {
+void Measurement::Know(std::vector<MeasureRow> rows,
+                       std::vector<StretchRow> stretches) {
+  known_ = std::move(rows);
+  known_stretches_ = std::move(stretches);
+  std::erase_if(known_, [this](const MeasureRow& row) {
+    return std::ranges::none_of(
+        jobs_, [&](const Job& job) { return KnownRow(job) == &row; });
+  });
+}
+
+const MeasureRow* Measurement::KnownRow(const Job& job) const {
+  const auto row = std::ranges::find_if(known_, [&](const MeasureRow& known) {
+    return known.position == options_.spellings[job.scheme] &&
+           known.resolved == position::ToString(job.resolved) &&
+           known.length == job.length &&
+           known.set == (job.repeated ? "repeated" : "natural");
+  });
+  return row == known_.end() ? nullptr : &*row;
+}
+
+void Measurement::Begin(MeasureResult& result) const {
   result.train_length = scorer_.positions().train_length;
   result.score_last = options_.score_last;
   result.documents = static_cast<int64_t>(documents_.size());
   result.skipped = skipped_;
+}
+
+void Measurement::Run(const MeasureCallbacks& callbacks,
+                      MeasureResult& result) {
+  Begin(result);
   for (const Job& job : jobs_) {
-    std::vector<StretchRow> stretches;
-    result.rows.push_back(RunJob(job, callbacks, stretches));
-    result.stretches.insert(result.stretches.end(), stretches.begin(),
-                            stretches.end());
+    if (const MeasureRow* known = KnownRow(job)) {
+      result.rows.push_back(*known);
+      if (!job.by_position) continue;
+      std::ranges::copy_if(known_stretches_,
+                           std::back_inserter(result.stretches),
+                           [&](const StretchRow& row) {
+                             return row.position == known->position;
+                           });
+      continue;
+    }
+    callbacks.on_start(NameOf(job));
+    Tally tally;
+    for (const Document& document : documents_) {
+      ReadDocument(job, document, callbacks, tally);
+    }
+    Report(job, tally, result);
     callbacks.on_row(result.rows.back());
   }
 }
 
-MeasureRow Measurement::RunJob(const Job& job,
-                               const MeasureCallbacks& callbacks,
-                               std::vector<StretchRow>& stretches) {
-  const position::ModelPositions& positions = scorer_.positions();
-  MeasureRow row{.position = options_.spellings[job.scheme],
-                 .resolved = position::ToString(job.resolved),
-                 .set = job.repeated ? "repeated" : "natural",
-                 .length = job.length,
-                 .known_to_fail = position::KnownToFail(job.resolved, positions,
-                                                        job.length)};
-  callbacks.on_start(row.position + " at " + std::to_string(job.length));
+void Measurement::RunWithin(double seconds,
+                            const std::function<double()>& clock,
+                            const MeasureCallbacks& callbacks,
+                            MeasureResult& result) {
+  Begin(result);
+  // Short lengths first, so that little time compares all schemes.
+  std::vector<const Job*> jobs;
+  for (const Job& job : jobs_) jobs.push_back(&job);
+  std::ranges::stable_sort(jobs, {}, &Job::length);
 
+  TimeLeft time;
+  double last = clock();
+  MeasureCallbacks timed = callbacks;
+  timed.on_tokens = [&](int64_t tokens, const Workload& work) {
+    const double now = clock();
+    time.Add(work, now - last);
+    last = now;
+    callbacks.on_tokens(tokens, work);
+  };
+  const auto ends_in_time = [&](const Workload& work) {
+    return clock() + time.Of(work).value_or(0) <= seconds;
+  };
+  std::vector<Tally> tallies;
+  const auto report = [&](int64_t documents) {
+    result.rows.clear();
+    result.stretches.clear();
+    result.documents = documents;
+    for (size_t j = 0; j < tallies.size(); ++j) {
+      Report(*jobs[j], tallies[j], result);
+    }
+  };
+
+  Workload round;
+  for (const Job* job : jobs) {
+    if (tallies.size() >= 2 && !ends_in_time(WorkOf(*job))) break;
+    callbacks.on_start(NameOf(*job));
+    Tally tally;
+    ReadDocument(*job, documents_.front(), timed, tally);
+    tallies.push_back(std::move(tally));
+    round += WorkOf(*job);
+    report(1);
+    callbacks.on_row(result.rows.back());
+  }
+  for (size_t j = tallies.size(); j < jobs.size(); ++j) {
+    result.unread.push_back(NameOf(*jobs[j]));
+  }
+  for (size_t d = 1; d < documents_.size() && ends_in_time(round); ++d) {
+    std::vector<Tally> next = tallies;
+    for (size_t j = 0; j < next.size(); ++j) {
+      callbacks.on_start("piece " + std::to_string(d + 1) + ", " +
+                         NameOf(*jobs[j]));
+      ReadDocument(*jobs[j], documents_[d], timed, next[j]);
+    }
+    tallies = std::move(next);
+    report(static_cast<int64_t>(d) + 1);
+  }
+}
+
+void Measurement::ReadDocument(const Job& job, const Document& document,
+                               const MeasureCallbacks& callbacks,
+                               Tally& tally) {
   const auto begin = std::chrono::steady_clock::now();
   const int64_t stretch = options_.by_position;
   const int64_t count =
       job.by_position ? (job.length + stretch - 1) / stretch : 0;
-  std::vector<ScoreSummary> parts(static_cast<size_t>(count));
-  ScoreSummary summary;
-  for (const Document& document : documents_) {
-    const Document ids =
-        job.repeated
-            ? Repeated(document, positions.train_length, job.length + 1)
-            : Document(document.end() - (job.length + 1), document.end());
-    const int64_t first =
-        job.by_position ? 1 : job.length + 1 - options_.score_last;
-    const std::vector<TokenScore> scores =
-        scorer_.Score(job.stack, ids, first, callbacks.on_tokens);
-    const std::span<const TokenScore> all(scores);
-    summary.AddDocument(all.last(static_cast<size_t>(options_.score_last)));
-    for (int64_t p = 0; p < count; ++p) {
-      const int64_t from = p * stretch;
-      const int64_t to = std::min(job.length, from + stretch);
-      parts[static_cast<size_t>(p)].AddDocument(all.subspan(
-          static_cast<size_t>(from), static_cast<size_t>(to - from)));
-    }
+  tally.parts.resize(static_cast<size_t>(count));
+  const Document ids =
+      job.repeated
+          ? Repeated(document, scorer_.positions().train_length, job.length + 1)
+          : Document(document.end() - (job.length + 1), document.end());
+  const int64_t first =
+      job.by_position ? 1 : job.length + 1 - options_.score_last;
+  const std::vector<TokenScore> scores =
+      scorer_.Score(job.stack, ids, first, callbacks.on_tokens);
+  const std::span<const TokenScore> all(scores);
+  tally.all.AddDocument(all.last(static_cast<size_t>(options_.score_last)));
+  for (int64_t p = 0; p < count; ++p) {
+    const int64_t from = p * stretch;
+    const int64_t to = std::min(job.length, from + stretch);
+    tally.parts[static_cast<size_t>(p)].AddDocument(
+        all.subspan(static_cast<size_t>(from), static_cast<size_t>(to - from)));
   }
-  row.seconds =
+  tally.seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
           .count();
-  row.tokens = summary.tokens();
-  row.loss = summary.loss();
-  row.loss_stderr = summary.loss_stderr();
-  row.document_losses = summary.document_losses();
-  row.accuracy = summary.accuracy();
-  row.accuracy_stderr = summary.accuracy_stderr();
-  for (int64_t p = 0; p < count; ++p) {
-    const ScoreSummary& part = parts[static_cast<size_t>(p)];
-    stretches.push_back({.position = row.position,
-                         .length = job.length,
-                         .from = p * stretch,
-                         .to = std::min(job.length, (p + 1) * stretch),
-                         .tokens = part.tokens(),
-                         .loss = part.loss(),
-                         .loss_stderr = part.loss_stderr(),
-                         .accuracy = part.accuracy()});
+}
+
+MeasureRow Measurement::RowOf(const Job& job, const Tally& tally) const {
+  return {.position = options_.spellings[job.scheme],
+          .resolved = position::ToString(job.resolved),
+          .set = job.repeated ? "repeated" : "natural",
+          .length = job.length,
+          .tokens = tally.all.tokens(),
+          .loss = tally.all.loss(),
+          .loss_stderr = tally.all.loss_stderr(),
+          .accuracy = tally.all.accuracy(),
+          .accuracy_stderr = tally.all.accuracy_stderr(),
+          .seconds = tally.seconds,
+          .document_losses = tally.all.document_losses(),
+          .known_to_fail = position::KnownToFail(
+              job.resolved, scorer_.positions(), job.length)};
+}
+
+void Measurement::Report(const Job& job, const Tally& tally,
+                         MeasureResult& result) const {
+  result.rows.push_back(RowOf(job, tally));
+  const int64_t stretch = options_.by_position;
+  for (size_t p = 0; p < tally.parts.size(); ++p) {
+    const ScoreSummary& part = tally.parts[p];
+    const int64_t from = static_cast<int64_t>(p) * stretch;
+    result.stretches.push_back({.position = result.rows.back().position,
+                                .length = job.length,
+                                .from = from,
+                                .to = std::min(job.length, from + stretch),
+                                .tokens = part.tokens(),
+                                .loss = part.loss(),
+                                .loss_stderr = part.loss_stderr(),
+                                .accuracy = part.accuracy()});
   }
-  return row;
 }
 
 }  // namespace ropewalk::evaluate

@@ -15,6 +15,7 @@
 
 #include "evaluate/documents.h"
 #include "evaluate/scorer.h"
+#include "evaluate/statistics.h"
 #include "position/scheme.h"
 
 namespace ropewalk::evaluate {
@@ -31,6 +32,11 @@ struct MeasureOptions {
   int64_t by_position = 0;  // also give the loss of each stretch of so many
                             // tokens of the longest length; 0: do not
 };
+
+// The work of one document of a length under a scheme, in all: for plans made
+// before there are documents.
+Workload WorkOf(const Scorer& scorer, const position::Scheme& scheme,
+                int64_t length, int64_t scored);
 
 struct MeasureRow {
   std::string position;  // as given
@@ -64,12 +70,13 @@ struct MeasureResult {
   int64_t score_last = 0;
   int64_t documents = 0;
   int64_t skipped = 0;  // documents too short for the longest length
+  std::vector<std::string> unread;  // "rope at 4096": no time was left for it
   std::vector<MeasureRow> rows;
   std::vector<StretchRow> stretches;
 };
 
 struct MeasureCallbacks {
-  OnTokens on_tokens = [](int64_t, double) {};
+  OnTokens on_tokens = [](int64_t, const Workload&) {};
   std::function<void(const MeasureRow&)> on_row = [](const MeasureRow&) {};
   std::function<void(const std::string& what)> on_start =
       [](const std::string&) {};
@@ -85,10 +92,25 @@ class Measurement {
               MeasureOptions options);
 
   // The work of Run, in the scorer's unit.
-  double TotalWork() const;
+  Workload TotalWork() const;
+
+  // Rows of an earlier run of the same measurement, which Run takes over. Rows
+  // that this one does not have are left out.
+  void Know(std::vector<MeasureRow> rows, std::vector<StretchRow> stretches);
+  int64_t known() const { return static_cast<int64_t>(known_.size()); }
+  int64_t rows() const { return static_cast<int64_t>(jobs_.size()); }
+  int64_t documents() const { return static_cast<int64_t>(documents_.size()); }
 
   // Fills `result` row by row. If a callback throws, the finished rows stay.
   void Run(const MeasureCallbacks& callbacks, MeasureResult& result);
+
+  // Reads what ends within `seconds`, going by what was read before: first one
+  // document, short lengths first, under at least two schemes; then more
+  // documents, each under all that the first one was read under. `clock` gives
+  // the seconds since the beginning. If a callback throws, the documents that
+  // were read to the end stay.
+  void RunWithin(double seconds, const std::function<double()>& clock,
+                 const MeasureCallbacks& callbacks, MeasureResult& result);
 
  private:
   struct Job {
@@ -100,8 +122,22 @@ class Measurement {
     bool by_position = false;
   };
 
-  MeasureRow RunJob(const Job& job, const MeasureCallbacks& callbacks,
-                    std::vector<StretchRow>& stretches);
+  // What has been read of a job.
+  struct Tally {
+    ScoreSummary all;
+    std::vector<ScoreSummary> parts;
+    double seconds = 0;
+  };
+
+  Workload WorkOf(const Job& job) const;  // for each document
+  std::string NameOf(const Job& job) const;
+  void Begin(MeasureResult& result) const;
+  void ReadDocument(const Job& job, const Document& document,
+                    const MeasureCallbacks& callbacks, Tally& tally);
+  MeasureRow RowOf(const Job& job, const Tally& tally) const;
+  // Appends the row and its stretches.
+  void Report(const Job& job, const Tally& tally, MeasureResult& result) const;
+  const MeasureRow* KnownRow(const Job& job) const;
 
   Scorer& scorer_;
   MeasureOptions options_;
@@ -109,6 +145,8 @@ class Measurement {
   int64_t skipped_ = 0;
   int64_t longest_ = 0;
   std::vector<Job> jobs_;
+  std::vector<MeasureRow> known_;
+  std::vector<StretchRow> known_stretches_;
 };
 
 }  // namespace ropewalk::evaluate

@@ -37,14 +37,16 @@ std::vector<TokenScore> ModelScorer::Score(const position::Stack& stack,
                     return context.Logits(row + from, rows);
                   });
     scores.insert(scores.end(), some.begin(), some.end());
-    on_tokens(T, Work(stack, first, T));
+    Workload work = Work(stack, first, T);
+    work.steady += static_cast<double>(T - row) * ScoreWork();
+    on_tokens(T, work);
   }
   kv_bytes_ = context.sequence().KvBytes();
   return scores;
 }
 
-double ModelScorer::Work(const position::Stack& stack, int64_t first,
-                         int64_t T) const {
+Workload ModelScorer::Work(const position::Stack& stack, int64_t first,
+                           int64_t T) const {
   const model::Config& config = engine_.model().config();
   const attention::HeadShape& heads = config.heads;
   const auto weights = static_cast<double>(engine_.model().MatrixElements());
@@ -57,7 +59,12 @@ double ModelScorer::Work(const position::Stack& stack, int64_t first,
   }
   const auto look =
       static_cast<double>(heads.H * (heads.D + heads.ValueWidth() + 16));
-  return static_cast<double>(T) * (weights + looks * look);
+  return Workload(weights, looks * look) * static_cast<double>(T);
+}
+
+double ModelScorer::ScoreWork() const {
+  const model::Config& config = engine_.model().config();
+  return static_cast<double>(config.V) * static_cast<double>(config.E);
 }
 
 }  // namespace ropewalk::evaluate

@@ -44,8 +44,9 @@ class ModelScorer : public Scorer {
                                 std::span<const Token> ids,
                                 int64_t first_target,
                                 const OnTokens& on_tokens) override;
-  double Work(const position::Stack& stack, int64_t first,
-              int64_t T) const override;
+  Workload Work(const position::Stack& stack, int64_t first,
+                int64_t T) const override;
+  double ScoreWork() const override;
 
   int64_t kv_bytes() const override { return kv_bytes_; }
 

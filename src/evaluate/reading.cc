@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "evaluate/model_scorer.h"
 #include "model/forward.h"
 #include "model/sequence.h"
 #include "model/workspace.h"
@@ -308,7 +309,12 @@ ReadingScores Read(engine::Engine& engine, const position::Stack& stack,
   model::Sequence sequence(engine.model(), stack,
                            {.length = n + longest, .kv_type = kv_type},
                            engine.workspace().pool());
-  const auto read = [&](int64_t T) { on_tokens(T, static_cast<double>(T)); };
+  const ModelScorer scorer(engine);
+  int64_t at = 0;  // in the text; questions stand at its end
+  const auto read = [&](int64_t T) {
+    on_tokens(T, scorer.Work(stack, at, T));
+    at = std::min(n, at + T);
+  };
   ReadingScores result;
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();

@@ -145,7 +145,7 @@ TEST_F(ReadingTest, QuestionsInForksScoreAsFreshReadingsDo) {
     EXPECT_EQ(read, TokensOf(reading));
     EXPECT_GT(scores.kv_bytes, 0);
     ModelScorer scorer(engine_);
-    const auto ignore = [](int64_t, double) {};
+    const auto ignore = [](int64_t, const Workload&) {};
     const std::vector<TokenScore> text = scorer.Score(
         stack, reading.ids,
         static_cast<int64_t>(reading.ids.size()) - reading.scored, ignore);
@@ -176,10 +176,12 @@ TEST_F(ReadingTest, AStopLeavesTheEngineUsable) {
   const Reading reading =
       MakeReading(engine_.tokenizer(), document_, Options(900));
   const position::Stack stack = StackOf("rope", 900);
-  EXPECT_THROW(Read(engine_, stack, reading, DType::kF32,
-                    [](int64_t, double) { throw std::runtime_error("stop"); }),
-               std::runtime_error);
-  EXPECT_EQ(Read(engine_, stack, reading, DType::kF32, [](int64_t, double) {})
+  EXPECT_THROW(
+      Read(engine_, stack, reading, DType::kF32,
+           [](int64_t, const Workload&) { throw std::runtime_error("stop"); }),
+      std::runtime_error);
+  EXPECT_EQ(Read(engine_, stack, reading, DType::kF32,
+                 [](int64_t, const Workload&) {})
                 .text.size(),
             40u);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "base/time_left.h"
 #include "base/token.h"
 #include "position/model_positions.h"
 #include "position/plan.h"
@@ -39,7 +40,7 @@ std::vector<TokenScore> ScoreRows(
     const std::function<std::span<const float>(int64_t first, int64_t rows)>&
         logits);
 
-using OnTokens = std::function<void(int64_t tokens, double work)>;
+using OnTokens = std::function<void(int64_t tokens, const Workload& work)>;
 
 class Scorer {
  public:
@@ -63,9 +64,11 @@ class Scorer {
                                         const OnTokens& on_tokens) = 0;
 
   // The approximate cost of reading tokens [first, first + T), in
-  // multiplications. For progress bars, because later tokens read more keys.
-  virtual double Work(const position::Stack& stack, int64_t first,
-                      int64_t T) const = 0;
+  // multiplications. For the time left, because later tokens read more keys.
+  virtual Workload Work(const position::Stack& stack, int64_t first,
+                        int64_t T) const = 0;
+  // That of the logits of a token that is scored, beside its Work.
+  virtual double ScoreWork() const { return 0; }
 
   // Bytes of the keys and values that the last Score had stored at its end. A
   // model that stores nothing gives the least that its plans need.

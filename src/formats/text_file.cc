@@ -119,6 +119,47 @@ class Inflater {
   z_stream stream_{};
 };
 
+// Files that people take for texts, by the bytes that they begin with.
+struct OtherKind {
+  std::string_view begin;
+  size_t at;
+  std::string_view what;
+  std::string_view advice;
+};
+
+constexpr std::string_view kUnpack = "unpack it and give the files in it";
+constexpr OtherKind kOtherKinds[] = {
+    {"ustar", 257, "a tar archive", kUnpack},
+    {"PK\x03\x04", 0, "a zip archive (or .docx, .epub, .odt)",
+     "unpack it, or save the document as text"},
+    {"%PDF-", 0, "a PDF file", "pdftotext FILE.pdf makes a text of it"},
+    {"\xfd"
+     "7zXZ",
+     0, "xz data", "xz -d unpacks it"},
+    {"BZh", 0, "bzip2 data", "bzip2 -d unpacks it"},
+    {"\x28\xb5\x2f\xfd", 0, "zstd data", "zstd -d unpacks it"},
+    {"7z\xbc\xaf\x27\x1c", 0, "a 7z archive", kUnpack},
+    {"Rar!", 0, "a RAR archive", kUnpack},
+    {"GGUF", 0, "a model", "it goes behind -m"},
+    {"\x7f"
+     "ELF",
+     0, "a program", "give a text"},
+};
+
+// "BZh" may begin a text too, so that only its digit and the block's mark make
+// it bzip2; words such as "Rar!" and "GGUF" are followed by bytes no text has.
+bool IsOtherKind(std::string_view text, const OtherKind& kind) {
+  if (text.size() < kind.at + kind.begin.size() ||
+      text.substr(kind.at, kind.begin.size()) != kind.begin) {
+    return false;
+  }
+  if (kind.begin == "BZh") return text.substr(4, 3) == "1AY";
+  if (kind.begin == "Rar!") return text.substr(4, 2) == "\x1a\x07";
+  if (kind.begin == "GGUF")
+    return text.substr(0, 64).find('\0') != std::string_view::npos;
+  return true;
+}
+
 bool IsSpace(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
@@ -141,6 +182,12 @@ std::string ReadText(std::FILE* file, const std::string& name) {
 }
 
 void RequireUtf8(const std::string& path, std::string_view text) {
+  for (const OtherKind& kind : kOtherKinds) {
+    if (!IsOtherKind(text, kind)) continue;
+    throw FormatError(path, static_cast<int64_t>(kind.at),
+                      "this is " + std::string(kind.what) +
+                          " and not a text; " + std::string(kind.advice));
+  }
   const std::optional<int64_t> bad = FindInvalidUtf8(text);
   if (!bad) return;
   const bool utf16 =

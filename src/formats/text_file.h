@@ -24,8 +24,9 @@ std::string ReadTextFile(const std::string& path);
 // The same for the rest of an open file. `name` stands for the path in errors.
 std::string ReadText(std::FILE* file, const std::string& name);
 
-// Throws FormatError at the first byte of `text` that is not UTF-8. The offset
-// in the error counts unpacked bytes.
+// Throws FormatError at the first byte of `text` that is not UTF-8, and for
+// archives and documents, of which some are: tar, zip, PDF, what other programs
+// packed, and models. The offset in the error counts unpacked bytes.
 void RequireUtf8(const std::string& path, std::string_view text);
 
 // Reads decimal ids separated by whitespace, one document on each line, and

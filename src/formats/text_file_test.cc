@@ -136,5 +136,29 @@ TEST(IdsFileTest, ReadsTheSharedStories) {
   }
 }
 
+TEST(TextFileTest, ArchivesAndDocumentsAreNoTexts) {
+  std::string tar(512, '\0');
+  tar.replace(0, 8, "book.txt");
+  tar.replace(257, 5, "ustar");
+  tar += "the text of the book";
+  const auto refusal = [](const std::string& bytes) {
+    return FormatErrorOf([&] {
+      const std::string path = WriteBytes("other", bytes);
+      RequireUtf8(path, ReadTextFile(path));
+    });
+  };
+  EXPECT_THAT(refusal(tar), HasSubstr("this is a tar archive and not a text"));
+  EXPECT_THAT(refusal(Gzip(tar)), HasSubstr("tar archive"));
+  EXPECT_THAT(refusal("PK\x03\x04 and more"), HasSubstr("zip archive"));
+  EXPECT_THAT(refusal("%PDF-1.7\n%"), HasSubstr("pdftotext"));
+  EXPECT_THAT(refusal("BZh91AY&SY"), HasSubstr("bzip2 -d"));
+  EXPECT_THAT(refusal(std::string("GGUF\x03\0\0\0", 8)), HasSubstr("-m"));
+  // Texts that begin alike.
+  for (const char* text : {"BZh is short for Boezemhuis", "GGUF is a format",
+                           "Rar! said the bear", "PK 3", "ustar"}) {
+    EXPECT_EQ(refusal(text), "") << text;
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::formats

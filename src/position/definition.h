@@ -53,6 +53,9 @@ struct Definition {
   // `build` sets the scale itself, because it differs by layer (hwfa).
   bool owns_scale = false;
 
+  // Only models that were trained under it read anything under it.
+  bool needs_training = false;
+
   // Changes the spelled scheme into the one that models are trained under. Null
   // if models are trained and run under the same scheme.
   //

@@ -95,6 +95,7 @@ extern const Definition kHwfa = {
     .resolve = ResolveHwfa,
     .build = BuildHwfa,
     .owns_scale = true,
+    .needs_training = true,
 };
 
 extern const Definition kHwfa2 = {
@@ -108,6 +109,7 @@ extern const Definition kHwfa2 = {
     .resolve = ResolveHwfa2,
     .build = BuildHwfa2,
     .owns_scale = true,
+    .needs_training = true,
     .train_as = TrainHwfa2As,
 };
 

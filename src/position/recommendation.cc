@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "position/definition.h"
 #include "position/scheme.h"
 
 namespace ropewalk::position {
@@ -147,6 +148,25 @@ Recommendation Recommend(const ModelPositions& model, int64_t length,
     result.reasons.emplace_back(error.what());
   }
   return result;
+}
+
+std::optional<std::string> NotTrainedFor(const Scheme& resolved,
+                                         const ModelPositions& model,
+                                         int64_t length) {
+  for (const Scheme& layer : resolved.layers) {
+    if (auto warning = NotTrainedFor(layer, model, length)) return warning;
+  }
+  if (!resolved.layers.empty() || !DefinitionOf(resolved.name).needs_training) {
+    return std::nullopt;
+  }
+  for (const auto* spellings : {&model.own_spelling, &model.trained_spelling}) {
+    for (const std::string& spelling : *spellings) {
+      if (ParseScheme(spelling).name == resolved.name) return std::nullopt;
+    }
+  }
+  return resolved.name + " is a scheme to train a model with, and this file " +
+         "does not say that its model was; expect noise; choose the scheme " +
+         AdvisedSpelling(model, length);
 }
 
 }  // namespace ropewalk::position

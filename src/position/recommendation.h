@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "position/model_positions.h"
+#include "position/scheme.h"
 
 namespace ropewalk::position {
 
@@ -25,6 +26,13 @@ struct Recommendation {
 // scheme is a reason.
 Recommendation Recommend(const ModelPositions& model, int64_t length,
                          int64_t layers);
+
+// A warning where a scheme that only models trained under it can read with is
+// used on a model whose file does not say that it was; nullopt elsewhere. The
+// file may be silent, so this is not KnownToFail.
+std::optional<std::string> NotTrainedFor(const Scheme& resolved,
+                                         const ModelPositions& model,
+                                         int64_t length);
 
 }  // namespace ropewalk::position
 

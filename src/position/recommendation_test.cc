@@ -79,5 +79,28 @@ TEST(RecommendationTest, NothingIsAdvisedWhereNothingHolds) {
   EXPECT_TRUE(Says(advice, "learned sinks"));
 }
 
+TEST(RecommendationTest, SchemesToTrainWithAreWarnedOfOnOtherModels) {
+  const auto warning = [](const std::string& spelling,
+                          const ModelPositions& model) {
+    return NotTrainedFor(Resolve(ParseScheme(spelling), model, 256), model,
+                         256);
+  };
+  const ModelPositions plain = Model(256);
+  for (const char* spelling : {"hwfa", "hwfa2:window=32", "inv-leaky"}) {
+    EXPECT_TRUE(warning(spelling, plain)) << spelling;
+  }
+  for (const char* spelling : {"rope", "rerope", "dca", "sink-window"}) {
+    EXPECT_FALSE(warning(spelling, plain)) << spelling;
+  }
+  ModelPositions trained = plain;
+  trained.own_spelling = {"hwfa:window=39"};
+  EXPECT_FALSE(warning("hwfa", trained));
+  EXPECT_TRUE(warning("hwfa2", trained));
+  // Trained under one scheme and read under another.
+  trained.own_spelling = {"rope"};
+  trained.trained_spelling = {"inv-leaky:k=1/8"};
+  EXPECT_FALSE(warning("inv-leaky", trained));
+}
+
 }  // namespace
 }  // namespace ropewalk::position

@@ -150,6 +150,7 @@ extern const Definition kInvLeaky = {
                     "below 1: 1 / (2 x the expansion wanted); default 1/16"}},
     .resolve = ResolveInvLeaky,
     .build = BuildLeaky,
+    .needs_training = true,
 };
 
 extern const Definition kString = {

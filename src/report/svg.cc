@@ -138,6 +138,17 @@ void Canvas::Fill(const Box& box, std::string_view rgb) {
           "\" height=\"" + Px(box.bottom - box.top) + "\"/>\n";
 }
 
+void Canvas::Fill(const std::vector<Box>& boxes, std::string_view rgb) {
+  if (boxes.empty()) return;
+  out_ += "<path fill=\"" + std::string(rgb) + "\" d=\"";
+  for (const Box& box : boxes) {
+    const std::string width = Px(box.right - box.left);
+    out_ += "M" + Px(box.left) + " " + Px(box.top) + "h" + width + "v" +
+            Px(box.bottom - box.top) + "h-" + width + "z";
+  }
+  out_ += "\"/>\n";
+}
+
 void Canvas::Text(Pixel at, std::string_view text, std::string_view style) {
   if (text.empty()) return;
   out_ += "<text class=\"" + std::string(style) + "\" x=\"" + Px(at.x) +

@@ -47,6 +47,8 @@ class Canvas {
   void Line(Pixel from, Pixel to, std::string_view style);
   void Rect(const Box& box, std::string_view style);
   void Fill(const Box& box, std::string_view rgb);
+  // Many boxes of one colour, as one path.
+  void Fill(const std::vector<Box>& boxes, std::string_view rgb);
   void Text(Pixel at, std::string_view text, std::string_view style);
 
   // The pieces of one line; each piece has at least one point.

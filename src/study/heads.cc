@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "evaluate/attention_inputs.h"
 #include "evaluate/attention_weights.h"
+#include "evaluate/model_scorer.h"
 #include "evaluate/singular_values.h"
 #include "evaluate/statistics.h"
 #include "kernels/blocks.h"
@@ -254,6 +255,16 @@ std::vector<HeadJob> OpenHeadJobs(const std::vector<Text>& texts, int64_t N,
   return jobs;
 }
 
+Workload WorkOf(engine::Engine& engine, const std::vector<HeadJob>& jobs) {
+  const evaluate::ModelScorer scorer(engine);
+  Workload work;
+  for (const HeadJob& job : jobs) {
+    work += scorer.Work(PlansOf(engine, job.spelling, job.length).stack, 0,
+                        job.length);
+  }
+  return work;
+}
+
 void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
               DType kv_type, const Run& run, HeadRows& rows,
               const HeadCallbacks& callbacks) {
@@ -265,8 +276,7 @@ void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
     const std::vector<bool> acts = LayersThatAct(engine, job.length);
     const std::vector<evaluate::AttentionSeen> layers = evaluate::ReadAttention(
         engine, plans.stack, repeated.ids, repeated.FirstQuery(),
-        [&](int64_t tokens, double) { callbacks.on_tokens(tokens); },
-        {.layers = acts, .kv_type = kv_type});
+        callbacks.on_tokens, {.layers = acts, .kv_type = kv_type});
     std::vector<HeadRow> found;
     for (size_t l = 0; l < layers.size(); ++l) {
       if (!acts[l]) continue;
@@ -279,7 +289,7 @@ void RunHeads(engine::Engine& engine, const std::vector<HeadJob>& jobs,
       row.length = job.length;
       row.layer = static_cast<int64_t>(l);
       found.push_back(std::move(row));
-      callbacks.on_tokens(0);
+      callbacks.on_tokens(0, {});
     }
     rows.Add(found);
     callbacks.on_rows(job, found);
@@ -307,7 +317,8 @@ void RunRanks(engine::Engine& engine, const std::vector<Text>& texts,
           evaluate::ReadAttention(
               engine, plans.stack,
               std::span(text.ids).last(static_cast<size_t>(n)), 0,
-              [](int64_t, double) {}, {.layers = acts, .kv_type = kv_type});
+              [](int64_t, const Workload&) {},
+              {.layers = acts, .kv_type = kv_type});
       std::vector<RankRow> found;
       for (size_t l = 0; l < layers.size(); ++l) {
         if (!acts[l]) continue;

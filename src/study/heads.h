@@ -82,10 +82,13 @@ std::vector<HeadJob> OpenHeadJobs(const std::vector<Text>& texts, int64_t N,
                                   const HeadRows& rows);
 
 struct HeadCallbacks {
-  std::function<void(int64_t tokens)> on_tokens = [](int64_t) {};
+  evaluate::OnTokens on_tokens = [](int64_t, const Workload&) {};
   std::function<void(const HeadJob&, const std::vector<HeadRow>&)> on_rows =
       [](const HeadJob&, const std::vector<HeadRow>&) {};
 };
+
+// The work of reading them, in the unit of on_tokens.
+Workload WorkOf(engine::Engine& engine, const std::vector<HeadJob>& jobs);
 
 // Reads what is open and adds it to `rows`, a text and a scheme at a time; of
 // the layers that no scheme changes there are none. A callback may throw.

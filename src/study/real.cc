@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "evaluate/model_scorer.h"
 #include "evaluate/reading.h"
 #include "formats/text_file.h"
 #include "position/scheme.h"
@@ -152,6 +153,19 @@ std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
   return jobs;
 }
 
+Workload WorkOf(engine::Engine& engine, const std::vector<RealJob>& jobs) {
+  const evaluate::ModelScorer scorer(engine);
+  Workload work;
+  for (const RealJob& job : jobs) {
+    const position::Stack stack = position::BuildStack(
+        position::Resolve(position::ParseScheme(job.condition.spelling),
+                          engine.positions(), job.length),
+        engine.positions(), job.length, scorer.layers());
+    work += scorer.Work(stack, 0, job.length);
+  }
+  return work;
+}
+
 void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
              const RealOptions& options, const Run& run, Rows& rows,
              const RealCallbacks& callbacks) {
@@ -177,8 +191,7 @@ void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,
     const position::Stack stack =
         position::BuildStack(resolved, positions, job.length, layers);
     const evaluate::ReadingScores scores = evaluate::Read(
-        engine, stack, reading, options.kv_type,
-        [&](int64_t tokens, double) { callbacks.on_tokens(tokens); });
+        engine, stack, reading, options.kv_type, callbacks.on_tokens);
     Row row = RowOf(reading, scores, rare);
     row.run = rows.RunOf(run);
     row.set = job.text->set;

@@ -16,6 +16,7 @@
 #include "base/dtype.h"
 #include "engine/engine.h"
 #include "evaluate/documents.h"
+#include "evaluate/scorer.h"
 #include "study/rows.h"
 #include "study/schemes.h"
 
@@ -61,7 +62,7 @@ struct RealOptions {
 };
 
 struct RealCallbacks {
-  std::function<void(int64_t tokens)> on_tokens = [](int64_t) {};
+  evaluate::OnTokens on_tokens = [](int64_t, const Workload&) {};
   std::function<void(const Row&)> on_row = [](const Row&) {};
 };
 
@@ -79,6 +80,9 @@ struct RealJob {
 // the chief schemes.
 std::vector<RealJob> OpenJobs(const std::vector<Text>& texts, int64_t N,
                               const RealOptions& options, const Rows& rows);
+
+// About the work of reading them, in the unit of on_tokens.
+Workload WorkOf(engine::Engine& engine, const std::vector<RealJob>& jobs);
 
 // Reads what is open and adds it to `rows`, row by row. A callback may throw.
 void RunReal(engine::Engine& engine, const std::vector<RealJob>& jobs,

@@ -220,7 +220,7 @@ Trial Measure(engine::Engine& engine,
         evaluate::ReadingFor(positions.train_length, options.length, t + 1));
     const evaluate::ReadingScores scores = evaluate::Read(
         engine, stack, reading, options.kv_type,
-        [&](int64_t tokens, double) { options.on_tokens(tokens); });
+        [&](int64_t tokens, const Workload&) { options.on_tokens(tokens); });
     all.AddDocument(scores.text);
     AppendStretches(scores.text, trial.stretches);
     trial.seconds += scores.seconds;

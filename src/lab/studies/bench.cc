@@ -57,7 +57,7 @@ evaluate::MeasureResult Bench::Measure(const std::string& spelling,
   Progress progress(spelling, measurement.TotalWork(), "tokens");
   evaluate::MeasureResult result;
   measurement.Run({.on_tokens =
-                       [&](int64_t tokens, double work) {
+                       [&](int64_t tokens, const Workload& work) {
                          progress.Add(tokens, work);
                          ThrowIfInterrupted();
                        },

@@ -336,7 +336,7 @@ std::vector<Measurement> EntropyStudy::AttentionEntropy(
            {.schemes = {position::ParseScheme(law)},
            .spellings = {law},
            .lengths = lengths},
-           [](int64_t, double) { ThrowIfInterrupted(); })) {
+           [](int64_t, const Workload&) { ThrowIfInterrupted(); })) {
     if (row.layer >= 0) continue;
     lines.push_back({.position = row.resolved,
                      .set = "attention",

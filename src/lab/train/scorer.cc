@@ -52,15 +52,15 @@ std::vector<evaluate::TokenScore> LabScorer::Score(
   return scores;
 }
 
-double LabScorer::Work(const position::Stack& stack, int64_t first,
-                       int64_t T) const {
+Workload LabScorer::Work(const position::Stack& stack, int64_t first,
+                         int64_t T) const {
   const nn::ModelConfig& c = model_.config();
-  double work = static_cast<double>(model_.BlockParameterCount()) *
-                static_cast<double>(T);
+  Workload work = static_cast<double>(model_.BlockParameterCount()) *
+                  static_cast<double>(T);
   for (const position::Plan& plan : stack) {
     const auto seen =
         static_cast<double>(std::min(plan.Reach(), first + T / 2 + 1));
-    work += 2 * seen * static_cast<double>(T * c.H * c.D);
+    work.growing += 2 * seen * static_cast<double>(T * c.H * c.D);
   }
   return work;
 }
@@ -83,8 +83,8 @@ class DeviceScorer : public evaluate::Scorer {
     const ops::TensorFloatScope floats(true);
     return scorer_.Score(stack, ids, first_target, on_tokens);
   }
-  double Work(const position::Stack& stack, int64_t first,
-              int64_t T) const override {
+  Workload Work(const position::Stack& stack, int64_t first,
+                int64_t T) const override {
     return scorer_.Work(stack, first, T);
   }
   int64_t kv_bytes() const override { return scorer_.kv_bytes(); }

@@ -25,8 +25,8 @@ class LabScorer : public evaluate::Scorer {
   std::vector<evaluate::TokenScore> Score(
       const position::Stack& stack, std::span<const Token> ids,
       int64_t first_target, const evaluate::OnTokens& on_tokens) override;
-  double Work(const position::Stack& stack, int64_t first,
-              int64_t T) const override;
+  Workload Work(const position::Stack& stack, int64_t first,
+                int64_t T) const override;
 
   // In float32, of the tokens that the bands reach; the second copies of near
   // keys that some laws keep are not counted.

@@ -124,7 +124,7 @@ void Trainer::EvaluateByLength() {
   Progress progress("evaluating", measurement.TotalWork(), "tokens");
   evaluate::MeasureResult result;
   evaluate::MeasureCallbacks callbacks;
-  callbacks.on_tokens = [&](int64_t count, double work) {
+  callbacks.on_tokens = [&](int64_t count, const Workload& work) {
     progress.Add(count, work);
     ThrowIfInterrupted();
   };
