@@ -3,6 +3,7 @@
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 #include <ropewalk/model.h>
@@ -24,6 +25,7 @@
 #include "evaluate/documents.h"
 #include "evaluate/measure.h"
 #include "evaluate/model_scorer.h"
+#include "evaluate/needle.h"
 #include "formats/json_file.h"
 #include "formats/text_file.h"
 #include "position/scheme.h"
@@ -220,6 +222,15 @@ void BindEvaluate(nb::module_& module) {
              nb::arg("score_last"), nb::arg("documents"), nb::arg("repeat"),
              nb::arg("kv_type"), nb::arg("on_row").none());
   module.def("default_positions", &evaluate::DefaultSpellings);
+  module.def(
+      "needle",
+      [](const Model& model, int64_t length, double at, int64_t number) {
+        evaluate::NeedleText text = evaluate::WriteNeedle(
+            EngineAccess::Of(model)->tokenizer(), length, at, number);
+        return std::pair(std::move(text.prompt), std::move(text.answer));
+      },
+      nb::arg("model"), nb::arg("length"), nb::arg("at"), nb::arg("number"),
+      ReleaseGil());
   module.def(
       "read_text",
       [](const std::string& path) {

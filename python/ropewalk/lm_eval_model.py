@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import logging
 import os
+import pathlib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,6 +33,9 @@ from .model import Model
 from .session import Session
 
 log = logging.getLogger(__name__)
+
+# Tasks of our own: ropewalk_needle and ropewalk_needle_likelihood.
+TASKS = pathlib.Path(__file__).parent / "lm_eval_tasks"
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
@@ -259,4 +264,6 @@ if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate
 
     # Run as a program this file is __main__, whose class is registered above.
+    if "--include_path" not in sys.argv:
+        sys.argv += ["--include_path", str(TASKS)]
     cli_evaluate()

@@ -238,6 +238,21 @@ class Model:
             on_row=on_row,
         )
 
+    def needle(
+        self, length: int | str, at: float = 50, number: int = 48213
+    ) -> tuple[str, str]:
+        """A prompt that hides a number in filler sentences and asks for it, and
+        the answer, as in `ropewalk needle`.
+
+        length: tokens of both together, at most; as many sentences as fit.
+        at: the place of the number, percent of the sentences.
+
+        Raises ValueError for a length that is too small for the question.
+        """
+        return _engine.needle(
+            self._model, _arguments.length(length, "length"), float(at), number
+        )
+
     @property
     def chat_form(self) -> str:
         """The form of the chat template: "ChatML", "Llama 3"; "its own" for one

@@ -38,6 +38,17 @@ def test_the_package_is_typed():
     assert "class Session" in stub and "def encode(self, text: str | bytes" in stub
 
 
+def test_the_package_brings_what_the_operators_are_built_from(root):
+    source = pathlib.Path(ropewalk.__file__).parent / "torch_ops" / "source"
+    kept = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert {"CMakeLists.txt", "cmake/torch_ops.cmake", "include/ropewalk/version.h"} <= kept
+    for folder in ("base", "position", "kernels", "attention", "lab/ops"):
+        files = (path for path in (root / "src" / folder).rglob("*") if path.is_file())
+        own = {str(path.relative_to(root)) for path in files if not path.name.endswith("_test.cc")}
+        assert own and own <= kept
+    assert not any(name.endswith("_test.cc") for name in kept)
+
+
 def test_the_version_is_that_of_the_headers(root):
     header = (root / "include" / "ropewalk" / "version.h").read_text()
     for part, number in zip(("MAJOR", "MINOR", "PATCH"), ropewalk.__version__.split(".")):

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -26,12 +27,28 @@ constexpr const char* kOpening =
     "There is a pass key hidden in a long, dull text. Find it and keep it in "
     "mind.";
 constexpr const char* kQuestion = " What is the pass key? The pass key is";
+// A limit, because the prompt is one text in memory.
+constexpr int64_t kLongest = int64_t{1} << 24;
+
+void RequirePlace(double at_percent) {
+  Require(at_percent >= 0 && at_percent <= 100,
+          "needle: a place must be from 0 to 100 percent, got " +
+              FormatNumber(at_percent));
+}
+
+AnsweredPrompt Encode(const tokenizer::Tokenizer& tokenizer,
+                      const NeedleText& text) {
+  return EncodeAnswered(tokenizer, text.prompt, text.answer, /*begins=*/true);
+}
 
 }  // namespace
 
-AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
-                          double at_percent, int64_t number) {
-  const std::string answer = " " + std::to_string(number);
+NeedleText WriteNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
+                       double at_percent, int64_t number) {
+  Require(length <= kLongest, "needle: a length must be at most " +
+                                  std::to_string(kLongest) + ", got " +
+                                  std::to_string(length));
+  RequirePlace(at_percent);
   // Encodes sentence by sentence, so that the number of tokens is known before
   // the text is complete; in the end the whole text is encoded.
   std::vector<int64_t> costs;
@@ -53,10 +70,11 @@ AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
     }
     if (before >= sentences) text += Key(number);
     text += kQuestion;
-    return EncodeAnswered(tokenizer, text, answer, /*begins=*/true);
+    return NeedleText{.prompt = std::move(text),
+                      .answer = " " + std::to_string(number)};
   };
   const auto size = [&](int64_t sentences) {
-    return static_cast<int64_t>(build(sentences).ids.size());
+    return static_cast<int64_t>(Encode(tokenizer, build(sentences)).ids.size());
   };
   // `ids` has one token more than the model reads: the last is only a target.
   const int64_t room = length + 1;
@@ -76,6 +94,11 @@ AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
   return build(low);
 }
 
+AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
+                          double at_percent, int64_t number) {
+  return Encode(tokenizer, WriteNeedle(tokenizer, length, at_percent, number));
+}
+
 void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
                const NeedleOptions& options, const OnTokens& on_tokens,
                const std::function<void(const NeedleRow&)>& on_row) {
@@ -83,18 +106,7 @@ void RunNeedle(Scorer& scorer, const tokenizer::Tokenizer& tokenizer,
   const position::ModelPositions& positions = scorer.positions();
   Require(options.trials > 0, "needle: trials must be above 0, got " +
                                   std::to_string(options.trials));
-  // A limit, because the prompt is one text in memory.
-  constexpr int64_t kLongest = int64_t{1} << 24;
-  for (const int64_t length : options.lengths) {
-    Require(length <= kLongest, "needle: a length must be at most " +
-                                    std::to_string(kLongest) + ", got " +
-                                    std::to_string(length));
-  }
-  for (const double at : options.at) {
-    Require(at >= 0 && at <= 100,
-            "needle: a place must be from 0 to 100 percent, got " +
-                FormatNumber(at));
-  }
+  for (const double at : options.at) RequirePlace(at);
   for (const position::Scheme& scheme : options.schemes) {
     for (const int64_t length : options.lengths) {
       (void)MakeNeedle(tokenizer, length, 0, 12345);

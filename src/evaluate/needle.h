@@ -39,9 +39,19 @@ struct NeedleRow {
   std::optional<std::string> known_to_fail;
 };
 
-// A prompt of at most `length` tokens, with as many whole filler sentences as
-// fit. Throws std::invalid_argument, with the least possible length, if
-// `length` is too small for the number and the question.
+struct NeedleText {
+  std::string prompt;
+  std::string answer;
+};
+
+// A prompt that takes at most `length` tokens with its answer, with as many
+// whole filler sentences as fit. Throws std::invalid_argument, with the least
+// possible length, if `length` is too small for the number and the question,
+// for one above 2^24 and for a place that is not from 0 to 100.
+NeedleText WriteNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
+                       double at_percent, int64_t number);
+
+// The same as ids.
 AnsweredPrompt MakeNeedle(const tokenizer::Tokenizer& tokenizer, int64_t length,
                           double at_percent, int64_t number);
 

@@ -9,6 +9,7 @@ state of the sources. Headers of PyTorch take a minute or two to compile.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -17,7 +18,8 @@ import subprocess
 import sys
 
 LIBRARY = "libropewalk_torch.so"
-# What the operators are made of, below the source folder.
+# What the operators are made of, below the source folder; cmake/python.cmake
+# installs the same.
 SOURCES = ("src/base", "src/position", "src/kernels", "src/attention", "src/lab/ops")
 
 
@@ -32,10 +34,11 @@ def cache_folder() -> pathlib.Path:
 
 
 def source_folder(given: str | None = None) -> pathlib.Path | None:
-    """A checkout of Ropewalk: `given`, `$ROPEWALK_SOURCE`, or the one that this
-    file lies in; None without."""
+    """The sources: `given`, `$ROPEWALK_SOURCE`, those that were installed with
+    this package, or the checkout that it lies in; None without."""
     here = pathlib.Path(__file__).resolve()
-    for folder in (given, os.environ.get("ROPEWALK_SOURCE"), *here.parents):
+    own = here.parent / "source"
+    for folder in (given, os.environ.get("ROPEWALK_SOURCE"), own, *here.parents):
         if folder and (pathlib.Path(folder) / "src/lab/ops/register.cc").is_file():
             return pathlib.Path(folder).resolve()
         if folder and folder == given:
@@ -73,18 +76,27 @@ def find(source: pathlib.Path | None = None) -> pathlib.Path | None:
 def build(
     source: str | None = None, jobs: int = 1, quiet: bool = False
 ) -> pathlib.Path:
-    """The path of the library, which is built unless it is there."""
-    import torch
-
+    """The path of the library, which is built unless it is there. Raises
+    RuntimeError where it cannot be built."""
     folder = source_folder(source)
     if folder is None:
         raise RuntimeError(
-            "the operators are built from Ropewalk's sources: give a checkout with "
-            "--source or $ROPEWALK_SOURCE"
+            "this package has no sources of the operators: give a checkout of Ropewalk "
+            "with --source or $ROPEWALK_SOURCE"
         )
     path = cache_folder() / _name() / _digest(folder) / LIBRARY
-    if path.is_file():
-        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Processes of one training begin together; one of them builds.
+    with open(path.parent.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.is_file():
+            _compile(folder, path, jobs, quiet)
+    return path
+
+
+def _compile(folder: pathlib.Path, path: pathlib.Path, jobs: int, quiet: bool) -> None:
+    import torch
+
     for tool in ("cmake", "ninja"):
         if shutil.which(tool) is None:
             raise RuntimeError(
@@ -93,14 +105,18 @@ def build(
     work = cache_folder() / _name() / "build"
     # 1 is what compilers take by themselves.
     abi = "" if torch.compiled_with_cxx11_abi() else "0"
-    commands = [
-        ["cmake", "-S", folder, "-B", work, "-G", "Ninja",
-         "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DROPEWALK_TESTS=OFF",
-         f"-DROPEWALK_TORCH={pathlib.Path(torch.__file__).parent}",
-         f"-DROPEWALK_TORCH_ABI={abi}"],
-        ["cmake", "--build", work, "-j", str(jobs), "--target", "ropewalk_torch_ops"],
+    configure = [
+        "cmake", "-S", folder, "-B", work, "-G", "Ninja",
+        "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DROPEWALK_TESTS=OFF",
+        f"-DROPEWALK_TORCH={pathlib.Path(torch.__file__).parent}",
+        f"-DROPEWALK_TORCH_ABI={abi}",
     ]  # fmt: skip
-    for command in commands:
+    cache = work / "CMakeCache.txt"
+    home = f"CMAKE_HOME_DIRECTORY:INTERNAL={folder}\n"
+    if cache.is_file() and home not in cache.read_text():
+        shutil.rmtree(work)  # it was configured for sources elsewhere
+    build = ["cmake", "--build", work, "-j", jobs, "--target", "ropewalk_torch_ops"]
+    for command in (configure, build):
         command = [str(word) for word in command]
         done = subprocess.run(
             command,
@@ -111,11 +127,9 @@ def build(
         if done.returncode != 0:
             tail = f":\n{done.stdout[-2000:]}" if quiet else ""
             raise RuntimeError(f"{' '.join(command)} failed{tail}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     shutil.copyfile(work / "torch" / LIBRARY, partial)
     partial.replace(path)
-    return path
 
 
 def main() -> int:
