@@ -110,7 +110,9 @@ class _Sight:
             q = (q * self.scores).to(q.dtype)
         self.q = q
         self.by_band: list[tuple[Band, list]] = []
-        calls = calls_of(setting.plan, self.i0, self.T, self.j0, self.S)
+        calls = calls_of(
+            setting.plan, self.i0, self.T, self.j0, self.S, kernels.takes_stripes(q)
+        )
         for b, band in enumerate(setting.plan.bands):
             own = [call for call in calls if call.band == b]
             if own:
@@ -206,8 +208,8 @@ def _merge(out, lse, part, sums) -> None:
     total = torch.logaddexp(lse, sums)
     # A row that has seen nothing yet has weight exp(-inf) = 0.
     seen = torch.where(torch.isinf(total), 0.0, total)
-    out.mul_(torch.exp(lse - seen).unsqueeze(-1))
-    out.addcmul_(part.to(out.dtype), torch.exp(sums - seen).unsqueeze(-1).to(out.dtype))
+    weight = torch.exp(sums - seen).unsqueeze(-1).to(out.dtype)
+    out.lerp_(part.to(out.dtype), weight)
     lse.copy_(total)
 
 

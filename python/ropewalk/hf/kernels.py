@@ -12,11 +12,12 @@ through products of blocks, whose scores are at most `SCORES` numbers.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 
-from .regions import CAUSAL, FULL, MASKED, UPPER, Call
+from .regions import CAUSAL, FULL, MASKED, ROWS, STRIPE, UPPER, Call
 
 aten = torch.ops.aten
 SCORES = 1 << 24
@@ -112,6 +113,30 @@ class _Parts:
         return d_q, self._unblocked(d_k, 1, 0), self._unblocked(d_v, 1, 0)
 
 
+def takes_stripes(q: torch.Tensor) -> bool:
+    """Whether a kernel here takes a mask, and forms its scores block by block."""
+    return q.device.type == "cpu"
+
+
+@functools.lru_cache(maxsize=4)
+def _stripe(width: int, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to scores: 0 where key s is one of the `width` from query t
+    on, else -inf. [ROWS, width + ROWS - 1]"""
+    m = width + ROWS - 1
+    behind = torch.arange(m) - torch.arange(ROWS)[:, None]
+    mask = torch.zeros((ROWS, m), dtype=dtype)
+    return mask.masked_fill_((behind < 0) | (behind >= width), -math.inf)
+
+
+def _mask(call: Call, q, k):
+    """The mask of a stripe, [n, m]; None for other calls."""
+    if call.kind != STRIPE:
+        return None
+    first = call.high - 1  # keys that would stand in front of the first
+    mask = _stripe(call.high - call.low, q.dtype)
+    return mask[: q.shape[2], first : first + k.shape[2]]
+
+
 def _fused(call: Call, q, v, softcap) -> str | None:
     if softcap is not None or call.kind == MASKED or q.shape[-1] != v.shape[-1]:
         return None
@@ -134,7 +159,7 @@ def _forward(call: Call, q, k, v, scale: float, softcap: float | None):
     kernel = _fused(call, q, v, softcap)
     if kernel == "cpu":
         return aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, causal, scale=scale
+            q, k, v, 0.0, causal, attn_mask=_mask(call, q, k), scale=scale
         )
     if kernel == "flash":
         out = aten._scaled_dot_product_flash_attention(
@@ -158,8 +183,9 @@ def _backward(call: Call, d_out, q, k, v, out, lse, scale, softcap):
     d_out, lse = d_out.contiguous(), lse.contiguous()
     if kernel == "cpu":
         d_q, d_k, d_v = aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            d_out, q, wide_k, wide_v, out, lse, 0.0, causal, scale=scale
-        )
+            d_out, q, wide_k, wide_v, out, lse, 0.0, causal,
+            attn_mask=_mask(call, q, k), scale=scale,
+        )  # fmt: skip
     elif kernel == "flash":
         n, m = q.shape[2], k.shape[2]
         state = torch.zeros(2, dtype=torch.uint64, device=q.device)  # no dropout
@@ -217,6 +243,8 @@ def _scores(call: Call, q, k, first: int, last: int, scale, softcap):
     if call.kind == MASKED:
         shown = torch.from_numpy(call.mask[first:last]).to(q.device)
         scores.masked_fill_(~shown, -math.inf)
+    elif call.kind == STRIPE:
+        scores += _mask(call, q, k)[first:last].to(scores)
     elif call.kind in (CAUSAL, UPPER):
         shown = torch.ones(last - first, last, dtype=torch.bool, device=q.device).tril_(
             first

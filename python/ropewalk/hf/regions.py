@@ -2,8 +2,8 @@
 
 Queries have the ids [i0, i0 + T), keys [j0, j0 + S), and both end at the same
 id. A call is a rectangle of pairs, a square below its diagonal, a square above
-it, or, where nothing better fits, a small rectangle with a mask. Together the
-calls hold every pair that the plan shows, each once.
+it, a stripe along the diagonal, or, where nothing better fits, a small rectangle
+with a mask. Together the calls hold every pair that the plan shows, each once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 
 from ..plans import Plan
 
-FULL, CAUSAL, UPPER, MASKED = "full", "causal", "upper", "masked"
+FULL, CAUSAL, UPPER, STRIPE, MASKED = "full", "causal", "upper", "stripe", "masked"
 
 # Queries that are looked at together where bands do not select by distance.
 BLOCK = 256
+# Queries of a stripe: what lies beside the band is waste, and PyTorch's kernel
+# is slower on fewer.
+ROWS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Call:
 
     `blocks` above 1 cuts both into so many equal parts, and part n of the
     queries meets part n of the keys alone. CAUSAL shows key s to query t of a
-    square where s <= t, UPPER where s > t.
+    square where s <= t, UPPER where s > t, STRIPE where low <= t - s < high.
     """
 
     band: int
@@ -38,24 +41,38 @@ class Call:
     k1: int
     blocks: int = 1
     mask: np.ndarray | None = dataclasses.field(default=None, compare=False)
+    low: int = 0
+    high: int = 0
 
 
 @functools.lru_cache(maxsize=256)
-def calls_of(plan: Plan, i0: int, T: int, j0: int, S: int) -> tuple[Call, ...]:
-    """The calls of queries [i0, i0 + T) on keys [j0, j0 + S)."""
+def calls_of(
+    plan: Plan, i0: int, T: int, j0: int, S: int, stripes: bool = False
+) -> tuple[Call, ...]:
+    """The calls of queries [i0, i0 + T) on keys [j0, j0 + S).
+
+    stripes: cut bands of a bounded width into stripes, for kernels that take a
+        mask; otherwise into squares.
+    """
     if i0 + T != j0 + S:
         raise ValueError(f"keys end at {j0 + S}, queries at {i0 + T}")
+    e = i0 + T
     if all(band.selector.kind == "distance" for band in plan.bands):
         strips = _distances(plan)
         if strips is not None:
-            calls = []
+            calls: list[Call] = []
             for b, low, high in strips:
-                for kind, a, e, c, d, blocks in _strip(i0, i0 + T, j0, low, high):
-                    calls.append(Call(b, kind, a - i0, e - i0, c - j0, d - j0, blocks))
+                if stripes and 1 < high - low < e - j0 - low:
+                    calls += _stripes(b, i0, e, j0, low, high)
+                    continue
+                for kind, q0, q1, k0, k1, blocks in _strip(i0, e, j0, low, high):
+                    calls.append(
+                        Call(b, kind, q0 - i0, q1 - i0, k0 - j0, k1 - j0, blocks)
+                    )
             return tuple(calls)
     calls = []
-    for a in range(i0, i0 + T, BLOCK):
-        calls += _block(plan, i0, a, min(a + BLOCK, i0 + T), j0)
+    for a in range(i0, e, BLOCK):
+        calls += _block(plan, i0, a, min(a + BLOCK, e), j0)
     return tuple(calls)
 
 
@@ -114,6 +131,22 @@ def _strip(a: int, e: int, j0: int, low: int, high: int):
     yield CAUSAL, reached, e, reached - low, e - low, 1
     yield FULL, reached, e, e - high, reached - low, 1
     yield UPPER, reached, e, reached - high, e - high, 1
+
+
+def _stripes(b: int, i0: int, e: int, j0: int, low: int, high: int):
+    """The same pairs, a call for each run of queries."""
+    for first in range(max(i0, j0 + low), e, ROWS):
+        last = min(first + ROWS, e)
+        k0, k1 = max(j0, first - high + 1), last - low
+        if last - first == 1:
+            yield Call(b, FULL, first - i0, last - i0, k0 - j0, k1 - j0)
+            continue
+        # Query t has the id first + t, key s the id k0 + s.
+        apart = first - k0
+        yield Call(
+            b, STRIPE, first - i0, last - i0, k0 - j0, k1 - j0,
+            low=low - apart, high=high - apart,
+        )  # fmt: skip
 
 
 def _block(plan: Plan, i0: int, a: int, e: int, j0: int) -> list[Call]:

@@ -7,18 +7,20 @@ from models import transformers  # noqa: F401  ropewalk.hf needs it
 from shared import EDGES, SCHEMES, plan_of, tensors, torch
 
 from ropewalk.hf import Setting, banded_attention
-from ropewalk.hf.regions import CAUSAL, MASKED, UPPER, calls_of
+from ropewalk.hf import kernels
+from ropewalk.hf.regions import CAUSAL, MASKED, STRIPE, UPPER, calls_of
 
 
+@pytest.mark.parametrize("stripes", [False, True])
 @pytest.mark.parametrize("T, S, first", [(70, 70, 0), (13, 70, 0), (1, 70, 0),
-                                         (1, 1, 0), (70, 70, 5)])  # fmt: skip
+                                         (1, 1, 0), (70, 70, 5), (600, 600, 0)])  # fmt: skip
 @pytest.mark.parametrize("position", SCHEMES + EDGES)
-def test_every_pair_lies_in_one_call_of_its_band(position, T, S, first):
+def test_every_pair_lies_in_one_call_of_its_band(position, T, S, first, stripes):
     plan = plan_of(position)
     i = np.arange(first + S - T, first + S)
     j = np.arange(first, first + S)
     got = np.full((T, S), -1)
-    for call in calls_of(plan, int(i[0]), T, first, S):
+    for call in calls_of(plan, int(i[0]), T, first, S, stripes):
         n, m = call.q1 - call.q0, call.k1 - call.k0
         shown = np.ones((n, m), bool) if call.kind != MASKED else call.mask
         if call.kind in (CAUSAL, UPPER):
@@ -26,17 +28,24 @@ def test_every_pair_lies_in_one_call_of_its_band(position, T, S, first):
             t, s = np.arange(n)[:, None], np.arange(n)[None, :]
             shown = s <= t if call.kind == CAUSAL else s > t
             shown &= t // (n // call.blocks) == s // (n // call.blocks)
+        if call.kind == STRIPE:
+            apart = np.arange(n)[:, None] - np.arange(m)
+            shown = (apart >= call.low) & (apart < call.high)
+            assert shown.any(1).all()
         part = got[call.q0 : call.q1, call.k0 : call.k1]
         assert (part[shown] == -1).all()
         part[shown] = call.band
     np.testing.assert_array_equal(got, owners(plan, i, j))
 
 
+@pytest.mark.parametrize("stripes", [False, True])
 @pytest.mark.parametrize("softcap, sunk, Dv", [(None, False, 24), (2.0, True, 10)])
 @pytest.mark.parametrize("T, S", [(70, 70), (13, 70), (1, 70)])
 @pytest.mark.parametrize("position", SCHEMES + EDGES)
-def test_values_and_gradients_are_those_of_the_definition(position, T, S, softcap,
-                                                          sunk, Dv):  # fmt: skip
+def test_values_and_gradients_are_those_of_the_definition(
+    position, T, S, softcap, sunk, Dv, stripes, monkeypatch
+):
+    monkeypatch.setattr(kernels, "takes_stripes", lambda q: stripes)
     plan = plan_of(position)
     q, k, v = tensors(T, S, Dv=Dv)
     sinks = torch.randn(6, dtype=torch.float64, requires_grad=True) if sunk else None

@@ -60,7 +60,7 @@ def by_definition(model, position, context):
 
 
 @pytest.mark.parametrize("position", SCHEMES)
-def test_logits_are_those_of_the_definition(tiny, position):
+def test_logits_are_those_of_the_definition(tiny, position, way):
     ids = some_ids(150)
     want = logits(by_definition(tiny, position, 150), ids)
     own = logits(tiny, ids)
@@ -236,7 +236,7 @@ def loss_of(model, ids):
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_are_those_of_the_definition(tiny, checkpointing):
+def test_gradients_are_those_of_the_definition(tiny, checkpointing, way):
     ids = some_ids(80, batch=2)
     position = "rerope:window=16+logn-clip"
     twin = by_definition(tiny, position, 80)
