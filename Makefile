@@ -69,7 +69,8 @@ help:
 	@echo 'make test-quick     those that take no minute each'
 	@echo 'make test-isas      the numeric tests on each instruction set there is'
 	@echo 'make python-test    the Python package from its source distribution, and its'
-	@echo '                    tests; what they need comes from PyPI; TORCH=ON adds PyTorch'
+	@echo '                    tests; what they need comes from PyPI; TORCH=ON adds PyTorch,'
+	@echo '                    ENGINE=FOLDER takes the engine that is built there'
 	@echo 'make bench          build and run bench/; BENCH=NAME for one of them'
 	@echo 'make asan           the tests under AddressSanitizer and UBSan'
 	@echo 'make tsan           the tests under ThreadSanitizer'
@@ -164,7 +165,8 @@ test-isas:
 
 # Status 77: skipped, and a line said why.
 python-test:
-	@JOBS=$(JOBS) python/run_tests.sh $(if $(filter ON,$(TORCH)),--torch) || \
+	@JOBS=$(JOBS) python/run_tests.sh $(if $(filter ON,$(TORCH)),--torch) \
+	  $(if $(ENGINE),--engine $(ENGINE)) || \
 	  test $$? = 77
 
 asan:
