@@ -19,8 +19,8 @@ TEXT = "It was a dark and stormy night, and the rain fell on the roof of the hou
 
 def test_the_import_is_light():
     code = (
-        "import sys, time; t = time.perf_counter(); import ropewalk;"
-        "print(time.perf_counter() - t);"
+        "import sys, time; t = time.process_time(); import ropewalk;"
+        "print(time.process_time() - t);"
         "print([m for m in ('torch', 'numpy', 'pandas', 'matplotlib', 'lm_eval') if m in sys.modules])"
     )
     runs = [
