@@ -6,9 +6,10 @@
 #
 # Tools and test requirements are kept in ~/.cache/ropewalk/venv-python, sources
 # and the package in build-python/. --torch adds PyTorch and transformers (5.6 GB)
-# for the tests of ropewalk.hf, and builds the operators for it. --engine compiles the bindings alone, in FOLDER,
-# where CMake has built the engine, and leaves the distribution out. Exit status
-# 77: skipped, because PyPI cannot be reached or Python has no venv.
+# for the tests of ropewalk.hf, and builds the operators for it. --engine
+# compiles the bindings alone, in FOLDER, where CMake has built the engine, and
+# leaves the distribution out. Exit status 77: skipped, because PyPI cannot be
+# reached or Python has no venv.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 work=$PWD/build-python
