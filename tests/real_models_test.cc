@@ -80,7 +80,7 @@ void ExpectLosses(engine::Engine& engine, const Json& golden,
     const auto last = text["last"].get<int64_t>();
     const auto scores =
         scorer.Score(model::MakeStack(engine.model(), "rope", inputs), ids,
-                     inputs + 1 - last, [](int64_t, double) {});
+                     inputs + 1 - last, [](int64_t, const Workload&) {});
     double sum = 0;
     for (const evaluate::TokenScore& score : scores) sum += score.loss;
     EXPECT_NEAR(sum / static_cast<double>(scores.size()),

@@ -141,12 +141,13 @@ TEST(AttentionEntropyTest, RowsNameSchemeLengthLayerAndDocuments) {
   const auto short_one = model::RandomTokens(engine.model(), 127, 3);
   const EntropyOptions options = Options({"rerope", "rope"}, {128, 40}, 5);
   int64_t tokens = 0;
-  double work = 0;
-  const auto rows = MeasureAttentionEntropy(
-      engine, {first, short_one, second}, options, [&](int64_t T, double done) {
-        tokens += T;
-        work += done;
-      });
+  Workload work;
+  const auto rows =
+      MeasureAttentionEntropy(engine, {first, short_one, second}, options,
+                              [&](int64_t T, const Workload& done) {
+                                tokens += T;
+                                work += done;
+                              });
   ASSERT_EQ(rows.size(), 12u);
   for (size_t r = 0; r < rows.size(); ++r) {
     EXPECT_EQ(rows[r].position, r < 6 ? "rerope" : "rope");
@@ -163,14 +164,16 @@ TEST(AttentionEntropyTest, RowsNameSchemeLengthLayerAndDocuments) {
     EXPECT_NEAR(rows[r].upper, upper, 1e-12);
   }
   EXPECT_EQ(tokens, 2 * 2 * (128 + 40));
-  double want = 0;
+  Workload want;
   for (const EntropyRow& row : rows) {
     if (row.layer != -1) continue;
-    want += 2 * ModelScorer(engine).Work(
-                    model::MakeStack(engine.model(), row.position, row.length),
-                    0, row.length);
+    want += ModelScorer(engine).Work(
+                model::MakeStack(engine.model(), row.position, row.length), 0,
+                row.length) *
+            2;
   }
-  EXPECT_DOUBLE_EQ(work, want);
+  EXPECT_DOUBLE_EQ(work.steady, want.steady);
+  EXPECT_DOUBLE_EQ(work.growing, want.growing);
 
   // Two documents: means a and b, standard error |a - b| / 2.
   const auto a = MeasureAttentionEntropy(engine, {first}, options);

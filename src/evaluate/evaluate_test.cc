@@ -252,6 +252,38 @@ TEST(MeasureTest, FinishedRowsStayIfACallbackThrows) {
   EXPECT_EQ(result.score_last, 8);
 }
 
+// Every reading takes a second.
+TEST(MeasureTest, TimeReadsShortLengthsFirstThenWholeRoundsOfDocuments) {
+  const auto within = [](double seconds) {
+    RepeatScorer scorer(8);
+    Measurement measurement(
+        scorer, {Counting(40), Counting(40), Counting(40), Counting(40)},
+        Options({16, 8}));
+    MeasureResult result;
+    double now = 0;
+    measurement.RunWithin(
+        seconds, [&] { return now; },
+        {.on_tokens = [&](int64_t, const Workload&) { ++now; }}, result);
+    return result;
+  };
+  const MeasureResult all = within(1e6);
+  EXPECT_EQ(all.documents, 4);
+  EXPECT_TRUE(all.unread.empty());
+  const auto jobs = static_cast<double>(all.rows.size());
+  ASSERT_GE(jobs, 2);
+  // Two rounds fit and a third does not.
+  const MeasureResult two = within(2.5 * jobs);
+  EXPECT_EQ(two.documents, 2);
+  EXPECT_EQ(two.rows.size(), all.rows.size());
+  EXPECT_EQ(two.rows.front().length, 8);
+  EXPECT_EQ(two.rows.front().document_losses.size(), 2u);
+  // No time at all still compares two readings.
+  const MeasureResult least = within(0);
+  EXPECT_EQ(least.documents, 1);
+  EXPECT_EQ(least.rows.size(), 2u);
+  EXPECT_EQ(least.unread.size(), all.rows.size() - 2);
+}
+
 TEST(MeasureTest, RefusesBeforeAnyTokenIsRead) {
   RepeatScorer scorer(8);
   const auto refusal = [&](std::vector<Document> documents,

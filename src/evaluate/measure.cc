@@ -129,10 +129,11 @@ void Measurement::Know(std::vector<MeasureRow> rows,
                        std::vector<StretchRow> stretches) {
   known_ = std::move(rows);
   known_stretches_ = std::move(stretches);
-  std::erase_if(known_, [this](const MeasureRow& row) {
-    return std::ranges::none_of(
-        jobs_, [&](const Job& job) { return KnownRow(job) == &row; });
-  });
+  std::vector<MeasureRow> wanted;
+  for (const Job& job : jobs_) {
+    if (const MeasureRow* row = KnownRow(job)) wanted.push_back(*row);
+  }
+  known_ = std::move(wanted);
 }
 
 const MeasureRow* Measurement::KnownRow(const Job& job) const {

@@ -141,7 +141,7 @@ TEST_F(ReadingTest, QuestionsInForksScoreAsFreshReadingsDo) {
     int64_t read = 0;
     const ReadingScores scores =
         Read(engine_, stack, reading, DType::kF32,
-             [&](int64_t tokens, double) { read += tokens; });
+             [&](int64_t tokens, const Workload&) { read += tokens; });
     EXPECT_EQ(read, TokensOf(reading));
     EXPECT_GT(scores.kv_bytes, 0);
     ModelScorer scorer(engine_);
