@@ -33,9 +33,9 @@ inline Workload operator*(const Workload& work, double times) {
 // told apart, the ratio leans on kGrowingCost.
 class TimeLeft {
  public:
-  // What a multiplication of attention costs, in those of weights: 1.1 for rope
-  // and 0.6 for rerope on two Zen 3 cores with AVX2 (`bench -d 0,4k -p 512` of
-  // SmolLM2 135M Q4_1). A tenth of a long text is enough to replace it.
+  // What a multiplication of attention costs, in those of weights: roughly 1.1
+  // for rope and 0.6 for rerope on two busy Zen 3 cores with AVX2 (`bench -d
+  // 0,4k -p 512` of SmolLM2 135M Q4_1). A tenth of a long text replaces it.
   static constexpr double kGrowingCost = 1;
 
   // `done` took `seconds`. A piece should be of one mixture, such as a chunk.
