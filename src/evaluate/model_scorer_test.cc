@@ -22,13 +22,16 @@ TEST(ModelScorerTest, ScoresMatchTheLogitsOfTheModel) {
   const auto V = static_cast<size_t>(scorer.vocabulary());
   const position::Stack stack = model::MakeStack(engine.model(), spelling, 100);
   int64_t tokens = 0;
-  double work = 0;
-  const auto scores = scorer.Score(stack, ids, 30, [&](int64_t T, double done) {
-    tokens += T;
-    work += done;
-  });
+  Workload work;
+  const auto scores =
+      scorer.Score(stack, ids, 30, [&](int64_t T, const Workload& done) {
+        tokens += T;
+        work += done;
+      });
   EXPECT_EQ(tokens, 100);
-  EXPECT_EQ(work, scorer.Work(stack, 0, 100));
+  const Workload whole = scorer.Work(stack, 0, 100);
+  EXPECT_EQ(work.steady, whole.steady + 71 * scorer.ScoreWork());
+  EXPECT_EQ(work.growing, whole.growing);
   EXPECT_GT(scorer.kv_bytes(), 0);
   ASSERT_EQ(scores.size(), 71u);
   for (size_t s = 0; s < scores.size(); ++s) {
