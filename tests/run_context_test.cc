@@ -115,7 +115,7 @@ TEST_F(RunContextTest, PositionsSwitchAtTheLengthGiven) {
 
 TEST_F(RunContextTest, TypesOfKeysAndValuesAreNamedAndNeedLessMemory) {
   const ProgramResult wrong =
-      RunProgram({"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_0"});
+      RunProgram({"run", "-m", Tiny(), "-p", "abc", "--kv-type", "q4_1"});
   EXPECT_TRUE(
       Refused(wrong, 2, "--kv-type must be f32, f16, bf16, q8_0 or q4_0"));
   const auto bytes = [&](const std::string& type) {

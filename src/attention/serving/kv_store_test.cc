@@ -297,7 +297,7 @@ TEST(KvStoreTest, RefusesInvalidShapes) {
   EXPECT_THROW(BandedAttention(plan, {0, 1, 8}), std::invalid_argument);
   EXPECT_THROW(BandedAttention(plan, {2, 2, 6}), std::invalid_argument);
   EXPECT_THROW(BandedAttention(plan, {2, 2, 8, -1}), std::invalid_argument);
-  EXPECT_THROW(KvStore(plan, {2, 2, 8}, DType::kQ4_0), std::invalid_argument);
+  EXPECT_THROW(KvStore(plan, {2, 2, 8}, DType::kQ4_1), std::invalid_argument);
 }
 
 }  // namespace
