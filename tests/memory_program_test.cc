@@ -216,6 +216,20 @@ TEST_F(MemoryProgramTest, TheStudyMeasuresOnceAndReports) {
   EXPECT_EQ(ReadAll(folder + "/measured.csv"), rows);
 }
 
+TEST_F(MemoryProgramTest, TheStudyMeasuresAConditionByItsName) {
+  Write("long.txt", 3, 300);
+  const auto study = [&](const std::string& name) {
+    return RunProgram({"reproduce", "memories", "-m", model_, "-t",
+                       Path("long.txt"), "--blocks", "3x64", "--out",
+                       Path("out"), "--only", name, "--memory-reread", "0.5"});
+  };
+  EXPECT_TRUE(Refused(study("read"), 2, "nothing is called 'read'"));
+  ASSERT_TRUE(Worked(study("read alone, 50 % read again")));
+  const std::string rows = ReadAll(Path("out/memories/novels-4m/measured.csv"));
+  EXPECT_EQ(Lines(rows).size(), 2u) << rows;
+  EXPECT_TRUE(Contains(rows, "\"read alone, 50 % read again\"")) << rows;
+}
+
 TEST_F(MemoryProgramTest, TheStudyAsksForNumbersAndTakesTimes) {
   Write("long.txt", 3, 600);
   const std::vector<std::string> call = {

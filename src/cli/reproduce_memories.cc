@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,6 +113,7 @@ class MemoriesRun {
     RunBlocks();
     RunNeedles();
     RunSpeed();
+    RequireKnownNames();
   }
 
  private:
@@ -164,21 +167,30 @@ class MemoriesRun {
       std::erase_if(conditions, [&](const study::MemoryCondition& condition) {
         return !IsWanted(condition.name);
       });
-      // Rows in other types than f16 stand beside those in it.
-      if (command_.kv.Type() != DType::kF16) {
-        for (study::MemoryCondition& condition : conditions) {
-          condition.name += ", " + command_.kv.type;
-        }
-      }
       for (const std::string& file : command_.texts) {
         MeasureBlocks(setting, conditions, file, rows);
       }
     }
   }
 
-  bool IsWanted(const std::string& condition) const {
+  bool IsWanted(const std::string& condition) {
+    conditions_.insert(condition);
     return command_.only.empty() ||
            std::ranges::find(command_.only, condition) != command_.only.end();
+  }
+
+  // By what was there to be measured.
+  void RequireKnownNames() const {
+    for (const std::string& name : command_.only) {
+      if (conditions_.contains(name)) continue;
+      std::string names;
+      for (const std::string& condition : conditions_) {
+        names += (names.empty() ? "" : "; ") + condition;
+      }
+      throw std::invalid_argument(
+          "--only: nothing is called '" + Printable(name, 80) + "'; there is " +
+          (names.empty() ? "nothing to choose from" : names));
+    }
   }
 
   void MeasureBlocks(const study::MemorySetting& setting,
@@ -341,6 +353,7 @@ class MemoriesRun {
   std::vector<study::MemorySetting> settings_;
   std::vector<study::NeedleSetting> needles_;
   std::vector<int64_t> speed_;
+  std::set<std::string> conditions_;  // of all parts, wanted or not
 };
 
 void RunStudy(MemoriesStudy& command) {
