@@ -274,9 +274,10 @@ TEST_F(MemoryProgramTest, AConversationAttendsToMemories) {
                   Path("third.txt"), "-o", Path("talk"), "--part", "200"})));
   WriteAll(Path("questions.txt"), "The river\nzebra quartz\n");
   const auto chat = [&](const std::vector<std::string>& more) {
+    // Much noise, so that another memory writes other words.
     std::vector<std::string> call = {"chat", "-m",     chat_model, "-n",
-                                     "3",    "--temp", "0",        "-c",
-                                     "2000", "--force"};
+                                     "24",   "--temp", "4",        "--seed",
+                                     "3",    "-c",     "2000",     "--force"};
     call.insert(call.end(), more.begin(), more.end());
     const int questions =
         open(Path("questions.txt").c_str(), O_RDONLY | O_CLOEXEC);
