@@ -49,7 +49,7 @@ fi
 # --- what the shared library shows
 
 public='Batch|Model|Memory|Session|Scheme|Tokenizer|StreamDecoder|Sampler|FormatError'
-public+='|IoError|MemoryLimitError|Version|ListSchemes|Read'
+public+='|IoError|MemoryLimitError|Version|ListSchemes|Read|NameOf|ParseKvType'
 public+='|SetCheckFailureHandler|operator=='
 nm -DC --defined-only "$libdir/libropewalk.so" | cut -d' ' -f3- >"$work/symbols"
 grep -q '^ropewalk::Model::Load' "$work/symbols" || fail "no symbols found"
