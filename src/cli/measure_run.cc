@@ -146,8 +146,10 @@ void Announce(const MeasureJob& job, const evaluate::Measurement& measurement,
   for (const int64_t length : options.lengths) {
     lengths += (lengths.empty() ? "" : ", ") + std::to_string(length);
   }
-  std::string what = std::to_string(options.schemes.size()) + " schemes at " +
-                     lengths + " tokens";
+  const size_t schemes = options.schemes.size();
+  std::string what = std::to_string(schemes) +
+                     (schemes == 1 ? " scheme at " : " schemes at ") + lengths +
+                     " tokens";
   if (job.seconds > 0) {
     what += ", as much as ends within " + FormatDuration(job.seconds);
   } else {
